@@ -1,0 +1,78 @@
+# Everything that is done with this project, a target each. `make` alone says which.
+
+PYTHON ?= python3
+BASE_IMAGE ?= python:3.13-slim-trixie
+
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
+IMAGE := echoserver:$(VERSION)
+VENV := .venv
+IN_VENV := $(VENV)/bin/
+SHELL_FILES := $(shell git ls-files --cached --others --exclude-standard | xargs grep --files-with-matches --null -m1 '^\#!.*bash' 2>/dev/null | tr '\0' ' ')
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint format image e2e lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT and other ECHO_* settings change it
+	@# On a terminal the echo is a job of its own, so that Ctrl-C stops it alone and make sees how it ended.
+	@if [ -t 0 ]; then set -m; fi; $(IN_VENV)python -m app
+
+test: lint ## all tests that need no Docker: unit, HTTP, chart
+	@helm=$$($(IN_VENV)python -m tests.toolchain helm) && HELM=$$helm $(IN_VENV)pytest
+
+lint: $(VENV)/installed-dev ## style, types, chart, Dockerfile, scripts
+	@$(IN_VENV)ruff check --quiet
+	@$(IN_VENV)ruff format --check --quiet
+	@$(IN_VENV)mypy
+	@$(IN_VENV)hadolint Dockerfile
+	@$(IN_VENV)shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_FILES)
+	@helm=$$($(IN_VENV)python -m tests.toolchain helm) && $$helm lint --strict --quiet helm
+
+format: $(VENV)/installed-dev ## put the code into its one form
+	@$(IN_VENV)ruff check --quiet --fix --exit-zero
+	@$(IN_VENV)ruff format --quiet
+
+image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base
+	@docker build --tag $(IMAGE) --build-arg base_image=$(BASE_IMAGE) \
+	  --build-arg version=$(VERSION) \
+	  --build-arg revision=$$(git rev-parse HEAD) \
+	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  --build-arg created=$$(date --utc --date=@$$(git log -1 --format=%ct) +%FT%TZ) \
+	  $${PIP_CERT:+--secret id=ca_bundle,src=$$PIP_CERT} .
+
+e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KEEP=1 keeps it, CLUSTER=name uses one
+	@$(IN_VENV)python -m tests.e2e
+
+lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
+	@for lock in ":pyproject.toml" "-build:--group build" "-dev:pyproject.toml --group dev"; do \
+	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --custom-compile-command "make lock" $(UPGRADE) --output-file requirements$${lock%%:*}.txt $${lock#*:} || exit; \
+	done
+
+clean: ## take away what the targets made here
+	@rm -rf $(VENV) .tools .e2e .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find app tests -name __pycache__ -type d -prune -exec rm -r {} +
+
+# A Debian without python3-venv has no pip to put into a new environment; a pip of its own serves as well.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: install it and set PYTHON to it ($(PYTHON) is not)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+	  { $(PYTHON) -m pip --version >/dev/null 2>&1 && $(PYTHON) -m venv --clear --without-pip $(VENV); } || \
+	  { rm -rf $(VENV); echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
+
+PIP := $$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python -m pip; else echo $(PYTHON) -m pip --python $(IN_VENV)python; fi)
+INSTALL = $(PIP) --quiet --disable-pip-version-check install --require-hashes --only-binary :all:
+
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing what the echo needs into $(VENV), once ..." >&2
+	@$(INSTALL) --requirement requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt | $(VENV)/bin/python
+	@echo "Installing what the tests need into $(VENV), once ..." >&2
+	@$(INSTALL) --requirement requirements-dev.txt
+	@touch $@ $(VENV)/installed

@@ -1,0 +1,49 @@
+"""`python -m app` starts the echo."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from app import __version__, listeners, settings
+from app.server import Server
+
+BAD_SETTINGS = 2  # as for a wrong command line
+
+
+def announcement(configured: settings.Settings) -> str:
+    """Give two lines: where it listens, and what to try."""
+    host = configured.host
+    near = "127.0.0.1" if host in (listeners.EVERY_ADDRESS, "0.0.0.0") else f"[{host}]" if ":" in host else host  # noqa: S104
+    return (
+        f"echo {__version__} listens on http://{near}:{configured.port}"
+        f" (for the cluster: http://{near}:{configured.admin_port}/readyz); Ctrl-C stops it\n"
+        f"Try: curl http://{near}:{configured.port}/blah/blah"
+    )
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Serve until stopped. Gives the exit code; mistakes are told on stderr, a line each."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description="Starts the echo. It is set by environment variables alone:",
+        epilog=settings.table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"echo {__version__}")
+    parser.parse_args(argv)
+    try:
+        configured = settings.read(environ)
+        sockets = listeners.bind(configured)
+    except settings.SettingsError as error:
+        print(*(f"echo: {mistake}" for mistake in error.args), sep="\n", file=sys.stderr)
+        return BAD_SETTINGS
+    except listeners.ListenError as error:
+        print(f"echo: {error}", file=sys.stderr)
+        return 1
+    Server(configured, sockets, announcement(configured)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

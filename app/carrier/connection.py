@@ -1,0 +1,262 @@
+"""One TCP connection: bytes to the reader, requests to the application, answers back, all in good time.
+
+Nothing here waits. Every state has a deadline on the loop's clock, which `Service.sweep` holds against the time; so
+a test moves the time instead of waiting for it.
+"""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from traceback import format_exception
+from typing import cast
+
+import msgspec
+
+from app.carrier.errors import ProtocolError
+from app.carrier.gateway import call, environ_of
+from app.carrier.http1 import Data, Event, Head, Limits, RequestReader
+from app.carrier.response import CONTINUE, Response, encode, refusal
+from app.wire import Application, Environ
+
+# Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
+# bytes resets it, and the client may lose the answer that it was being closed with.
+LINGER = 2.0
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds for a head to arrive, of silence within a body, and of idleness between requests."""
+
+    head: float
+    body: float
+    idle: float
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much and how long: of one request, of one connection, and how many connections at once."""
+
+    limits: Limits
+    timeouts: Timeouts
+    connections: int
+
+
+class Phase(enum.Enum):
+    """What a connection waits for; with each goes a deadline."""
+
+    IDLE = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    CLIENT_READS = enum.auto()
+    CLOSING = enum.auto()
+
+
+class Service:
+    """What the connections of one worker share: bounds, the clock, and which connections there are."""
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        report: Callable[[str], None],
+    ) -> None:
+        self.bounds = bounds
+        self.clock = clock
+        self.report = report
+        self.draining = False
+        timeouts = bounds.timeouts
+        self.seconds = {
+            Phase.IDLE: timeouts.idle,
+            Phase.HEAD: timeouts.head,
+            Phase.BODY: timeouts.body,
+            Phase.CLIENT_READS: timeouts.body,
+            Phase.CLOSING: LINGER,
+        }
+        self.connections: set[Connection] = set()
+        self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
+        self._wall_clock = wall_clock
+        self._date = (-1, "")
+
+    def date(self) -> str:
+        """Give the time as an HTTP-date, made once a second (RFC 9110, 6.6.1)."""
+        now = int(self._wall_clock())
+        if now != self._date[0]:
+            self._date = (now, formatdate(now, usegmt=True))
+        return self._date[1]
+
+    def sweep(self) -> None:
+        """End the connections whose deadline has passed."""
+        now = self.clock()
+        for connection in [each for each in self.connections if each.deadline <= now]:
+            connection.expire()
+
+    def busy(self) -> bool:
+        """Tell whether any connection is within a request or an answer."""
+        return any(each.phase is not Phase.IDLE for each in self.connections)
+
+
+class Connection(asyncio.Protocol):
+    """Serves one connection by HTTP/1.1."""
+
+    def __init__(self, service: Service, application: Application, environ: Environ) -> None:
+        self.phase = Phase.IDLE
+        self.deadline = float("inf")
+        self._service = service
+        self._application = application
+        self._environ = environ
+        self._reader = RequestReader(service.bounds.limits)
+        self._head: Head | None = None
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._blocked = False  # the client does not read: what it sends is not read either
+        self._ended = False  # the client has closed its side
+
+    # asyncio's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin. One connection too many is answered 503 and closed."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._environ = self._environ | {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
+        full = len(self._service.connections) >= self._service.bounds.connections
+        self._service.connections.add(self)
+        self._enter(Phase.IDLE)
+        if full:
+            self._refuse(ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections; try again"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, however it came to it."""
+        del exc
+        self._service.connections.discard(self)
+        self._service.changed()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if self.phase is Phase.CLOSING:
+            return
+        self._reader.receive(data)
+        if not self._blocked:
+            self._advance()
+
+    def eof_received(self) -> bool:
+        """Take the end of what the client sends. What it asked is answered still; half a request is not."""
+        self._ended = True
+        if self._blocked:
+            return True
+        self._transport.close()
+        return True
+
+    def pause_writing(self) -> None:
+        """Stop reading a client that does not read its answers."""
+        self._blocked = True
+        self._transport.pause_reading()
+        if self.phase is Phase.CLOSING:
+            self.deadline = self._service.clock() + self._service.seconds[Phase.CLIENT_READS]
+        else:
+            self._enter(Phase.CLIENT_READS)
+
+    def resume_writing(self) -> None:
+        """Go on with a client that has read its answers."""
+        self._blocked = False
+        self._transport.resume_reading()
+        if self.phase is Phase.CLOSING:
+            self._enter(Phase.CLOSING)
+            return
+        self._enter(Phase.IDLE)
+        self._advance()
+        if self._ended and not self._blocked:
+            self._transport.close()
+
+    # what ends a connection from outside
+
+    def expire(self) -> None:
+        """End a connection whose time is over: with 408 where half a request has come, else silently."""
+        if self.phase in (Phase.HEAD, Phase.BODY):
+            self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"the {self.phase.name.lower()} took too long"))
+        elif self.phase is Phase.IDLE:
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    def close_if_idle(self) -> None:
+        """Close a connection on which nothing is under way."""
+        if self.phase is Phase.IDLE:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection with whatever is under way."""
+        self._transport.abort()
+
+    # between them
+
+    def _advance(self) -> None:
+        """Take what the reader makes of the bytes so far."""
+        try:
+            for event in self._reader.events():
+                self._take(event)
+                if self._blocked or self.phase is Phase.CLOSING:
+                    return
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if self._reader.within_body:
+            waits_for = Phase.BODY
+        elif self._reader.within_request:
+            waits_for = Phase.HEAD
+        else:
+            waits_for = Phase.IDLE
+        # A phase's time begins once: bytes that trickle in don't prolong it.
+        if self.phase is not waits_for:
+            self._enter(waits_for)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Head):
+            self._head = event
+            if event.expects_continue:
+                self._transport.write(CONTINUE)
+        elif isinstance(event, Data):
+            self._enter(Phase.BODY)
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
+        head = cast("Head", self._head)
+        response = self._ask(head)
+        keep = head.keep_alive and not self._service.draining
+        self._enter(Phase.IDLE)
+        # HTTP/1.0 keeps a connection only when told so, HTTP/1.1 unless told otherwise (RFC 9112, 9.3).
+        told = "close" if not keep else "keep-alive" if head.request.version == "HTTP/1.0" else ""
+        self._send(response, told, with_body=head.request.method != b"HEAD")
+        if not keep:
+            self._close()
+
+    def _ask(self, head: Head) -> Response:
+        environ = environ_of(head.request, self._environ, draining=self._service.draining)
+        try:
+            return call(self._application, environ)
+        except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker
+            self._service.report("the application failed\n" + "".join(format_exception(error)))
+            return refusal(ProtocolError(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed"))
+
+    def _refuse(self, error: ProtocolError) -> None:
+        head = self._head if self._reader.within_body else None
+        self._send(refusal(error), "close", with_body=head is None or head.request.method != b"HEAD")
+        self._close()
+
+    def _send(self, response: Response, connection: str, *, with_body: bool) -> None:
+        self._transport.write(encode(response, date=self._service.date(), connection=connection, with_body=with_body))
+
+    def _close(self) -> None:
+        """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""
+        self._enter(Phase.CLOSING)
+        if self._blocked:
+            self.deadline = self._service.clock() + self._service.seconds[Phase.CLIENT_READS]
+        self._transport.write_eof()
+
+    def _enter(self, phase: Phase) -> None:
+        service = self._service
+        self.phase = phase
+        self.deadline = service.clock() + service.seconds[phase]
+        if phase is Phase.IDLE and service.draining:
+            service.changed()

@@ -1,0 +1,77 @@
+"""The seam to the application: a wire request becomes a WSGI environ, what comes back an answer (PEP 3333)."""
+
+import io
+import sys
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+from app.carrier.response import Response
+from app.wire import DRAINING_KEY, REQUEST_KEY, Application, Environ, WireRequest, split_target
+
+# PEP 3333 names these two without HTTP_. Transfer-Encoding stays away: the carrier has decoded the chunks, and
+# Bottle would do it once more and answer 400.
+_OWN_KEYS = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+_HIDDEN = b"transfer-encoding"
+
+
+def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
+    """Give the part of the environ that is the same for every request of a listener."""
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": multiprocess,
+        "wsgi.run_once": False,
+    }
+
+
+def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Environ:
+    """Give the WSGI environ of one request, with the request itself in it.
+
+    What CGI names can't hold is not in it: names with `_`, which would pass for names with `-`. The request has them.
+    """
+    environ = dict(base)
+    path, query = split_target(request.target)
+    environ["REQUEST_METHOD"] = request.method.decode("ascii")
+    if not path.startswith(b"/"):  # asterisk- and authority-form; PATH_INFO begins with a slash (RFC 3875, 4.1.5)
+        path = b"/" + path
+    environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+    environ["QUERY_STRING"] = query.decode("latin-1")
+    environ["SERVER_PROTOCOL"] = request.version
+    for name, value in request.fields:
+        lower = name.lower()
+        if b"_" in lower or lower == _HIDDEN:
+            continue
+        key = _OWN_KEYS.get(lower) or "HTTP_" + lower.decode("ascii").upper().replace("-", "_")
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    environ["wsgi.input"] = io.BytesIO()
+    environ[REQUEST_KEY] = request
+    environ[DRAINING_KEY] = draining
+    return environ
+
+
+def call(application: Application, environ: Environ) -> Response:
+    """Call a WSGI application and give its whole answer. What it raises goes through."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    written: list[bytes] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], _exc_info: object = None
+    ) -> Callable[[bytes], object]:
+        started[:] = [(status, headers)]
+        return written.append
+
+    pieces = application(environ, start_response)
+    try:
+        written.extend(pieces)
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+    status, headers = started[0]
+    return Response(status, headers, b"".join(written))

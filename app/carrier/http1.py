@@ -1,0 +1,160 @@
+"""HTTP/1.1 without I/O: bytes in, events out (RFC 9112).
+
+Head, framing and fields are read by our own grammar, because no kept parser shows all of what was sent: llhttp
+(httptools) knows 46 methods and refuses the others, hides where a chunked message ends and takes a request with no
+Host; picohttpparser (gunicorn_h1c) hides trailers, and is published as source only, so that a machine without a C
+compiler could not run the echo at all; h11 refuses raw UTF-8 in a target.
+"""
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import msgspec
+
+from app.carrier import grammar
+from app.carrier.chunked import ChunkedDecoder
+from app.carrier.errors import ProtocolError, bad_request
+from app.carrier.grammar import CHUNKED, Fields
+from app.wire import WireRequest
+
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much of one request is taken: bytes of head, fields, bytes of body."""
+
+    head: int
+    fields: int
+    body: int
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """A request's head is complete. `keep_alive`: the client wants the connection kept."""
+
+    request: WireRequest
+    keep_alive: bool
+    expects_continue: bool
+
+
+class Data(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the body, decoded from chunks, never empty."""
+
+    piece: bytes
+
+
+class End(msgspec.Struct, frozen=True, gc=False):
+    """The request is complete, with its trailers."""
+
+    trailers: Fields
+
+
+Event = Head | Data | End
+
+
+class RequestReader:
+    """Reads the requests of one connection: `receive` bytes, then iterate `events`.
+
+    Iterating may stop at any event and go on later; pipelined requests wait in the buffer.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = b""
+        self._searched = 0
+        self._body: ChunkedDecoder | int | None = None  # bytes still to come; None between requests
+
+    @property
+    def within_request(self) -> bool:
+        """Whether a request has begun and not ended."""
+        return self._body is not None or bool(self._buffer)
+
+    @property
+    def within_body(self) -> bool:
+        """Whether a head was read and its body has not ended."""
+        return self._body is not None
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the connection."""
+        if isinstance(self._body, ChunkedDecoder):
+            self._body.feed(data)
+        else:
+            self._buffer = self._buffer + data if self._buffer else data
+
+    def events(self) -> Iterator[Event]:
+        """Give what the bytes so far say. Raises `ProtocolError`, after which the connection can't be read on."""
+        while True:
+            if self._body is None:
+                head = self._head()
+                if head is None:
+                    return
+                yield head
+            elif isinstance(self._body, ChunkedDecoder):
+                yield from map(Data, self._body.data())
+                if self._body.trailers is None:
+                    return
+                trailers, self._buffer, self._body = self._body.trailers, self._body.left, None
+                yield End(trailers)
+            else:
+                if self._body and self._buffer:
+                    piece, self._buffer = self._buffer[: self._body], self._buffer[self._body :]
+                    self._body -= len(piece)
+                    yield Data(piece)
+                if self._body:
+                    return
+                self._body = None
+                yield End(())
+
+    def _head(self) -> Head | None:
+        while self._buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are read over
+            self._buffer, self._searched = self._buffer[2:], 0
+        # The end is searched for only where it was not searched for before, so that a head that comes byte by byte
+        # costs no more than one that comes whole.
+        end = self._buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
+        if end < 0 or end + 4 > self._limits.head:
+            self._refuse_endless_head(len(self._buffer) if end < 0 else end + 4)
+            self._searched = len(self._buffer)
+            return None
+        block, self._buffer, self._searched = self._buffer[: end + 2], self._buffer[end + 4 :], 0
+        line, _, field_lines = block.partition(b"\r\n")
+        method, target, version = grammar.parse_request_line(line)
+        fields = grammar.parse_fields(field_lines, self._limits.fields)
+        found = grammar.decisive(fields)
+        grammar.check_host(found.get(grammar.HOST, []), version)
+        length = self._begin_body(grammar.body_length(found, version))
+        return Head(
+            WireRequest(method, target, version, fields),
+            grammar.keeps_alive(found, version),
+            self._expectation(found, version) and length != 0,
+        )
+
+    def _refuse_endless_head(self, size: int) -> None:
+        if size > self._limits.head:
+            if b"\r\n" in self._buffer[: self._limits.head]:
+                status, what = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head"
+            else:
+                status, what = HTTPStatus.REQUEST_URI_TOO_LONG, "request line"
+            raise ProtocolError(status, f"a {what} above {self._limits.head} bytes")
+        # A client that ends its lines with LF alone would wait for an answer until its time is over.
+        if _BARE_LF.search(self._buffer, self._searched):
+            raise bad_request("a line that ends without CR")
+
+    def _begin_body(self, length: int) -> int:
+        if length == CHUNKED:
+            limits = self._limits
+            self._body = ChunkedDecoder(limits.body, limits.head, limits.fields)
+            self._body.feed(self._buffer)
+            self._buffer = b""
+        elif length > self._limits.body:
+            raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {self._limits.body} bytes")
+        else:
+            self._body = length
+        return length
+
+    @staticmethod
+    def _expectation(found: dict[bytes, list[bytes]], version: str) -> bool:
+        if grammar.EXPECT not in found or version == "HTTP/1.0":
+            return False
+        if grammar.elements(found[grammar.EXPECT]) != [b"100-continue"]:
+            raise ProtocolError(HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation known here")
+        return True

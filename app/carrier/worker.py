@@ -1,0 +1,146 @@
+"""The worker class: what gunicorn supervises. Event loop, signals, heartbeat, listeners, and the end of them.
+
+Follows gunicorn's custom worker interface (`gunicorn.workers.base.Worker`): the worker calls `notify()` more often
+than the timeout, ends when its parent has changed, and closes its own listeners.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from functools import partial
+from types import FrameType
+from typing import Final
+
+import uvloop
+from gunicorn.workers.base import Worker as GunicornWorker
+
+from app import signals
+from app.carrier.connection import Bounds, Connection, Service, Timeouts
+from app.carrier.gateway import server_environ
+from app.carrier.http1 import Limits
+
+TICK: Final = 0.5  # seconds between heartbeats, and by which a deadline may be late
+# Seconds for which idle connections outlive the listener: a request that was under way to us when we began to stop
+# is answered, with `Connection: close`, instead of meeting a closed socket.
+LAST_CALL: Final = 1.0
+
+
+class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
+    """An asyncio worker over uvloop, one for each process. Its settings are those of `app.server.Server`."""
+
+    def init_process(self) -> None:
+        """Make the event loop before gunicorn sets signals and calls `run`."""
+        self.loop = uvloop.new_event_loop()
+        self.stopping = asyncio.Event()
+        self.at_once = asyncio.Event()
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """Let a signal end the worker until it serves; called by gunicorn before it loads the application."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signals.end_at_once()
+        # A worker that hangs can't run an event: the arbiter's SIGABRT is handled where the hang is.
+        signal.signal(signal.SIGABRT, self._abort)
+
+    def _take_signals(self) -> None:
+        """Make signals events of the loop, which must be running: SIGTERM drains, SIGINT and SIGQUIT stop at once."""
+        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        self.loop.add_signal_handler(signal.SIGINT, self._stop_at_once)
+        self.loop.add_signal_handler(signal.SIGQUIT, self._stop_at_once)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+
+    def _stop(self) -> None:
+        self.alive = False
+        self.stopping.set()
+
+    def _stop_at_once(self) -> None:
+        self.at_once.set()
+        self._stop()
+
+    def _abort(self, number: int, frame: FrameType | None) -> None:
+        self.handle_abort(number, frame)
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        try:
+            self.loop.run_until_complete(self._serve())
+        finally:
+            self.loop.close()
+
+    async def _serve(self) -> None:
+        self._take_signals()
+        settings = self.app.settings
+        service = Service(
+            Bounds(
+                limits=Limits(settings.max_head, settings.max_fields, settings.max_body),
+                timeouts=Timeouts(settings.head_timeout, settings.body_timeout, settings.idle_timeout),
+                connections=settings.max_connections,
+            ),
+            clock=self.loop.time,
+            wall_clock=time.time,
+            report=self.log.error,
+        )
+        listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
+        while not self.stopping.is_set() and self.ppid == os.getppid():
+            self.notify()
+            service.sweep()
+            await _wait(self.stopping, TICK)
+        # Within nine tenths of the drain time, so that the arbiter, who ends whoever is late, finds nobody.
+        await self._drain(service, listeners, self.loop.time() + settings.drain_seconds * 0.9)
+
+    def _sockets(self) -> list[tuple[int, socket.socket]]:
+        """Take gunicorn's listening sockets over, by port: a duplicate of each is ours to serve and to close."""
+        taken = []
+        for listener in self.sockets:
+            taken.append((listener.getsockname()[1], socket.socket(fileno=os.dup(listener.fileno()))))
+            listener.close()
+        return taken
+
+    async def _listen(self, service: Service, sock: socket.socket) -> asyncio.AbstractServer:
+        host, port = sock.getsockname()[:2]
+        environ = server_environ(host, port, multiprocess=self.cfg.workers > 1)
+        connection = partial(Connection, service, self.wsgi, environ)
+        return await self.loop.create_server(connection, sock=sock, backlog=self.cfg.backlog)
+
+    async def _drain(self, service: Service, listeners: dict[int, asyncio.AbstractServer], deadline: float) -> None:
+        """End in order: readiness fails, the echo's listener closes, what was accepted is answered, all closes.
+
+        The admin port goes on to the end, so that the cluster can see that this worker is live and not ready.
+        """
+        service.draining = True
+        changed = asyncio.Event()
+        service.changed = changed.set
+        await asyncio.sleep(0)  # one turn of the loop accepts what the kernel has queued
+        listeners[self.app.settings.port].close()
+        last_call = self.loop.time() + LAST_CALL
+        while service.connections and not self.at_once.is_set():
+            now = self.loop.time()
+            if now >= deadline or (now >= last_call and not service.busy()):
+                break
+            self.notify()
+            service.sweep()
+            changed.clear()
+            await _wait(changed, min(TICK, deadline - now, max(last_call - now, 0.01)))
+        await self._close_all(service, listeners)
+
+    async def _close_all(self, service: Service, listeners: dict[int, asyncio.AbstractServer]) -> None:
+        for listener in listeners.values():
+            listener.close()
+        for connection in list(service.connections):
+            connection.close_if_idle()
+        await asyncio.sleep(0)  # what was written last leaves before the rest is dropped
+        for connection in list(service.connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait until the event is set, at most so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

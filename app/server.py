@@ -1,0 +1,71 @@
+"""gunicorn, configured: the supervisor of our workers. See https://gunicorn.org/custom/."""
+
+import math
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from gunicorn.app.base import BaseApplication
+
+from app import application, identity, signals
+from app.listeners import BACKLOG
+from app.settings import Settings
+from app.wire import Application
+
+# Where heartbeats are written: memory, never a disk that may stall, and the one place that can be written to in a
+# container with a read-only root. https://gunicorn.org/faq/ (How do I avoid Gunicorn excessively blocking in os.fchmod)
+_HEARTBEATS: Final = "/dev/shm"  # noqa: S108
+# Seconds without a heartbeat after which the arbiter takes a worker for hung.
+_HUNG: Final = 30
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """One echo: its settings, its sockets, its workers."""
+
+    def __init__(self, settings: Settings, sockets: Sequence[socket.socket], announcement: str) -> None:
+        self.settings = settings
+        # gunicorn takes a socket over by its descriptor and closes that one.
+        self._descriptors = [sock.detach() for sock in sockets]
+        self._announcement = announcement
+        super().__init__(prog="echo")
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's defaults; called by gunicorn."""
+        for name, value in self._configuration().items():
+            self.cfg.set(name, value)
+
+    def _configuration(self) -> dict[str, Any]:
+        return {
+            "bind": [f"fd://{descriptor}" for descriptor in self._descriptors],
+            "backlog": BACKLOG,
+            "workers": self.settings.workers,
+            "worker_class": "app.carrier.Worker",
+            "worker_tmp_dir": _HEARTBEATS if Path(_HEARTBEATS).is_dir() else None,
+            "timeout": _HUNG,
+            "graceful_timeout": math.ceil(self.settings.drain_seconds),
+            # Its default place is the home folder, which a read-only root does not let be written.
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "proc_name": "echo",
+            "when_ready": self._announce,
+        }
+
+    def load(self) -> Application:
+        """Give the WSGI application; called by gunicorn in each worker."""
+        return application.by_port(
+            {
+                self.settings.port: application.echo(identity.read(os.environ)),
+                self.settings.admin_port: application.admin(),
+            }
+        )
+
+    def run(self) -> None:
+        """Serve until stopped; leaves by `SystemExit`."""
+        os.register_at_fork(after_in_child=signals.end_at_once)
+        super().run()
+
+    def _announce(self, arbiter: object) -> None:
+        del arbiter  # gunicorn's hooks are told it
+        print(self._announcement, flush=True)

@@ -1,0 +1,80 @@
+"""The seam between the carrier and the application: the request as it was on the wire.
+
+It travels in the WSGI environ under one key of ours. Nothing is decoded, folded, merged or reordered here; how bytes
+are shown to people is decided in one function, `shown`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import msgspec
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+REQUEST_KEY: Final = "echo.wire"  # the `WireRequest`
+DRAINING_KEY: Final = "echo.draining"  # whether the worker has begun to stop
+
+# The authority that an absolute-form target begins with (RFC 9112, 3.2.2).
+_SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
+
+
+class WireRequest(msgspec.Struct, frozen=True, gc=False):
+    """One request: `fields` are (name, value) in the order and case in which they came, duplicates apart."""
+
+    method: bytes
+    target: bytes
+    version: str
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Give a request target's path and query, both as sent, without the `?` (RFC 9112, 3.2).
+
+    An absolute-form target loses its scheme and authority; authority-form and asterisk-form are all path.
+    """
+    if not target.startswith(b"/"):
+        absolute = _SCHEME_AND_AUTHORITY.match(target)
+        if absolute:
+            target = target[absolute.end() :]
+            target = target if target.startswith(b"/") else b"/" + target
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+def decoded_path(target: bytes) -> bytes:
+    """Give a request target's path, percent-decoded once, without its leading slash."""
+    return unquote_to_bytes(split_target(target)[0].removeprefix(b"/"))
+
+
+def shown(raw: bytes) -> str:
+    r"""Show bytes of the wire as a string: UTF-8, and what is not UTF-8 as `\xff`."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def request_of(environ: Environ) -> WireRequest:
+    """Give the wire request of an environ.
+
+    Under another WSGI server than ours it is pieced together from what CGI names keep: the order, case and number
+    of fields are lost, and so are names with `_`.
+    """
+    request = environ.get(REQUEST_KEY)
+    return request if isinstance(request, WireRequest) else _from_cgi(environ)
+
+
+def _from_cgi(environ: Environ) -> WireRequest:
+    named = {key.removeprefix("HTTP_"): value for key, value in environ.items() if key.startswith("HTTP_")}
+    named |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
+    path = quote_from_bytes(environ.get("PATH_INFO", "").encode("latin-1"))
+    query = environ.get("QUERY_STRING", "")
+    return WireRequest(
+        method=environ["REQUEST_METHOD"].encode("ascii"),
+        target=(path + ("?" + query if query else "")).encode("latin-1"),
+        version=environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
+        fields=tuple(
+            (name.replace("_", "-").title().encode("latin-1"), str(value).encode("latin-1"))
+            for name, value in named.items()
+        ),
+    )

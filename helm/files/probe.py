@@ -1,0 +1,161 @@
+"""What `helm test` asks: the Service, by its DNS name, as a user would, and one line of report for each check.
+
+It runs in a pod of the service's own image, handed to `python3 -c`: it has Python's standard library and nothing else.
+Kubernetes replaces a dollar sign before a parenthesis in a pod's command: there must be none here.
+"""
+
+import argparse
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+
+ATTEMPT_SECONDS = 5.0  # for one request
+PAUSE_SECONDS = 0.5  # between two, while nothing answers
+CLOSED_SECONDS = 3.0  # for a port that must not answer; most networks refuse at once, some say nothing
+
+
+class CheckError(Exception):
+    """What is not as it should be: expected, and found."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is probed, and what its answers must say. `deadline` is a time of `time.monotonic`."""
+
+    host: str
+    port: int
+    admin_port: int
+    namespace: str
+    pod_prefix: str
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    content_type: str | None
+    body: bytes
+
+
+def ask(host: str, port: int, target: str, accept: str | None, seconds: float) -> Answer:
+    """Send one GET; no Accept field unless given. Raises OSError or HTTPException when nothing answers."""
+    connection = HTTPConnection(host, port, timeout=seconds)
+    try:
+        connection.request("GET", target, headers={} if accept is None else {"Accept": accept})
+        response = connection.getresponse()
+        return Answer(response.status, response.getheader("Content-Type"), response.read())
+    finally:
+        connection.close()
+
+
+def ask_until_answered(probed: Target, target: str, accept: str | None = None) -> Answer:
+    """Ask again while nothing answers, as right after an installation; any answer is taken as it is."""
+    while True:
+        try:
+            return ask(probed.host, probed.port, target, accept, ATTEMPT_SECONDS)
+        except (OSError, HTTPException) as error:
+            if time.monotonic() + PAUSE_SECONDS > probed.deadline:
+                raise CheckError(f"no answer in time; the last try: {error!r}") from error
+            time.sleep(PAUSE_SECONDS)
+
+
+def equal(what: str, found: object, expected: object) -> None:
+    """Raise `CheckError` that names both, unless they are equal."""
+    if found != expected:
+        raise CheckError(f"{what} is {found!r}, not {expected!r}")
+
+
+def bare_answer(probed: Target) -> str:
+    """Check that the bare answer is exact."""
+    answer = ask_until_answered(probed, "/blah/blah")
+    equal("the status", answer.status, 200)
+    equal("the Content-Type", answer.content_type, "text/html; charset=utf-8")
+    equal("the body", answer.body, b"<b>Got: blah/blah</b>!")
+    return answer.body.decode()
+
+
+def reflection(probed: Target) -> str:
+    """Check that the JSON reflection tells the request, and a pod of this release."""
+    answer = ask_until_answered(probed, "/blah/blah?from=helm-test", "application/json")
+    equal("the status", answer.status, 200)
+    equal("the Content-Type", answer.content_type, "application/json")
+    try:
+        fields = json.loads(answer.body)
+    except ValueError as error:
+        raise CheckError(f"the body is not JSON: {answer.body!r}") from error
+    if not isinstance(fields, dict):
+        raise CheckError(f"the body is not an object: {answer.body!r}")
+    equal("method", fields.get("method"), "GET")
+    equal("path", fields.get("path"), "/blah/blah?from=helm-test")
+    equal("namespace", fields.get("namespace"), probed.namespace)
+    pod = fields.get("pod")
+    if not isinstance(pod, str) or not pod.startswith(probed.pod_prefix):
+        raise CheckError(f"pod is {pod!r}, which does not begin with {probed.pod_prefix!r}")
+    return f"from pod {pod} in namespace {probed.namespace}"
+
+
+def admin_port_closed(probed: Target) -> str:
+    """Check that the admin port is not in the Service.
+
+    A name that can't be looked up is a failure: it would prove nothing.
+    """
+    try:
+        answer = ask(probed.host, probed.admin_port, "/version", None, CLOSED_SECONDS)
+    except socket.gaierror as error:
+        raise CheckError(f"{probed.host} can't be looked up: {error}") from error
+    except (OSError, HTTPException) as error:
+        return f"port {probed.admin_port}: {type(error).__name__}"
+    raise CheckError(f"port {probed.admin_port} answers {answer.status} {answer.body!r}")
+
+
+CHECKS: tuple[tuple[str, Callable[[Target], str]], ...] = (
+    ("bare answer", bare_answer),
+    ("JSON reflection", reflection),
+    ("admin port not in the Service", admin_port_closed),
+)
+
+
+def run(probed: Target) -> int:
+    """Run every check, print a line for each, and give the exit code."""
+    print(f"probing http://{probed.host}:{probed.port}", flush=True)
+    failures = 0
+    for name, check in CHECKS:
+        try:
+            print(f"ok    {name}: {check(probed)}", flush=True)
+        except CheckError as error:
+            failures += 1
+            print(f"FAIL  {name}: {error}", flush=True)
+    print(f"{len(CHECKS) - failures} of {len(CHECKS)} checks passed", flush=True)
+    return 1 if failures else 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Probe what the command line names."""
+    parser = argparse.ArgumentParser(prog="probe", description="Probes an echo through its Service.")
+    parser.add_argument("--host", required=True, help="DNS name of the Service")
+    parser.add_argument("--port", required=True, type=int, help="its port")
+    parser.add_argument("--admin-port", required=True, type=int, help="a port that must not answer")
+    parser.add_argument("--namespace", required=True, help="the namespace that answers must name")
+    parser.add_argument("--pod-prefix", required=True, help="what the name of the pod that answers must begin with")
+    parser.add_argument("--deadline", required=True, type=float, help="seconds until something must have answered")
+    given = parser.parse_args(argv)
+    return run(
+        Target(
+            host=given.host,
+            port=given.port,
+            admin_port=given.admin_port,
+            namespace=given.namespace,
+            pod_prefix=given.pod_prefix,
+            deadline=time.monotonic() + given.deadline,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The tests, cheapest first: unit, http, chart, image, e2e."""

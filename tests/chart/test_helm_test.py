@@ -1,0 +1,213 @@
+"""The pod of `helm test`: what it is told, and its probe, run for real against a stand-in for the Service."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from tests.chart.rendering import CHART, Manifest, chart
+
+
+def probe(*flags: str, release: str = "echo", namespace: str = "trial") -> Manifest:
+    """Give the one container of the pod."""
+    (found,) = chart(*flags, release=release, namespace=namespace).hook()["spec"]["containers"]
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class Echo:
+    """What the stand-in answers. Its defaults are right."""
+
+    bare: bytes = b"<b>Got: blah/blah</b>!"
+    html: str = "text/html; charset=utf-8"
+    path: str = "/blah/blah?from=helm-test"
+    method: str = "GET"
+    pod: str = "echo-7d4b9c6f5-x2x9k"
+    namespace: str = "trial"
+    json: str = "application/json"
+    status: int = 200
+
+    def answer(self, accept: str | None) -> tuple[str, bytes]:
+        """Give Content-Type and body: JSON to who asks for it, else the bare answer."""
+        if accept != "application/json":
+            return self.html, self.bare
+        fields = {"path": self.path, "method": self.method, "pod": self.pod, "namespace": self.namespace}
+        return self.json, json.dumps(fields).encode()
+
+
+RIGHT = Echo()
+
+
+@contextmanager
+def serving(echo: Echo) -> Iterator[int]:
+    """Serve on a free port of this machine, which is given, until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content_type, body = echo.answer(self.headers["Accept"])
+            self.send_response(echo.status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            del format, args
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Give a port on which nothing listens, and that nobody else can take before the end of the block."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def run(port: int, admin_port: int, host: str = "127.0.0.1", deadline: float = 30) -> tuple[int, list[str]]:
+    """Run the rendered probe as the pod does, but against other addresses. Gives exit code and report."""
+    container = probe()
+    given = dict(flag.removeprefix("--").split("=", 1) for flag in container["args"])
+    given |= {"host": host, "port": str(port), "admin-port": str(admin_port), "deadline": str(deadline)}
+    python, *program = container["command"]
+    assert python == "python3"
+    done = subprocess.run(
+        [sys.executable, *program, *(f"--{name}={value}" for name, value in given.items())],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_the_pod_runs_when_tested_and_leaves_nothing_behind() -> None:
+    """It is a test hook, runs once, is deleted when it passed, and replaces one that failed."""
+    hook = chart().hook()
+    annotations = hook["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "test"
+    assert set(annotations["helm.sh/hook-delete-policy"].split(",")) == {"before-hook-creation", "hook-succeeded"}
+    assert hook["spec"]["restartPolicy"] == "Never"
+
+
+def test_the_probe_ends_before_the_pod_is_ended() -> None:
+    """Its own deadline is the shorter one, so that there is always a report."""
+    deadline = next(flag for flag in probe()["args"] if flag.startswith("--deadline="))
+    assert float(deadline.partition("=")[2]) < chart().hook()["spec"]["activeDeadlineSeconds"]
+
+
+def test_the_probe_runs_as_it_is_written() -> None:
+    """The program reaches Python as it stands in files/probe.py: Kubernetes finds no `$(NAME)` to replace in it."""
+    python, flag, program = probe()["command"]
+    assert (python, flag) == ("python3", "-c")
+    assert program == (CHART / "files" / "probe.py").read_text()
+    assert "$(" not in program
+
+
+@pytest.mark.parametrize(
+    ("release", "flags", "host", "port", "prefix"),
+    [
+        pytest.param("echo", (), "echo.trial.svc", 80, "echo-", id="by default"),
+        pytest.param("demo", ("--set", "service.port=8000"), "demo-echo.trial.svc", 8000, "demo-echo-", id="another"),
+        pytest.param(
+            "demo", ("--set", "fullnameOverride=" + "e" * 63), "e" * 63 + ".trial.svc", 80, "e" * 58, id="a long name"
+        ),
+    ],
+)
+def test_the_probe_is_told_what_was_installed(
+    release: str, flags: tuple[str, ...], host: str, port: int, prefix: str
+) -> None:
+    """It asks the Service by its DNS name and port, and expects the Deployment's pods and the release's namespace."""
+    assert {
+        f"--host={host}",
+        f"--port={port}",
+        "--admin-port=9090",
+        "--namespace=trial",
+        f"--pod-prefix={prefix}",
+    } <= set(probe(*flags, release=release)["args"])
+
+
+def test_a_right_echo_passes_with_a_line_for_each_check() -> None:
+    """The report says what was probed, what was seen, and the count; the exit code is 0."""
+    with serving(RIGHT) as port, closed_port() as admin_port:
+        code, report = run(port, admin_port)
+    assert report == [
+        f"probing http://127.0.0.1:{port}",
+        "ok    bare answer: <b>Got: blah/blah</b>!",
+        f"ok    JSON reflection: from pod {RIGHT.pod} in namespace trial",
+        f"ok    admin port not in the Service: port {admin_port}: ConnectionRefusedError",
+        "3 of 3 checks passed",
+    ]
+    assert code == 0
+
+
+WRONG = {
+    "another bare answer": (replace(RIGHT, bare=b"<b>Got: blah/blah</b>!\n"), "bare answer: the body is"),
+    "another type of the bare answer": (replace(RIGHT, html="text/html"), "bare answer: the Content-Type is"),
+    "another path": (replace(RIGHT, path="/blah/blah"), "JSON reflection: path is"),
+    "another method": (replace(RIGHT, method="POST"), "JSON reflection: method is"),
+    "another namespace": (replace(RIGHT, namespace="other"), "JSON reflection: namespace is"),
+    "another release's pod": (replace(RIGHT, pod="other-7d4b9c6f5-x2x9k"), "JSON reflection: pod is"),
+    "another type of the reflection": (
+        replace(RIGHT, json="application/json; charset=utf-8"),
+        "JSON reflection: the Content-Type is",
+    ),
+}
+
+
+@pytest.mark.parametrize(("echo", "told"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_echo_fails_and_is_told(echo: Echo, told: str) -> None:
+    """One check fails with what was found, the others pass, and the exit code is 1."""
+    with serving(echo) as port, closed_port() as admin_port:
+        code, report = run(port, admin_port)
+    assert [line for line in report if line.startswith(f"FAIL  {told}")], report
+    assert report[-1] == "2 of 3 checks passed"
+    assert code == 1
+
+
+def test_an_error_is_an_answer_and_not_waited_out() -> None:
+    """A status other than 200 fails both checks at once."""
+    with serving(replace(RIGHT, status=500)) as port, closed_port() as admin_port:
+        code, report = run(port, admin_port)
+    assert [line for line in report if "the status is 500, not 200" in line] == report[1:3]
+    assert code == 1
+
+
+def test_an_admin_port_that_answers_fails() -> None:
+    """A Service that leads to the admin port is found out."""
+    with serving(RIGHT) as port, serving(RIGHT) as admin_port:
+        code, report = run(port, admin_port)
+    assert report[3].startswith(f"FAIL  admin port not in the Service: port {admin_port} answers 200")
+    assert code == 1
+
+
+def test_a_name_that_is_not_known_fails_every_check() -> None:
+    """Where the name can't be looked up, a port that does not answer proves nothing."""
+    with closed_port() as admin_port:
+        code, report = run(1, admin_port, host="echo.invalid", deadline=0)
+    assert report[-1] == "0 of 3 checks passed"
+    assert code == 1
+
+
+def test_silence_fails_at_the_deadline() -> None:
+    """Nothing answers: the checks fail with the last error, rather than wait for ever."""
+    with closed_port() as port, closed_port() as admin_port:
+        code, report = run(port, admin_port, deadline=0)
+    assert [line for line in report if "no answer in time" in line and "Refused" in line] == report[1:3]
+    assert code == 1

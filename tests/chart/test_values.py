@@ -1,0 +1,84 @@
+"""What may be set: the schema takes what it should, and refuses mistakes by name."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, HelmError, chart, template
+
+MISTAKES = {
+    "a value that is none": ("replicas=3", "'replicas'"),
+    "replicaCount is no number": ("replicaCount=two", "replicaCount"),
+    "replicaCount is negative": ("replicaCount=-1", "replicaCount"),
+    "an unknown key of image": ("image.name=echo", "'name'"),
+    "an empty repository": ("image.repository=", "repository"),
+    "a tag with a colon": ("image.tag=a:b", "tag"),
+    "a pull policy that is none": ("image.pullPolicy=Sometimes", "pullPolicy"),
+    "an unknown key of service": ("service.ports=80", "'ports'"),
+    "a port out of range": ("service.port=65536", "port"),
+    "a type that is none": ("service.type=External", "type"),
+    "an unknown key of serviceAccount": ("serviceAccount.automount=true", "'automount'"),
+    "create is no boolean": ("serviceAccount.create=perhaps", "create"),
+    "a setting that is none": ("echo.dranSeconds=3", "'dranSeconds'"),
+    "a drain of nothing": ("echo.drainSeconds=0", "drainSeconds"),
+    "a drain with a unit": ("echo.drainSeconds=10s", "drainSeconds"),
+    "a negative sleep": ("preStopSeconds=-1", "preStopSeconds"),
+    "an unknown key of resources": ("resources.request.cpu=1", "'request'"),
+    "an amount that is none": ("resources.requests.cpu=true", "cpu"),
+    "a name with capitals": ("fullnameOverride=Echo", "fullnameOverride"),
+    "a name that is too long": ("fullnameOverride=" + "e" * 64, "fullnameOverride"),
+    "a chart's name that starts with a digit": ("nameOverride=1echo", "nameOverride"),
+}
+
+
+@pytest.mark.parametrize(("setting", "named"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_refused_by_name(setting: str, named: str) -> None:
+    """Nothing is rendered, and the message names what is wrong."""
+    with pytest.raises(HelmError) as refusal:
+        template("--set", setting)
+    assert named in str(refusal.value)
+
+
+def test_a_tag_that_looks_like_a_number_is_refused_as_one() -> None:
+    """`tag: 1.10` is the number 1.1 in YAML: it is refused, rather than another image pulled."""
+    with pytest.raises(HelmError, match="tag"):
+        template("--set-json", "image.tag=1.10")
+
+
+def test_replicas_and_image_can_be_chosen() -> None:
+    """The number of pods and their image are followed, the image by every pod."""
+    objects = chart(
+        "--set", "replicaCount=3,image.repository=example.test:5000/a/echo,image.tag=v9,image.pullPolicy=Always"
+    )
+    assert objects.one("Deployment")["spec"]["replicas"] == 3
+    containers = [each for pod in objects.pods().values() for each in pod["spec"]["containers"]]
+    assert {(each["image"], each["imagePullPolicy"]) for each in containers} == {
+        ("example.test:5000/a/echo:v9", "Always")
+    }
+
+
+def test_resources_can_be_chosen_and_taken_away() -> None:
+    """An amount is added to the defaults or replaces one; null takes one away."""
+    objects = chart("--set", "resources.limits.cpu=1,resources.limits.memory=256Mi,resources.requests.memory=null")
+    (container,) = objects.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["resources"] == {"limits": {"cpu": 1, "memory": "256Mi"}, "requests": {"cpu": "50m"}}
+
+
+def test_it_can_be_a_subchart(tmp_path: Path) -> None:
+    """A parent chart may give it `global` values and the usual condition `enabled`."""
+    shutil.copytree(CHART, tmp_path / "charts" / "echo")
+    dependency = {"name": "echo", "version": "0.1.0", "condition": "echo.enabled"}
+    about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump({"global": {"team": "a"}, "echo": {"enabled": True}}))
+    assert "kind: Deployment" in template(chart=tmp_path)
+    assert "kind: Deployment" not in template("--set", "echo.enabled=false", chart=tmp_path)
+
+
+def test_an_older_cluster_is_refused() -> None:
+    """Below 1.30 the native preStop sleep is off: the chart says so rather than lose requests."""
+    with pytest.raises(HelmError, match="kubeVersion"):
+        template("--kube-version", "1.29.9")
+    assert template("--kube-version", "1.30.0-gke.1")

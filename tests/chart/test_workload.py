@@ -1,0 +1,174 @@
+"""The pods: who they run as, what they are told, how they start, answer probes and leave."""
+
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+from tests.chart.rendering import Manifest, chart, manifests
+
+DOWNWARD_API = {
+    "POD_NAME": "metadata.name",
+    "NAMESPACE": "metadata.namespace",
+    "NODE_NAME": "spec.nodeName",
+    "POD_IP": "status.podIP",
+    "HOST_IP": "status.hostIP",
+    "SERVICE_ACCOUNT": "spec.serviceAccountName",
+    "NODE_ZONE": "metadata.labels['topology.kubernetes.io/zone']",
+    "NODE_REGION": "metadata.labels['topology.kubernetes.io/region']",
+}
+# What a pod can bring in that the restricted profile refuses or bounds; ours have none of it.
+REFUSED_IN_POD = ("hostNetwork", "hostPID", "hostIPC", "volumes", "initContainers", "ephemeralContainers")
+PODS = [("helm", "Deployment echo"), ("helm", "Pod echo-test"), ("k8s", "Deployment echo")]
+
+
+@pytest.fixture
+def pod(source: str, maker: str) -> Manifest:
+    """Give a pod of the chart or of the manifests, by what makes it."""
+    return (chart() if source == "helm" else manifests()).pods()[maker]
+
+
+def spec(*flags: str) -> Manifest:
+    """Give the spec of the pods that echo."""
+    found: Manifest = chart(*flags).one("Deployment")["spec"]["template"]["spec"]
+    return found
+
+
+def container(*flags: str) -> Manifest:
+    """Give the one container of the pods that echo."""
+    (found,) = spec(*flags)["containers"]
+    return dict(found)
+
+
+def environment(*flags: str) -> dict[str, Any]:
+    """Give the environment by name: a value, or the path of a field of the downward API."""
+    return {
+        variable["name"]: variable["value"] if "value" in variable else variable["valueFrom"]["fieldRef"]["fieldPath"]
+        for variable in container(*flags)["env"]
+    }
+
+
+def test_every_maker_of_pods_is_looked_at() -> None:
+    """The pods below are those of the chart, the pod of `helm test` too, and those of the manifests."""
+    makers = [("helm", maker) for maker in chart().pods()] + [("k8s", maker) for maker in manifests().pods()]
+    assert makers == PODS
+
+
+@pytest.mark.parametrize(("source", "maker"), PODS)
+class TestEveryPod:
+    """What holds for each pod that is made, the one of `helm test` included."""
+
+    def test_meets_the_restricted_profile(self, pod: Manifest) -> None:
+        """It meets the restricted profile: https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
+        security = pod["spec"]["securityContext"]
+        assert security["runAsNonRoot"] is True
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not [name for name in REFUSED_IN_POD if pod["spec"].get(name)]
+        for each in pod["spec"]["containers"]:
+            own = each["securityContext"]
+            assert own["allowPrivilegeEscalation"] is False
+            assert own["capabilities"] == {"drop": ["ALL"]}
+            # Nothing that would undo what the pod says.
+            assert set(own) == {"allowPrivilegeEscalation", "capabilities", "readOnlyRootFilesystem"}
+            assert not [port for port in each.get("ports", []) if "hostPort" in port]
+
+    def test_runs_as_the_images_user_by_number(self, pod: Manifest) -> None:
+        """It runs as 10001:10001: a name would not do, the kubelet can't tell whether it is root's."""
+        security = pod["spec"]["securityContext"]
+        assert (security["runAsUser"], security["runAsGroup"]) == (10001, 10001)
+
+    def test_has_a_root_file_system_that_is_only_read(self, pod: Manifest) -> None:
+        """No container can write to its image's files."""
+        assert all(each["securityContext"]["readOnlyRootFilesystem"] is True for each in pod["spec"]["containers"])
+
+    def test_holds_no_token(self, pod: Manifest) -> None:
+        """It can't ask the API server for anything."""
+        assert pod["spec"]["automountServiceAccountToken"] is False
+
+    def test_is_not_told_of_services(self, pod: Manifest) -> None:
+        """A Service named `echo` does not become ECHO_PORT=tcp://... in its environment."""
+        assert pod["spec"]["enableServiceLinks"] is False
+
+    def test_asks_for_little_and_has_a_memory_limit_and_no_cpu_limit(self, pod: Manifest) -> None:
+        """It has requests for both, a limit for memory, and is never throttled."""
+        for each in pod["spec"]["containers"]:
+            assert set(each["resources"]["requests"]) == {"cpu", "memory"}
+            assert set(each["resources"]["limits"]) == {"memory"}
+
+    def test_takes_the_image_that_the_node_has(self, pod: Manifest) -> None:
+        """An image that was loaded onto the node is used without asking any registry."""
+        assert [each["imagePullPolicy"] for each in pod["spec"]["containers"]] == ["IfNotPresent"]
+
+
+def test_the_two_ports_are_the_services_own() -> None:
+    """The container's ports are the defaults of ECHO_PORT and ECHO_ADMIN_PORT, which the chart leaves alone."""
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert ports == {"http": Settings().port, "admin": Settings().admin_port} == {"http": 8080, "admin": 9090}
+    assert not {"ECHO_PORT", "ECHO_ADMIN_PORT"} & environment().keys()
+
+
+def test_the_drain_is_by_default_the_services_own() -> None:
+    """The default of echo.drainSeconds is the default of ECHO_DRAIN_SECONDS."""
+    assert float(environment()["ECHO_DRAIN_SECONDS"]) == Settings().drain_seconds
+
+
+def test_the_downward_api_tells_where_it_runs() -> None:
+    """Pod, namespace, node, addresses, account, zone and region come as environment, and nothing else but the drain."""
+    assert environment() == DOWNWARD_API | {"ECHO_DRAIN_SECONDS": "10"}
+
+
+def test_liveness_and_start_are_probed_by_livez_and_readiness_by_readyz() -> None:
+    """Every probe asks the admin port, by its name: the other one echoes whatever it is asked."""
+    probes = {name: container()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert probes == {
+        "startup": {"path": "/livez", "port": "admin"},
+        "liveness": {"path": "/livez", "port": "admin"},
+        "readiness": {"path": "/readyz", "port": "admin"},
+    }
+
+
+def test_readiness_is_asked_more_often_than_liveness() -> None:
+    """Readiness changes within seconds; a restart needs half a minute of silence."""
+    readiness, liveness = container()["readinessProbe"], container()["livenessProbe"]
+    assert readiness["periodSeconds"] <= 2
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30
+    assert container()["startupProbe"]["periodSeconds"] == 1
+
+
+def test_a_slow_start_has_a_minute() -> None:
+    """The start is probed for at least sixty seconds before the container is restarted."""
+    startup = container()["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+
+
+@pytest.mark.parametrize(
+    ("flags", "pre_stop", "drain", "grace"),
+    [
+        pytest.param((), 5, 10, 20, id="by default"),
+        pytest.param(("--set", "preStopSeconds=15"), 15, 10, 30, id="a longer sleep"),
+        pytest.param(("--set", "echo.drainSeconds=60"), 5, 60, 70, id="a longer drain"),
+    ],
+)
+def test_the_grace_period_holds_the_sleep_the_drain_and_a_margin(
+    flags: tuple[str, ...], pre_stop: int, drain: int, grace: int
+) -> None:
+    """Whatever the two are set to, SIGKILL comes five seconds after both."""
+    assert container(*flags)["lifecycle"] == {"preStop": {"sleep": {"seconds": pre_stop}}}
+    assert environment(*flags)["ECHO_DRAIN_SECONDS"] == str(drain)
+    assert spec(*flags)["terminationGracePeriodSeconds"] == grace
+
+
+def test_without_a_sleep_there_is_no_hook() -> None:
+    """A sleep of zero seconds, which older clusters refuse, is left out."""
+    assert "lifecycle" not in container("--set", "preStopSeconds=0")
+    assert spec("--set", "preStopSeconds=0")["terminationGracePeriodSeconds"] == 15
+
+
+def test_a_rollout_never_has_fewer_pods_than_asked_for() -> None:
+    """Two pods, and a new one is ready before an old one leaves."""
+    deployment = chart().one("Deployment")["spec"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+    }

@@ -1,0 +1,1 @@
+"""The echo as a process, asked over real sockets."""

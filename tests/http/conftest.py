@@ -1,0 +1,15 @@
+"""An echo for the tests that change nothing of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.http.process import Echo, running
+
+
+@pytest.fixture(scope="package")
+def echo() -> Iterator[Echo]:
+    """Give a running echo with its default settings."""
+    with running() as echo:
+        yield echo
+        assert echo.process.poll() is None, "it has lived through all of it"

@@ -1,0 +1,125 @@
+"""A real echo: `python -m app` as a process of its own, on free ports, with a deadline for everything."""
+
+import http.client
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 20.0  # seconds after which a wait has failed
+
+
+def free_port() -> int:
+    """Give a port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Give the environment of a process with these settings (`port=1` is ECHO_PORT=1) and no others."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("ECHO_")}
+    return bare | {f"ECHO_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def read_lines(stream: IO[bytes], count: int) -> list[str]:
+    """Give the next lines of a process's output; fails with what has come at the deadline."""
+    lines: list[str] = []
+    give_up = time.monotonic() + DEADLINE
+    while len(lines) < count:
+        ready, _, _ = select.select([stream], [], [], max(0, give_up - time.monotonic()))
+        line = stream.readline() if ready else b""
+        assert line, f"expected {count} lines, got {lines}"
+        lines.append(line.decode().rstrip("\n"))
+    return lines
+
+
+@dataclass
+class Echo:
+    """A running echo."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    admin_port: int
+    announced: list[str] = field(default_factory=list)
+
+    def connect(self, port: int | None = None) -> socket.socket:
+        """Open a connection, with the deadline on each of its waits."""
+        return socket.create_connection(("127.0.0.1", port or self.port), timeout=DEADLINE)
+
+    def exchange(self, sent: bytes) -> bytes:
+        """Send bytes on a connection of their own; give all that comes until the echo closes it."""
+        with self.connect() as sock:
+            sock.sendall(sent)
+            return read_to_end(sock)
+
+    def get(
+        self, path: str, headers: Mapping[str, str] | None = None, *, port: int | None = None, method: str = "GET"
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """Ask by a client that knows HTTP; give the answer and its body."""
+        client = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=DEADLINE)
+        try:
+            client.request(method, path, headers=dict(headers or {}))
+            answer = client.getresponse()
+            return answer, answer.read()
+        finally:
+            client.close()
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal and give the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE)
+
+    def errors(self) -> str:
+        """Give what it said on stderr, once it has ended."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read().decode()
+
+
+def read_to_end(sock: socket.socket) -> bytes:
+    """Give all that comes until the other side closes."""
+    return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+
+def read_answer(sock: socket.socket) -> tuple[http.client.HTTPResponse, bytes]:
+    """Give the next answer on a connection that is kept."""
+    answer = http.client.HTTPResponse(sock)
+    answer.begin()
+    return answer, answer.read()
+
+
+@contextmanager
+def running(**settings: object) -> Iterator[Echo]:
+    """Run an echo with these settings; it is ended whatever happens."""
+    ports = {"port": free_port(), "admin_port": free_port()} | settings
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app"],
+        cwd=ROOT,
+        env=environment(**ports),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,  # what has come and was not read shows to select
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        try:
+            echo = Echo(process, int(str(ports["port"])), int(str(ports["admin_port"])))
+            echo.announced = read_lines(process.stdout, 2)
+            yield echo
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(DEADLINE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait(DEADLINE)

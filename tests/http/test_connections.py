@@ -1,0 +1,145 @@
+"""Connections that are kept, pipelined, slow, cut off: the carrier over real sockets."""
+
+import random
+import select
+import socket
+
+import pytest
+
+from tests.http.process import DEADLINE, Echo, read_answer, read_to_end, running
+
+GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+LENGTH = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = (
+    b"POST /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: 1\r\n\r\n"
+)
+LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+def test_a_connection_is_kept_for_many_requests(echo: Echo) -> None:
+    """One after the other on the same socket."""
+    with echo.connect() as sock:
+        for number in range(200):
+            sock.sendall(GET % number)
+            assert read_answer(sock)[1] == b"<b>Got: %d</b>!" % number
+
+
+def test_pipelined_requests_are_answered_in_their_order(echo: Echo) -> None:
+    """A thousand sent at once, on a connection that is read all the while."""
+    answers = echo.exchange(b"".join(GET % number for number in range(1000)) + LAST)
+    bodies = [b"<b>Got: %d</b>!" % number for number in range(1000)] + [b"<b>Got: last</b>!"]
+    position = 0
+    for body in bodies:
+        position = answers.index(body, position) + len(body)
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 1001
+
+
+@pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
+def test_both_framings_of_a_body_end_where_they_say(echo: Echo, how: str) -> None:
+    """Each body is followed by a request that is answered, however the bytes arrive."""
+    wire = LENGTH + CHUNKED + LENGTH + LAST
+    rng = random.Random(7)  # noqa: S311 - the same cuts each time
+    cuts = {"whole": [], "byte by byte": list(range(len(wire))), "at random": rng.sample(range(len(wire)), 20)}[how]
+    with echo.connect() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(wire)], strict=True):
+            sock.sendall(wire[start:end])
+        answers = read_to_end(sock)
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 4
+    assert [part.split(b"<")[0] for part in answers.split(b"Got: ")[1:]] == [b"length", b"chunked", b"length", b"last"]
+
+
+def test_a_large_body_is_read_to_its_end(echo: Echo) -> None:
+    """64 MiB in both framings, then the next request."""
+    block = bytes(1 << 20)
+    with echo.connect() as sock:
+        sock.sendall(b"PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (64 << 20))
+        for _ in range(64):
+            sock.sendall(block)
+        assert read_answer(sock)[1] == b"<b>Got: 1</b>!"
+        sock.sendall(b"PUT /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(64):
+            sock.sendall(b"100000\r\n" + block + b"\r\n")
+        sock.sendall(b"0\r\n\r\n")
+        assert read_answer(sock)[1] == b"<b>Got: 2</b>!"
+
+
+def test_a_client_that_waits_for_100_gets_it(echo: Echo) -> None:
+    """Before it sends its body (RFC 9110, 10.1.1)."""
+    with echo.connect() as sock:
+        sock.sendall(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"x")
+        assert read_answer(sock)[0].status == 200
+
+
+def test_old_clients_are_answered_and_closed(echo: Echo) -> None:
+    """HTTP/1.0 without Host, and without keep-alive."""
+    assert echo.exchange(b"GET /old HTTP/1.0\r\n\r\n").endswith(b"<b>Got: old</b>!")
+
+
+def test_half_a_connection_is_enough_for_an_answer(echo: Echo) -> None:
+    """A client that says all it has to say and closes its side, as netcat does."""
+    with echo.connect() as sock:
+        sock.sendall(GET % 7)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_to_end(sock).endswith(b"<b>Got: 7</b>!")
+
+
+def test_a_client_that_does_not_read_costs_no_memory_and_loses_nothing(echo: Echo) -> None:
+    """It pipelines until its answers fill every buffer; the echo stops reading it, and goes on when it reads."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before connecting: it bounds the window
+        sock.connect(("127.0.0.1", echo.port))
+        sent = 0
+        while select.select([], [sock], [], 1)[1]:
+            sent += sock.send(GET % 1 * 1000)
+        assert echo.get("/others")[1] == b"<b>Got: others</b>!"
+        sock.settimeout(DEADLINE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        count, tail = 0, b""
+        while count < sent // len(GET % 1):
+            piece = sock.recv(1 << 20)
+            assert piece, "the connection was closed"
+            count += (tail + piece).count(b"</b>!")
+            tail = piece[-4:]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", 413),
+        (b"GET /" + b"a" * 70_000, 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 300 + b"\r\n", 431),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+    ],
+)
+def test_what_can_not_be_read_is_refused_and_the_connection_closed(echo: Echo, sent: bytes, status: int) -> None:
+    """With a line that says why; a pipelined request behind it is not answered."""
+    answer = echo.exchange(sent + GET % 1)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.count(b"\r\n\r\n") == 1
+    assert answer.partition(b"\r\n\r\n")[2].startswith(b"%d " % status)
+
+
+def test_the_bounds_are_the_settings() -> None:
+    """Head, fields, body, time and connections, each set small."""
+    with running(
+        max_head=1024, max_fields=3, max_body=3, head_timeout=0.2, body_timeout=0.2, idle_timeout=0.2, max_connections=2
+    ) as echo:
+        assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 1024)
+        assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nX: y\r\nX: y\r\n\r\n")
+        assert b" 413 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
+        assert b" 408 " in echo.exchange(b"GET / HT")
+        assert b" 408 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
+        assert echo.exchange(b"") == b"", "an idle connection is closed without a word"
+        with echo.connect() as one, echo.connect() as two:
+            for sock in (one, two):
+                sock.sendall(GET % 1)
+                assert read_answer(sock)[0].status == 200
+            assert b" 503 " in echo.exchange(b"")

@@ -1,0 +1,114 @@
+"""How it starts, and how it says that it can't."""
+
+import errno
+import os
+import pty
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import __version__, settings
+from tests.http.process import DEADLINE, ROOT, environment, free_port, running
+
+
+def start(*arguments: str, **given: object) -> subprocess.CompletedProcess[str]:
+    """Run `python -m app` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=ROOT,
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def test_two_lines_say_where_it_listens_and_what_to_try() -> None:
+    """Nothing else is said."""
+    with running() as echo:
+        where, what = echo.announced
+        assert where == (
+            f"echo {__version__} listens on http://127.0.0.1:{echo.port}"
+            f" (for the cluster: http://127.0.0.1:{echo.admin_port}/readyz); Ctrl-C stops it"
+        )
+        assert what == f"Try: curl http://127.0.0.1:{echo.port}/blah/blah"
+        command = what.removeprefix("Try: ").split()
+        tried = subprocess.run([*command, "--silent"], capture_output=True, timeout=DEADLINE, check=True)
+        assert tried.stdout == b"<b>Got: blah/blah</b>!"
+
+
+@pytest.mark.parametrize("variable", ["port", "admin_port"])
+def test_a_busy_port_is_one_clear_line(variable: str) -> None:
+    """It names the port and the variable that changes it."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        done = start(**{"port": free_port(), "admin_port": free_port()} | {variable: port})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"echo: port {port} is busy: set ECHO_{variable.upper()} to another one\n"
+
+
+def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
+    """192.0.2.1 is nobody's (RFC 5737)."""
+    done = start(host="192.0.2.1")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"echo: can't listen on 192.0.2.1, port 8080 ({os.strerror(errno.EADDRNOTAVAIL)}): set ECHO_HOST or ECHO_PORT\n"
+    )
+
+
+def test_mistakes_in_the_settings_stop_the_start() -> None:
+    """All of them, a line each."""
+    done = start(prot=1, workers="many")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "echo: ECHO_PROT is not a setting; did you mean ECHO_PORT?",
+        "echo: ECHO_WORKERS='many': Expected `int`, got `str`",
+    ]
+
+
+def test_help_has_every_setting_and_starts_nothing() -> None:
+    """With its default."""
+    done = start("--help")
+    assert done.returncode == 0
+    assert settings.table() in done.stdout
+
+
+def test_every_address_is_listened_on_when_asked() -> None:
+    """IPv4 always, IPv6 where there is one."""
+    with running(host="*") as echo:
+        assert echo.get("/")[0].status == 200
+        if socket.has_dualstack_ipv6():
+            with socket.create_connection(("::1", echo.port), timeout=DEADLINE) as sock:
+                sock.sendall(b"GET /six HTTP/1.0\r\n\r\n")
+                assert b"<b>Got: six</b>!" in sock.recv(65_536)
+
+
+def test_make_run_ends_well_with_ctrl_c() -> None:
+    """As a person does it: at a terminal, with make; exit 0, no traceback, and the ports are the variables'."""
+    make = ROOT / "Makefile"
+    assert Path(ROOT / ".venv/installed").exists(), "make test has made it"
+    port = free_port()
+    pid, terminal = pty.fork()
+    if pid == 0:  # the child becomes make, at a terminal of its own
+        os.chdir(ROOT)
+        os.execvpe("make", ["make", "-f", str(make), "run"], environment(port=port, admin_port=free_port()))  # noqa: S606
+    said = b""
+    while b"Try: " not in said:
+        said += os.read(terminal, 1024)
+    os.write(terminal, b"\x03")
+    try:
+        while piece := os.read(terminal, 1024):
+            said += piece
+    except OSError as error:  # how a terminal's end is told on Linux
+        if error.errno != errno.EIO:
+            raise
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0, said.decode()
+    assert b"Traceback" not in said
+    assert f"http://127.0.0.1:{port}".encode() in said

@@ -1,0 +1,158 @@
+"""`python -m tests.toolchain NAME` prints where a fit program NAME is, and builds it when there is none.
+
+Fit is what is on PATH in a version that the tests were made for; else the pinned version, built by Go into
+`.tools/bin`. What it does is told on stderr, so that stdout is the path alone.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILT = ROOT / ".tools" / "bin"
+HERE = Path(__file__).parent
+
+# The cluster's version is that of its node image; kubectl goes with it.
+_KUBERNETES = "1.37.2"
+_VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+
+Version = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program: how to ask its version, which versions are fit (from, below), and how the pinned one is built.
+
+    `build` is what follows `go build -o PROGRAM` within `folder`, or, without a folder, `go install`'s module.
+    """
+
+    name: str
+    version: str
+    version_arguments: Sequence[str]
+    fit: tuple[Version, Version]
+    module: str
+    ldflags: str = ""
+
+    @property
+    def pinned(self) -> Path:
+        """Where the pinned version stands once it is built."""
+        return BUILT / f"{self.name}-{self.version}"
+
+
+_KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = _KUBERNETES.split(".")
+_COMPONENT_BASE = "k8s.io/component-base/version"
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            name="helm",
+            version="v4.3.1",
+            version_arguments=("version", "--template", "{{.Version}}"),
+            fit=((3, 18, 0), (5, 0, 0)),
+            module="helm.sh/helm/v4/cmd/helm",
+            ldflags="-X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        ),
+        Tool(
+            name="kind",
+            version="v0.33.0",
+            version_arguments=("version",),
+            fit=((0, 33, 0), (0, 40, 0)),
+            module="sigs.k8s.io/kind",
+        ),
+        Tool(
+            # One minor version away from the cluster's at most.
+            # https://kubernetes.io/releases/version-skew-policy/#kubectl
+            name="kubectl",
+            version=f"v{_KUBERNETES}",
+            version_arguments=("version", "--client"),
+            fit=((1, 36, 0), (1, 39, 0)),
+            module="",  # a main package of our own, beside this file
+            ldflags=f"-X {_COMPONENT_BASE}.gitVersion=v{_KUBERNETES}"
+            f" -X {_COMPONENT_BASE}.gitMajor={_KUBERNETES_MAJOR} -X {_COMPONENT_BASE}.gitMinor={_KUBERNETES_MINOR}",
+        ),
+    )
+}
+
+
+class ToolError(Exception):
+    """A program can't be had; the message says which and what to do."""
+
+
+def version_of(output: str) -> Version | None:
+    """Find the first version in what a program prints of itself."""
+    match = _VERSION.search(output)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def is_fit(tool: Tool, output: str) -> bool:
+    """Tell whether what a program prints of itself is a version that the tests were made for."""
+    version = version_of(output)
+    return version is not None and tool.fit[0] <= version < tool.fit[1]
+
+
+def find(tool: Tool, environ: Mapping[str, str]) -> Path:
+    """Give a fit program: from PATH, else the pinned one, built when it is not there. Raises `ToolError`."""
+    on_path = shutil.which(tool.name, path=environ.get("PATH"))
+    if on_path:
+        output = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False).stdout
+        if is_fit(tool, output):
+            return Path(on_path)
+        _say(f"{on_path} is {output.strip().splitlines()[0] if output.strip() else 'of no known version'}: not fit")
+    if not tool.pinned.exists():
+        _build(tool, environ)
+    return tool.pinned
+
+
+def _build(tool: Tool, environ: Mapping[str, str]) -> None:
+    go = shutil.which("go", path=environ.get("PATH"))
+    if go is None:
+        lowest = ".".join(map(str, tool.fit[0]))
+        raise ToolError(
+            f"{tool.name} {lowest} or newer is needed: install it, or install Go 1.26 or newer to have it built here"
+        )
+    _say(f"building {tool.name} {tool.version} into {BUILT.relative_to(ROOT)}, once, a minute or two ...")
+    began = time.monotonic()
+    BUILT.mkdir(parents=True, exist_ok=True)
+    flags = ["-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip()]
+    if tool.module:
+        command = [go, "install", *flags, f"{tool.module}@{tool.version}"]
+        made, folder = BUILT / tool.name, ROOT
+    else:
+        made, folder = BUILT / f"{tool.name}.new", HERE / tool.name
+        command = [go, "build", *flags, "-o", str(made), "."]
+    done = subprocess.run(
+        command, cwd=folder, env={**environ, "CGO_ENABLED": "0", "GOBIN": str(BUILT)}, stdout=sys.stderr, check=False
+    )
+    if done.returncode:
+        raise ToolError(f"{tool.name} could not be built: {' '.join(command)}")
+    made.replace(tool.pinned)
+    _say(f"built {tool.name} in {time.monotonic() - began:.0f} s")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - its one way to speak
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Print the path of each program named. Gives the exit code."""
+    unknown = [name for name in arguments if name not in TOOLS]
+    if unknown or not arguments:
+        _say(f"usage: python -m tests.toolchain {{{','.join(TOOLS)}}} ...")
+        return 2
+    try:
+        for name in arguments:
+            print(find(TOOLS[name], environ))  # noqa: T201 - what was asked for
+    except ToolError as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,18 @@
+// Command kubectl is Kubernetes' own, with a main package that can be built on its own: that of k8s.io/kubernetes can't
+// be, for the replace lines in its module.
+package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/util"
+)
+
+func main() {
+	if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
+		util.CheckErr(err)
+		os.Exit(1)
+	}
+}

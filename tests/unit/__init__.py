@@ -1,0 +1,1 @@
+"""Decisions, each alone: no sockets, no processes, no waiting."""

@@ -1,0 +1,107 @@
+"""The Bottle applications as plain WSGI, under the standard library's validator."""
+
+import io
+import json
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from app import __version__, identity
+from app.application import admin, by_port, echo
+from app.carrier.gateway import call, environ_of, server_environ
+from app.carrier.response import Response
+from app.wire import DRAINING_KEY, Application, WireRequest
+
+ECHO = echo(identity.read({}))
+
+
+def ask(application: Application, path: str, method: str = "GET", **environ: Any) -> Response:
+    """Call an application as any WSGI server would."""
+    given = {"PATH_INFO": path, "REQUEST_METHOD": method, "SCRIPT_NAME": "", "QUERY_STRING": "", **environ}
+    setup_testing_defaults(given)
+    given["wsgi.input"] = io.BytesIO()
+    return call(validator(application), given)
+
+
+def test_the_echo_answers_under_any_wsgi_server() -> None:
+    """The bare answer, with the headers that make it harmless."""
+    answer = ask(ECHO, "/blah/blah")
+    assert (answer.status, answer.body) == ("200 OK", b"<b>Got: blah/blah</b>!")
+    assert dict(answer.fields) == {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": "default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Content-Length": "22",
+    }
+
+
+def test_the_reflection_has_exactly_the_type_that_clients_compare_with() -> None:
+    """No charset: the Gateway API's conformance client looks for `application/json`."""
+    answer = ask(ECHO, "/a", HTTP_ACCEPT="application/json")
+    assert dict(answer.fields)["Content-Type"] == "application/json"
+    assert json.loads(answer.body)["headers"]["Accept"] == ["application/json"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "FOO"])
+@pytest.mark.parametrize("path", ["/", "", "//a", "/livez", "/metrics", "/a\nb", "/\xff"])
+def test_the_echo_keeps_no_path_and_no_method_for_itself(method: str, path: str) -> None:
+    """Every one is echoed."""
+    request = WireRequest(method.encode(), path.encode("latin-1") or b"*", "HTTP/1.1", ())
+    answer = call(ECHO, environ_of(request, server_environ("h", 80, multiprocess=False), draining=False))
+    assert answer.status == "200 OK"
+
+
+def test_a_head_request_has_gets_length() -> None:
+    """And no body."""
+    answer = ask(ECHO, "/blah/blah", "HEAD")
+    assert (answer.body, dict(answer.fields)["Content-Length"]) == (b"", "22")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/livez", "200 OK", {"status": "live"}),
+        ("/readyz", "200 OK", {"status": "ready"}),
+        ("/version", "200 OK", {"version": __version__}),
+        ("/", "404 Not Found", {"error": "not found", "known": ["/livez", "/readyz", "/version"]}),
+        ("/livez/", "404 Not Found", {"error": "not found", "known": ["/livez", "/readyz", "/version"]}),
+    ],
+)
+def test_the_admin_port_knows_its_paths_and_nothing_else(path: str, status: str, body: dict[str, object]) -> None:
+    """All of it JSON."""
+    answer = ask(admin(), path)
+    assert (answer.status, json.loads(answer.body)) == (status, body)
+    assert dict(answer.fields)["Content-Type"] == "application/json"
+
+
+def test_a_worker_that_stops_is_live_and_not_ready() -> None:
+    """So that the cluster sends no more and does not kill it."""
+    draining: dict[str, Any] = {DRAINING_KEY: True}
+    assert ask(admin(), "/readyz", **draining).status == "503 Service Unavailable"
+    assert ask(admin(), "/livez", **draining).status == "200 OK"
+
+
+def test_each_port_has_its_application() -> None:
+    """By the port on which the request came, not by what it says of itself."""
+    both = by_port({8080: ECHO, 9090: admin()})
+    assert ask(both, "/livez", SERVER_PORT="8080").body == b"<b>Got: livez</b>!"
+    assert ask(both, "/livez", SERVER_PORT="9090", HTTP_HOST="a:8080").body == b'{"status":"live"}\n'
+
+
+def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
+    """A name with `_` would pass for one with `-`, and Bottle would undo chunks that are undone."""
+    request = WireRequest(
+        b"GET",
+        b"/%ff?q",
+        "HTTP/1.1",
+        ((b"X-A", b"1"), (b"x_a", b"2"), (b"x-a", b"3"), (b"Transfer-Encoding", b"chunked"), (b"content-TYPE", b"t")),
+    )
+    environ = environ_of(request, server_environ("h", 80, multiprocess=False), draining=False)
+    assert {key: value for key, value in environ.items() if key.startswith(("HTTP_", "CONTENT"))} == {
+        "HTTP_X_A": "1,3",
+        "CONTENT_TYPE": "t",
+    }
+    assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/\xff", "q")

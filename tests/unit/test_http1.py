@@ -1,0 +1,150 @@
+"""The reader of HTTP/1.1: one request is the same request, however its bytes arrive."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.carrier.errors import ProtocolError
+from app.carrier.http1 import Data, End, Event, Head, Limits, RequestReader
+
+LIMITS = Limits(head=65_536, fields=100, body=100_000)
+TOKEN = st.text("!#$%&'*+-.^_`|~0123456789ABCxyz", min_size=1, max_size=12).map(str.encode)
+VISIBLE = [*range(0x21, 0x7F), *range(0x80, 0x100)]
+TARGET = st.lists(st.sampled_from(VISIBLE), min_size=1, max_size=30).map(bytes)
+VALUE = st.lists(st.sampled_from([0x20, 0x09, *VISIBLE]), max_size=30).map(bytes).map(lambda raw: raw.strip(b" \t"))
+FIELDS = st.lists(st.tuples(TOKEN.map(lambda name: b"x-" + name), VALUE), max_size=6)
+CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=4)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[bytes, tuple[object, ...]]:
+    """Give a valid request: its bytes, and what it says (method, target, fields, body, trailers)."""
+    method, target = draw(TOKEN), draw(TARGET)
+    fields = [(b"Host", b"a"), *draw(FIELDS)]
+    chunks: list[bytes] = draw(CHUNKS)
+    trailers: list[tuple[bytes, bytes]] = []
+    body = b"".join(chunks)
+    coded = body
+    if draw(st.booleans()):
+        fields.append((b"transfer-ENCODING", b"Chunked"))
+        trailers = draw(FIELDS)
+        extension = draw(st.sampled_from([b"", b";a", b' ;a="b;c"']))
+        coded = b"".join(b"%X%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in chunks)
+        coded += b"0" + extension + b"\r\n" + _lines(trailers) + b"\r\n"
+    elif body or draw(st.booleans()):
+        fields.append((b"content-LENGTH", b"%d" % len(body)))
+    head = method + b" " + target + b" HTTP/1.1\r\n" + _lines(fields) + b"\r\n"
+    return head + coded, (method, target, tuple(fields), body, tuple(trailers))
+
+
+def _lines(fields: list[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+
+
+def said(events: list[Event]) -> Iterator[tuple[object, ...]]:
+    """Give what each request of the events says."""
+    head, body = None, b""
+    for event in events:
+        if isinstance(event, Head):
+            head, body = event.request, b""
+        elif isinstance(event, Data):
+            assert event.piece, "no empty piece"
+            body += event.piece
+        else:
+            assert head is not None
+            yield head.method, head.target, head.fields, body, event.trailers
+
+
+def read(pieces: list[bytes]) -> list[Event]:
+    """Give the events of a connection that delivers these pieces."""
+    reader = RequestReader(LIMITS)
+    events: list[Event] = []
+    for piece in pieces:
+        reader.receive(piece)
+        events += reader.events()
+    assert not reader.within_request
+    return events
+
+
+@given(st.lists(requests(), min_size=1, max_size=4), st.data())
+def test_every_delivery_of_the_same_requests_says_the_same(
+    sent: list[tuple[bytes, tuple[object, ...]]], data: st.DataObject
+) -> None:
+    """Whole and pipelined, byte by byte, and cut at random."""
+    wire = b"".join(raw for raw, _ in sent)
+    meant = [what for _, what in sent]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=8)))
+    at_random = [wire[start:end] for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    for pieces in ([wire], [wire[i : i + 1] for i in range(len(wire))], at_random):
+        assert list(said(read(pieces))) == meant
+
+
+def test_reading_may_stop_at_any_event_and_go_on() -> None:
+    """What a connection does when its client does not read: the rest waits in the buffer."""
+    reader = RequestReader(LIMITS)
+    reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" * 3)
+    events: list[Event] = []
+    while (event := next(reader.events(), None)) is not None:
+        events.append(event)
+    assert [type(event) for event in events] == [Head, Data, End] * 3
+
+
+@pytest.mark.parametrize(
+    ("coded", "status"),
+    [
+        (b"z\r\n", 400),
+        (b"-1\r\n", 400),
+        (b"+1\r\n", 400),
+        (b"0x1\r\n", 400),
+        (b" 1\r\n", 400),
+        (b"1 \r\n", 400),
+        (b"\r\n", 400),
+        (b"1\nx\r\n", 400),
+        (b"1;a\x00b\r\n", 400),
+        (b"1;a\rb\r\n", 400),
+        (b"1\r\nxy", 400),
+        (b"1\r\nx\n\r", 400),
+        (b"1\r\nx\rz", 400),
+        (b"1" * 16 + b"\r\n", 400),
+        (b"1;" + b"a" * 5000, 400),
+        (b"186A1\r\n", 413),
+        (b"0\r\nbad trailer\r\n\r\n", 400),
+        (b"0\r\n" + b"x: y\r\n" * 101 + b"\r\n", 431),
+        (b"0\r\nx: " + b"y" * 70_000, 431),
+    ],
+)
+def test_bad_chunks_are_refused(coded: bytes, status: int) -> None:
+    """RFC 9112, 7.1: a size is hexadecimal digits alone, a chunk ends where it says."""
+    reader = RequestReader(LIMITS)
+    with pytest.raises(ProtocolError) as raised:
+        reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        list(reader.events())
+        for start in range(0, len(coded), 7):
+            reader.receive(coded[start : start + 7])
+            list(reader.events())
+    assert raised.value.status == HTTPStatus(status)
+
+
+def test_a_body_that_grows_above_the_limit_is_refused_when_it_does() -> None:
+    """Chunks don't say how long the whole is."""
+    reader = RequestReader(Limits(head=1024, fields=8, body=10))
+    reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n")
+    assert sum(isinstance(event, Data) for event in reader.events()) == 1
+    reader.receive(b"3\r\n")
+    with pytest.raises(ProtocolError, match="a body above 10 bytes"):
+        list(reader.events())
+
+
+def test_a_client_that_waits_for_100_is_known() -> None:
+    """RFC 9110, 10.1.1; without a body there is nothing to wait for."""
+    reader = RequestReader(LIMITS)
+    for length, expected in ((5, True), (0, False)):
+        reader.receive(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: %d\r\n\r\n" % length)
+        head = next(reader.events())
+        assert isinstance(head, Head)
+        assert head.expects_continue is expected
+        reader.receive(b"x" * length)
+        list(reader.events())

@@ -1,0 +1,99 @@
+"""The reflection, and the answers made of it."""
+
+import json
+
+import pytest
+
+from app import identity
+from app.answers import bare, pretty_json, wants_json
+from app.reflection import canonical, reflect
+from app.wire import WireRequest
+
+NOWHERE = identity.read({})
+
+
+def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> WireRequest:
+    """Give a GET request."""
+    return WireRequest(b"GET", target, "HTTP/1.1", fields)
+
+
+def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> None:
+    """Its conformance client reads ours."""
+    given = request(b"/a%2Fb?x=1", (b"hOST", b"example.org"), (b"x-a", b"2"), (b"X-A", b"1"))
+    where = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": ""})
+    shown = json.loads(pretty_json(reflect(given, where)))
+    assert shown == {
+        "path": "/a%2Fb?x=1",
+        "host": "example.org",
+        "method": "GET",
+        "proto": "HTTP/1.1",
+        "headers": {"Host": ["example.org"], "X-A": ["2", "1"]},
+        "namespace": "test",
+        "pod": "echo-1",
+        "kubernetes": {
+            "node": "n1",
+            "podIP": None,
+            "hostIP": None,
+            "serviceAccount": None,
+            "zone": None,
+            "region": None,
+        },
+    }
+
+
+def test_outside_a_cluster_nothing_is_guessed() -> None:
+    """No pod, no namespace: null."""
+    shown = reflect(request(), NOWHERE)
+    assert (shown.pod, shown.namespace, shown.kubernetes.node) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("host", "Host"), ("X-FORWARDED-for", "X-Forwarded-For"), ("x_y", "X_y"), ("te", "Te"), ("-a--b", "-A--B")],
+)
+def test_field_names_are_written_as_most_people_do(name: str, written: str) -> None:
+    """As Go's canonical form, which the Gateway API's client compares with."""
+    assert canonical(name) == written
+
+
+def test_any_bytes_make_json() -> None:
+    """Obs-text and raw bytes never stop an answer."""
+    every = bytes(range(0x80, 0x100))
+    shown = json.loads(pretty_json(reflect(request(b"/" + every, (b"X", every)), NOWHERE)))
+    assert shown["headers"]["X"] == [every.decode("utf-8", "backslashreplace")]
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        (b"/blah/blah", "<b>Got: blah/blah</b>!"),
+        (b"/", "<b>Got: </b>!"),
+        (b"/a?b=c", "<b>Got: a</b>!"),
+        (b"/<script>alert(1)</script>", "<b>Got: &lt;script&gt;alert(1)&lt;/script&gt;</b>!"),
+        (b"/%3Cscript%3E%22%27&", "<b>Got: &lt;script&gt;&quot;&#x27;&amp;</b>!"),
+        (b"/%2e%2e/%00/%ff/\xc3\xbc", "<b>Got: ../\x00/\ufffd/ü</b>!"),
+    ],
+)
+def test_the_bare_answer_is_exact_and_harmless(target: bytes, answer: str) -> None:
+    """The path without its slash, decoded, escaped; no newline."""
+    assert bare(request(target)).decode() == answer
+
+
+@pytest.mark.parametrize(
+    ("accept", "json_wanted"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/html", False),
+        ("application/json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("text/html, application/json;q=0.5", True),
+        ("application/json;q=0", False),
+        ("application/json; q=0.000", False),
+        ("application/jsonp", False),
+        (",;,", False),
+    ],
+)
+def test_json_is_for_who_names_it(accept: str, json_wanted: bool) -> None:  # noqa: FBT001 - a table's column
+    """Anything else gets the bare answer."""
+    assert wants_json(accept) is json_wanted

@@ -1,0 +1,85 @@
+"""The settings: what the environment may say, and how mistakes are told."""
+
+import pytest
+
+from app import settings
+from app.settings import SettingsError
+
+
+def test_an_empty_environment_gives_the_defaults_of_the_contract() -> None:
+    """Names and values that others rely on."""
+    read = settings.read({})
+    assert (read.host, read.port, read.admin_port, read.workers) == ("127.0.0.1", 8080, 9090, 1)
+    assert read.idle_timeout == 75
+
+
+def test_a_value_is_read_with_its_type() -> None:
+    """Numbers come as strings and leave as numbers."""
+    read = settings.read({"ECHO_PORT": "8081", "ECHO_IDLE_TIMEOUT": "2.5", "ECHO_HOST": "::1", "PATH": "/bin"})
+    assert (read.port, read.idle_timeout, read.host) == (8081, 2.5, "::1")
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    """Someone who mistyped three things mends them in one go."""
+    with pytest.raises(SettingsError) as raised:
+        settings.read({"ECHO_PORT": "0", "ECHO_WORKRS": "2", "ECHO_IDLE_TIMEOUT": "x" * 500, "ECHO_ZZZ": ""})
+    told = raised.value.args
+    assert len(told) == 4
+    assert "ECHO_WORKRS is not a setting; did you mean ECHO_WORKERS?" in told
+    assert "ECHO_ZZZ is not a setting; python -m app --help lists them all" in told
+    assert any(line.startswith("ECHO_PORT='0': ") and ">= 1" in line for line in told)
+    assert all(len(line) < 120 for line in told), "a long value is shortened"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ECHO_PORT", "65536"),
+        ("ECHO_PORT", " 80"),
+        ("ECHO_PORT", ""),
+        ("ECHO_HOST", ""),
+        ("ECHO_WORKERS", "0"),
+        ("ECHO_WORKERS", "1.5"),
+        ("ECHO_HEAD_TIMEOUT", "0"),
+        ("ECHO_HEAD_TIMEOUT", "nan"),
+        ("ECHO_HEAD_TIMEOUT", "inf"),
+        ("ECHO_MAX_BODY", "-1"),
+        ("ECHO_MAX_HEAD", "10"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
+    """Each bound holds."""
+    with pytest.raises(SettingsError, match=name):
+        settings.read({name: value})
+
+
+def test_one_port_for_both_is_refused() -> None:
+    """The echo keeps no path for itself, so the admin port can't be the same."""
+    with pytest.raises(SettingsError, match="ECHO_PORT and ECHO_ADMIN_PORT are both 9090"):
+        settings.read({"ECHO_PORT": "9090"})
+
+
+def test_what_kubernetes_says_of_a_service_named_echo_is_no_setting() -> None:
+    """A pod beside a Service named echo starts all the same."""
+    links = {
+        "ECHO_PORT": "tcp://10.96.0.7:80",
+        "ECHO_PORT_80_TCP": "tcp://10.96.0.7:80",
+        "ECHO_PORT_80_TCP_PROTO": "tcp",
+        "ECHO_PORT_80_TCP_PORT": "80",
+        "ECHO_PORT_80_TCP_ADDR": "10.96.0.7",
+        "ECHO_SERVICE_HOST": "10.96.0.7",
+        "ECHO_SERVICE_PORT": "80",
+        "ECHO_SERVICE_PORT_HTTP": "80",
+        "ECHO_B_PORT": "tcp://10.96.0.8:80",
+        "ECHO_B_SERVICE_HOST": "10.96.0.8",
+        "ECHO_B_PORT_80_TCP_ADDR": "10.96.0.8",
+    }
+    assert settings.read(links) == settings.Settings()
+
+
+def test_the_table_names_each_setting_with_its_default() -> None:
+    """What --help prints comes from the settings themselves."""
+    lines = settings.table().splitlines()
+    assert len(lines) == len(settings.Settings.__struct_fields__)
+    assert any(line.split()[:2] == ["ECHO_PORT", "8080"] for line in lines)
+    assert all(len(line.split()) > 2 for line in lines), "each says what it means"

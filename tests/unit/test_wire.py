@@ -1,0 +1,71 @@
+"""Targets and bytes: what the wire value gives, and what is made of it under another server."""
+
+import pytest
+
+from app.wire import REQUEST_KEY, WireRequest, decoded_path, request_of, shown, split_target
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/", b"/", b""),
+        (b"/a/b?x=1&x=2", b"/a/b", b"x=1&x=2"),
+        (b"//a", b"//a", b""),
+        (b"/a?", b"/a", b""),
+        (b"/a?b?c", b"/a", b"b?c"),
+        (b"/a%2Fb;c", b"/a%2Fb;c", b""),
+        (b"http://host:80/a?b", b"/a", b"b"),
+        (b"http://host", b"/", b""),
+        (b"http://host?b", b"/", b"b"),
+        (b"host:443", b"host:443", b""),
+        (b"*", b"*", b""),
+    ],
+)
+def test_a_target_is_split_as_its_form_asks(target: bytes, path: bytes, query: bytes) -> None:
+    """Origin-, absolute-, authority- and asterisk-form (RFC 9112, 3.2)."""
+    assert split_target(target) == (path, query)
+
+
+@pytest.mark.parametrize(
+    ("target", "decoded"),
+    [
+        (b"/blah/blah", b"blah/blah"),
+        (b"/", b""),
+        (b"//a", b"/a"),
+        (b"/%2e%2e/%00/%ff", b"../\x00/\xff"),
+        (b"/%2541", b"%41"),
+        (b"/%zz", b"%zz"),
+        ("/ü".encode(), "ü".encode()),
+    ],
+)
+def test_a_path_is_decoded_once_and_loses_one_slash(target: bytes, decoded: bytes) -> None:
+    """What the bare answer shows."""
+    assert decoded_path(target) == decoded
+
+
+def test_bytes_are_shown_as_utf_8_and_what_is_not_by_its_number() -> None:
+    """No byte is lost, none makes an error."""
+    assert shown("ü€".encode()) == "ü€"
+    assert shown(b"a\xffb") == r"a\xffb"
+
+
+def test_the_carriers_request_is_taken_as_it_is() -> None:
+    """Nothing is made anew where the wire is known."""
+    request = WireRequest(b"GET", b"/", "HTTP/1.1", ((b"a_B", b"1"),))
+    assert request_of({REQUEST_KEY: request}) is request
+
+
+def test_another_server_gives_what_cgi_keeps() -> None:
+    """Less truly: case, order and number of fields are gone, the rest is there."""
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/a b/\xc3\xbc",
+        "QUERY_STRING": "x=%20",
+        "SERVER_PROTOCOL": "HTTP/1.0",
+        "HTTP_X_ONE": "1",
+        "CONTENT_TYPE": "text/plain",
+        "CONTENT_LENGTH": "",
+    }
+    assert request_of(environ) == WireRequest(
+        b"POST", b"/a%20b/%C3%BC?x=%20", "HTTP/1.0", ((b"X-One", b"1"), (b"Content-Type", b"text/plain"))
+    )
