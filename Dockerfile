@@ -17,6 +17,18 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONDONTWRITEBYTECODE=1
 
+# What the second stage copies is laid out under /image as it will stand there, in three folders for three layers. Every
+# file and folder gets the same time, so that two builds of one commit give the same layers, byte for byte. It is no time
+# of a commit or a build, since a cached layer would still have that of an earlier one; the image's own time is
+# BuildKit's business, which takes it from the build argument SOURCE_DATE_EPOCH.
+
+# A user of its own, with a name for who looks inside and nowhere to log in.
+RUN mkdir -p /image/user/etc /image/user/app \
+    && cp -p /etc/passwd /etc/group /image/user/etc \
+    && echo 'app:x:10001:10001:echo:/app:/sbin/nologin' >> /image/user/etc/passwd \
+    && echo 'app:x:10001:' >> /image/user/etc/group \
+    && find /image/user -exec touch -h -d @0 {} +
+
 # A compiler and Python's headers, for a dependency that has no ready-made wheel for this base or processor; and
 # binutils, whose strip takes symbols out of compiled code that only a debugger reads: uvloop shrinks from 13 MB to 2.
 # Alpine has apk, Debian has apt-get: ask which one is there, and one Dockerfile serves both.
@@ -54,24 +66,23 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     if [ -f /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi \
     && python3 -m pip install --require-hashes --target=/build/tools --requirement=requirements-build.txt \
     && PYTHONPATH=/build/tools CFLAGS=-g0 python3 -m pip install --require-hashes --no-build-isolation \
-         --target=/packages --requirement=requirements.txt
+         --target=/image/packages/packages --requirement=requirements.txt
 
-# Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to.
-# Unchecked hashes instead of times, so that two builds give the same bytes; one time for all files, for the same.
-ARG SOURCE_DATE_EPOCH=0
-RUN find /packages -name '*.so*' -exec strip --strip-unneeded {} + \
-    && rm -r /packages/bin \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash /packages \
-    && find /packages -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +
+# Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to. It
+# trusts its source unchecked instead of comparing times.
+RUN find /image/packages -name '*.so*' -exec strip --strip-unneeded {} + \
+    && rm -r /image/packages/packages/bin \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /image/packages -p / /image/packages \
+    && find /image/packages -exec touch -h -d @0 {} +
 
 # The code last, since it changes most.
-COPY app /build/app
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash -s app -p /app/app app \
-    && chmod -R u=rwX,go=rX app \
-    && find app -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +
+COPY app /image/app/app/app
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash -s /image/app -p / /image/app \
+    && chmod -R u=rwX,go=rX /image/app \
+    && find /image/app -exec touch -h -d @0 {} +
 
 
-# --- The second stage: the base, two folders, and how to run ---------------------------------------------------------
+# --- The second stage: the base, what was laid out, and how to run ---------------------------------------------------
 FROM ${base_image}
 
 # All of the environment in one place. The echo listens on every address: in a container, 127.0.0.1 is the container.
@@ -83,16 +94,11 @@ ENV ECHO_HOST="*" \
 # Outside the container these ports are what `docker run --publish` makes of them; here they are what to expect.
 EXPOSE 8080 9090
 
-# A user of its own, with a name for who looks inside and nowhere to log in.
-ARG SOURCE_DATE_EPOCH=0
-RUN echo 'app:x:10001:10001:echo:/app:/sbin/nologin' >> /etc/passwd \
-    && echo 'app:x:10001:' >> /etc/group \
-    && touch -d "@${SOURCE_DATE_EPOCH}" /etc/passwd /etc/group /etc
+COPY --from=builder /image/user/ /
+COPY --from=builder /image/packages/ /
+COPY --from=builder /image/app/ /
 
 WORKDIR /app
-
-COPY --from=builder /packages /packages
-COPY --from=builder /build/app ./app
 
 # By number, so that Kubernetes can see that it is not root without looking into the image.
 USER 10001:10001

@@ -7,6 +7,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
 IMAGE := echoserver:$(VERSION)
 VENV := .venv
 IN_VENV := $(VENV)/bin/
+TOOL := $(IN_VENV)python -m tests.toolchain
 SHELL_FILES := $(shell git ls-files --cached --others --exclude-standard | xargs grep --files-with-matches --null -m1 '^\#!.*bash' 2>/dev/null | tr '\0' ' ')
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,7 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 	@if [ -t 0 ]; then set -m; fi; $(IN_VENV)python -m app
 
 test: lint ## all tests that need no Docker: unit, HTTP, chart
-	@helm=$$($(IN_VENV)python -m tests.toolchain helm) && HELM=$$helm $(IN_VENV)pytest
+	@helm=$$($(TOOL) helm) && HELM=$$helm $(IN_VENV)pytest
 
 lint: $(VENV)/installed-dev ## style, types, chart, Dockerfile, scripts
 	@$(IN_VENV)ruff check --quiet
@@ -29,7 +30,7 @@ lint: $(VENV)/installed-dev ## style, types, chart, Dockerfile, scripts
 	@$(IN_VENV)mypy
 	@$(IN_VENV)hadolint Dockerfile
 	@$(IN_VENV)shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_FILES)
-	@helm=$$($(IN_VENV)python -m tests.toolchain helm) && $$helm lint --strict --quiet helm
+	@helm=$$($(TOOL) helm) && $$helm lint --strict --quiet helm
 
 format: $(VENV)/installed-dev ## put the code into its one form
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
@@ -42,9 +43,11 @@ image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base
 	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 	  --build-arg created=$$(date --utc --date=@$$(git log -1 --format=%ct) +%FT%TZ) \
 	  $${PIP_CERT:+--secret id=ca_bundle,src=$$PIP_CERT} .
+	@echo $(IMAGE)
 
 e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KEEP=1 keeps it, CLUSTER=name uses one
-	@$(IN_VENV)python -m tests.e2e
+	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm) && kubectl=$$($(TOOL) kubectl) && \
+	  KIND=$$kind HELM=$$helm KUBECTL=$$kubectl $(IN_VENV)pytest --verbose tests/image tests/e2e
 
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	@for lock in ":pyproject.toml" "-build:--group build" "-dev:pyproject.toml --group dev"; do \

@@ -100,11 +100,15 @@ def read(environ: Mapping[str, str]) -> Settings:
     raise SettingsError(*mistakes)
 
 
+def rows() -> list[tuple[str, str, str]]:
+    """Give each setting as (variable, default, meaning); where numbers are bytes or seconds, the meaning says so."""
+    return [
+        (_variable(field.name), str(field.default), msgspec.json.schema(field.type)["description"])
+        for field in msgspec.structs.fields(Settings)
+    ]
+
+
 def table() -> str:
     """Give the settings as lines of text: variable, default, meaning."""
-    rows = []
-    for field in msgspec.structs.fields(Settings):
-        info = msgspec.json.schema(field.type)
-        rows.append((_variable(field.name), str(field.default), info["description"]))
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"  {name:<{widths[0]}}  {default:<{widths[1]}}  {help_}" for name, default, help_ in rows)
+    widths = [max(len(row[column]) for row in rows()) for column in (0, 1)]
+    return "\n".join(f"  {name:<{widths[0]}}  {default:<{widths[1]}}  {meaning}" for name, default, meaning in rows())

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
 ATTEMPT_SECONDS = 5.0  # for one request
@@ -111,6 +112,9 @@ def admin_port_closed(probed: Target) -> str:
         raise CheckError(f"{probed.host} can't be looked up: {error}") from error
     except (OSError, HTTPException) as error:
         return f"port {probed.admin_port}: {type(error).__name__}"
+    # Some networks have something that answers for every address; it is not the echo, which knows /version.
+    if answer.status != HTTPStatus.OK:
+        return f"port {probed.admin_port}: something else answers {answer.status}"
     raise CheckError(f"port {probed.admin_port} answers {answer.status} {answer.body!r}")
 
 

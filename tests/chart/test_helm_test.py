@@ -189,6 +189,16 @@ def test_an_error_is_an_answer_and_not_waited_out() -> None:
     assert code == 1
 
 
+def test_a_network_that_answers_for_every_address_is_no_admin_port() -> None:
+    """What answers there does not know /version."""
+    with serving(RIGHT) as port, serving(replace(RIGHT, status=404)) as admin_port:
+        code, report = run(port, admin_port)
+    assert (code, report[3]) == (
+        0,
+        f"ok    admin port not in the Service: port {admin_port}: something else answers 404",
+    )
+
+
 def test_an_admin_port_that_answers_fails() -> None:
     """A Service that leads to the admin port is found out."""
     with serving(RIGHT) as port, serving(RIGHT) as admin_port:

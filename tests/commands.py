@@ -1,0 +1,95 @@
+"""Programs run for the tests: each with a deadline, and with all that it said when it fails."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+Say = Callable[[str], None]
+
+
+class CommandError(Exception):
+    """A program failed or took too long; the message has the command and what it said."""
+
+
+def run(
+    *command: str | Path, deadline: float = 120, environ: Mapping[str, str] | None = None, given: str | None = None
+) -> str:
+    """Run a program in the root of the project; give what it wrote to stdout.
+
+    `deadline` is in seconds, `environ` is added to ours, `given` is its standard input. Raises `CommandError`.
+    """
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words,
+            cwd=ROOT,
+            env={**os.environ, **(environ or {})},
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=deadline,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = b"".join(part for part in (error.stdout, error.stderr) if isinstance(part, bytes)).decode(
+            errors="replace"
+        )
+        raise CommandError(f"{' '.join(words)}: not done after {deadline:.0f} s\n{said}") from error
+    if done.returncode:
+        raise CommandError(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def follow(*command: str | Path, say: Say, deadline: float = 3600, environ: Mapping[str, str] | None = None) -> str:
+    """Run a program that takes long, passing on each line that it writes to stderr; give its stdout.
+
+    Raises `CommandError`. On Ctrl-C the program and its children are told to end, and waited for.
+    """
+    words = [str(word) for word in command]
+    with subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env={**os.environ, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,  # a shell script reacts to a signal only when its children end too
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        said: list[str] = []
+        end = partial(os.killpg, process.pid, signal.SIGTERM)
+        too_late = threading.Timer(deadline, end)
+        too_late.start()
+        try:
+            for line in process.stderr:
+                said.append(line)
+                say(line.rstrip())
+            output = process.stdout.read()
+            code = process.wait()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                end()
+            process.wait(60)
+            raise
+        finally:
+            too_late.cancel()
+    if code == -signal.SIGTERM:
+        raise CommandError(f"{' '.join(words)}: not done after {deadline:.0f} s, or told to end\n{''.join(said)}")
+    if code:
+        raise CommandError(f"{' '.join(words)}: exit code {code}\n{''.join(said)}{output}")
+    return output
+
+
+def say_to_stderr(line: str) -> None:
+    """Tell a person a line."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - its one purpose

@@ -1,0 +1,105 @@
+"""The kind cluster: found or made, and taken down again when it was made here.
+
+It never touches a cluster that it did not make or was not named, nor the user's kubeconfig.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.commands import ROOT, CommandError, Say, follow, run
+
+STATE = ROOT / ".e2e"
+OWN = "echo-e2e"  # the name of the cluster that is made here
+DEADLINE = 300  # seconds for a node to be ready
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The programs, by their paths."""
+
+    kind: str
+    helm: str
+    kubectl: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that is there, and the way to it: a kubeconfig of its own, for its owner's eyes."""
+
+    name: str
+    kubeconfig: Path
+    tools: Tools
+
+    def helm(self, *arguments: str | Path, deadline: float = 180) -> str:
+        """Run helm against the cluster."""
+        return run(self.tools.helm, *arguments, deadline=deadline, environ=self.environ)
+
+    def kubectl(self, *arguments: str | Path, deadline: float = 120) -> str:
+        """Run kubectl against the cluster."""
+        return run(self.tools.kubectl, *arguments, deadline=deadline, environ=self.environ)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What makes kubectl and helm talk to this cluster and to no other."""
+        return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(STATE / "kubectl-cache")}
+
+
+@contextmanager
+def cluster(environ: Mapping[str, str], tools: Tools, node_image: str, say: Say) -> Iterator[Cluster]:
+    """Give a cluster.
+
+    `CLUSTER` names one that exists, which is left as it is found. Else one is made; `KEEP=1` keeps it, and the next
+    run finds it. Raises `CommandError` when it can't be had.
+    """
+    named = environ.get("CLUSTER", "")
+    name = named or OWN
+    STATE.mkdir(exist_ok=True)
+    made_here = STATE / f"{name}.made-here"
+    exists = name in run(tools.kind, "get", "clusters").split()
+    found = Cluster(name, STATE / f"{name}.kubeconfig", tools)
+    if named and not exists:
+        raise CommandError(f"CLUSTER={named}: kind knows no cluster of this name; without CLUSTER one is made")
+    if not named and exists and not made_here.exists():
+        raise CommandError(
+            f"a kind cluster {name} exists that was not made here: CLUSTER={name} uses it,"
+            f" `kind delete cluster --name {name}` makes room"
+        )
+    try:
+        if exists:
+            say(f"the cluster {name} is used, which exists")
+            _write_kubeconfig(found)
+        else:
+            made_here.touch()
+            _create(found, node_image, say)
+        yield found
+    finally:
+        if made_here.exists() and not named:
+            if environ.get("KEEP") == "1":
+                say(f"kept: KUBECONFIG={found.kubeconfig} {tools.kubectl} get pods -A")
+                say(f"to delete it: {tools.kind} delete cluster --name {name} && rm {made_here}")
+            else:
+                say(f"the cluster {name} is deleted")
+                run(tools.kind, "delete", "cluster", "--name", name, "--kubeconfig", found.kubeconfig)
+                made_here.unlink()
+                found.kubeconfig.unlink(missing_ok=True)
+        elif named:
+            found.kubeconfig.unlink(missing_ok=True)
+
+
+def _create(made: Cluster, node_image: str, say: Say) -> None:
+    say(f"kind create cluster --name {made.name} --image {node_image}")
+    follow(
+        made.tools.kind, "create", "cluster", "--name", made.name, "--image", node_image,
+        "--kubeconfig", made.kubeconfig, "--wait", f"{DEADLINE}s",
+        say=lambda line: say(f"  {line.strip()}") if line.strip() else None,
+    )  # fmt: skip
+    made.kubeconfig.chmod(0o600)
+    # kind's own wait only warns.
+    made.kubectl("wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={DEADLINE}s", deadline=DEADLINE + 10)
+
+
+def _write_kubeconfig(found: Cluster) -> None:
+    found.kubeconfig.touch(mode=0o600)
+    found.kubeconfig.write_text(run(found.tools.kind, "get", "kubeconfig", "--name", found.name))

@@ -1,0 +1,3 @@
+module echo-e2e/pause
+
+go 1.26.0

@@ -1,0 +1,86 @@
+"""The Service answers, however it was installed and however it is reached."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient, CoreV1Api
+
+from tests.e2e.cluster import Cluster
+from tests.e2e.conftest import HELM, Installed
+from tests.e2e.reaching import BARE, ask, ask_from_a_pod, exchange_with_pod, kubectl_port_forward
+
+
+def pods(api: ApiClient, installed: Installed) -> dict[str, Any]:
+    """Give the pods of the echo, by name."""
+    found = CoreV1Api(api).list_namespaced_pod(installed.namespace, label_selector="app.kubernetes.io/name=echo")
+    return {pod.metadata.name: pod for pod in found.items}
+
+
+def assert_is_of(reflection: dict[str, Any], api: ApiClient, installed: Installed) -> None:
+    """Hold a reflection against what the cluster says of the pod that it names."""
+    pod = pods(api, installed)[reflection["pod"]]
+    assert reflection["namespace"] == installed.namespace
+    assert reflection["kubernetes"]["node"] == pod.spec.node_name
+    assert reflection["kubernetes"]["podIP"] == pod.status.pod_ip
+    assert reflection["kubernetes"]["hostIP"] == pod.status.host_ip
+    assert reflection["kubernetes"]["serviceAccount"] == pod.spec.service_account_name == "echo"
+
+
+def test_kubectl_port_forward_and_curl(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
+    """What the README tells people to do gives what it says."""
+    with kubectl_port_forward(cluster, installed.namespace) as port:
+        answer, body = ask(port, "/blah/blah")
+        assert (answer.status, answer.headers["Content-Type"], body) == (200, "text/html; charset=utf-8", BARE)
+        answer, body = ask(port, "/a%2Fb?c=d", {"Accept": "application/json", "X-Two": "2"})
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    reflection = json.loads(body)
+    told = {name: reflection[name] for name in ("path", "method", "proto", "host")}
+    assert told == {"path": "/a%2Fb?c=d", "method": "GET", "proto": "HTTP/1.1", "host": f"127.0.0.1:{port}"}
+    assert reflection["headers"]["X-Two"] == ["2"]
+    assert_is_of(reflection, api, installed)
+
+
+def test_the_client_librarys_port_forward(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
+    """Each pod answers for itself."""
+    del cluster  # its evidence is kept when this fails
+    for name in pods(api, installed):
+        request = b"GET /%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n"
+        assert exchange_with_pod(api, installed.namespace, name, request % (b"blah/blah", b"")).endswith(BARE)
+        answer = exchange_with_pod(api, installed.namespace, name, request % (b"", b"Accept: application/json\r\n"))
+        reflection = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert reflection["pod"] == name
+        assert_is_of(reflection, api, installed)
+
+
+def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, installed: Installed, image: str) -> None:
+    """Every answer is right, and both replicas give some of them."""
+    del cluster
+    count = 60  # that one of two replicas gets none of 60 has a chance of 2 in 10^18
+    told = ask_from_a_pod(api, installed.namespace, image, count)
+    assert told["bare"] == {BARE.decode(): count}
+    seen = Counter(reflection["pod"] for reflection in told["reflections"])
+    assert set(seen) == set(pods(api, installed))
+    assert len(seen) == installed.deployment.spec.replicas == 2
+    for reflection in told["reflections"]:
+        assert reflection["path"] == "/in/cluster"
+        assert reflection["host"] == f"echo.{installed.namespace}.svc.cluster.local"
+        assert_is_of(reflection, api, installed)
+
+
+def test_nothing_was_restarted(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
+    """The pods that were first are those that serve, and say nothing on stderr."""
+    del cluster
+    for name, pod in pods(api, installed).items():
+        (status,) = pod.status.container_statuses
+        assert (status.restart_count, status.ready) == (0, True)
+        log = CoreV1Api(api).read_namespaced_pod_log(name, installed.namespace)
+        assert len(log.splitlines()) == 2, log
+
+
+@pytest.mark.parametrize("way", [HELM], ids=[HELM.name], indirect=True)
+def test_helm_test(cluster: Cluster, installed: Installed) -> None:
+    """The chart's own test passes."""
+    said = cluster.helm("test", "echo", "--namespace", installed.namespace)
+    assert "Phase:          Succeeded" in said

@@ -1,0 +1,74 @@
+"""Waiting by watching: the API server says when something has changed. Every wait has a deadline."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kubernetes.client import AppsV1Api, BatchV1Api, CoreV1Api
+from kubernetes.watch import Watch
+
+DEADLINE = 180  # seconds
+
+
+def until(listing: Callable[..., Any], done: Callable[[Any], bool], what: str, **arguments: Any) -> Any:
+    """Watch the objects of a listing until one is `done`; give that one.
+
+    Fails with the last state of the objects at the deadline.
+    """
+    last = None
+    for event in Watch().stream(listing, timeout_seconds=DEADLINE, **arguments):
+        last = event["object"]
+        if event["type"] != "DELETED" and done(last):
+            return last
+    raise AssertionError(f"{what}: not after {DEADLINE} s; last seen: {getattr(last, 'status', last)}")
+
+
+def until_gone(listing: Callable[..., Any], what: str, **arguments: Any) -> None:
+    """Watch until the listing has no objects. Fails with those that are left at the deadline."""
+    first = listing(**arguments)
+    left = {item.metadata.uid: item.metadata.name for item in first.items}
+    if not left:
+        return
+    version = first.metadata.resource_version
+    for event in Watch().stream(listing, timeout_seconds=DEADLINE, resource_version=version, **arguments):
+        metadata = event["object"].metadata
+        if event["type"] == "DELETED":
+            left.pop(metadata.uid, None)
+        else:
+            left[metadata.uid] = metadata.name
+        if not left:
+            return
+    raise AssertionError(f"{what}: still there after {DEADLINE} s: {sorted(left.values())}")
+
+
+def rolled_out(apps: AppsV1Api, namespace: str, name: str) -> Any:
+    """Wait until a Deployment runs what it asks for, as `kubectl rollout status` does; give it."""
+
+    def done(deployment: Any) -> bool:
+        status, wanted = deployment.status, deployment.spec.replicas
+        return bool(
+            (status.observed_generation or 0) >= deployment.metadata.generation
+            and status.updated_replicas == status.replicas == status.available_replicas == wanted
+        )
+
+    return until(
+        apps.list_namespaced_deployment,
+        done,
+        f"rollout of {namespace}/{name}",
+        namespace=namespace,
+        field_selector=f"metadata.name={name}",
+    )
+
+
+def job_log(batch: BatchV1Api, core: CoreV1Api, namespace: str, name: str) -> str:
+    """Wait until a Job has ended; give its pod's log. Fails with the log when the Job failed."""
+    job = until(
+        batch.list_namespaced_job,
+        lambda job: any(condition.type in {"Complete", "Failed"} for condition in job.status.conditions or []),
+        f"end of the Job {namespace}/{name}",
+        namespace=namespace,
+        field_selector=f"metadata.name={name}",
+    )
+    (pod,) = core.list_namespaced_pod(namespace, label_selector=f"job-name={name}").items
+    log = str(core.read_namespaced_pod_log(pod.metadata.name, namespace))
+    assert job.status.succeeded, f"the Job {namespace}/{name} failed: {job.status.conditions}\n{log}"
+    return log

@@ -1,0 +1,230 @@
+"""The image as people build and run it: what is in it, how it starts and stops, under which restrictions it works."""
+
+import http.client
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from app import __version__
+from tests.commands import ROOT, CommandError, Say, run
+from tests.e2e.supply import BASE_IMAGE, OTHER_BASE_IMAGE, Supply
+
+DEADLINE = 30.0  # seconds
+EXERCISE = "ex02-echoserver:0.0.1"
+# As a careful deployment runs it, and by a user that the image has never heard of.
+HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A running container and its published ports on this machine."""
+
+    name: str
+    port: int
+    admin_port: int
+
+
+def docker(*arguments: str, deadline: float = 60) -> str:
+    """Run docker; give its output."""
+    return run("docker", *arguments, deadline=deadline)
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """Ask a published port; the engine's own forwarding takes connections before the echo does, so ask again."""
+    for _ in range(200):
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+        try:
+            client.request("GET", path)
+            answer = client.getresponse()
+            return answer.status, answer.read()
+        except (ConnectionError, http.client.HTTPException):
+            docker("version")  # takes a moment, and fails when the engine is gone
+        finally:
+            client.close()
+    raise AssertionError(f"port {port} does not answer")
+
+
+@contextmanager
+def started(image: str, *arguments: str) -> Iterator[Container]:
+    """Run a container with ports of this machine's choice; its log is shown when the test fails."""
+    name = docker(
+        "run", "--detach", "--publish=127.0.0.1::8080", "--publish=127.0.0.1::9090", *arguments, image
+    ).strip()
+    try:
+        port, admin_port = (int(docker("port", name, inside).strip().rpartition(":")[2]) for inside in ("8080", "9090"))
+        assert get(admin_port, "/readyz")[0] == 200
+        yield Container(name, port, admin_port)
+    except BaseException:
+        print(docker("logs", name))  # noqa: T201 - pytest shows it
+        raise
+    finally:
+        docker("rm", "--force", name)
+
+
+def layers(image: str) -> list[str]:
+    """Give the digests of an image's layers, the base's first."""
+    found: list[str] = json.loads(docker("image", "inspect", "--format={{json .RootFS.Layers}}", image))
+    return found
+
+
+@pytest.fixture(scope="module")
+def any_base(base: str, image: str, say: Say) -> Iterator[str]:
+    """Give our image on a base; `base` is each that can be had, see `conftest.py`."""
+    if base == BASE_IMAGE:
+        yield image
+        return
+    other = f"echoserver:{__version__}-{base.partition(':')[2]}"
+    say(f"docker build --build-arg base_image={base}")
+    docker("build", "--tag", other, "--build-arg", f"base_image={base}", ".", deadline=600)
+    try:
+        yield other
+    finally:
+        docker("image", "rm", other)
+
+
+def test_the_bases_are_those_that_the_dockerfile_names() -> None:
+    """What the tests supply is what people get."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert f"\nARG base_image={BASE_IMAGE}\n" in dockerfile
+    assert f"--build-arg base_image={OTHER_BASE_IMAGE} ." in dockerfile
+
+
+def test_it_works_with_everything_taken_away(any_base: str) -> None:
+    """Read-only, no capabilities, a user that it does not know; ready by its own health check."""
+    with started(any_base, *HARDENED) as container:
+        assert get(container.port, "/blah/blah") == (200, b"<b>Got: blah/blah</b>!")
+        assert get(container.admin_port, "/version") == (
+            200,
+            json.dumps({"version": __version__}, separators=(",", ":")).encode() + b"\n",
+        )
+        docker("exec", container.name, "python3", "-m", "app.healthcheck")
+
+
+def test_as_process_1_it_stops_within_the_drain_time(any_base: str) -> None:
+    """SIGTERM, then exit code 0 long before Docker would kill it."""
+    with started(any_base, "--env=ECHO_DRAIN_SECONDS=5") as container:
+        docker("stop", "--time=5", container.name)
+        state = json.loads(docker("inspect", "--format={{json .State}}", container.name))
+        assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+
+
+def test_the_health_check_finds_out_when_it_is_not_ready(image: str) -> None:
+    """On a port where nobody listens: one line that says why, exit code 1."""
+    with pytest.raises(CommandError, match=r"exit code 1\nnot ready: .*refused"):
+        docker("run", "--rm", image, "-m", "app.healthcheck")
+
+
+def test_the_engine_knows_how_to_ask_for_health(image: str) -> None:
+    """Without a shell and without curl; and it becomes healthy."""
+    check = json.loads(docker("image", "inspect", "--format={{json .Config.Healthcheck}}", image))
+    assert check["Test"] == ["CMD", "python3", "-m", "app.healthcheck"]
+    with started(image, "--health-interval=1s") as container:
+        events = ["docker", "events", "--filter", f"container={container.name}", "--filter", "event=health_status"]
+        with subprocess.Popen([*events, "--since=1m"], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            process.terminate()
+        assert "health_status: healthy" in line
+
+
+def test_the_labels_say_what_it_is(image: str) -> None:
+    """Whose, which version, of which revision, on which base."""
+    labels = json.loads(docker("image", "inspect", "--format={{json .Config.Labels}}", image))
+    repository = "https://gitlab.com/ska-telescope/sdi/ska-ser-containerisation-and-orchestration"
+    opencontainers = {
+        name.removeprefix("org.opencontainers.image."): value
+        for name, value in labels.items()
+        if "opencontainers" in name
+    }
+    own = {name: value for name, value in labels.items() if name == "author" or name.startswith("int.skao.")}
+    assert own == {
+        "author": "Systems Team",
+        "int.skao.team": "Systems Team",
+        "int.skao.repository": repository,
+        "int.skao.website": repository,
+    }
+    assert labels["license"] == "Apache2.0"
+    assert labels["description"]
+    assert opencontainers["version"] == __version__
+    assert opencontainers["revision"] == run("git", "rev-parse", "HEAD").strip()
+    assert opencontainers["created"].endswith("Z")
+    assert opencontainers["base.name"] == BASE_IMAGE
+    assert opencontainers["licenses"] == "Apache-2.0"
+    assert opencontainers["title"] == "echo"
+    assert opencontainers["source"] == repository
+    assert opencontainers["description"]
+
+
+def test_what_runs_is_declared(image: str) -> None:
+    """User by number, ports, entry point, and what is started."""
+    found = json.loads(docker("image", "inspect", "--format={{json .Config}}", image))
+    assert found["User"] == "10001:10001"
+    assert set(found["ExposedPorts"]) == {"8080/tcp", "9090/tcp"}
+    assert (found["Entrypoint"], found["Cmd"], found["WorkingDir"]) == (["python3"], ["-m", "app"], "/app")
+    assert "PYTHONUNBUFFERED=1" in found["Env"]
+
+
+_INSIDE = """
+import importlib.util, json, os, pathlib, pwd, shutil
+packages = pathlib.Path("/packages")
+sources = [path for root in ("/packages", "/app") for path in pathlib.Path(root).rglob("*.py")]
+print(json.dumps({
+    "user": pwd.getpwuid(os.getuid()).pw_name,
+    "packages": sorted(path.name.partition("-")[0] for path in packages.glob("*.dist-info")),
+    "app": sorted(os.listdir("/app")),
+    "there": [name for name in ("gcc", "cc", "strip", "make") if shutil.which(name)],
+    "importable": [name for name in ("kubernetes", "pytest", "tests") if importlib.util.find_spec(name)],
+    "writable": [str(path) for path in packages.rglob("*") if os.access(path, os.W_OK)],
+    "not compiled": [str(path) for path in sources if not list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))],
+}))
+"""
+
+
+def test_only_what_the_service_imports_is_in_it(image: str) -> None:
+    """No compiler, no tests, no client of Kubernetes; compiled already, and not to be written to."""
+    assert json.loads(docker("run", "--rm", image, "-c", _INSIDE)) == {
+        "user": "app",
+        "packages": ["bottle", "gunicorn", "msgspec", "uvloop"],
+        "app": ["app"],
+        "there": [],
+        "importable": [],
+        "writable": [],
+        "not compiled": [],
+    }
+
+
+def test_two_builds_of_one_commit_are_the_same(image: str, supplied: Supply, say: Say) -> None:
+    """Layer by layer, without any cache between them."""
+    say("building once more, without a cache")
+    again = f"echoserver:{__version__}-again"
+    docker("build", "--no-cache", "--tag", again, "--build-arg", f"base_image={supplied.base_image}", ".", deadline=600)
+    try:
+        assert layers(again) == layers(image)
+    finally:
+        docker("image", "rm", again)
+
+
+def test_the_exercises_commands_work_as_they_stand() -> None:
+    """Those of the README, typed by somebody who learns."""
+    readme = (ROOT / "README.md").read_text()
+    build, start, ask, stop = (
+        f"docker build -t {EXERCISE} .",
+        f"docker run --rm --name ex02-echo --publish 8082:8080 {EXERCISE}",
+        "curl http://0.0.0.0:8082/blah/blah",
+        "docker rm -f ex02-echo",
+    )
+    for command in (build, start, ask, stop):
+        assert f"{command}\n" in readme
+    run(*build.split(), deadline=600)
+    with subprocess.Popen(start.split(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(f"echo {__version__} listens on ")
+            assert run(*ask.split()) == "<b>Got: blah/blah</b>!"
+        finally:
+            run(*stop.split())
+    run("docker", "image", "rm", EXERCISE)
