@@ -92,20 +92,27 @@ class Service:
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
 
-    def busy(self) -> bool:
-        """Tell whether any connection is within a request or an answer."""
-        return any(each.phase is not Phase.IDLE for each in self.connections)
+    def close_idle(self) -> None:
+        """Close the connections on which nothing is under way."""
+        for connection in list(self.connections):
+            connection.close_if_idle()
+
+    def abort(self) -> None:
+        """Drop all connections, with whatever is under way on them."""
+        for connection in list(self.connections):
+            connection.abort()
 
 
 class Connection(asyncio.Protocol):
-    """Serves one connection by HTTP/1.1."""
+    """Serves one connection by HTTP/1.1. One that is not `counted` is taken also when there are enough."""
 
-    def __init__(self, service: Service, application: Application, environ: Environ) -> None:
+    def __init__(self, service: Service, application: Application, environ: Environ, *, counted: bool = True) -> None:
         self.phase = Phase.IDLE
         self.deadline = float("inf")
         self._service = service
         self._application = application
         self._environ = environ
+        self._counted = counted
         self._reader = RequestReader(service.bounds.limits)
         self._head: Head | None = None
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
@@ -119,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername") or ("", 0)
         self._environ = self._environ | {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
-        full = len(self._service.connections) >= self._service.bounds.connections
+        full = self._counted and len(self._service.connections) >= self._service.bounds.connections
         self._service.connections.add(self)
         self._enter(Phase.IDLE)
         if full:
@@ -142,9 +149,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take the end of what the client sends. What it asked is answered still; half a request is not."""
         self._ended = True
-        if self._blocked:
-            return True
-        self._transport.close()
+        if not self._blocked:
+            self._leave()
         return True
 
     def pause_writing(self) -> None:
@@ -166,7 +172,7 @@ class Connection(asyncio.Protocol):
         self._enter(Phase.IDLE)
         self._advance()
         if self._ended and not self._blocked:
-            self._transport.close()
+            self._leave()
 
     # what ends a connection from outside
 
@@ -175,14 +181,14 @@ class Connection(asyncio.Protocol):
         if self.phase in (Phase.HEAD, Phase.BODY):
             self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"the {self.phase.name.lower()} took too long"))
         elif self.phase is Phase.IDLE:
-            self._transport.close()
+            self._leave()
         else:
             self._transport.abort()
 
     def close_if_idle(self) -> None:
         """Close a connection on which nothing is under way."""
         if self.phase is Phase.IDLE:
-            self._transport.close()
+            self._leave()
 
     def abort(self) -> None:
         """Drop the connection with whatever is under way."""
@@ -246,6 +252,11 @@ class Connection(asyncio.Protocol):
 
     def _send(self, response: Response, connection: str, *, with_body: bool) -> None:
         self._transport.write(encode(response, date=self._service.date(), connection=connection, with_body=with_body))
+
+    def _leave(self) -> None:
+        """Close a connection on which the client has nothing more to say; what was written leaves first."""
+        self._enter(Phase.CLOSING)
+        self._transport.close()
 
     def _close(self) -> None:
         """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Final
@@ -33,8 +34,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     def init_process(self) -> None:
         """Make the event loop before gunicorn sets signals and calls `run`."""
         self.loop = uvloop.new_event_loop()
-        self.stopping = asyncio.Event()
-        self.at_once = asyncio.Event()
+        self.wake = asyncio.Event()  # something has happened that the main course waits for
+        self.at_once = False
         super().init_process()
 
     def init_signals(self) -> None:
@@ -54,10 +55,10 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _stop(self) -> None:
         self.alive = False
-        self.stopping.set()
+        self.wake.set()
 
     def _stop_at_once(self) -> None:
-        self.at_once.set()
+        self.at_once = True
         self._stop()
 
     def _abort(self, number: int, frame: FrameType | None) -> None:
@@ -84,12 +85,18 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             report=self.log.error,
         )
         listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
-        while not self.stopping.is_set() and self.ppid == os.getppid():
-            self.notify()
-            service.sweep()
-            await _wait(self.stopping, TICK)
-        # Within nine tenths of the drain time, so that the arbiter, who ends whoever is late, finds nobody.
-        await self._drain(service, listeners, self.loop.time() + settings.drain_seconds * 0.9)
+        while self.alive and self.ppid == os.getppid():
+            await self._turn(service, TICK)
+        await self._drain(service, listeners)
+
+    async def _turn(self, service: Service, seconds: float) -> None:
+        """Show that this worker lives, end what is late, and wait at most so long for something to happen."""
+        self.notify()
+        service.sweep()
+        self.wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wake.wait()
 
     def _sockets(self) -> list[tuple[int, socket.socket]]:
         """Take gunicorn's listening sockets over, by port: a duplicate of each is ours to serve and to close."""
@@ -102,45 +109,29 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     async def _listen(self, service: Service, sock: socket.socket) -> asyncio.AbstractServer:
         host, port = sock.getsockname()[:2]
         environ = server_environ(host, port, multiprocess=self.cfg.workers > 1)
-        connection = partial(Connection, service, self.wsgi, environ)
+        # Probes are answered also when there are as many connections as may be: else the kubelet would end a pod for
+        # being busy.
+        counted = port == self.app.settings.port
+        connection = partial(Connection, service, self.wsgi, environ, counted=counted)
         return await self.loop.create_server(connection, sock=sock, backlog=self.cfg.backlog)
 
-    async def _drain(self, service: Service, listeners: dict[int, asyncio.AbstractServer], deadline: float) -> None:
+    async def _drain(self, service: Service, listeners: dict[int, asyncio.AbstractServer]) -> None:
         """End in order: readiness fails, the echo's listener closes, what was accepted is answered, all closes.
 
         The admin port goes on to the end, so that the cluster can see that this worker is live and not ready.
         """
+        now = self.loop.time()
+        # Nine tenths of the drain time, so that the arbiter, who ends whoever is late, finds nobody.
+        deadline, last_call = now + self.app.settings.drain_seconds * 0.9, now + LAST_CALL
         service.draining = True
-        changed = asyncio.Event()
-        service.changed = changed.set
+        service.changed = self.wake.set
         await asyncio.sleep(0)  # one turn of the loop accepts what the kernel has queued
         listeners[self.app.settings.port].close()
-        last_call = self.loop.time() + LAST_CALL
-        while service.connections and not self.at_once.is_set():
-            now = self.loop.time()
-            if now >= deadline or (now >= last_call and not service.busy()):
-                break
-            self.notify()
-            service.sweep()
-            changed.clear()
-            await _wait(changed, min(TICK, deadline - now, max(last_call - now, 0.01)))
-        await self._close_all(service, listeners)
-
-    async def _close_all(self, service: Service, listeners: dict[int, asyncio.AbstractServer]) -> None:
+        while service.connections and not self.at_once and (now := self.loop.time()) < deadline:
+            if now >= last_call:
+                service.close_idle()
+            await self._turn(service, min(TICK, deadline - now, last_call - now if now < last_call else TICK))
         for listener in listeners.values():
             listener.close()
-        for connection in list(service.connections):
-            connection.close_if_idle()
-        await asyncio.sleep(0)  # what was written last leaves before the rest is dropped
-        for connection in list(service.connections):
-            connection.abort()
-        await asyncio.sleep(0)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait until the event is set, at most so many seconds."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass
+        service.abort()
+        await asyncio.sleep(0)  # one turn of the loop closes what was dropped

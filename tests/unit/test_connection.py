@@ -191,6 +191,25 @@ def test_one_connection_too_many_is_told_so() -> None:
     assert b" 200 OK" in served.send(GET)
 
 
+def test_the_clusters_own_connections_are_not_counted_out() -> None:
+    """A probe is answered when there are as many connections as may be."""
+    served = Served(connections=1)
+    environ = server_environ("h", 9090, multiprocess=False)
+    probe = Connection(served.service, application, environ, counted=False)
+    transport = Transport()
+    probe.connection_made(transport)
+    probe.data_received(GET)
+    assert b" 200 OK" in transport.written
+
+
+def test_idle_connections_are_closed_and_busy_ones_are_not(served: Served) -> None:
+    """What a stop asks for at its last call."""
+    _, other = served.connect()
+    served.send(POST)
+    served.service.close_idle()
+    assert (served.transport.did, other.did) == ([], ["close"])
+
+
 def test_a_fault_of_the_application_ends_one_request(served: Served) -> None:
     """500 without a traceback, which goes to the log; the connection lives."""
     answer = served.send(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")
