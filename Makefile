@@ -8,7 +8,7 @@ IMAGE := echoserver:$(VERSION)
 VENV := .venv
 IN_VENV := $(VENV)/bin/
 TOOL := $(IN_VENV)python -m tests.toolchain
-SHELL_FILES := $(shell git ls-files --cached --others --exclude-standard | xargs grep --files-with-matches --null -m1 '^\#!.*bash' 2>/dev/null | tr '\0' ' ')
+SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep --files-with-matches --null -m1 '^\#!.*bash' 2>/dev/null | tr '\0' ' ')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -68,7 +68,7 @@ $(VENV)/bin/python:
 	  { rm -rf $(VENV); echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
 
 PIP := $$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python -m pip; else echo $(PYTHON) -m pip --python $(IN_VENV)python; fi)
-INSTALL = $(PIP) --quiet --disable-pip-version-check install --require-hashes --only-binary :all:
+INSTALL = $(PIP) --quiet --disable-pip-version-check install --require-hashes
 
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@echo "Installing what the echo needs into $(VENV), once ..." >&2

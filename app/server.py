@@ -63,7 +63,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until stopped; leaves by `SystemExit`."""
-        os.register_at_fork(after_in_child=signals.end_at_once)
+        signals.end_forked_at_once()
         super().run()
 
     def _announce(self, arbiter: object) -> None:

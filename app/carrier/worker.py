@@ -18,9 +18,10 @@ import uvloop
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from app import signals
-from app.carrier.connection import Bounds, Connection, Service, Timeouts
+from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
 from app.carrier.http1 import Limits
+from app.carrier.service import Bounds, Service, Timeouts
 
 TICK: Final = 0.5  # seconds between heartbeats, and by which a deadline may be late
 # Seconds for which idle connections outlive the listener: a request that was under way to us when we began to stop
@@ -40,7 +41,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_signals(self) -> None:
         """Let a signal end the worker until it serves; called by gunicorn before it loads the application."""
-        for number in self.SIGNALS:
+        for number in set(self.SIGNALS) - set(signals.ENDS):
             signal.signal(number, signal.SIG_DFL)
         signals.end_at_once()
         # A worker that hangs can't run an event: the arbiter's SIGABRT is handled where the hang is.

@@ -43,11 +43,13 @@ class Cluster:
     @property
     def environ(self) -> dict[str, str]:
         """What makes kubectl and helm talk to this cluster and to no other."""
-        return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(STATE / "kubectl-cache")}
+        return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.kubeconfig.parent / "kubectl-cache")}
 
 
 @contextmanager
-def cluster(environ: Mapping[str, str], tools: Tools, node_image: str, say: Say) -> Iterator[Cluster]:
+def cluster(
+    environ: Mapping[str, str], tools: Tools, node_image: str, say: Say, state: Path = STATE
+) -> Iterator[Cluster]:
     """Give a cluster.
 
     `CLUSTER` names one that exists, which is left as it is found. Else one is made; `KEEP=1` keeps it, and the next
@@ -55,10 +57,10 @@ def cluster(environ: Mapping[str, str], tools: Tools, node_image: str, say: Say)
     """
     named = environ.get("CLUSTER", "")
     name = named or OWN
-    STATE.mkdir(exist_ok=True)
-    made_here = STATE / f"{name}.made-here"
+    state.mkdir(exist_ok=True)
+    made_here = state / f"{name}.made-here"
     exists = name in run(tools.kind, "get", "clusters").split()
-    found = Cluster(name, STATE / f"{name}.kubeconfig", tools)
+    found = Cluster(name, state / f"{name}.kubeconfig", tools)
     if named and not exists:
         raise CommandError(f"CLUSTER={named}: kind knows no cluster of this name; without CLUSTER one is made")
     if not named and exists and not made_here.exists():

@@ -1,7 +1,9 @@
 """The Service answers, however it was installed and however it is reached."""
 
 import json
+import stat
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,13 @@ def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, install
         assert reflection["path"] == "/in/cluster"
         assert reflection["host"] == f"echo.{installed.namespace}.svc.cluster.local"
         assert_is_of(reflection, api, installed)
+
+
+def test_the_way_to_the_cluster_is_our_own_and_private(cluster: Cluster) -> None:
+    """A kubeconfig for its owner alone, in the state of the tests; the user's is not written to."""
+    assert stat.S_IMODE(cluster.kubeconfig.stat().st_mode) == 0o600
+    theirs = Path.home() / ".kube" / "config"
+    assert not theirs.exists() or f"kind-{cluster.name}" not in theirs.read_text()
 
 
 def test_nothing_was_restarted(cluster: Cluster, api: ApiClient, installed: Installed) -> None:

@@ -3,11 +3,12 @@
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.http.process import Echo, read_answer, read_to_end, running
+from tests.http.process import DEADLINE, Echo, read_answer, read_to_end, running
 
 HALF = b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1"
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -15,13 +16,15 @@ GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 
 def wait_until_closed(port: int) -> None:
     """Return when nobody listens on the port any more; a connection taken before is read to its end."""
-    while True:
+    give_up = time.monotonic() + DEADLINE
+    while time.monotonic() < give_up:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+            with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 read_to_end(sock)
         except ConnectionError:
             return
+    raise AssertionError(f"port {port} is still open after {DEADLINE} s")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
@@ -54,7 +57,7 @@ def test_what_was_accepted_is_answered() -> None:
         busy.sendall(b"2")
         answer, body = read_answer(busy)
         assert (answer.headers["Connection"], body) == ("close", b"<b>Got: half</b>!")
-        assert echo.process.wait(20) == 0
+        assert echo.process.wait(DEADLINE) == 0
         assert echo.errors() == ""
 
 
@@ -67,7 +70,7 @@ def test_an_idle_connection_is_given_a_last_call() -> None:
         wait_until_closed(echo.port)
         idle.sendall(GET)
         assert read_answer(idle)[0].headers["Connection"] == "close"
-        assert echo.process.wait(20) == 0
+        assert echo.process.wait(DEADLINE) == 0
 
 
 def test_who_does_not_end_is_left_behind() -> None:
@@ -103,8 +106,9 @@ def test_a_second_signal_ends_it_at_once() -> None:
 
 def wait_until_not_ready(echo: Echo) -> None:
     """Return when the worker that drains says so, or a new one has taken its place."""
+    give_up = time.monotonic() + DEADLINE
     while echo.get("/readyz", port=echo.admin_port)[0].status == 200:
-        pass
+        assert time.monotonic() < give_up, f"ready still after {DEADLINE} s"
 
 
 def children(echo: Echo) -> list[int]:
@@ -129,7 +133,7 @@ def test_a_worker_without_its_arbiter_ends() -> None:
         assert echo.get("/a")[0].status == 200
         (worker,) = children(echo)
         echo.process.kill()
-        echo.process.wait(20)
+        echo.process.wait(DEADLINE)
         wait_until_closed(echo.port)
         wait_until_closed(echo.admin_port)
         assert worker != echo.process.pid

@@ -12,8 +12,8 @@ import pytest
 from app import __version__
 from tests.commands import ROOT, CommandError, Say, run
 from tests.e2e.supply import BASE_IMAGE, OTHER_BASE_IMAGE, Supply
+from tests.http.process import DEADLINE, read_lines
 
-DEADLINE = 30.0  # seconds
 EXERCISE = "ex02-echoserver:0.0.1"
 # As a careful deployment runs it, and by a user that the image has never heard of.
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
@@ -34,29 +34,27 @@ def docker(*arguments: str, deadline: float = 60) -> str:
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:
-    """Ask a published port; the engine's own forwarding takes connections before the echo does, so ask again."""
-    for _ in range(200):
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-        try:
-            client.request("GET", path)
-            answer = client.getresponse()
-            return answer.status, answer.read()
-        except (ConnectionError, http.client.HTTPException):
-            docker("version")  # takes a moment, and fails when the engine is gone
-        finally:
-            client.close()
-    raise AssertionError(f"port {port} does not answer")
+    """Ask a published port."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    try:
+        client.request("GET", path)
+        answer = client.getresponse()
+        return answer.status, answer.read()
+    finally:
+        client.close()
 
 
 @contextmanager
 def started(image: str, *arguments: str) -> Iterator[Container]:
     """Run a container with ports of this machine's choice; its log is shown when the test fails."""
-    name = docker(
-        "run", "--detach", "--publish=127.0.0.1::8080", "--publish=127.0.0.1::9090", *arguments, image
-    ).strip()
+    published = ("--publish=127.0.0.1::8080", "--publish=127.0.0.1::9090")
+    name = docker("run", "--detach", *published, *arguments, image).strip()
     try:
+        with subprocess.Popen(["docker", "logs", "--follow", name], stdout=subprocess.PIPE, bufsize=0) as log:
+            assert log.stdout is not None
+            read_lines(log.stdout, 2)  # where it listens, and what to try
+            log.terminate()
         port, admin_port = (int(docker("port", name, inside).strip().rpartition(":")[2]) for inside in ("8080", "9090"))
-        assert get(admin_port, "/readyz")[0] == 200
         yield Container(name, port, admin_port)
     except BaseException:
         print(docker("logs", name))  # noqa: T201 - pytest shows it

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.carrier.connection import LINGER, Bounds, Connection, Phase, Service, Timeouts
+from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
 from app.carrier.http1 import Limits
+from app.carrier.service import LINGER, Bounds, Phase, Service, Timeouts
 from app.wire import Environ
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
