@@ -13,7 +13,6 @@ ARG base_image=python:3.13-slim-trixie
 FROM ${base_image} AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_NO_COMPILE=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONDONTWRITEBYTECODE=1
 
@@ -66,19 +65,19 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     --mount=type=secret,id=ca_bundle \
     if [ -f /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi \
     && python3 -m pip install --require-hashes --target=/build/tools --requirement=requirements-build.txt \
-    && PYTHONPATH=/build/tools CFLAGS=-g0 python3 -m pip install --require-hashes --no-build-isolation \
+    && PYTHONPATH=/build/tools CFLAGS=-g0 python3 -m pip install --require-hashes --no-build-isolation --no-compile \
          --target=/image/packages/packages --requirement=requirements.txt
 
 # Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to. It
 # trusts its source unchecked instead of comparing times.
 RUN find /image/packages -name '*.so*' -exec strip --strip-unneeded {} + \
     && rm -r /image/packages/packages/bin \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /image/packages -p / /image/packages \
+    && python3 -m compileall -q -f --invalidation-mode unchecked-hash -s /image/packages -p / /image/packages \
     && find /image/packages -exec touch -h -d @0 {} +
 
 # The code last, since it changes most.
 COPY app /image/app/app/app
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash -s /image/app -p / /image/app \
+RUN python3 -m compileall -q -f --invalidation-mode unchecked-hash -s /image/app -p / /image/app \
     && chmod -R u=rwX,go=rX /image/app \
     && find /image/app -exec touch -h -d @0 {} +
 
