@@ -4,14 +4,11 @@ The fields and their meaning are those of the Gateway API's echo server, so that
 ours; `kubernetes` is ours. https://github.com/kubernetes-sigs/gateway-api, conformance/echo-basic
 """
 
-import re
-
 import msgspec
 
 from app.identity import Identity, Kubernetes
+from app.names import canonical
 from app.wire import WireRequest, shown
-
-_WORD = re.compile(r"[^-]+")
 
 
 class Reflection(msgspec.Struct, frozen=True):
@@ -27,16 +24,11 @@ class Reflection(msgspec.Struct, frozen=True):
     kubernetes: Kubernetes
 
 
-def canonical(name: str) -> str:
-    """Give a field name as most people write it: `x-forwarded-for` as `X-Forwarded-For`."""
-    return _WORD.sub(lambda word: word[0].capitalize(), name)
-
-
 def reflect(request: WireRequest, identity: Identity) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
     headers: dict[str, list[str]] = {}
     for name, value in request.fields:
-        headers.setdefault(canonical(shown(name)), []).append(shown(value))
+        headers.setdefault(canonical(name), []).append(shown(value))
     return Reflection(
         path=shown(request.target),
         host=headers.get("Host", [""])[0],

@@ -6,12 +6,8 @@ from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from app.carrier.response import Response
+from app.names import cgi_key
 from app.wire import DRAINING_KEY, REQUEST_KEY, Application, Environ, WireRequest, split_target
-
-# PEP 3333 names these two without HTTP_. Transfer-Encoding stays away: the carrier has decoded the chunks, and
-# Bottle would do it once more and answer 400.
-_OWN_KEYS = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
-_HIDDEN = b"transfer-encoding"
 
 
 def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
@@ -43,10 +39,9 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
     environ["QUERY_STRING"] = query.decode("latin-1")
     environ["SERVER_PROTOCOL"] = request.version
     for name, value in request.fields:
-        lower = name.lower()
-        if b"_" in lower or lower == _HIDDEN:
+        key = cgi_key(name)
+        if key is None:
             continue
-        key = _OWN_KEYS.get(lower) or "HTTP_" + lower.decode("ascii").upper().replace("-", "_")
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     environ["wsgi.input"] = io.BytesIO()

@@ -3,6 +3,7 @@
 It never touches a cluster that it did not make or was not named, nor the user's kubeconfig.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,7 +44,12 @@ class Cluster:
     @property
     def environ(self) -> dict[str, str]:
         """What makes kubectl and helm talk to this cluster and to no other."""
-        return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.kubeconfig.parent / "kubectl-cache")}
+        return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.cache)}
+
+    @property
+    def cache(self) -> Path:
+        """Where kubectl keeps what it learned of the cluster, which is not the user's business."""
+        return self.kubeconfig.with_suffix(".cache")
 
 
 @contextmanager
@@ -85,9 +91,9 @@ def cluster(
                 say(f"the cluster {name} is deleted")
                 run(tools.kind, "delete", "cluster", "--name", name, "--kubeconfig", found.kubeconfig)
                 made_here.unlink()
-                found.kubeconfig.unlink(missing_ok=True)
+                _forget(found)
         elif named:
-            found.kubeconfig.unlink(missing_ok=True)
+            _forget(found)
 
 
 def _create(made: Cluster, node_image: str, say: Say) -> None:
@@ -100,6 +106,11 @@ def _create(made: Cluster, node_image: str, say: Say) -> None:
     made.kubeconfig.chmod(0o600)
     # kind's own wait only warns.
     made.kubectl("wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={DEADLINE}s", deadline=DEADLINE + 10)
+
+
+def _forget(found: Cluster) -> None:
+    found.kubeconfig.unlink(missing_ok=True)
+    shutil.rmtree(found.cache, ignore_errors=True)
 
 
 def _write_kubeconfig(found: Cluster) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from app import identity
 from app.answers import bare, pretty_json, wants_json
-from app.reflection import canonical, reflect
+from app.names import canonical
+from app.reflection import reflect
 from app.wire import WireRequest
 
 NOWHERE = identity.read({})
@@ -53,7 +54,7 @@ def test_outside_a_cluster_nothing_is_guessed() -> None:
 )
 def test_field_names_are_written_as_most_people_do(name: str, written: str) -> None:
     """As Go's canonical form, which the Gateway API's client compares with."""
-    assert canonical(name) == written
+    assert canonical(name.encode()) == written
 
 
 def test_any_bytes_make_json() -> None:
