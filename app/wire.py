@@ -11,6 +11,10 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
+from app import bodies
+from app.bodies import Body
+
+Fields = tuple[tuple[bytes, bytes], ...]
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
@@ -22,12 +26,17 @@ _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
 
 class WireRequest(msgspec.Struct, frozen=True, gc=False):
-    """One request: `fields` are (name, value) in the order and case in which they came, duplicates apart."""
+    """One request: `fields` are (name, value) in the order and case in which they came, duplicates apart.
+
+    So are `trailers`, the fields behind a chunked body.
+    """
 
     method: bytes
     target: bytes
     version: str
-    fields: tuple[tuple[bytes, bytes], ...]
+    fields: Fields
+    body: Body = bodies.NONE
+    trailers: Fields = ()
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -73,8 +82,28 @@ def _from_cgi(environ: Environ) -> WireRequest:
         method=environ["REQUEST_METHOD"].encode("ascii"),
         target=(path + ("?" + query if query else "")).encode("latin-1"),
         version=environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
+        body=_read_body(environ),
         fields=tuple(
             (name.replace("_", "-").title().encode("latin-1"), str(value).encode("latin-1"))
             for name, value in named.items()
         ),
     )
+
+
+def _read_body(environ: Environ) -> Body:
+    length = environ.get("CONTENT_LENGTH") or "0"
+    rest = int(length) if length.isdecimal() else 0
+    meter = bodies.Meter()
+    while rest and (piece := environ["wsgi.input"].read(min(rest, bodies.KEPT))):
+        meter.take(piece)
+        rest -= len(piece)
+    return meter.body(chunked=False)
+
+
+def query_pairs(query: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Give a query's pairs, percent-decoded once, `+` as space, in order, empty values kept.
+
+    https://url.spec.whatwg.org/#urlencoded-parsing
+    """
+    pairs = (pair.replace(b"+", b" ").partition(b"=") for pair in query.split(b"&") if pair)
+    return tuple((unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from app.carrier.errors import ProtocolError, bad_request
-from app.carrier.grammar import Fields, excerpt, parse_fields
+from app.carrier.grammar import excerpt, parse_fields
+from app.wire import Fields
 
 # chunk-size and the extensions behind it, which are read over (7.1.1). Fifteen digits are beyond any limit.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")

@@ -8,12 +8,15 @@ from http import HTTPStatus
 from traceback import format_exception
 from typing import cast
 
+from msgspec import structs
+
+from app.bodies import Meter
 from app.carrier.errors import ProtocolError
 from app.carrier.gateway import call, environ_of
-from app.carrier.http1 import Data, Event, Head, RequestReader
+from app.carrier.http1 import Data, End, Event, Head, RequestReader
 from app.carrier.response import CONTINUE, Response, encode, refusal
 from app.carrier.service import Phase, Service
-from app.wire import Application, Environ
+from app.wire import Application, Environ, WireRequest
 
 
 class Connection(asyncio.Protocol):
@@ -28,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._counted = counted
         self._reader = RequestReader(service.bounds.limits)
         self._head: Head | None = None
+        self._meter: Meter | None = None  # of a body that has begun
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._blocked = False  # the client does not read: what it sends is not read either
         self._ended = False  # the client has closed its side
@@ -131,17 +135,23 @@ class Connection(asyncio.Protocol):
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Head):
-            self._head = event
+            self._head, self._meter = event, None
             if event.expects_continue:
                 self._transport.write(CONTINUE)
         elif isinstance(event, Data):
+            self._meter = self._meter or Meter()
+            self._meter.take(event.piece)
             self._enter(Phase.BODY)
         else:
-            self._answer()
+            self._answer(event)
 
-    def _answer(self) -> None:
+    def _answer(self, end: End) -> None:
         head = cast("Head", self._head)
-        response = self._ask(head)
+        request = head.request
+        if self._meter or head.chunked:
+            body = (self._meter or Meter()).body(chunked=head.chunked)
+            request = structs.replace(request, body=body, trailers=end.trailers)
+        response = self._ask(request)
         keep = head.keep_alive and not self._service.draining
         self._enter(Phase.IDLE)
         # HTTP/1.0 keeps a connection only when told so, HTTP/1.1 unless told otherwise (RFC 9112, 9.3).
@@ -150,8 +160,8 @@ class Connection(asyncio.Protocol):
         if not keep:
             self._close()
 
-    def _ask(self, head: Head) -> Response:
-        environ = environ_of(head.request, self._environ, draining=self._service.draining)
+    def _ask(self, request: WireRequest) -> Response:
+        environ = environ_of(request, self._environ, draining=self._service.draining)
         try:
             return call(self._application, environ)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker

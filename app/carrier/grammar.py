@@ -8,8 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from app.carrier.errors import ProtocolError, bad_request
-
-Fields = tuple[tuple[bytes, bytes], ...]
+from app.wire import Fields
 
 # RFC 9110, 5.6.2
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

@@ -15,8 +15,8 @@ import msgspec
 from app.carrier import grammar
 from app.carrier.chunked import ChunkedDecoder
 from app.carrier.errors import ProtocolError, bad_request
-from app.carrier.grammar import CHUNKED, Fields
-from app.wire import WireRequest
+from app.carrier.grammar import CHUNKED
+from app.wire import Fields, WireRequest
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -30,9 +30,13 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """A request's head is complete. `keep_alive`: the client wants the connection kept."""
+    """A request's head is complete: all of the request but its body and its trailers.
+
+    `chunked`: chunks carry the body; `keep_alive`: the client wants the connection kept.
+    """
 
     request: WireRequest
+    chunked: bool
     keep_alive: bool
     expects_continue: bool
 
@@ -124,6 +128,7 @@ class RequestReader:
         length = self._begin_body(grammar.body_length(found, version))
         return Head(
             WireRequest(method, target, version, fields),
+            length == CHUNKED,
             grammar.keeps_alive(found, version),
             self._expectation(found, version) and length != 0,
         )

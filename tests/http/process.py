@@ -73,6 +73,11 @@ class Echo:
         finally:
             client.close()
 
+    def workers(self) -> list[int]:
+        """Give the process ids of the workers."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal and give the exit code."""
         self.process.send_signal(number)

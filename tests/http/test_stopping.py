@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
@@ -96,10 +95,10 @@ def test_a_second_signal_ends_it_at_once() -> None:
     with running(drain_seconds=600) as echo, echo.connect() as stuck:
         stuck.sendall(HALF)
         assert echo.get("/")[0].status == 200
-        for worker in children(echo):
+        for worker in echo.workers():
             os.kill(worker, signal.SIGTERM)
         wait_until_not_ready(echo)
-        for worker in children(echo):
+        for worker in echo.workers():
             os.kill(worker, signal.SIGINT)
         assert read_to_end_or_reset(stuck) == b""
 
@@ -111,27 +110,21 @@ def wait_until_not_ready(echo: Echo) -> None:
         assert time.monotonic() < give_up, f"ready still after {DEADLINE} s"
 
 
-def children(echo: Echo) -> list[int]:
-    """Give the process ids of the workers."""
-    pid = echo.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def test_a_worker_that_is_killed_is_replaced() -> None:
     """Another one serves: that is what gunicorn is there for."""
     with running() as echo:
         assert echo.get("/a")[0].status == 200
-        (first,) = children(echo)
+        (first,) = echo.workers()
         os.kill(first, signal.SIGKILL)
         assert echo.get("/b")[1] == b"<b>Got: b</b>!"
-        assert first not in children(echo)
+        assert first not in echo.workers()
 
 
 def test_a_worker_without_its_arbiter_ends() -> None:
     """Nobody supervises it any more, so it closes its ports."""
     with running() as echo:
         assert echo.get("/a")[0].status == 200
-        (worker,) = children(echo)
+        (worker,) = echo.workers()
         echo.process.kill()
         echo.process.wait(DEADLINE)
         wait_until_closed(echo.port)

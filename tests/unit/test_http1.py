@@ -9,39 +9,9 @@ from hypothesis import strategies as st
 
 from app.carrier.errors import ProtocolError
 from app.carrier.http1 import Data, End, Event, Head, Limits, RequestReader
+from tests.requests import deliveries, requests
 
 LIMITS = Limits(head=65_536, fields=100, body=100_000)
-TOKEN = st.text("!#$%&'*+-.^_`|~0123456789ABCxyz", min_size=1, max_size=12).map(str.encode)
-VISIBLE = [*range(0x21, 0x7F), *range(0x80, 0x100)]
-TARGET = st.lists(st.sampled_from(VISIBLE), min_size=1, max_size=30).map(bytes)
-VALUE = st.lists(st.sampled_from([0x20, 0x09, *VISIBLE]), max_size=30).map(bytes).map(lambda raw: raw.strip(b" \t"))
-FIELDS = st.lists(st.tuples(TOKEN.map(lambda name: b"x-" + name), VALUE), max_size=6)
-CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=4)
-
-
-@st.composite
-def requests(draw: st.DrawFn) -> tuple[bytes, tuple[object, ...]]:
-    """Give a valid request: its bytes, and what it says (method, target, fields, body, trailers)."""
-    method, target = draw(TOKEN), draw(TARGET)
-    fields = [(b"Host", b"a"), *draw(FIELDS)]
-    chunks: list[bytes] = draw(CHUNKS)
-    trailers: list[tuple[bytes, bytes]] = []
-    body = b"".join(chunks)
-    coded = body
-    if draw(st.booleans()):
-        fields.append((b"transfer-ENCODING", b"Chunked"))
-        trailers = draw(FIELDS)
-        extension = draw(st.sampled_from([b"", b";a", b' ;a="b;c"']))
-        coded = b"".join(b"%X%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in chunks)
-        coded += b"0" + extension + b"\r\n" + _lines(trailers) + b"\r\n"
-    elif body or draw(st.booleans()):
-        fields.append((b"content-LENGTH", b"%d" % len(body)))
-    head = method + b" " + target + b" HTTP/1.1\r\n" + _lines(fields) + b"\r\n"
-    return head + coded, (method, target, tuple(fields), body, tuple(trailers))
-
-
-def _lines(fields: list[tuple[bytes, bytes]]) -> bytes:
-    return b"".join(name + b": " + value + b"\r\n" for name, value in fields)
 
 
 def said(events: list[Event]) -> Iterator[tuple[object, ...]]:
@@ -76,9 +46,7 @@ def test_every_delivery_of_the_same_requests_says_the_same(
     """Whole and pipelined, byte by byte, and cut at random."""
     wire = b"".join(raw for raw, _ in sent)
     meant = [what for _, what in sent]
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=8)))
-    at_random = [wire[start:end] for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
-    for pieces in ([wire], [wire[i : i + 1] for i in range(len(wire))], at_random):
+    for pieces in data.draw(deliveries(wire)):
         assert list(said(read(pieces))) == meant
 
 

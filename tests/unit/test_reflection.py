@@ -1,11 +1,14 @@
 """The reflection, and the answers made of it."""
 
+import hashlib
 import json
 
 import pytest
+from msgspec import structs
 
 from app import identity
 from app.answers import bare, pretty_json, wants_json
+from app.bodies import KEPT, Meter
 from app.names import canonical
 from app.reflection import reflect
 from app.wire import WireRequest
@@ -31,6 +34,16 @@ def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> Non
         "headers": {"Host": ["example.org"], "X-A": ["2", "1"]},
         "namespace": "test",
         "pod": "echo-1",
+        "received": [["hOST", "example.org"], ["x-a", "2"], ["X-A", "1"]],
+        "query": [["x", "1"]],
+        "body": {
+            "length": 0,
+            "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "chunked": False,
+            "truncated": False,
+            "text": "",
+        },
+        "trailers": [],
         "kubernetes": {
             "node": "n1",
             "podIP": None,
@@ -98,3 +111,27 @@ def test_the_bare_answer_is_exact_and_harmless(target: bytes, answer: str) -> No
 def test_json_is_for_who_names_it(accept: str, json_wanted: bool) -> None:  # noqa: FBT001 - a table's column
     """Anything else gets the bare answer."""
     assert wants_json(accept) is json_wanted
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        ([b"a", "ü".encode()], {"length": 3, "truncated": False, "text": "aü"}),
+        ([b"\xff", b"a"], {"length": 2, "truncated": False, "base64": "/2E="}),
+        ([b"a" * KEPT], {"length": KEPT, "truncated": False, "text": "a" * KEPT}),
+        ([b"a" * KEPT, b"b"], {"length": KEPT + 1, "truncated": True, "text": "a" * KEPT}),
+        ([b"a" * (KEPT - 1) + "ü".encode()], {"length": KEPT + 1, "truncated": True, "text": "a" * (KEPT - 1)}),
+        (["ü".encode()[:1]], {"length": 1, "truncated": False, "base64": "ww=="}),
+    ],
+    ids=["text", "bytes", "as much as is kept", "more", "cut within a character", "ends within a character"],
+)
+def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[bytes], shown: dict[str, object]) -> None:
+    """As text if it is UTF-8, else in base64, and never more than is kept."""
+    meter = Meter()
+    for piece in pieces:
+        meter.take(piece)
+    carried = structs.replace(request(), body=meter.body(chunked=True), trailers=((b"X-T", b"1"),))
+    reflected = json.loads(pretty_json(reflect(carried, NOWHERE)))
+    digest = hashlib.sha256(b"".join(pieces)).hexdigest()
+    assert reflected["body"] == {"sha256": digest, "chunked": True, **shown}
+    assert reflected["trailers"] == [["X-T", "1"]]

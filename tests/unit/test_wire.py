@@ -1,8 +1,11 @@
 """Targets and bytes: what the wire value gives, and what is made of it under another server."""
 
+import io
+
 import pytest
 
-from app.wire import REQUEST_KEY, WireRequest, decoded_path, request_of, shown, split_target
+from app.bodies import Body
+from app.wire import REQUEST_KEY, WireRequest, decoded_path, query_pairs, request_of, shown, split_target
 
 
 @pytest.mark.parametrize(
@@ -64,8 +67,28 @@ def test_another_server_gives_what_cgi_keeps() -> None:
         "SERVER_PROTOCOL": "HTTP/1.0",
         "HTTP_X_ONE": "1",
         "CONTENT_TYPE": "text/plain",
-        "CONTENT_LENGTH": "",
+        "CONTENT_LENGTH": "3",
+        "wsgi.input": io.BytesIO(b"abcd"),
     }
+    fields = ((b"X-One", b"1"), (b"Content-Type", b"text/plain"), (b"Content-Length", b"3"))
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4's own example
     assert request_of(environ) == WireRequest(
-        b"POST", b"/a%20b/%C3%BC?x=%20", "HTTP/1.0", ((b"X-One", b"1"), (b"Content-Type", b"text/plain"))
+        b"POST", b"/a%20b/%C3%BC?x=%20", "HTTP/1.0", fields, Body(3, digest, chunked=False, kept=b"abc")
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        (b"", ()),
+        (b"a", ((b"a", b""),)),
+        (b"a=&=b&a=1", ((b"a", b""), (b"", b"b"), (b"a", b"1"))),
+        (b"a=b=c&&d", ((b"a", b"b=c"), (b"d", b""))),
+        (b"a+b=%2B%3d%zz", ((b"a b", b"+=%zz"),)),
+        (b"a;b=1", ((b"a;b", b"1"),)),
+        (b"\xff=%ff", ((b"\xff", b"\xff"),)),
+    ],
+)
+def test_a_query_is_its_pairs_in_their_order(query: bytes, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Repeated and empty ones kept, decoded once."""
+    assert query_pairs(query) == pairs
