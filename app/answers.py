@@ -1,35 +1,44 @@
-"""How a request is answered: which of the answers it asks for, and each answer's bytes."""
+"""The answers that there are: for each media type, what it shows of a request, and the headers that go with it."""
 
+from collections.abc import Callable
 from html import escape
+from typing import Final
 
 import msgspec
 
-from app.reflection import Reflection
-from app.wire import WireRequest, decoded_path
+from app.identity import Identity
+from app.reflection import reflect
+from app.wire import WireRequest, decoded_path, wire_head
 
-JSON = "application/json"
-HTML = "text/html; charset=utf-8"
+HTML: Final = "text/html"
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
 
-
-def wants_json(accept: str) -> bool:
-    """Tell whether an Accept field names `application/json`, and not with weight 0 (RFC 9110, 12.5.1)."""
-    for element in accept.split(","):
-        media_type, *parameters = (part.strip().lower() for part in element.split(";"))
-        if media_type == JSON:
-            return not any(_is_zero_weight(parameter) for parameter in parameters)
-    return False
-
-
-def _is_zero_weight(parameter: str) -> bool:
-    name, _, value = parameter.partition("=")
-    return name == "q" and value.strip("0.") == ""
+# No answer is taken for another type than it says, kept by anybody, or let run anything.
+_HARMLESS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+HEADERS: Final = {
+    HTML: {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'", **_HARMLESS},
+    JSON: {"Content-Type": "application/json", **_HARMLESS},
+    TEXT: {"Content-Type": "text/plain; charset=utf-8", **_HARMLESS},
+}
 
 
-def bare(request: WireRequest) -> bytes:
+def bare(request: WireRequest, identity: Identity) -> bytes:
     """Give the bare answer: the decoded path in bold, harmless in HTML, bytes that are not UTF-8 as U+FFFD."""
+    del identity  # it does not say who answers
     return f"<b>Got: {escape(decoded_path(request.target).decode('utf-8', 'replace'))}</b>!".encode()
 
 
-def pretty_json(reflection: Reflection) -> bytes:
+def pretty_json(request: WireRequest, identity: Identity) -> bytes:
     """Give the reflection as JSON for people, indented by two spaces."""
-    return msgspec.json.format(msgspec.json.encode(reflection), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(reflect(request, identity)), indent=2) + b"\n"
+
+
+def wire_text(request: WireRequest, identity: Identity) -> bytes:
+    """Give the request as it was on the wire, byte for byte: its head, an empty line, and what is kept of its body."""
+    del identity  # it is not of the request
+    return wire_head(request) + request.body.kept
+
+
+# By media type; the first is for who has no preference.
+ANSWERS: Final[dict[str, Callable[[WireRequest, Identity], bytes]]] = {HTML: bare, JSON: pretty_json, TEXT: wire_text}

@@ -8,20 +8,14 @@ import bottle
 import msgspec
 
 from app import __version__
-from app.answers import HTML, JSON, bare, pretty_json, wants_json
+from app.answers import ANSWERS, HEADERS, HTML, JSON
 from app.identity import Identity
-from app.reflection import reflect
+from app.negotiation import preferred
 from app.wire import DRAINING_KEY, Application, Environ, request_of
 
 # Every path, also one with a line break in it, which `.` would leave out.
 _EVERY_PATH = r"/<:re:[\s\S]*>"
 _EVERY_METHOD = "ANY"
-
-_HARMLESS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-_HEADERS = {
-    JSON: {"Content-Type": JSON, **_HARMLESS},
-    HTML: {"Content-Type": HTML, "Content-Security-Policy": "default-src 'none'", **_HARMLESS},
-}
 
 
 def _application() -> bottle.Bottle:
@@ -31,8 +25,8 @@ def _application() -> bottle.Bottle:
     return application
 
 
-def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> bottle.HTTPResponse:
-    return bottle.HTTPResponse(body, status.value, _HEADERS[content_type])
+def _answer(body: bytes, media_type: str, status: HTTPStatus = HTTPStatus.OK) -> bottle.HTTPResponse:
+    return bottle.HTTPResponse(body, status.value, HEADERS[media_type])
 
 
 def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> bottle.HTTPResponse:
@@ -44,10 +38,9 @@ def echo(identity: Identity) -> bottle.Bottle:
     application = _application()
 
     def reflected() -> bottle.HTTPResponse:
-        request = request_of(bottle.request.environ)
-        if wants_json(bottle.request.environ.get("HTTP_ACCEPT", "")):
-            return _answer(pretty_json(reflect(request, identity)), JSON)
-        return _answer(bare(request), HTML)
+        environ = bottle.request.environ
+        media_type = preferred(environ.get("HTTP_ACCEPT", ""), tuple(ANSWERS)) or HTML
+        return _answer(ANSWERS[media_type](request_of(environ), identity), media_type)
 
     application.route(_EVERY_PATH, _EVERY_METHOD, reflected)
     return application

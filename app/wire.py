@@ -28,7 +28,8 @@ _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 class WireRequest(msgspec.Struct, frozen=True, gc=False):
     """One request: `fields` are (name, value) in the order and case in which they came, duplicates apart.
 
-    So are `trailers`, the fields behind a chunked body.
+    So are `trailers`, the fields behind a chunked body. `head` is all of it before the body, the empty line too, byte
+    for byte; empty where the wire is not known.
     """
 
     method: bytes
@@ -37,6 +38,7 @@ class WireRequest(msgspec.Struct, frozen=True, gc=False):
     fields: Fields
     body: Body = bodies.NONE
     trailers: Fields = ()
+    head: bytes = b""
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -56,6 +58,14 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 def decoded_path(target: bytes) -> bytes:
     """Give a request target's path, percent-decoded once, without its leading slash."""
     return unquote_to_bytes(split_target(target)[0].removeprefix(b"/"))
+
+
+def wire_head(request: WireRequest) -> bytes:
+    """Give a request's head as it was on the wire, or, where the wire is not known, as it may have been."""
+    if request.head:
+        return request.head
+    line = b" ".join((request.method, request.target, request.version.encode("ascii")))
+    return b"\r\n".join((line, *(b"%s: %s" % field for field in request.fields), b"", b""))
 
 
 def shown(raw: bytes) -> str:

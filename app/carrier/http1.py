@@ -119,15 +119,15 @@ class RequestReader:
             self._refuse_endless_head(len(self._buffer) if end < 0 else end + 4)
             self._searched = len(self._buffer)
             return None
-        block, self._buffer, self._searched = self._buffer[: end + 2], self._buffer[end + 4 :], 0
-        line, _, field_lines = block.partition(b"\r\n")
+        raw, self._buffer, self._searched = self._buffer[: end + 4], self._buffer[end + 4 :], 0
+        line, _, field_lines = raw[:-2].partition(b"\r\n")
         method, target, version = grammar.parse_request_line(line)
         fields = grammar.parse_fields(field_lines, self._limits.fields)
         found = grammar.decisive(fields)
         grammar.check_host(found.get(grammar.HOST, []), version)
         length = self._begin_body(grammar.body_length(found, version))
         return Head(
-            WireRequest(method, target, version, fields),
+            WireRequest(method, target, version, fields, head=raw),
             length == CHUNKED,
             grammar.keeps_alive(found, version),
             self._expectation(found, version) and length != 0,

@@ -22,7 +22,10 @@ def test_the_reflection_is_what_was_sent(
     sent: tuple[bytes, tuple[bytes, bytes, tuple[tuple[bytes, bytes], ...], bytes, object]],
     data: st.DataObject,
 ) -> None:
-    """Target, method, every field, query, body and trailers; the same whole, byte by byte and cut at random."""
+    """Target, method, every field, query, body and trailers; the same whole, byte by byte and cut at random.
+
+    As plain text, the head is what was sent, byte for byte.
+    """
     raw, (method, target, fields, body, trailers) = sent
     line, _, rest = raw.partition(b"\r\n")
     wire = line + b"\r\n" + JSON + rest
@@ -36,6 +39,11 @@ def test_the_reflection_is_what_was_sent(
         if answer is not None:
             assert answer.status == 200
             answers.append(json.loads(told))
+    plain = b"%s\r\naccept: text/plain\r\n%s" % (line, rest)
+    with echo.connect() as sock:
+        sock.sendall(plain)
+        if method != b"HEAD":
+            assert read_answer(sock)[1] == plain.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body
     for told in answers:
         assert told["method"] == shown(method)
         assert told["path"] == shown(target)

@@ -1,0 +1,49 @@
+"""Which of the answers that there are a client prefers, by its Accept field (RFC 9110, 12.5.1)."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+# RFC 9110, 12.4.2
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
+
+class _Range(NamedTuple):
+    media_type: str
+    quality: float
+
+
+def preferred(accept: str, offers: Sequence[str]) -> str | None:
+    """Give the media type of `offers` that `accept` prefers, or None when it takes none of them.
+
+    `offers` are `type/subtype`, the server's own choice first. Of those with the highest quality, one that is named
+    comes before one that is only covered (by `type/*` or `*/*`), then the one that is named earlier, then the one that
+    is offered earlier. An element that can't be read is passed over; a media type's parameters are.
+    """
+    if accept in {"", "*/*"}:
+        return offers[0]
+    ranges = tuple(_ranges(accept))
+    ranked = [(*_rank(offer, ranges), -place, offer) for place, offer in enumerate(offers)]
+    quality, *_, offer = max(ranked)
+    return str(offer) if quality else None
+
+
+def _ranges(accept: str) -> Iterator[_Range]:
+    for element in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in element.split(";"))
+        quality = next((value.strip() for name, _, value in map(_partition, parameters) if name == "q"), "1")
+        if _QUALITY.fullmatch(quality):
+            yield _Range(media_type, float(quality))
+
+
+def _partition(parameter: str) -> tuple[str, str, str]:
+    return parameter.partition("=")
+
+
+def _rank(offer: str, ranges: Sequence[_Range]) -> tuple[float, int, int]:
+    """Give an offer's quality, how specific the range is that says so, and how early it stands."""
+    for specificity, covering in ((2, offer), (1, offer.partition("/")[0] + "/*"), (0, "*/*")):
+        for place, each in enumerate(ranges):
+            if each.media_type == covering:
+                return each.quality, specificity, -place
+    return 0.0, 0, 0
