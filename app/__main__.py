@@ -13,12 +13,12 @@ BAD_SETTINGS = 2  # as for a wrong command line
 
 def announcement(configured: settings.Settings) -> str:
     """Give two lines: where it listens, and what to try."""
-    host = configured.host
-    near = "127.0.0.1" if host in (listeners.EVERY_ADDRESS, "0.0.0.0") else f"[{host}]" if ":" in host else host  # noqa: S104
+    host = listeners.near(configured.host)
+    host = f"[{host}]" if ":" in host else host  # RFC 3986, 3.2.2
     return (
-        f"echo {__version__} listens on http://{near}:{configured.port}"
-        f" (for the cluster: http://{near}:{configured.admin_port}/readyz); Ctrl-C stops it\n"
-        f"Try: curl http://{near}:{configured.port}/blah/blah"
+        f"echo {__version__} listens on http://{host}:{configured.port}"
+        f" (for the cluster: http://{host}:{configured.admin_port}/readyz); Ctrl-C stops it\n"
+        f"Try: curl http://{host}:{configured.port}/blah/blah"
     )
 
 

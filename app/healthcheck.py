@@ -13,9 +13,7 @@ TIMEOUT = 2.0  # seconds
 def main(environ: Mapping[str, str]) -> int:
     """Ask the admin port for its readiness. Gives 0 when ready, else 1 and a line on stderr that says why."""
     configured = settings.read(environ)
-    every = configured.host in {listeners.EVERY_ADDRESS, "0.0.0.0"}  # noqa: S104 - compared, not bound
-    host = "127.0.0.1" if every else configured.host
-    client = http.client.HTTPConnection(host, configured.admin_port, timeout=TIMEOUT)
+    client = http.client.HTTPConnection(listeners.near(configured.host), configured.admin_port, timeout=TIMEOUT)
     try:
         client.request("GET", "/readyz")
         answer = client.getresponse()

@@ -23,6 +23,11 @@ def bind(settings: Settings) -> list[socket.socket]:
     ]
 
 
+def near(host: str) -> str:
+    """Give the address at which somebody on this machine reaches an echo that listens on `host`."""
+    return "127.0.0.1" if host in {EVERY_ADDRESS, "0.0.0.0"} else host  # noqa: S104 - compared, not bound
+
+
 def _listen(host: str, port: int, variable: str) -> socket.socket:
     try:
         if host == EVERY_ADDRESS and socket.has_dualstack_ipv6():

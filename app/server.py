@@ -16,7 +16,7 @@ from app.wire import Application
 
 # Where heartbeats are written: memory, never a disk that may stall, and the one place that can be written to in a
 # container with a read-only root. https://gunicorn.org/faq/ (How do I avoid Gunicorn excessively blocking in os.fchmod)
-_HEARTBEATS: Final = "/dev/shm"  # noqa: S108
+_HEARTBEATS: Final = "/dev/shm"  # noqa: S108 - only unlinked files are made there, by gunicorn
 # Seconds without a heartbeat after which the arbiter takes a worker for hung.
 _HUNG: Final = 30
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__, settings
+from app.__main__ import announcement
 from tests.http.process import DEADLINE, ROOT, environment, free_port, running
 
 
@@ -76,6 +77,15 @@ def test_help_has_every_setting_and_starts_nothing() -> None:
     done = start("--help")
     assert done.returncode == 0
     assert settings.table() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")],  # noqa: S104 - not bound
+)
+def test_what_is_announced_can_be_typed(host: str, shown: str) -> None:
+    """An address to reach it at, never one that only means all of them."""
+    assert f" http://{shown}:8080/blah/blah" in announcement(settings.read({"ECHO_HOST": host}))
 
 
 def test_every_address_is_listened_on_when_asked() -> None:

@@ -29,7 +29,7 @@ Version = tuple[int, int, int]
 class Tool:
     """A program: how to ask its version, which versions are fit (from, below), and how the pinned one is built.
 
-    `build` is what follows `go build -o PROGRAM` within `folder`, or, without a folder, `go install`'s module.
+    `module` is the main package for `go install`; where it is empty, the package is the folder `name` beside this file.
     """
 
     name: str
