@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import select
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -18,10 +19,25 @@ ROOT = Path(__file__).parents[2]
 DEADLINE = 20.0  # seconds after which a wait has failed
 
 
-def free_port() -> int:
-    """Give a port on which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Give ports on which nobody listens, on any address.
+
+    They are below those that the kernel gives to outgoing connections (ip_local_port_range of ip(7)), one of which
+    might take a port before the echo does.
+    """
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    ports: list[int] = []
+    with ExitStack() as held:
+        for port in random.sample(range(20_000, 32_000), 500):
+            try:
+                held.enter_context(socket.create_server(("", port), family=family, dualstack_ipv6=dual))
+            except OSError:
+                continue
+            ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise AssertionError("no free ports")
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -104,7 +120,7 @@ def read_answer(sock: socket.socket) -> tuple[http.client.HTTPResponse, bytes]:
 @contextmanager
 def running(**settings: object) -> Iterator[Echo]:
     """Run an echo with these settings; it is ended whatever happens."""
-    ports = {"port": free_port(), "admin_port": free_port()} | settings
+    ports = dict(zip(("port", "admin_port"), free_ports(2), strict=True)) | settings
     process = subprocess.Popen(
         [sys.executable, "-m", "app"],
         cwd=ROOT,
@@ -118,7 +134,11 @@ def running(**settings: object) -> Iterator[Echo]:
     with process.stdout, process.stderr:
         try:
             echo = Echo(process, int(str(ports["port"])), int(str(ports["admin_port"])))
-            echo.announced = read_lines(process.stdout, 2)
+            try:
+                echo.announced = read_lines(process.stdout, 2)
+            except AssertionError as error:
+                process.kill()
+                raise AssertionError(f"{error}; it said: {echo.errors()}") from error
             yield echo
         finally:
             if process.poll() is None:

@@ -12,7 +12,7 @@ import pytest
 
 from app import __version__, settings
 from app.__main__ import announcement
-from tests.http.process import DEADLINE, ROOT, environment, free_port, running
+from tests.http.process import DEADLINE, ROOT, environment, free_ports, running
 
 
 def start(*arguments: str, **given: object) -> subprocess.CompletedProcess[str]:
@@ -47,7 +47,8 @@ def test_a_busy_port_is_one_clear_line(variable: str) -> None:
     """It names the port and the variable that changes it."""
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        done = start(**{"port": free_port(), "admin_port": free_port()} | {variable: port})
+        (other,) = free_ports(1)
+        done = start(**{"port": other, "admin_port": other} | {variable: port})
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == f"echo: port {port} is busy: set ECHO_{variable.upper()} to another one\n"
@@ -102,11 +103,11 @@ def test_make_run_ends_well_with_ctrl_c() -> None:
     """As a person does it: at a terminal, with make; exit 0, no traceback, and the ports are the variables'."""
     make = ROOT / "Makefile"
     assert Path(ROOT / ".venv/installed").exists(), "make test has made it"
-    port = free_port()
+    port, admin_port = free_ports(2)
     pid, terminal = pty.fork()
     if pid == 0:  # the child becomes make, at a terminal of its own
         os.chdir(ROOT)
-        os.execvpe("make", ["make", "-f", str(make), "run"], environment(port=port, admin_port=free_port()))  # noqa: S606
+        os.execvpe("make", ["make", "-f", str(make), "run"], environment(port=port, admin_port=admin_port))  # noqa: S606
     said = b""
     while b"Try: " not in said:
         said += os.read(terminal, 1024)
