@@ -53,9 +53,10 @@ class Reflection(msgspec.Struct, frozen=True):
 
 def reflect(request: WireRequest, identity: Identity) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
+    received = _pairs(request.fields)
     headers: dict[str, list[str]] = {}
-    for name, value in request.fields:
-        headers.setdefault(canonical(name), []).append(shown(value))
+    for (name, _), (_, value) in zip(request.fields, received, strict=True):
+        headers.setdefault(canonical(name), []).append(value)
     return Reflection(
         path=shown(request.target),
         host=headers.get("Host", [""])[0],
@@ -64,7 +65,7 @@ def reflect(request: WireRequest, identity: Identity) -> Reflection:
         headers=headers,
         namespace=identity.namespace,
         pod=identity.pod,
-        received=_pairs(request.fields),
+        received=received,
         query=_pairs(query_pairs(split_target(request.target)[1])),
         body=_reflect_body(request.body),
         trailers=_pairs(request.trailers),

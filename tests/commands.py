@@ -19,12 +19,10 @@ class CommandError(Exception):
     """A program failed or took too long; the message has the command and what it said."""
 
 
-def run(
-    *command: str | Path, deadline: float = 120, environ: Mapping[str, str] | None = None, given: str | None = None
-) -> str:
+def run(*command: str | Path, deadline: float = 120, environ: Mapping[str, str] | None = None) -> str:
     """Run a program in the root of the project; give what it wrote to stdout.
 
-    `deadline` is in seconds, `environ` is added to ours, `given` is its standard input. Raises `CommandError`.
+    `deadline` is in seconds, `environ` is added to ours. Raises `CommandError`.
     """
     words = [str(word) for word in command]
     try:
@@ -32,7 +30,7 @@ def run(
             words,
             cwd=ROOT,
             env={**os.environ, **(environ or {})},
-            input=given,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=deadline,

@@ -26,7 +26,7 @@ def say(pytestconfig: pytest.Config) -> Say:
 
     def say(line: str) -> None:
         with capture.global_and_fixture_disabled():
-            print(f"\n  [{time.monotonic() - began:4.0f} s] {line}", end="", flush=True)  # noqa: T201
+            print(f"\n  [{time.monotonic() - began:4.0f} s] {line}", end="", flush=True)  # noqa: T201 - its purpose
 
     return say
 

@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._blocked = True
         self._transport.pause_reading()
         if self.phase is Phase.CLOSING:
-            self.deadline = self._service.clock() + self._service.seconds[Phase.CLIENT_READS]
+            self._allow(Phase.CLIENT_READS)
         else:
             self._enter(Phase.CLIENT_READS)
 
@@ -185,12 +185,15 @@ class Connection(asyncio.Protocol):
         """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""
         self._enter(Phase.CLOSING)
         if self._blocked:
-            self.deadline = self._service.clock() + self._service.seconds[Phase.CLIENT_READS]
+            self._allow(Phase.CLIENT_READS)
         self._transport.write_eof()
 
     def _enter(self, phase: Phase) -> None:
-        service = self._service
         self.phase = phase
-        self.deadline = service.clock() + service.seconds[phase]
-        if phase is Phase.IDLE and service.draining:
-            service.changed()
+        self._allow(phase)
+        if phase is Phase.IDLE and self._service.draining:
+            self._service.changed()
+
+    def _allow(self, phase: Phase) -> None:
+        """Give the time that goes with a phase, from now on."""
+        self.deadline = self._service.clock() + self._service.seconds[phase]

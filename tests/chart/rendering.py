@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.commands import ROOT
+
 CHART = ROOT / "helm"
 MANIFESTS = ROOT / "k8s"
 

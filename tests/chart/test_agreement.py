@@ -6,7 +6,8 @@ import re
 
 import yaml
 
-from tests.chart.rendering import CHART, ROOT, Manifest, Objects, chart, is_hook, manifests
+from tests.chart.rendering import CHART, Manifest, Objects, chart, is_hook, manifests
+from tests.commands import ROOT
 
 HELM_ONLY = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 

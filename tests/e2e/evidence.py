@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.commands import CommandError
-from tests.e2e.cluster import STATE, Cluster
+from tests.e2e.cluster import Cluster
 
 LABEL = "echo-e2e"  # marks the namespaces of the tests
 
@@ -23,29 +25,23 @@ _QUESTIONS = {
 
 def keep(cluster: Cluster, test: str) -> Path:
     """Write down the state of the namespaces of the tests; give the folder. What can't be had is said in its file."""
-    folder = STATE / re.sub(r"[^\w.-]+", "-", test).strip("-")
+    folder = cluster.kubeconfig.parent / re.sub(r"[^\w.-]+", "-", test).strip("-")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _write(folder / "nodes.txt", cluster, "describe", "nodes")
-    _write(folder / "namespaces.txt", cluster, "get", "namespaces", "--selector", LABEL, "--output", "name")
+    kubectl = partial(cluster.kubectl, deadline=30)
+    _write(folder / "nodes.txt", kubectl, "describe", "nodes")
+    _write(folder / "namespaces.txt", kubectl, "get", "namespaces", "--selector", LABEL, "--output", "name")
     for line in (folder / "namespaces.txt").read_text().splitlines():
         namespace = line.removeprefix("namespace/")
         for name, question in _QUESTIONS.items():
-            _write(folder / f"{namespace}-{name}", cluster, "--namespace", namespace, *question)
-    _rendered(folder / "chart.yaml", cluster)
-    _write(folder / "manifests.yaml", cluster, "kustomize", "k8s")
+            _write(folder / f"{namespace}-{name}", kubectl, "--namespace", namespace, *question)
+    _write(folder / "chart.yaml", cluster.helm, "template", "echo", "helm")
+    _write(folder / "manifests.yaml", kubectl, "kustomize", "k8s")
     return folder
 
 
-def _write(file: Path, cluster: Cluster, *question: str) -> None:
+def _write(file: Path, program: Callable[..., str], *question: str) -> None:
     try:
-        file.write_text(cluster.kubectl(*question, deadline=30))
-    except CommandError as error:
-        file.write_text(f"{error}\n")
-
-
-def _rendered(file: Path, cluster: Cluster) -> None:
-    try:
-        file.write_text(cluster.helm("template", "echo", "helm"))
+        file.write_text(program(*question))
     except CommandError as error:
         file.write_text(f"{error}\n")

@@ -1,12 +1,11 @@
 """The ways to the Service: kubectl's port-forward, the client library's, and a pod in the cluster."""
 
-import http.client
 import json
 import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,17 +17,6 @@ from tests.e2e.watching import job_log
 from tests.http.process import DEADLINE, read_lines
 
 BARE = b"<b>Got: blah/blah</b>!"
-
-
-def ask(port: int, path: str, headers: Mapping[str, str] | None = None) -> tuple[http.client.HTTPResponse, bytes]:
-    """Ask a port of this machine on a connection of its own."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-    try:
-        client.request("GET", path, headers=dict(headers or {}))
-        answer = client.getresponse()
-        return answer, answer.read()
-    finally:
-        client.close()
 
 
 @contextmanager

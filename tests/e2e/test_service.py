@@ -11,7 +11,8 @@ from kubernetes.client import ApiClient, CoreV1Api
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import HELM, Installed
-from tests.e2e.reaching import BARE, ask, ask_from_a_pod, exchange_with_pod, kubectl_port_forward
+from tests.e2e.reaching import BARE, ask_from_a_pod, exchange_with_pod, kubectl_port_forward
+from tests.http.process import ask
 
 
 def pods(api: ApiClient, installed: Installed) -> dict[str, Any]:

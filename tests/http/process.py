@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-ROOT = Path(__file__).parents[2]
+from tests.commands import ROOT
+
 DEADLINE = 20.0  # seconds after which a wait has failed
 
 
@@ -58,6 +59,19 @@ def read_lines(stream: IO[bytes], count: int) -> list[str]:
     return lines
 
 
+def ask(
+    port: int, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET"
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """Ask a port of this machine on a connection of its own; give the answer and its body."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    try:
+        client.request(method, path, headers=dict(headers or {}))
+        answer = client.getresponse()
+        return answer, answer.read()
+    finally:
+        client.close()
+
+
 @dataclass
 class Echo:
     """A running echo."""
@@ -67,9 +81,9 @@ class Echo:
     admin_port: int
     announced: list[str] = field(default_factory=list)
 
-    def connect(self, port: int | None = None) -> socket.socket:
+    def connect(self) -> socket.socket:
         """Open a connection, with the deadline on each of its waits."""
-        return socket.create_connection(("127.0.0.1", port or self.port), timeout=DEADLINE)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 
     def exchange(self, sent: bytes) -> bytes:
         """Send bytes on a connection of their own; give all that comes until the echo closes it."""
@@ -81,13 +95,7 @@ class Echo:
         self, path: str, headers: Mapping[str, str] | None = None, *, port: int | None = None, method: str = "GET"
     ) -> tuple[http.client.HTTPResponse, bytes]:
         """Ask by a client that knows HTTP; give the answer and its body."""
-        client = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=DEADLINE)
-        try:
-            client.request(method, path, headers=dict(headers or {}))
-            answer = client.getresponse()
-            return answer, answer.read()
-        finally:
-            client.close()
+        return ask(port or self.port, path, headers, method=method)
 
     def workers(self) -> list[int]:
         """Give the process ids of the workers."""

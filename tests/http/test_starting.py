@@ -12,7 +12,8 @@ import pytest
 
 from app import __version__, settings
 from app.__main__ import announcement
-from tests.http.process import DEADLINE, ROOT, environment, free_ports, running
+from tests.commands import ROOT
+from tests.http.process import DEADLINE, environment, free_ports, running
 
 
 def start(*arguments: str, **given: object) -> subprocess.CompletedProcess[str]:
@@ -107,7 +108,7 @@ def test_make_run_ends_well_with_ctrl_c() -> None:
     pid, terminal = pty.fork()
     if pid == 0:  # the child becomes make, at a terminal of its own
         os.chdir(ROOT)
-        os.execvpe("make", ["make", "-f", str(make), "run"], environment(port=port, admin_port=admin_port))  # noqa: S606
+        os.execvpe("make", ["make", "-f", str(make), "run"], environment(port=port, admin_port=admin_port))  # noqa: S606 - make from PATH, as a person
     said = b""
     while b"Try: " not in said:
         said += os.read(terminal, 1024)

@@ -1,6 +1,5 @@
 """The image as people build and run it: what is in it, how it starts and stops, under which restrictions it works."""
 
-import http.client
 import json
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from app import __version__
 from tests.commands import ROOT, CommandError, Say, run
 from tests.e2e.supply import BASE_IMAGE, OTHER_BASE_IMAGE, Supply
-from tests.http.process import DEADLINE, read_lines
+from tests.http.process import ask, read_lines
 
 EXERCISE = "ex02-echoserver:0.0.1"
 # As a careful deployment runs it, and by a user that the image has never heard of.
@@ -34,14 +33,9 @@ def docker(*arguments: str, deadline: float = 60) -> str:
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:
-    """Ask a published port."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-    try:
-        client.request("GET", path)
-        answer = client.getresponse()
-        return answer.status, answer.read()
-    finally:
-        client.close()
+    """Ask a published port; give status and body."""
+    answer, body = ask(port, path)
+    return answer.status, body
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.commands import ROOT, say_to_stderr
+
 BUILT = ROOT / ".tools" / "bin"
 HERE = Path(__file__).parent
 
@@ -103,7 +104,9 @@ def find(tool: Tool, environ: Mapping[str, str]) -> Path:
         output = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False).stdout
         if is_fit(tool, output):
             return Path(on_path)
-        _say(f"{on_path} is {output.strip().splitlines()[0] if output.strip() else 'of no known version'}: not fit")
+        say_to_stderr(
+            f"{on_path} is {output.strip().splitlines()[0] if output.strip() else 'of no known version'}: not fit"
+        )
     if not tool.pinned.exists():
         _build(tool, environ)
     return tool.pinned
@@ -116,7 +119,7 @@ def _build(tool: Tool, environ: Mapping[str, str]) -> None:
         raise ToolError(
             f"{tool.name} {lowest} or newer is needed: install it, or install Go 1.26 or newer to have it built here"
         )
-    _say(f"building {tool.name} {tool.version} into {BUILT.relative_to(ROOT)}, once, a minute or two ...")
+    say_to_stderr(f"building {tool.name} {tool.version} into {BUILT.relative_to(ROOT)}, once, a minute or two ...")
     began = time.monotonic()
     BUILT.mkdir(parents=True, exist_ok=True)
     flags = ["-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip()]
@@ -132,24 +135,20 @@ def _build(tool: Tool, environ: Mapping[str, str]) -> None:
     if done.returncode:
         raise ToolError(f"{tool.name} could not be built: {' '.join(command)}")
     made.replace(tool.pinned)
-    _say(f"built {tool.name} in {time.monotonic() - began:.0f} s")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - its one way to speak
+    say_to_stderr(f"built {tool.name} in {time.monotonic() - began:.0f} s")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Print the path of each program named. Gives the exit code."""
     unknown = [name for name in arguments if name not in TOOLS]
     if unknown or not arguments:
-        _say(f"usage: python -m tests.toolchain {{{','.join(TOOLS)}}} ...")
+        say_to_stderr(f"usage: python -m tests.toolchain {{{','.join(TOOLS)}}} ...")
         return 2
     try:
         for name in arguments:
             print(find(TOOLS[name], environ))  # noqa: T201 - what was asked for
     except ToolError as error:
-        _say(str(error))
+        say_to_stderr(str(error))
         return 1
     return 0
 

@@ -107,7 +107,7 @@ def test_a_head_is_given_as_it_was() -> None:
         (b"1.0", b"Connection: keep-alive, close\r\n", False),
     ],
 )
-def test_a_connection_is_kept_as_its_version_says(version: bytes, connection: bytes, kept: bool) -> None:  # noqa: FBT001
+def test_a_connection_is_kept_as_its_version_says(version: bytes, connection: bytes, kept: bool) -> None:  # noqa: FBT001 - a column
     """RFC 9112, 9.3."""
     assert read(b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + connection + b"\r\n").keep_alive is kept
 

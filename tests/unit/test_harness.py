@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.commands import CommandError, follow, run
-from tests.e2e import supply
-from tests.e2e.cluster import OWN, Tools, cluster
+from tests.e2e import evidence, supply
+from tests.e2e.cluster import OWN, Cluster, Tools, cluster
 
 
 def tools_that_know(names: str, folder: Path) -> Tools:
@@ -62,8 +62,32 @@ def test_a_cluster_whose_making_fails_is_taken_down(tmp_path: Path) -> None:
     assert list((tmp_path / "state").iterdir()) == []
 
 
+def test_what_a_failed_test_leaves_is_there_also_where_a_question_fails(tmp_path: Path) -> None:
+    """Each answer has its file, for each namespace of the tests; what can't be had is said in it."""
+    program = tmp_path / "program"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "get\\ namespaces*) echo namespace/echo-a ;;\n"
+        "*logs*) echo none >&2; exit 1 ;;\n"
+        '*) echo "$*" ;;\n'
+        "esac\n"
+    )
+    program.chmod(0o755)
+    tools = Tools("/nonexistent/kind", str(program), str(program))
+    folder = evidence.keep(Cluster("name", tmp_path / "state" / "kubeconfig", tools), "test_it[helm]")
+    assert folder == tmp_path / "state" / "test_it-helm"
+    kept = {file.name: file.read_text() for file in folder.iterdir()}
+    assert kept["nodes.txt"] == "describe nodes\n"
+    assert kept["chart.yaml"] == "template echo helm\n"
+    assert kept["manifests.yaml"] == "kustomize k8s\n"
+    assert kept["echo-a-events.txt"] == "--namespace echo-a get events --sort-by=.lastTimestamp\n"
+    assert kept["echo-a-logs.txt"].endswith("exit code 1\nnone\n\n")
+    assert {"echo-a-objects.yaml", "echo-a-description.txt", "echo-a-previous-logs.txt"} <= set(kept)
+
+
 @pytest.mark.parametrize(("asked_for", "registries"), [("yes", True), ("no", False)])
-def test_the_use_of_registries_can_be_overridden(asked_for: str, registries: bool) -> None:  # noqa: FBT001
+def test_the_use_of_registries_can_be_overridden(asked_for: str, registries: bool) -> None:  # noqa: FBT001 - a column
     """And the reason says so."""
     assert supply.reachable({"REGISTRIES": asked_for}) == (registries, f"REGISTRIES={asked_for} says so")
     with pytest.raises(ValueError, match="REGISTRIES='maybe': yes or no"):

@@ -31,7 +31,7 @@ def test_a_programs_version_is_found_in_what_it_prints(output: str, version: tup
         ("kind", "nonsense", False),
     ],
 )
-def test_only_versions_that_the_tests_were_made_for_are_fit(name: str, output: str, fit: bool) -> None:  # noqa: FBT001
+def test_only_versions_that_the_tests_were_made_for_are_fit(name: str, output: str, fit: bool) -> None:  # noqa: FBT001 - a column
     """An unfit one on PATH is passed over, and the pinned one built."""
     assert is_fit(TOOLS[name], output) is fit
 
