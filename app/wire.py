@@ -24,6 +24,9 @@ DRAINING_KEY: Final = "echo.draining"  # whether the worker has begun to stop
 # The authority that an absolute-form target begins with (RFC 9112, 3.2.2).
 _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
+# A backslash of the client's own that would read as the beginning of `\xHH` in what `shown` gives.
+_LIKE_AN_ESCAPE = re.compile(rb"\\(?=x[0-9A-Fa-f]{2})")
+
 
 class WireRequest(msgspec.Struct, frozen=True, gc=False):
     """One request: `fields` are (name, value) in the order and case in which they came, duplicates apart.
@@ -69,7 +72,13 @@ def wire_head(request: WireRequest) -> bytes:
 
 
 def shown(raw: bytes) -> str:
-    r"""Show bytes of the wire as a string: UTF-8, and what is not UTF-8 as `\xff`."""
+    r"""Show bytes of the wire as a string: UTF-8, and each byte that is not as `\xff`, by its two hexadecimal digits.
+
+    Reversible: where what was sent would itself read as such an escape, its backslash is shown as `\x5c`. So
+    `\xHH` always stands for the byte HH, and everything else for itself.
+    """
+    if b"\\x" in raw:
+        raw = _LIKE_AN_ESCAPE.sub(rb"\\x5c", raw)
     return raw.decode("utf-8", "backslashreplace")
 
 
