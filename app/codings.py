@@ -1,0 +1,284 @@
+"""Content codings, undone as the content arrives (RFC 9110, 8.4). Sans-I/O, constant memory, in steps of bounded work.
+
+A few bytes may stand for any number: every call of a library is bounded in what it yields, a step in the number of
+such calls, and the whole in the bytes that each coding may yield.
+"""
+
+import re
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+import brotli  # type: ignore[import-untyped] # it publishes no types
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+
+MAX_CODINGS: Final = 4  # of one content; nobody who means well lists more
+MAX_STREAMS: Final = 16_384  # gzip members or zstd frames of one content: each costs a decoder, and may be 8 bytes
+MAX_WINDOW_LOG: Final = 23  # 8 MiB, what RFC 9659, 3, lets a zstd frame ask for in HTTP
+
+MOST_OUTPUT: Final = 65_536  # bytes that one call of a library may yield
+STEP: Final = 262_144  # cost of one step, in bytes of output
+_MOST_INPUT: Final = 16_384  # bytes that one call of a library may be given
+_INPUT_COST: Final = 4  # of a byte of input used up, in bytes of output: tables are built where nothing comes out, too
+_CALL_COST: Final = 4096  # of a call, in bytes of output, at least
+
+# Brotli takes its limit for the least at which it stops: it yields one block, of at most 32 KiB.
+_BROTLI_LIMIT: Final = 16_384
+
+_EXCERPT: Final = 40  # bytes of an unknown name that are shown
+
+IDENTITY: Final = b"identity"
+
+# A frame, or one to be skipped (RFC 8878, 3.1.1 and 3.1.2).
+_ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+
+_BEHIND: Final = "bytes behind the end of the data"
+_TRUNCATED: Final = "truncated data"
+
+
+class _DecodingError(Exception):
+    """Why the content can't be decoded, in one line."""
+
+
+class _Decoder(Protocol):
+    """One stream of a library: given the input that it is `hungry` for, else nothing, it yields a bounded output.
+
+    `done` tells that the stream has ended, `rest` is the input behind its end.
+    """
+
+    hungry: bool
+    done: bool
+    rest: bytes
+
+    def decode(self, data: bytes) -> bytes: ...
+
+
+class _Deflate:
+    """DEFLATE (RFC 1951), in the wrapping that `wbits` says: 31 gzip, 15 zlib, -15 none."""
+
+    def __init__(self, wbits: int) -> None:
+        self.hungry, self.done, self.rest = True, False, b""
+        self._stream = zlib.decompressobj(wbits)
+
+    def decode(self, data: bytes) -> bytes:
+        try:
+            output = self._stream.decompress(self._stream.unconsumed_tail + data, MOST_OUTPUT)
+        except zlib.error as error:
+            raise _DecodingError(f"corrupt data: {error}") from None
+        # A full output may have more of it behind, though all input is taken.
+        self.hungry = not self._stream.unconsumed_tail and len(output) < MOST_OUTPUT
+        self.done, self.rest = self._stream.eof, self._stream.unused_data
+        return output
+
+
+class _Brotli:
+    """Brotli (RFC 7932)."""
+
+    def __init__(self) -> None:
+        self.hungry, self.done, self.rest = True, False, b""
+        self._stream = brotli.Decompressor()
+
+    def decode(self, data: bytes) -> bytes:
+        try:
+            output: bytes = self._stream.process(data, output_buffer_limit=_BROTLI_LIMIT)
+        except brotli.error:
+            # The library tells these apart only by where the pieces were cut.
+            raise _DecodingError("corrupt data, or bytes behind its end") from None
+        self.hungry = len(output) < _BROTLI_LIMIT and self._stream.can_accept_more_data()
+        self.done = self._stream.is_finished()
+        return output
+
+
+class _Zstd:
+    """One frame of Zstandard (RFC 8878)."""
+
+    def __init__(self) -> None:
+        self.hungry, self.done, self.rest = True, False, b""
+        self._stream = ZstdDecompressor(options={DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
+
+    def decode(self, data: bytes) -> bytes:
+        try:
+            output = self._stream.decompress(data, MOST_OUTPUT)
+        except ZstdError as error:
+            if "too much memory" in str(error):
+                raise _DecodingError(f"a window above {1 << MAX_WINDOW_LOG} bytes (RFC 9659)") from None
+            raise _DecodingError(f"corrupt data: {error}") from None
+        self.hungry, self.done, self.rest = self._stream.needs_input, self._stream.eof, self._stream.unused_data
+        return output
+
+
+def _open_gzip(head: bytes) -> _Decoder | None:
+    return _Deflate(31) if head == b"\x1f\x8b" else None  # RFC 1952, 2.3.1
+
+
+def _open_deflate(head: bytes) -> _Decoder:
+    # RFC 9110, 8.4.1.2, asks for the zlib format; many clients send bare DEFLATE. The header of zlib (RFC 1950, 2.2)
+    # would there begin a stored block whose padding is not zero, which no compressor writes.
+    wrapped = head[0] & 0x0F == zlib.DEFLATED and int.from_bytes(head, "big") % 31 == 0
+    return _Deflate(15 if wrapped else -15)
+
+
+def _open_brotli(head: bytes) -> _Decoder:
+    del head  # it has no magic number
+    return _Brotli()
+
+
+def _open_zstd(head: bytes) -> _Decoder | None:
+    return _Zstd() if _ZSTD_MAGIC.fullmatch(head) else None
+
+
+class _Coding(NamedTuple):
+    """A coding: `begin` opens a stream by its first `head` bytes; more streams may follow where it `repeats`."""
+
+    head: int
+    begin: Callable[[bytes], _Decoder | None]
+    repeats: bool
+
+
+_GZIP = _Coding(2, _open_gzip, repeats=True)  # RFC 1952, 2.2
+# https://www.iana.org/assignments/http-parameters/http-parameters.xhtml#content-coding
+_CODINGS: Final = {
+    b"gzip": _GZIP,
+    b"x-gzip": _GZIP,  # RFC 9110, 8.4.1.3
+    b"deflate": _Coding(2, _open_deflate, repeats=False),
+    b"br": _Coding(1, _open_brotli, repeats=False),
+    b"zstd": _Coding(4, _open_zstd, repeats=True),  # RFC 8878, 3
+}
+
+
+class _Stage:
+    """One coding: what is put in comes out `onward` decoded, a call of the library at each `step`."""
+
+    def __init__(self, name: bytes, most: int, onward: Callable[[bytes], None]) -> None:
+        self.name = name.decode("ascii")
+        self._coding = _CODINGS[name]
+        self._most = most
+        self._onward = onward
+        self._waiting = bytearray()  # input that is not used up
+        self._given = 0  # bytes of it that the decoder has, and may hand back
+        self._decoder: _Decoder | None = None  # of the stream that has begun
+        self._streams = 0
+        self._length = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do without more input."""
+        if self._decoder is None:
+            return len(self._waiting) < self._coding.head
+        return self._decoder.hungry and not self._waiting
+
+    def put(self, piece: bytes) -> None:
+        """Take input behind what came before."""
+        self._waiting += piece
+
+    def step(self) -> int:
+        """Call the library once, and give what it has cost, in bytes of output. Raises `_DecodingError`."""
+        decoder = self._decoder = self._decoder or self._begin()
+        before = len(self._waiting)
+        data = b""
+        if decoder.hungry:
+            data = bytes(self._waiting[:_MOST_INPUT])
+            self._given = len(data)
+        output = decoder.decode(data)
+        if decoder.done:
+            self._end_stream(decoder.rest)
+        elif decoder.hungry:
+            self._use_up(self._given)
+        self._length += len(output)
+        if self._length > self._most:
+            raise _DecodingError(f"decoding stopped above {self._most} bytes")
+        if output:
+            self._onward(output)
+        return max(len(output), _INPUT_COST * (before - len(self._waiting)), _CALL_COST)
+
+    def end(self) -> None:
+        """Take the end of the input. Raises `_DecodingError` where it comes too early, or too late."""
+        ended = self._decoder is None or self._decoder.done
+        if not (ended and self._streams):
+            raise _DecodingError(_TRUNCATED)
+        if self._waiting:
+            raise _DecodingError(_BEHIND)
+
+    def _begin(self) -> _Decoder:
+        decoder = self._coding.begin(bytes(self._waiting[: self._coding.head]))
+        if decoder is None:
+            raise _DecodingError(_BEHIND if self._streams else "data of another kind")
+        self._streams += 1
+        if self._streams > MAX_STREAMS:
+            raise _DecodingError(f"more than {MAX_STREAMS} streams, one behind the other")
+        return decoder
+
+    def _end_stream(self, rest: bytes) -> None:
+        self._use_up(self._given - len(rest))
+        if self._coding.repeats:
+            self._decoder = None
+        elif rest:
+            raise _DecodingError(_BEHIND)
+
+    def _use_up(self, length: int) -> None:
+        del self._waiting[:length]
+        self._given = 0
+
+
+class Decoding:
+    """Undoes the codings of one content: `take` its pieces, `work` while it is `pending`, then `end`.
+
+    What comes out goes to `sink`, at most `MOST_OUTPUT` bytes at a time. No coding may yield more than `most` bytes.
+    `refused` says, once it is so, why the content is not decoded: then all that came and comes is of no use.
+    """
+
+    def __init__(self, codings: tuple[bytes, ...], most: int, sink: Callable[[bytes], None]) -> None:
+        self.refused = _why_not(codings)
+        self._stages: list[_Stage] = []  # the last to be undone first, so that little waits between two
+        # They are listed in the order in which they were applied (RFC 9110, 8.4).
+        for name in () if self.refused else codings:
+            if name != IDENTITY:
+                self._stages.append(_Stage(name, most, self._stages[-1].put if self._stages else sink))
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is work left that needs no more input."""
+        return any(not stage.idle for stage in self._stages)
+
+    def take(self, piece: bytes) -> None:
+        """Take the next piece, and do one step of the work. A piece that comes while work is left only waits."""
+        if not self._stages:
+            return
+        pending = self.pending
+        self._stages[-1].put(piece)
+        if not pending:
+            self.work()
+
+    def work(self) -> None:
+        """Do one step of the work that is left."""
+        cost = 0
+        while cost < STEP and (stage := next((stage for stage in self._stages if not stage.idle), None)):
+            try:
+                cost += stage.step()
+            except _DecodingError as error:
+                self._refuse(stage, error)
+
+    def end(self) -> None:
+        """Take the end of the content. Nothing may be pending."""
+        for stage in reversed(self._stages):
+            try:
+                stage.end()
+            except _DecodingError as error:
+                self._refuse(stage, error)
+                return
+
+    def _refuse(self, stage: _Stage, error: _DecodingError) -> None:
+        self.refused = f"{stage.name}: {error}"
+        self._stages = []
+
+
+def _why_not(codings: tuple[bytes, ...]) -> str:
+    if len(codings) > MAX_CODINGS:
+        return f"{len(codings)} content codings; at most {MAX_CODINGS} are undone"
+    unknown = next((name for name in codings if name != IDENTITY and name not in _CODINGS), None)
+    return f"unknown content coding {ascii(unknown[:_EXCERPT])[1:]}" if unknown is not None else ""
