@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from app import __version__, listeners, settings
+from app.carrier import tls
 from app.server import Server
 
 BAD_SETTINGS = 2  # as for a wrong command line
@@ -34,14 +35,16 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.parse_args(argv)
     try:
         configured = settings.read(environ)
+        files = tls.files_of(configured)
+        contexts = tls.Contexts(files) if files else None
         sockets = listeners.bind(configured)
     except settings.SettingsError as error:
         print(*(f"echo: {mistake}" for mistake in error.args), sep="\n", file=sys.stderr)
         return BAD_SETTINGS
-    except listeners.ListenError as error:
+    except (listeners.ListenError, tls.TlsError) as error:
         print(f"echo: {error}", file=sys.stderr)
         return 1
-    Server(configured, sockets, announcement(configured)).run()
+    Server(configured, sockets, contexts, announcement(configured)).run()
     return 0
 
 

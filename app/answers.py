@@ -8,7 +8,7 @@ import msgspec
 
 from app.identity import Identity
 from app.reflection import reflect
-from app.wire import WireRequest, decoded_path, wire_head
+from app.wire import ConnectionInfo, WireRequest, decoded_path, wire_head
 
 HTML: Final = "text/html"
 JSON: Final = "application/json"
@@ -23,22 +23,25 @@ HEADERS: Final = {
 }
 
 
-def bare(request: WireRequest, identity: Identity) -> bytes:
+Answer = Callable[[WireRequest, ConnectionInfo, Identity], bytes]
+
+
+def bare(request: WireRequest, connection: ConnectionInfo, identity: Identity) -> bytes:
     """Give the bare answer: the decoded path in bold, harmless in HTML, bytes that are not UTF-8 as U+FFFD."""
-    del identity  # it does not say who answers
+    del connection, identity  # it does not say who asks, or who answers
     return f"<b>Got: {escape(decoded_path(request.target).decode('utf-8', 'replace'))}</b>!".encode()
 
 
-def pretty_json(request: WireRequest, identity: Identity) -> bytes:
+def pretty_json(request: WireRequest, connection: ConnectionInfo, identity: Identity) -> bytes:
     """Give the reflection as JSON for people, indented by two spaces."""
-    return msgspec.json.format(msgspec.json.encode(reflect(request, identity)), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(reflect(request, connection, identity)), indent=2) + b"\n"
 
 
-def wire_text(request: WireRequest, identity: Identity) -> bytes:
+def wire_text(request: WireRequest, connection: ConnectionInfo, identity: Identity) -> bytes:
     """Give the request as it was on the wire, byte for byte: its head, an empty line, and what is kept of its body."""
-    del identity  # it is not of the request
+    del connection, identity  # they are not of the request
     return wire_head(request) + request.body.kept
 
 
 # By media type; the first is for who has no preference.
-ANSWERS: Final[dict[str, Callable[[WireRequest, Identity], bytes]]] = {HTML: bare, JSON: pretty_json, TEXT: wire_text}
+ANSWERS: Final[dict[str, Answer]] = {HTML: bare, JSON: pretty_json, TEXT: wire_text}

@@ -11,7 +11,17 @@ from app import __version__
 from app.answers import ANSWERS, HEADERS, HTML, JSON
 from app.identity import Identity
 from app.negotiation import preferred
-from app.wire import DRAINING_KEY, Application, Environ, request_of
+from app.trailers import accepts_trailers, echoed_trailers
+from app.wire import (
+    DRAINING_KEY,
+    EFFECTS_KEY,
+    WEBSOCKET_KEY,
+    Application,
+    Effects,
+    Environ,
+    connection_of,
+    request_of,
+)
 
 # Every path, also one with a line break in it, which `.` would leave out.
 _EVERY_PATH = r"/<:re:[\s\S]*>"
@@ -39,11 +49,26 @@ def echo(identity: Identity) -> bottle.Bottle:
 
     def reflected() -> bottle.HTTPResponse:
         environ = bottle.request.environ
-        media_type = preferred(environ.get("HTTP_ACCEPT", ""), tuple(ANSWERS)) or HTML
-        return _answer(ANSWERS[media_type](request_of(environ), identity), media_type)
+        request = request_of(environ)
+        media_type = _media_type(environ)
+        if request.trailers and accepts_trailers(request):
+            environ[EFFECTS_KEY] = Effects(trailers=echoed_trailers(request.trailers))
+        # A 2xx answer to CONNECT would open a tunnel (RFC 9110, 9.3.6), and its body would never be read as one.
+        status = HTTPStatus.NOT_IMPLEMENTED if request.method == b"CONNECT" else HTTPStatus.OK
+        if WEBSOCKET_KEY in environ:
+            status = HTTPStatus.OK  # over HTTP/2 its method is CONNECT (RFC 8441, 4)
+        return _answer(ANSWERS[media_type](request, connection_of(environ), identity), media_type, status)
 
     application.route(_EVERY_PATH, _EVERY_METHOD, reflected)
     return application
+
+
+def _media_type(environ: Environ) -> str:
+    """Give what the answer is to be. A WebSocket's first message is the reflection: nobody names types there."""
+    accept = environ.get("HTTP_ACCEPT", "")
+    if WEBSOCKET_KEY in environ and accept in {"", "*/*"}:
+        return JSON
+    return preferred(accept, tuple(ANSWERS)) or HTML
 
 
 def admin() -> bottle.Bottle:

@@ -4,37 +4,31 @@ The fields up to `pod` and their meaning are those of the Gateway API's echo ser
 can read ours; the others are ours. https://github.com/kubernetes-sigs/gateway-api, conformance/echo-basic
 """
 
-import codecs
-from base64 import b64encode
-
 import msgspec
-from msgspec import UNSET, UnsetType, structs
+from msgspec import UNSET, UnsetType
 
-from app.bodies import Body
 from app.identity import Identity, Kubernetes
 from app.names import canonical
-from app.wire import Fields, WireRequest, query_pairs, shown, split_target
+from app.peers import Endpoint, ProxyProtocol
+from app.reflected_body import ReflectedBody, reflect_body
+from app.tls import TLS
+from app.wire import ConnectionInfo, Fields, WireRequest, query_pairs, shown, split_target
 
 
-class ReflectedBody(msgspec.Struct, frozen=True):
-    """A body: of the whole, its length in bytes and its SHA-256; of its beginning, `text` if UTF-8, else `base64`.
+class Client(msgspec.Struct, frozen=True, rename="camel"):
+    """Who sent the request, as far as the connection tells: its other end, or whom a proxy says it stands for."""
 
-    `truncated` tells that the beginning is not the whole.
-    """
-
-    length: int
-    sha256: str
-    chunked: bool
-    truncated: bool
-    text: str | UnsetType = UNSET
-    base64: str | UnsetType = UNSET
+    address: str
+    port: int
+    proxy_protocol: ProxyProtocol | UnsetType = UNSET
 
 
 class Reflection(msgspec.Struct, frozen=True):
     """One request and who answers it.
 
-    `path` is the whole request target, `headers` are by canonical name. `received` has every field as it came, in
-    order; `query` the pairs of the query, decoded, in order; `trailers` the fields behind a chunked body.
+    `path` is the whole request target, `headers` are by canonical name. `pseudo` has the pseudo-fields of HTTP/2,
+    `received` every other field, as they came, in order; `query` the pairs of the query, decoded, in order; `trailers`
+    the fields behind the body. `tls` is there when TLS carried it.
     """
 
     path: str
@@ -44,14 +38,18 @@ class Reflection(msgspec.Struct, frozen=True):
     headers: dict[str, list[str]]
     namespace: str | None
     pod: str | None
+    tls: TLS | UnsetType
+    pseudo: list[tuple[str, str]] | UnsetType
     received: list[tuple[str, str]]
     query: list[tuple[str, str]]
     body: ReflectedBody
     trailers: list[tuple[str, str]]
+    client: Client
+    server: Endpoint
     kubernetes: Kubernetes
 
 
-def reflect(request: WireRequest, identity: Identity) -> Reflection:
+def reflect(request: WireRequest, connection: ConnectionInfo, identity: Identity) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
     received = _pairs(request.fields)
     headers: dict[str, list[str]] = {}
@@ -59,30 +57,23 @@ def reflect(request: WireRequest, identity: Identity) -> Reflection:
         headers.setdefault(canonical(name), []).append(value)
     return Reflection(
         path=shown(request.target),
-        host=headers.get("Host", [""])[0],
+        host=shown(request.authority) if request.pseudo else headers.get("Host", [""])[0],
         method=shown(request.method),
         proto=request.version,
         headers=headers,
         namespace=identity.namespace,
         pod=identity.pod,
+        tls=connection.tls or UNSET,
+        pseudo=_pairs(request.pseudo) if request.pseudo else UNSET,
         received=received,
         query=_pairs(query_pairs(split_target(request.target)[1])),
-        body=_reflect_body(request.body),
+        body=reflect_body(request.body, request.fields),
         trailers=_pairs(request.trailers),
+        client=Client(connection.client.address, connection.client.port, connection.proxy or UNSET),
+        server=connection.server,
         kubernetes=identity.kubernetes,
     )
 
 
 def _pairs(fields: Fields) -> list[tuple[str, str]]:
     return [(shown(name), shown(value)) for name, value in fields]
-
-
-def _reflect_body(body: Body) -> ReflectedBody:
-    truncated = body.length > len(body.kept)
-    measured = ReflectedBody(body.length, body.sha256, body.chunked, truncated)
-    try:
-        # A cut may go through a character: the rest of it is left out.
-        text, _ = codecs.utf_8_decode(body.kept, "strict", not truncated)
-    except UnicodeDecodeError:
-        return structs.replace(measured, base64=b64encode(body.kept).decode("ascii"))
-    return structs.replace(measured, text=text)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from gunicorn.app.base import BaseApplication
 
 from app import application, identity, signals
+from app.carrier.tls import Contexts
 from app.listeners import BACKLOG
 from app.settings import Settings
 from app.wire import Application
@@ -22,10 +23,13 @@ _HUNG: Final = 30
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """One echo: its settings, its sockets, its workers."""
+    """One echo: its settings, its sockets, what it serves TLS with, its workers."""
 
-    def __init__(self, settings: Settings, sockets: Sequence[socket.socket], announcement: str) -> None:
+    def __init__(
+        self, settings: Settings, sockets: Sequence[socket.socket], contexts: Contexts | None, announcement: str
+    ) -> None:
         self.settings = settings
+        self.contexts = contexts
         # gunicorn takes a socket over by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]
         self._announcement = announcement

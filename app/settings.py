@@ -5,12 +5,14 @@ Every setting is a row of `Settings`: its name, type, bound, default and help st
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+
+from app.bodies import MAX_DECODED
 
 PREFIX = "ECHO_"
 _SHOWN = 40  # characters of a bad value that are shown
@@ -22,7 +24,14 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Fields = Annotated[int, Meta(ge=1, le=10_000)]
 HeadBytes = Annotated[int, Meta(ge=1024, le=1 << 20)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
+LongSeconds = Annotated[float, Meta(gt=0, le=604_800)]
 Bytes = Annotated[int, Meta(ge=0, le=1 << 40)]
+MessageBytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
+FieldBytes = Annotated[int, Meta(ge=256, le=1 << 20)]
+BytesPerSecond = Annotated[int, Meta(ge=1, le=1 << 30)]
+Streams = Annotated[int, Meta(ge=1, le=10_000)]
+Requests = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Switch = Literal["off", "on"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +48,50 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # 64 KiB and 256 fields are above what any browser, proxy or gateway sends by default, and bound what one
     # connection may hold in memory before it has said anything.
     max_head: Annotated[HeadBytes, Meta(description="bytes of a request's head; more is answered 431")] = 65_536
+    # By default what the head leaves: an echo shows also the cookie that no server takes.
+    max_field: Annotated[
+        FieldBytes, Meta(description="bytes of a header field, name and value; more is answered 431")
+    ] = 65_536
     max_fields: Annotated[Fields, Meta(description="header fields of a request; more is answered 431")] = 256
     max_body: Annotated[Bytes, Meta(description="bytes of a request's body; more is answered 413")] = 1 << 30
+    # 64 MiB take a second at most to be undone, in steps; a small body that stands for more is most likely a bomb.
+    max_decoded: Annotated[Bytes, Meta(description="bytes to which a body's content codings are undone")] = MAX_DECODED
+    # A message is echoed as it comes, but a compressed fragment is held whole.
+    max_message: Annotated[MessageBytes, Meta(description="bytes of a WebSocket message; more is closed with 1009")] = (
+        1 << 20
+    )
+    # As many as nginx and Go take in HTTP/2 (128, 250): browsers stay below them.
+    max_streams: Annotated[Streams, Meta(description="requests under way on one HTTP/2 connection")] = 128
+    # So that a client that never closes meets another pod some day; far above what would cost anything.
+    max_requests: Annotated[Requests, Meta(description="requests of a connection, which is then closed")] = 1_000_000
+    # Ten times what any client needs that means it.
     head_timeout: Annotated[Seconds, Meta(description="seconds for a request's head to arrive; then 408")] = 10.0
     body_timeout: Annotated[Seconds, Meta(description="seconds of silence in a body, or of an answer not read")] = 30.0
+    # Silence alone would let a client hold a connection with a byte now and then. As Kestrel's default.
+    min_body_rate: Annotated[
+        BytesPerSecond, Meta(description="bytes a second of a body on average, after ECHO_BODY_TIMEOUT; then 408")
+    ] = 240
     # Load balancers keep idle connections for 60 s; whoever closes first must be the balancer, or it sends a
     # request into a closed connection and answers 502.
-    idle_timeout: Annotated[Seconds, Meta(description="seconds that an idle connection is kept")] = 75.0
+    idle_timeout: Annotated[Seconds, Meta(description="seconds that an idle connection or WebSocket is kept")] = 75.0
+    websocket_timeout: Annotated[
+        LongSeconds, Meta(description="seconds that a WebSocket is kept, whatever comes on it")
+    ] = 3600.0
+    # A receiver must not guess whether the header comes: who can reach the port could tell any address.
+    proxy_protocol: Annotated[
+        Switch, Meta(description="on: each connection to ECHO_PORT begins with a PROXY protocol header, v1 or v2")
+    ] = "off"
+    tls_cert: Annotated[str, Meta(description="PEM file, certificate and chain: ECHO_PORT speaks TLS, too")] = ""
+    tls_key: Annotated[str, Meta(description="PEM file, the certificate's private key")] = ""
+    tls_only: Annotated[Switch, Meta(description="on: ECHO_PORT refuses who does not speak TLS")] = "off"
+    tls_client_ca: Annotated[str, Meta(description="PEM file, the authorities of clients' certificates")] = ""
+    tls_client_auth: Annotated[
+        Literal["require", "request"], Meta(description="whether a client without a certificate is refused")
+    ] = "require"
+    tls_min_version: Annotated[Literal["1.2", "1.3"], Meta(description="the oldest TLS that is spoken")] = "1.2"
+    tls_ciphers: Annotated[
+        str, Meta(description="cipher suites of TLS 1.2, in OpenSSL's words; empty: its default")
+    ] = ""
 
 
 class SettingsError(ValueError):
@@ -94,16 +140,25 @@ def read(environ: Mapping[str, str]) -> Settings:
             mistakes.append(f"{name}={_shortened(value)}: {error}")
     if not mistakes:
         settings = Settings(**given)
-        if settings.port != settings.admin_port:
+        mistakes += _contradictions(settings)
+        if not mistakes:
             return settings
-        mistakes.append(f"ECHO_PORT and ECHO_ADMIN_PORT are both {settings.port}: give them different ports")
     raise SettingsError(*mistakes)
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if settings.port == settings.admin_port:
+        yield f"ECHO_PORT and ECHO_ADMIN_PORT are both {settings.port}: give them different ports"
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        yield "ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"
+    if not settings.tls_cert and (settings.tls_client_ca or settings.tls_only == "on"):
+        yield "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"
 
 
 def rows() -> list[tuple[str, str, str]]:
     """Give each setting as (variable, default, meaning); where numbers are bytes or seconds, the meaning says so."""
     return [
-        (_variable(field.name), str(field.default), msgspec.json.schema(field.type)["description"])
+        (_variable(field.name), str(field.default) or "empty", msgspec.json.schema(field.type)["description"])
         for field in msgspec.structs.fields(Settings)
     ]
 

@@ -13,26 +13,58 @@ import msgspec
 
 from app import bodies
 from app.bodies import Body
+from app.peers import Endpoint, ProxyProtocol
+from app.tls import TLS
 
 Fields = tuple[tuple[bytes, bytes], ...]
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-REQUEST_KEY: Final = "echo.wire"  # the `WireRequest`
-DRAINING_KEY: Final = "echo.draining"  # whether the worker has begun to stop
+# What the carrier tells the application: the `WireRequest`, the `ConnectionInfo`, whether the worker has begun to stop,
+# whether the answer becomes a WebSocket's first message.
+REQUEST_KEY: Final = "echo.wire"
+CONNECTION_KEY: Final = "echo.connection"
+DRAINING_KEY: Final = "echo.draining"
+WEBSOCKET_KEY: Final = "echo.websocket"
+# What the application tells the carrier: the `Effects`.
+EFFECTS_KEY: Final = "echo.effects"
 
 # The authority that an absolute-form target begins with (RFC 9112, 3.2.2).
 _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
+_BACKSLASH: Final = 0x5C  # as a number, it is looked for eight times as fast
 # A backslash of the client's own that would read as the beginning of `\xHH` in what `shown` gives.
 _LIKE_AN_ESCAPE = re.compile(rb"\\(?=x[0-9A-Fa-f]{2})")
+
+
+class ConnectionInfo(msgspec.Struct, frozen=True):
+    """What is known of the connection that carried a request.
+
+    `client` and `server` are its two ends: those that the PROXY protocol tells, where it is spoken.
+    """
+
+    client: Endpoint
+    server: Endpoint
+    tls: TLS | None = None
+    proxy: ProxyProtocol | None = None
+
+
+class Effects(msgspec.Struct, frozen=True):
+    """What an answer does beyond its bytes; the carrier carries it out. `trailers` are sent behind the body."""
+
+    trailers: Fields = ()
+
+
+NO_EFFECTS: Final = Effects()
 
 
 class WireRequest(msgspec.Struct, frozen=True, gc=False):
     """One request: `fields` are (name, value) in the order and case in which they came, duplicates apart.
 
-    So are `trailers`, the fields behind a chunked body. `head` is all of it before the body, the empty line too, byte
-    for byte; empty where the wire is not known.
+    So are `trailers`, the fields behind the body. `head` is all of it before the body, the empty line too, byte for
+    byte; empty where the wire is not known, and in HTTP/2, which has no such text. There, `pseudo` are the
+    pseudo-fields as they came (RFC 9113, 8.3), `authority` is one of them, and `target` is `:path`, or, of a CONNECT
+    that has none, `:authority`.
     """
 
     method: bytes
@@ -42,6 +74,8 @@ class WireRequest(msgspec.Struct, frozen=True, gc=False):
     body: Body = bodies.NONE
     trailers: Fields = ()
     head: bytes = b""
+    pseudo: Fields = ()
+    authority: bytes = b""
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -64,9 +98,14 @@ def decoded_path(target: bytes) -> bytes:
 
 
 def wire_head(request: WireRequest) -> bytes:
-    """Give a request's head as it was on the wire, or, where the wire is not known, as it may have been."""
+    """Give a request's head as it was on the wire, or, where the wire is not known, as it may have been.
+
+    One that came by HTTP/2 is given as its fields, one a line, the pseudo-fields first: the wire had no text.
+    """
     if request.head:
         return request.head
+    if request.pseudo:
+        return b"\r\n".join((*(b"%s: %s" % field for field in request.pseudo + request.fields), b"", b""))
     line = b" ".join((request.method, request.target, request.version.encode("ascii")))
     return b"\r\n".join((line, *(b"%s: %s" % field for field in request.fields), b"", b""))
 
@@ -77,7 +116,7 @@ def shown(raw: bytes) -> str:
     Reversible: where what was sent would itself read as such an escape, its backslash is shown as `\x5c`. So
     `\xHH` always stands for the byte HH, and everything else for itself.
     """
-    if b"\\x" in raw:
+    if _BACKSLASH in raw:
         raw = _LIKE_AN_ESCAPE.sub(rb"\\x5c", raw)
     return raw.decode("utf-8", "backslashreplace")
 
@@ -92,29 +131,47 @@ def request_of(environ: Environ) -> WireRequest:
     return request if isinstance(request, WireRequest) else _from_cgi(environ)
 
 
+def connection_of(environ: Environ) -> ConnectionInfo:
+    """Give what is known of the connection; under another WSGI server than ours, what CGI names tell."""
+    info = environ.get(CONNECTION_KEY)
+    if isinstance(info, ConnectionInfo):
+        return info
+    return ConnectionInfo(
+        client=Endpoint(environ.get("REMOTE_ADDR", ""), _port(environ.get("REMOTE_PORT", ""))),
+        server=Endpoint(environ.get("SERVER_NAME", ""), _port(environ.get("SERVER_PORT", ""))),
+    )
+
+
+def _port(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
 def _from_cgi(environ: Environ) -> WireRequest:
     named = {key.removeprefix("HTTP_"): value for key, value in environ.items() if key.startswith("HTTP_")}
     named |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
     path = quote_from_bytes(environ.get("PATH_INFO", "").encode("latin-1"))
     query = environ.get("QUERY_STRING", "")
+    fields = tuple(
+        (name.replace("_", "-").title().encode("latin-1"), str(value).encode("latin-1"))
+        for name, value in named.items()
+    )
     return WireRequest(
         method=environ["REQUEST_METHOD"].encode("ascii"),
         target=(path + ("?" + query if query else "")).encode("latin-1"),
         version=environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
-        body=_read_body(environ),
-        fields=tuple(
-            (name.replace("_", "-").title().encode("latin-1"), str(value).encode("latin-1"))
-            for name, value in named.items()
-        ),
+        body=_read_body(environ, fields),
+        fields=fields,
     )
 
 
-def _read_body(environ: Environ) -> Body:
+def _read_body(environ: Environ, fields: Fields) -> Body:
     length = environ.get("CONTENT_LENGTH") or "0"
     rest = int(length) if length.isdecimal() else 0
-    meter = bodies.Meter()
+    meter = bodies.Meter(bodies.content_of(fields), bodies.MAX_DECODED)
     while rest and (piece := environ["wsgi.input"].read(min(rest, bodies.KEPT))):
         meter.take(piece)
+        while meter.pending:
+            meter.work()
         rest -= len(piece)
     return meter.body(chunked=False)
 

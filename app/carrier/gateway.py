@@ -3,11 +3,27 @@
 import io
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
+from traceback import format_exception
 from urllib.parse import unquote_to_bytes
 
-from app.carrier.response import Response
+from app.carrier.errors import ProtocolError
+from app.carrier.response import Response, refusal
+from app.carrier.service import Service
 from app.names import cgi_key
-from app.wire import DRAINING_KEY, REQUEST_KEY, Application, Environ, WireRequest, split_target
+from app.wire import (
+    CONNECTION_KEY,
+    DRAINING_KEY,
+    EFFECTS_KEY,
+    NO_EFFECTS,
+    REQUEST_KEY,
+    WEBSOCKET_KEY,
+    Application,
+    ConnectionInfo,
+    Environ,
+    WireRequest,
+    split_target,
+)
 
 
 def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
@@ -22,6 +38,16 @@ def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
         "wsgi.multithread": False,
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
+    }
+
+
+def connection_environ(listener: Environ, info: ConnectionInfo) -> Environ:
+    """Give the part of the environ that is the same for every request of a connection."""
+    return listener | {
+        "REMOTE_ADDR": info.client.address,
+        "REMOTE_PORT": str(info.client.port),
+        "wsgi.url_scheme": "https" if info.tls else "http",
+        CONNECTION_KEY: info,
     }
 
 
@@ -44,6 +70,8 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
             continue
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
+    if request.pseudo and request.authority and "HTTP_HOST" not in environ:
+        environ["HTTP_HOST"] = request.authority.decode("latin-1")  # RFC 9113, 8.3.1: it stands for Host
     environ["wsgi.input"] = io.BytesIO()
     environ[REQUEST_KEY] = request
     environ[DRAINING_KEY] = draining
@@ -69,4 +97,24 @@ def call(application: Application, environ: Environ) -> Response:
         if close is not None:
             close()
     status, headers = started[0]
-    return Response(status, headers, b"".join(written))
+    return Response(status, headers, b"".join(written), environ.get(EFFECTS_KEY, NO_EFFECTS).trailers)
+
+
+class Gateway:
+    """The way from one connection to the application."""
+
+    def __init__(self, application: Application, environ: Environ, service: Service) -> None:
+        self._application = application
+        self._environ = environ
+        self._service = service
+
+    def ask(self, request: WireRequest, *, websocket: bool = False) -> Response:
+        """Give the application's answer to a request, or 500 where it fails: the fault goes to the log."""
+        environ = environ_of(request, self._environ, draining=self._service.draining)
+        if websocket:
+            environ[WEBSOCKET_KEY] = True
+        try:
+            return call(self._application, environ)
+        except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker
+            self._service.report("the application failed\n" + "".join(format_exception(error)))
+            return refusal(ProtocolError(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed"))

@@ -5,33 +5,48 @@ time instead of waiting for it.
 """
 
 import enum
+import weakref
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final, Protocol
 
 import msgspec
 
-from app.carrier.http1 import Limits
+from app.bodies import MAX_DECODED, Meter, content_of
+from app.carrier.limits import Limits
+from app.wire import Fields
 
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
 # bytes resets it, and the client may lose the answer that it was being closed with.
 LINGER: Final = 2.0
+# Bodies whose content codings are undone at once: each may take 16 MiB for Brotli's window, 8 for zstd's.
+_DECODED_AT_ONCE: Final = 4
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds for a head to arrive, of silence within a body, and of idleness between requests."""
+    """Seconds for a head to arrive, of silence within a body, of idleness between requests, of a WebSocket's life."""
 
     head: float
     body: float
     idle: float
+    websocket: float = 3600
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """How much and how long: of one request, of one connection, and how many connections at once."""
+    """How much and how long: of one request, of one connection, and how many connections at once.
+
+    `body_rate` is in bytes a second, `message` and `decoded` (of a body's content codings) in bytes; `streams` is how
+    many requests one HTTP/2 connection may have under way.
+    """
 
     limits: Limits
     timeouts: Timeouts
     connections: int
+    requests: int = 1_000_000
+    body_rate: int = 240
+    streams: int = 100
+    message: int = 1 << 20
+    decoded: int = MAX_DECODED
 
 
 class Phase(enum.Enum):
@@ -40,6 +55,7 @@ class Phase(enum.Enum):
     IDLE = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
+    WEBSOCKET = enum.auto()
     CLIENT_READS = enum.auto()
     CLOSING = enum.auto()
 
@@ -52,8 +68,11 @@ class Serving(Protocol):
     def expire(self) -> None:
         """End, since the time is over."""
 
-    def close_if_idle(self) -> None:
-        """End if nothing is under way."""
+    def drain(self) -> None:
+        """Say that the end comes, and finish what was accepted."""
+
+    def last_call(self) -> None:
+        """End now if nothing is under way, else when it is done."""
 
     def abort(self) -> None:
         """End with whatever is under way."""
@@ -69,20 +88,24 @@ class Service:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         report: Callable[[str], None],
+        soon: Callable[[Callable[[], None]], object],
     ) -> None:
         self.bounds = bounds
         self.clock = clock
         self.report = report
+        self.soon = soon  # calls back in the loop's next turn
         self.draining = False
         timeouts = bounds.timeouts
         self.seconds = {
             Phase.IDLE: timeouts.idle,
             Phase.HEAD: timeouts.head,
             Phase.BODY: timeouts.body,
+            Phase.WEBSOCKET: timeouts.idle,
             Phase.CLIENT_READS: timeouts.body,
             Phase.CLOSING: LINGER,
         }
         self.connections: set[Serving] = set()
+        self._decoding: weakref.WeakSet[Meter] = weakref.WeakSet()
         self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
         self._wall_clock = wall_clock
         self._date = (-1, "")
@@ -100,10 +123,40 @@ class Service:
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
 
-    def close_idle(self) -> None:
-        """Close the connections on which nothing is under way."""
+    def meter(self, fields: Fields) -> Meter:
+        """Give a meter for the body that comes behind these fields.
+
+        Of content codings only so many are undone at once: the windows that their decoders keep are memory that a
+        client chooses.
+        """
+        content = content_of(fields)
+        if not content.codings:
+            return Meter(content)
+        if len(self._decoding) >= _DECODED_AT_ONCE:
+            return Meter(content, refused=f"{_DECODED_AT_ONCE} bodies are being decoded, as many as may be at once")
+        meter = Meter(content, self.bounds.decoded)
+        self._decoding.add(meter)
+        return meter
+
+    def body_deadline(self, begun: float, received: int) -> float:
+        """Give the time until which more of a body must come, that began at `begun`.
+
+        Silence ends it, and so does a client that only keeps it alive: after the time of a silence, it must have sent
+        so much that its rate is the one that is asked for.
+        """
+        seconds = self.seconds[Phase.BODY]
+        return min(self.clock(), begun + received / self.bounds.body_rate) + seconds
+
+    def drain(self) -> None:
+        """Begin to stop."""
+        self.draining = True
         for connection in list(self.connections):
-            connection.close_if_idle()
+            connection.drain()
+
+    def last_call(self) -> None:
+        """Close the connections on which nothing is under way; the others take nothing new."""
+        for connection in list(self.connections):
+            connection.last_call()
 
     def abort(self) -> None:
         """Drop all connections, with whatever is under way on them."""

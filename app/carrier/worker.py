@@ -18,10 +18,13 @@ import uvloop
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from app import signals
-from app.carrier.connection import Connection
+from app.carrier.accepting import Acceptor
+from app.carrier.connection import Connection, Listener
 from app.carrier.gateway import server_environ
-from app.carrier.http1 import Limits
+from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
+from app.carrier.tls import Contexts
+from app.settings import Settings
 
 TICK: Final = 0.5  # seconds between heartbeats, and by which a deadline may be late
 # Seconds for which idle connections outlive the listener: a request that was under way to us when we began to stop
@@ -75,15 +78,13 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     async def _serve(self) -> None:
         self._take_signals()
         settings = self.app.settings
+        self.contexts: Contexts | None = self.app.contexts
         service = Service(
-            Bounds(
-                limits=Limits(settings.max_head, settings.max_fields, settings.max_body),
-                timeouts=Timeouts(settings.head_timeout, settings.body_timeout, settings.idle_timeout),
-                connections=settings.max_connections,
-            ),
+            _bounds(settings),
             clock=self.loop.time,
             wall_clock=time.time,
             report=self.log.error,
+            soon=self.loop.call_soon,
         )
         listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
         while self.alive and self.ppid == os.getppid():
@@ -94,6 +95,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         """Show that this worker lives, end what is late, and wait at most so long for something to happen."""
         self.notify()
         service.sweep()
+        if self.contexts is not None:
+            self.contexts.refresh(self.log.error)
         self.wake.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -103,20 +106,32 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         """Take gunicorn's listening sockets over, by port: a duplicate of each is ours to serve and to close."""
         taken = []
         for listener in self.sockets:
-            taken.append((listener.getsockname()[1], socket.socket(fileno=os.dup(listener.fileno()))))
+            sock = socket.socket(fileno=os.dup(listener.fileno()))
+            sock.setblocking(False)
+            taken.append((sock.getsockname()[1], sock))
             listener.close()
         return taken
 
-    async def _listen(self, service: Service, sock: socket.socket) -> asyncio.AbstractServer:
+    async def _listen(self, service: Service, sock: socket.socket) -> Acceptor:
+        settings = self.app.settings
         host, port = sock.getsockname()[:2]
         environ = server_environ(host, port, multiprocess=self.cfg.workers > 1)
-        # Probes are answered also when there are as many connections as may be: else the kubelet would end a pod for
-        # being busy.
-        counted = port == self.app.settings.port
-        connection = partial(Connection, service, self.wsgi, environ, counted=counted)
-        return await self.loop.create_server(connection, sock=sock, backlog=self.cfg.backlog)
+        if port == settings.port:
+            contexts = self.contexts
+            listener = Listener(
+                self.wsgi,
+                environ,
+                proxied=settings.proxy_protocol == "on",
+                context=lambda: contexts.current if contexts else None,
+                tls_only=settings.tls_only == "on",
+            )
+        else:
+            # Probes are answered also when there are as many connections as may be: else the kubelet would end a pod
+            # for being busy.
+            listener = Listener(self.wsgi, environ, counted=False)
+        return await Acceptor.begin(sock, partial(Connection, service, listener), self.cfg.backlog)
 
-    async def _drain(self, service: Service, listeners: dict[int, asyncio.AbstractServer]) -> None:
+    async def _drain(self, service: Service, listeners: dict[int, Acceptor]) -> None:
         """End in order: readiness fails, the echo's listener closes, what was accepted is answered, all closes.
 
         The admin port goes on to the end, so that the cluster can see that this worker is live and not ready.
@@ -124,15 +139,31 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         now = self.loop.time()
         # Nine tenths of the drain time, so that the arbiter, who ends whoever is late, finds nobody.
         deadline, last_call = now + self.app.settings.drain_seconds * 0.9, now + LAST_CALL
-        service.draining = True
         service.changed = self.wake.set
-        await asyncio.sleep(0)  # one turn of the loop accepts what the kernel has queued
-        listeners[self.app.settings.port].close()
+        service.draining = True
+        await listeners[self.app.settings.port].close_in_order()
+        # Only now: who is told that the end comes connects anew at once, and would meet a listener that is closing.
+        service.drain()
         while service.connections and not self.at_once and (now := self.loop.time()) < deadline:
             if now >= last_call:
-                service.close_idle()
+                service.last_call()
             await self._turn(service, min(TICK, deadline - now, last_call - now if now < last_call else TICK))
         for listener in listeners.values():
             listener.close()
         service.abort()
         await asyncio.sleep(0)  # one turn of the loop closes what was dropped
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        limits=Limits(settings.max_head, settings.max_fields, settings.max_body, settings.max_field),
+        timeouts=Timeouts(
+            settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.websocket_timeout
+        ),
+        connections=settings.max_connections,
+        requests=settings.max_requests,
+        body_rate=settings.min_body_rate,
+        streams=settings.max_streams,
+        message=settings.max_message,
+        decoded=settings.max_decoded,
+    )

@@ -52,7 +52,7 @@ def test_the_reflection_is_what_was_sent(
         assert told["trailers"] == _shown(trailers)
         assert told["body"]["length"] == len(body)
         assert told["body"]["sha256"] == hashlib.sha256(body).hexdigest()
-        assert told == answers[0]
+        assert told | {"client": None} == answers[0] | {"client": None}, "but for the port, each came by its own"
 
 
 def _shown(pairs: object) -> list[list[str]]:

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 # The cluster's version is that of its node image; kubectl goes with it.
 _KUBERNETES = "1.37.2"
-_VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+_VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)")
 
 Version = tuple[int, int, int]
 
@@ -51,6 +51,15 @@ _COMPONENT_BASE = "k8s.io/component-base/version"
 TOOLS = {
     tool.name: tool
     for tool in (
+        Tool(
+            # The last that `go install` can be told of; the tests count its cases.
+            name="h2spec",
+            version="v2.2.1+incompatible",
+            version_arguments=("--version",),
+            fit=((2, 2, 1), (2, 2, 2)),
+            module="github.com/summerwind/h2spec/cmd/h2spec",
+            ldflags="-X main.VERSION=2.2.1",
+        ),
         Tool(
             name="helm",
             version="v4.3.1",

@@ -12,7 +12,7 @@ from app import __version__, identity
 from app.application import admin, by_port, echo
 from app.carrier.gateway import call, environ_of, server_environ
 from app.carrier.response import Response
-from app.wire import DRAINING_KEY, Application, WireRequest
+from app.wire import DRAINING_KEY, WEBSOCKET_KEY, Application, WireRequest
 
 ECHO = echo(identity.read({}))
 
@@ -105,3 +105,50 @@ def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
         "CONTENT_TYPE": "t",
     }
     assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/\xff", "q")
+
+
+def served(request: WireRequest, **environ: Any) -> tuple[Response, dict[str, Any]]:
+    """Give the echo's answer to a request of our own carrier, and the environ as the application left it."""
+    given = environ_of(request, server_environ("h", 80, multiprocess=False), draining=False) | environ
+    return call(ECHO, given), given
+
+
+def test_connect_is_shown_without_opening_a_tunnel() -> None:
+    """A 2xx answer would be one (RFC 9110, 9.3.6), and what came behind it no answer."""
+    answer, _ = served(WireRequest(b"CONNECT", b"b.test:443", "HTTP/1.1", ((b"Host", b"b.test"),)))
+    assert (answer.status, answer.body) == ("501 Not Implemented", b"<b>Got: b.test:443</b>!")
+
+
+@pytest.mark.parametrize(
+    ("accept", "answer"),
+    [(b"", b"{\n"), (b"*/*", b"{\n"), (b"text/plain", b":method"), (b"text/html", b"<b>Got: a</b>!")],
+)
+def test_a_web_socket_begins_with_the_reflection_unless_another_answer_is_named(accept: bytes, answer: bytes) -> None:
+    """Also where its method is CONNECT (RFC 8441, 4)."""
+    fields = ((b"accept", accept),) if accept else ()
+    request = WireRequest(b"CONNECT", b"/a", "HTTP/2.0", fields, pseudo=((b":method", b"CONNECT"),))
+    told, _ = served(request, **{WEBSOCKET_KEY: True})
+    assert told.status == "200 OK"
+    assert told.body.startswith(answer)
+
+
+@pytest.mark.parametrize(
+    ("te", "sent_back"),
+    [(b"trailers", True), (b"gzip, Trailers", True), (b"gzip", False), (b"", False)],
+)
+def test_trailers_are_sent_back_to_who_takes_them(te: bytes, sent_back: bool) -> None:  # noqa: FBT001 - a column
+    """And to nobody else: whoever is between may drop them, or more (RFC 9110, 6.5.1)."""
+    trailers = ((b"X-Sum", b"1"), (b"x-sum", b"2"), (b"Content-Type", b"text/html"), (b"set-cookie", b"a=b"))
+    request = WireRequest(b"POST", b"/", "HTTP/1.1", ((b"TE", te),), trailers=trailers)
+    answer, _ = served(request)
+    assert answer.trailers == (((b"X-Sum", b"1"), (b"x-sum", b"2")) if sent_back else ())
+
+
+def test_under_another_server_the_connection_is_what_cgi_tells() -> None:
+    """Its ends, and nothing of TLS or a proxy."""
+    told = json.loads(
+        ask(ECHO, "/", HTTP_ACCEPT="application/json", REMOTE_ADDR="192.0.2.1", REMOTE_PORT="7", SERVER_PORT="80").body
+    )
+    assert told["client"] == {"address": "192.0.2.1", "port": 7}
+    assert told["server"]["port"] == 80
+    assert "tls" not in told

@@ -1,93 +1,22 @@
-"""One connection, with a transport that only remembers and a clock that is moved by hand."""
+"""HTTP/1.1 on one connection: bytes in, bytes out, in simulated time."""
 
-import asyncio
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-from app.carrier.connection import Connection
+from app.carrier.connection import Connection, Listener
 from app.carrier.gateway import server_environ
-from app.carrier.http1 import Limits
-from app.carrier.service import LINGER, Bounds, Phase, Service, Timeouts
-from app.wire import Environ
+from app.carrier.http2 import frames
+from app.carrier.http2.frames import FrameReader
+from app.carrier.limits import Limits
+from app.carrier.service import LINGER, Phase
+from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
+from tests.unit.served import Served, Transport, answer_with_path
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
-
-
-class Transport(asyncio.Transport):
-    """Remembers what was asked of it."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1234)})
-        self.written = b""
-        self.did: list[str] = []
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def write_eof(self) -> None:
-        self.did.append("write_eof")
-
-    def close(self) -> None:
-        self.did.append("close")
-
-    def abort(self) -> None:
-        self.did.append("abort")
-
-    def pause_reading(self) -> None:
-        self.did.append("pause_reading")
-
-    def resume_reading(self) -> None:
-        self.did.append("resume_reading")
-
-
-def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the path; `/fail` fails."""
-    if environ["PATH_INFO"] == "/fail":
-        raise RuntimeError("on purpose")
-    start_response("200 OK", [("X-Remote", environ["REMOTE_ADDR"]), ("Content-Length", "2")])
-    return [environ["PATH_INFO"].encode("latin-1")]
-
-
-class Served:
-    """A service with one connection to it, and the time in its hands."""
-
-    def __init__(self, connections: int = 10) -> None:
-        self.now = 1000.0
-        self.reports: list[str] = []
-        self.service = Service(
-            Bounds(
-                limits=Limits(head=1024, fields=10, body=100),
-                timeouts=Timeouts(head=10, body=30, idle=75),
-                connections=connections,
-            ),
-            clock=lambda: self.now,
-            wall_clock=lambda: 784_111_777.0,
-            report=self.reports.append,
-        )
-        self.connection, self.transport = self.connect()
-
-    def connect(self) -> tuple[Connection, Transport]:
-        """Open one more connection."""
-        connection = Connection(self.service, application, server_environ("h", 80, multiprocess=False))
-        transport = Transport()
-        connection.connection_made(transport)
-        return connection, transport
-
-    def send(self, data: bytes) -> bytes:
-        """Send, and give what was answered to it."""
-        before = len(self.transport.written)
-        self.connection.data_received(data)
-        return self.transport.written[before:]
-
-    def after(self, seconds: float) -> list[str]:
-        """Let so many seconds pass; give what the transport was asked since the last look."""
-        self.now += seconds
-        self.service.sweep()
-        did, self.transport.did = self.transport.did, []
-        return did
 
 
 @pytest.fixture
@@ -143,12 +72,39 @@ def test_a_head_that_trickles_in_gains_no_time(served: Served) -> None:
 
 
 def test_a_body_that_comes_slowly_is_waited_for(served: Served) -> None:
-    """Only silence ends it."""
+    """As long as it keeps the rate that is asked for, here a byte a second."""
+    served.send(POST.replace(b"4", b"100"))
+    for _ in range(9):
+        assert served.after(10) == []
+        served.send(b"0123456789")
+    assert b" 200 OK" in served.send(b"0123456789")
+
+
+def test_a_body_that_trickles_in_is_ended(served: Served) -> None:
+    """A byte now and then is no silence, and holds a connection all the same."""
     served.send(POST)
-    for byte in b"abc":
-        assert served.after(29) == []
-        served.send(bytes([byte]))
-    assert b" 200 OK" in served.send(b"d")
+    assert served.after(20) == []
+    served.send(b"a")
+    assert served.after(10.9) == []
+    assert served.after(0.1) == ["write_eof"]
+    assert b" 408 Request Timeout" in served.transport.written
+
+
+def test_coded_bodies_are_undone_in_steps_and_others_are_served_in_between() -> None:
+    """What a bomb costs is spread over turns of the loop, in which nothing more of it is read."""
+    served = Served(limits=Limits(1024, 10, 10_000))
+    bomb = zlib.compress(bytes(1 << 20), 9)
+    head = b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    assert served.send(head + bomb + GET) == b""
+    assert served.transport.did == ["pause_reading"]
+    turns = 0
+    while served.turns:
+        assert served.transport.written == b""
+        served.turn()
+        turns += 1
+    assert turns > 1
+    assert served.transport.written.index(b"/b") < served.transport.written.index(b"/a"), "with the one behind it"
+    assert served.transport.did[-1] == "resume_reading"
 
 
 def test_a_refused_connection_is_read_a_while_and_dropped(served: Served) -> None:
@@ -185,8 +141,9 @@ def test_a_client_that_never_reads_is_dropped(served: Served) -> None:
 
 def test_one_connection_too_many_is_told_so() -> None:
     """503, and the others go on."""
-    served = Served(connections=1)
-    _, second = served.connect()
+    served = Served()
+    for _ in range(3):
+        _, second = served.connect()
     assert b" 503 Service Unavailable" in second.written
     assert second.did == ["write_eof"]
     assert b" 200 OK" in served.send(GET)
@@ -194,9 +151,11 @@ def test_one_connection_too_many_is_told_so() -> None:
 
 def test_the_clusters_own_connections_are_not_counted_out() -> None:
     """A probe is answered when there are as many connections as may be."""
-    served = Served(connections=1)
+    served = Served()
+    for _ in range(3):
+        served.connect()
     environ = server_environ("h", 9090, multiprocess=False)
-    probe = Connection(served.service, application, environ, counted=False)
+    probe = Connection(served.service, Listener(answer_with_path, environ, counted=False))
     transport = Transport()
     probe.connection_made(transport)
     probe.data_received(GET)
@@ -207,7 +166,7 @@ def test_idle_connections_are_closed_and_busy_ones_are_not(served: Served) -> No
     """What a stop asks for at its last call."""
     _, other = served.connect()
     served.send(POST)
-    served.service.close_idle()
+    served.service.last_call()
     assert (served.transport.did, other.did) == ([], ["close"])
 
 
@@ -266,3 +225,103 @@ def test_http_1_0_is_told_that_its_connection_is_kept(served: Served) -> None:
     assert b"Connection: keep-alive\r\n" in served.send(b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert b"Connection: close\r\n" in served.send(b"GET /a HTTP/1.0\r\n\r\n")
     assert served.after(0) == ["write_eof"]
+
+
+CHUNKED = b"POST /t HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: 1\r\n\r\n"
+
+
+def with_trailers(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer with the trailers that came."""
+    environ[EFFECTS_KEY] = Effects(trailers=environ[REQUEST_KEY].trailers)
+    start_response("200 OK", [])
+    return [b"body"]
+
+
+def test_trailers_are_sent_behind_chunks() -> None:
+    """Announced by name; a client of HTTP/1.0 knows no chunks, and gets none (RFC 9112, 7.1)."""
+    served = Served(application=with_trailers)
+    head, _, rest = served.send(CHUNKED).partition(b"\r\n\r\n")
+    assert head.endswith(b"Trailer: X-Sum\r\nTransfer-Encoding: chunked")
+    assert rest == b"4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n"
+    assert b"Trailer" not in served.send(GET.replace(b"1.1", b"1.0"))
+
+
+@pytest.mark.parametrize("by", [1000, 1], ids=["whole", "byte by byte"])
+@pytest.mark.parametrize("settings", [b"AAMAAABkAAQAoAAAAAIAAAAA", b""])
+def test_http_1_is_upgraded_to_http_2_when_asked(served: Served, settings: bytes, by: int) -> None:
+    """The request that asks is answered on stream 1, by HTTP/2 (RFC 7540, 3.2), and what is behind it is read so."""
+    ask = GET[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: " + settings + b"\r\n\r\n"
+    wire = ask + frames.PREFACE + frames.encode_settings({}) + frames.encode(frames.PING, 0, 0, b"12345678")
+    told = b"".join(served.send(wire[start : start + by]) for start in range(0, len(wire), by))
+    head, _, rest = told.partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[0] == b"HTTP/1.1 101 Switching Protocols"
+    assert {b"Upgrade: h2c", b"Connection: Upgrade"} <= set(head.split(b"\r\n"))
+    reader = FrameReader()
+    reader.receive(rest)
+    came = list(iter(reader.next, None))
+    assert [(f.type, f.stream, f.payload) for f in came if f.type == frames.DATA] == [(frames.DATA, 1, b"/a")]
+    assert [f.payload for f in came if f.type == frames.PING] == [b"12345678"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
+        b"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nHTTP2-Settings: AAMAAABk\r\n",
+        b"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n",
+        b"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: \xff\r\n",
+        b"Connection: Upgrade\r\nUpgrade: tea\r\n",
+    ],
+    ids=[
+        "no Connection",
+        "no settings",
+        "two settings",
+        "half a setting",
+        "not base64",
+        "a protocol that is not known",
+    ],
+)
+def test_an_upgrade_that_can_not_be_taken_is_passed_over(served: Served, fields: bytes) -> None:
+    """The request is answered as it is (RFC 9110, 7.8; RFC 7540, 3.2.1)."""
+    assert served.send(GET[:-2] + fields + b"\r\n").endswith(b"\r\n\r\n/a")
+    assert served.send(GET).endswith(b"/a")
+
+
+def test_a_request_of_http_1_that_begins_like_http_2_is_none(served: Served) -> None:
+    """PROPFIND and PRI differ in their third letter."""
+    assert served.send(b"PR") == b""
+    assert served.send(b"OPFIND /a HTTP/1.1\r\nHost: a\r\n\r\n").endswith(b"/a")
+
+
+def test_what_a_proxy_says_comes_first_where_it_is_asked_for() -> None:
+    """In its own time; then whatever protocol, with the addresses that it told."""
+    served = Served(proxied=True)
+    assert served.send(b"PROXY TCP4 192.0.2.7 ") == b""
+    told = served.send(b"192.0.2.8 1 80\r\n" + GET)
+    assert b"X-Remote: 192.0.2.7\r\n" in told
+    slow = Served(proxied=True)
+    slow.send(b"PROXY")
+    assert slow.after(10) == ["close"]
+    wrong = Served(proxied=True)
+    assert b" 400 Bad Request" in wrong.send(GET)
+    assert wrong.after(0) == ["write_eof"]
+
+
+def test_only_so_many_codings_are_undone_at_once(served: Served) -> None:
+    """A client chooses what memory their decoders take; another body is measured as it came."""
+    coded = ((b"Content-Encoding", b"br"),)
+    meters = [served.service.meter(coded) for _ in range(4)]
+    one_more = served.service.meter(coded)
+    one_more.take(b"x")
+    body = one_more.body(chunked=False)
+    assert body.length == 1
+    assert body.decoded is not None
+    assert body.decoded.refused == "4 bodies are being decoded, as many as may be at once"
+    meters.pop()
+    assert len(meters) == 3
+    later = served.service.meter(coded)
+    later.take(b"x")
+    decoded = later.body(chunked=False).decoded
+    assert decoded is not None
+    assert decoded.refused.startswith("br: ")

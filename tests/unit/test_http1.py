@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.carrier.errors import ProtocolError
-from app.carrier.http1 import Data, End, Event, Head, Limits, RequestReader
+from app.carrier.http1.reader import Data, End, Event, Head, RequestReader
+from app.carrier.limits import Limits
 from tests.requests import deliveries, requests
 
 LIMITS = Limits(head=65_536, fields=100, body=100_000)

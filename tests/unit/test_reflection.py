@@ -1,6 +1,5 @@
 """The reflection, and the answers made of it."""
 
-import hashlib
 import json
 
 import pytest
@@ -8,12 +7,14 @@ from msgspec import structs
 
 from app import identity
 from app.answers import bare, pretty_json, wire_text
-from app.bodies import KEPT, Meter
 from app.names import canonical
+from app.peers import Endpoint
 from app.reflection import reflect
-from app.wire import WireRequest
+from app.tls import TLS
+from app.wire import ConnectionInfo, WireRequest
 
 NOWHERE = identity.read({})
+TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
 
 
 def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> WireRequest:
@@ -25,7 +26,7 @@ def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> Non
     """Its conformance client reads ours."""
     given = request(b"/a%2Fb?x=1", (b"hOST", b"example.org"), (b"x-a", b"2"), (b"X-A", b"1"))
     where = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": ""})
-    shown = json.loads(pretty_json(given, where))
+    shown = json.loads(pretty_json(given, TCP, where))
     assert shown == {
         "path": "/a%2Fb?x=1",
         "host": "example.org",
@@ -44,6 +45,8 @@ def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> Non
             "text": "",
         },
         "trailers": [],
+        "client": {"address": "192.0.2.1", "port": 1234},
+        "server": {"address": "192.0.2.2", "port": 8080},
         "kubernetes": {
             "node": "n1",
             "podIP": None,
@@ -57,7 +60,7 @@ def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> Non
 
 def test_outside_a_cluster_nothing_is_guessed() -> None:
     """No pod, no namespace: null."""
-    shown = reflect(request(), NOWHERE)
+    shown = reflect(request(), TCP, NOWHERE)
     assert (shown.pod, shown.namespace, shown.kubernetes.node) == (None, None, None)
 
 
@@ -73,7 +76,7 @@ def test_field_names_are_written_as_most_people_do(name: str, written: str) -> N
 def test_any_bytes_make_json() -> None:
     """Obs-text and raw bytes never stop an answer."""
     every = bytes(range(0x80, 0x100))
-    shown = json.loads(pretty_json(request(b"/" + every, (b"X", every)), NOWHERE))
+    shown = json.loads(pretty_json(request(b"/" + every, (b"X", every)), TCP, NOWHERE))
     assert shown["headers"]["X"] == [every.decode("utf-8", "backslashreplace")]
 
 
@@ -90,40 +93,52 @@ def test_any_bytes_make_json() -> None:
 )
 def test_the_bare_answer_is_exact_and_harmless(target: bytes, answer: str) -> None:
     """The path without its slash, decoded, escaped; no newline."""
-    assert bare(request(target), NOWHERE).decode() == answer
-
-
-@pytest.mark.parametrize(
-    ("pieces", "shown"),
-    [
-        ([b"a", "ü".encode()], {"length": 3, "truncated": False, "text": "aü"}),
-        ([b"\xff", b"a"], {"length": 2, "truncated": False, "base64": "/2E="}),
-        ([b"a" * KEPT], {"length": KEPT, "truncated": False, "text": "a" * KEPT}),
-        ([b"a" * KEPT, b"b"], {"length": KEPT + 1, "truncated": True, "text": "a" * KEPT}),
-        ([b"a" * (KEPT - 1) + "ü".encode()], {"length": KEPT + 1, "truncated": True, "text": "a" * (KEPT - 1)}),
-        (["ü".encode()[:1]], {"length": 1, "truncated": False, "base64": "ww=="}),
-    ],
-    ids=["text", "bytes", "as much as is kept", "more", "cut within a character", "ends within a character"],
-)
-def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[bytes], shown: dict[str, object]) -> None:
-    """As text if it is UTF-8, else in base64, and never more than is kept."""
-    meter = Meter()
-    for piece in pieces:
-        meter.take(piece)
-    carried = structs.replace(request(), body=meter.body(chunked=True), trailers=((b"X-T", b"1"),))
-    reflected = json.loads(pretty_json(carried, NOWHERE))
-    digest = hashlib.sha256(b"".join(pieces)).hexdigest()
-    assert reflected["body"] == {"sha256": digest, "chunked": True, **shown}
-    assert reflected["trailers"] == [["X-T", "1"]]
+    assert bare(request(target), TCP, NOWHERE).decode() == answer
 
 
 def test_the_wire_is_shown_as_it_was() -> None:
     """Byte for byte, also what is not UTF-8."""
     head = b"GET /\xff HTTP/1.1\r\nhOST:  a \r\n\r\n"
     known = structs.replace(request(), head=head, body=structs.replace(request().body, length=2, kept=b"\x00\xfe"))
-    assert wire_text(known, NOWHERE) == head + b"\x00\xfe"
+    assert wire_text(known, TCP, NOWHERE) == head + b"\x00\xfe"
 
 
 def test_where_the_wire_is_not_known_a_head_is_made_of_what_is() -> None:
     """Under another server than ours."""
-    assert wire_text(request(b"/a?b", (b"Host", b"a")), NOWHERE) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert wire_text(request(b"/a?b", (b"Host", b"a")), TCP, NOWHERE) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
+    """They are no header fields (RFC 9113, 8.3); `host` is what `:authority` says, `path` what `:path` does."""
+    pseudo = ((b":method", b"GET"), (b":path", b"/a?b"), (b":scheme", b"http"), (b":authority", b"example.org"))
+    carried = WireRequest(
+        b"GET", b"/a?b", "HTTP/2.0", ((b"x", b"1"),), pseudo=pseudo, authority=b"example.org"
+    )  # fmt: skip
+    reflected = json.loads(pretty_json(carried, TCP, NOWHERE))
+    told = {name: reflected[name] for name in ("path", "host", "method", "proto", "received", "headers", "pseudo")}
+    assert told == {
+        "path": "/a?b",
+        "host": "example.org",
+        "method": "GET",
+        "proto": "HTTP/2.0",
+        "received": [["x", "1"]],
+        "headers": {"X": ["1"]},
+        "pseudo": [[":method", "GET"], [":path", "/a?b"], [":scheme", "http"], [":authority", "example.org"]],
+    }
+    as_text = b":method: GET\r\n:path: /a?b\r\n:scheme: http\r\n:authority: example.org\r\nx: 1\r\n\r\n"
+    assert wire_text(carried, TCP, NOWHERE) == as_text
+
+
+def test_tls_is_shown_by_the_names_of_the_gateway_apis_echo() -> None:
+    """Its conformance client reads them; without TLS the field is not there."""
+    tls = TLS(
+        version="TLSv1.3", server_name="a.test", cipher_suite="TLS_AES_128_GCM_SHA256", peer_certificates=("PEM",)
+    )
+    over_tls = ConnectionInfo(TCP.client, TCP.server, tls=tls)
+    assert json.loads(pretty_json(request(), over_tls, NOWHERE))["tls"] == {
+        "version": "TLSv1.3",
+        "serverName": "a.test",
+        "cipherSuite": "TLS_AES_128_GCM_SHA256",
+        "peerCertificates": ["PEM"],
+    }
+    assert "tls" not in json.loads(pretty_json(request(), TCP, NOWHERE))

@@ -11,6 +11,8 @@ from tests.toolchain.__main__ import TOOLS, is_fit, version_of
         ("v4.3.1", (4, 3, 1)),
         ("kind v0.33.0 go1.26.8 linux/amd64\n", (0, 33, 0)),
         ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0", (1, 32, 4)),
+        ("Version: 2.2.1 (70ac2294010887f48b18e2d64f5cccd48421fad1)", (2, 2, 1)),
+        ("go1.26.8 made it", None),
         ("v4.3", None),
         ("", None),
     ],
@@ -23,6 +25,8 @@ def test_a_programs_version_is_found_in_what_it_prints(output: str, version: tup
 @pytest.mark.parametrize(
     ("name", "output", "fit"),
     [
+        ("h2spec", "Version: 2.2.1", True),
+        ("h2spec", "Version: 2.6.0", False),
         ("helm", "v3.17.9", False),
         ("helm", "v3.18.0", True),
         ("helm", "v5.0.0", False),

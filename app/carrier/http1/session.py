@@ -1,0 +1,185 @@
+"""HTTP/1.1 on one connection: requests one after the other, each answered before the next is taken (RFC 9112)."""
+
+from http import HTTPStatus
+from typing import cast
+
+from msgspec import structs
+
+from app.bodies import Meter
+from app.carrier.errors import ProtocolError
+from app.carrier.gateway import Gateway
+from app.carrier.http1.reader import Data, End, Event, Head, RequestReader
+from app.carrier.http2.session import Http2Session
+from app.carrier.http2.upgrade import SWITCHING_TO_HTTP2, http2_settings
+from app.carrier.response import CONTINUE, Response, encode, refusal
+from app.carrier.service import Phase, Service
+from app.carrier.session import Channel, Session
+from app.carrier.websocket.echo import WebSocketEcho, accept
+from app.carrier.websocket.session import WebSocketSession
+from app.wire import WireRequest
+
+
+class Http1Session:
+    """Reads requests and writes their answers; `secure` tells whether TLS is below."""
+
+    def __init__(self, channel: Channel, gateway: Gateway, service: Service, *, secure: bool) -> None:
+        self._channel = channel
+        self._gateway = gateway
+        self._service = service
+        self._secure = secure
+        self._reader = RequestReader(service.bounds.limits)
+        self._head: Head | None = None
+        self._meter: Meter | None = None  # of a body that has begun
+        self._phase = Phase.IDLE
+        self._answered = 0  # requests
+        self._begun = 0.0  # when the body began, on the loop's clock
+        self._received = 0  # bytes of the body
+        self._ended = False  # the client has closed its side
+        self._over = False  # nothing is read any more, or another session reads
+
+    def receive(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if self._over:
+            return
+        self._reader.receive(data)
+        if not self._channel.blocked:
+            self._advance()
+
+    def go_on(self) -> None:
+        """Go on with a client that has read its answers, or with a body that is decoded in steps."""
+        if self._meter and self._meter.pending:
+            self._meter.work()
+        if self._meter and self._meter.pending:
+            self._channel.soon()
+            return
+        self._advance()
+        if self._ended and not self._channel.blocked:
+            self._leave()
+
+    def end(self) -> None:
+        """Take the end of what the client sends. What it asked is answered still; half a request is not."""
+        self._ended = True
+        if not self._channel.blocked:
+            self._leave()
+
+    def expire(self) -> None:
+        """End a connection whose time is over: with 408 where half a request has come, else silently."""
+        if self._phase is Phase.IDLE:
+            self._leave()
+        else:
+            what = self._phase.name.lower()
+            self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"the {what} took too long"))
+
+    def drain(self) -> None:
+        """Leave it to the next answer, which says `Connection: close`."""
+
+    def last_call(self) -> None:
+        """Close a connection on which nothing is under way."""
+        if self._phase is Phase.IDLE and not self._channel.blocked:
+            self._leave()
+
+    def _advance(self) -> None:
+        """Take what the reader makes of the bytes so far."""
+        try:
+            for event in self._reader.events():
+                self._take(event)
+                if self._channel.blocked or self._over:
+                    return
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if self._reader.within_body:
+            self._wait_for_body()
+        else:
+            self._wait(Phase.HEAD if self._reader.within_request else Phase.IDLE)
+
+    def _wait(self, phase: Phase) -> None:
+        # A phase's time begins once: bytes that trickle in don't prolong it.
+        if self._phase is not phase:
+            self._phase = phase
+            self._channel.enter(phase)
+
+    def _wait_for_body(self) -> None:
+        if self._phase is not Phase.BODY:
+            self._phase = Phase.BODY
+            self._begun = self._service.clock()
+        self._channel.enter(Phase.BODY, self._service.body_deadline(self._begun, self._received))
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Head):
+            self._head, self._meter, self._received = event, None, 0
+            if event.expects_continue:
+                self._channel.write(CONTINUE)
+        elif isinstance(event, Data):
+            self._meter = self._meter or self._new_meter()
+            self._meter.take(event.piece)
+            self._received += len(event.piece)
+            if self._meter.pending:
+                self._channel.soon()
+        else:
+            self._answer(event)
+
+    def _new_meter(self) -> Meter:
+        return self._service.meter(cast("Head", self._head).request.fields)
+
+    def _answer(self, end: End) -> None:
+        head = cast("Head", self._head)
+        request = head.request
+        if self._meter or head.chunked:
+            body = (self._meter or self._new_meter()).body(chunked=head.chunked)
+            request = structs.replace(request, body=body, trailers=end.trailers)
+        self._meter = None
+        self._answered += 1
+        if head.upgrade and self._upgrade(request, head.upgrade):
+            return
+        response = self._gateway.ask(request)
+        keep = head.keep_alive and not self._service.draining and self._answered < self._service.bounds.requests
+        # Whatever comes next has its own time.
+        self._phase = Phase.IDLE
+        self._channel.enter(Phase.IDLE)
+        # HTTP/1.0 keeps a connection only when told so, HTTP/1.1 unless told otherwise (RFC 9112, 9.3).
+        old = request.version == "HTTP/1.0"
+        told = "close" if not keep else "keep-alive" if old else ""
+        self._send(response, told, with_body=request.method != b"HEAD", with_trailers=not old)
+        if not keep:
+            self._over = True
+            self._channel.close()
+
+    def _upgrade(self, request: WireRequest, protocol: bytes) -> bool:
+        """Go over to another protocol, if that is possible; a request to do so may be passed over (RFC 9110, 7.8)."""
+        if protocol == b"websocket":
+            accepted = accept(request)
+            self._send(accepted.response, "Upgrade", with_body=False)
+            echo = WebSocketEcho(accepted.extensions, self._service.bounds.message)
+            echo.greet(self._gateway.ask(request, websocket=True).body)
+            session: Session = WebSocketSession(self._channel, echo, self._service)
+        else:
+            settings = http2_settings(request)
+            if self._secure or settings is None:
+                return False
+            self._send(SWITCHING_TO_HTTP2, "Upgrade", with_body=False)
+            session = Http2Session(self._channel, self._gateway, self._service)
+            session.begin(settings, request)
+        self._over = True
+        self._channel.become(session, self._reader.taken())
+        return True
+
+    def _leave(self) -> None:
+        self._over = True
+        self._channel.leave()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._send(refusal(error), "close", with_body=self._reader.method != b"HEAD")
+        self._over = True
+        self._channel.close()
+
+    def _send(self, response: Response, connection: str, *, with_body: bool, with_trailers: bool = False) -> None:
+        self._channel.write(
+            encode(
+                response,
+                date=self._service.date(),
+                connection=connection,
+                with_body=with_body,
+                with_trailers=with_trailers,
+            )
+        )

@@ -1,0 +1,204 @@
+"""The frames of HTTP/2: their layout, their numbers, and how they are read and written (RFC 9113, 4, 6, 7)."""
+
+import struct
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # 3.4
+HEADER: Final = 9  # bytes before a frame's payload
+MAX_FRAME: Final = 16_384  # bytes of payload that are taken, and sent unless the client allows for more: 4.2
+MAX_WINDOW: Final = (1 << 31) - 1  # 6.9.1
+LAST_STREAM: Final = (1 << 31) - 1
+
+DATA: Final = 0
+HEADERS: Final = 1
+PRIORITY: Final = 2
+RST_STREAM: Final = 3
+SETTINGS: Final = 4
+PUSH_PROMISE: Final = 5
+PING: Final = 6
+GOAWAY: Final = 7
+WINDOW_UPDATE: Final = 8
+CONTINUATION: Final = 9
+
+END_STREAM: Final = 0x1
+ACK: Final = 0x1
+END_HEADERS: Final = 0x4
+PADDED: Final = 0x8
+PRIORITIZED: Final = 0x20
+
+# 6.5.2, and RFC 8441, 3
+HEADER_TABLE_SIZE: Final = 1
+ENABLE_PUSH: Final = 2
+MAX_CONCURRENT_STREAMS: Final = 3
+INITIAL_WINDOW_SIZE: Final = 4
+MAX_FRAME_SIZE: Final = 5
+MAX_HEADER_LIST_SIZE: Final = 6
+ENABLE_CONNECT_PROTOCOL: Final = 8
+
+_LENGTH_TYPE_FLAGS_STREAM = struct.Struct(">HBBBI")
+_SETTING = struct.Struct(">HI")
+_NUMBER = struct.Struct(">I")
+_TWO_NUMBERS = struct.Struct(">II")
+
+
+class ErrorCode(IntEnum):
+    """Why a stream or a connection ends (7)."""
+
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    INTERNAL_ERROR = 2
+    FLOW_CONTROL_ERROR = 3
+    STREAM_CLOSED = 5
+    FRAME_SIZE_ERROR = 6
+    REFUSED_STREAM = 7
+    CANCEL = 8
+    COMPRESSION_ERROR = 9
+    ENHANCE_YOUR_CALM = 11
+
+
+class Http2ConnectionError(Exception):
+    """The connection can't go on: a code, and one line that says what was wrong (5.4.1)."""
+
+    def __init__(self, code: ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Http2StreamError(Exception):
+    """One stream can't go on (5.4.2)."""
+
+    def __init__(self, stream: int, code: ErrorCode) -> None:
+        super().__init__(code.name)
+        self.stream = stream
+        self.code = code
+
+
+class Frame(NamedTuple):
+    """One frame, its payload as it came."""
+
+    type: int
+    flags: int
+    stream: int
+    payload: bytes
+
+
+class FrameReader:
+    """Cuts bytes into frames: `receive` them, then ask for the `next` one until there is none."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._position = 0  # where the next frame begins
+
+    @property
+    def within_frame(self) -> bool:
+        """Whether a part of a frame waits for the rest of it."""
+        return self._position < len(self._buffer)
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes behind those that came before."""
+        self._buffer = self._buffer[self._position :] + data if self.within_frame else data
+        self._position = 0
+
+    def next(self) -> Frame | None:
+        """Give the next frame, or None when it is not whole.
+
+        Raises `Http2ConnectionError` for one that is longer than `MAX_FRAME`.
+        """
+        start = self._position + HEADER
+        if start > len(self._buffer):
+            return None
+        high, low, kind, flags, stream = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(self._buffer, self._position)
+        length = high << 8 | low
+        if length > MAX_FRAME:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+        end = start + length
+        if end > len(self._buffer):
+            return None
+        self._position = end
+        return Frame(kind, flags, stream & LAST_STREAM, self._buffer[start:end])
+
+
+def encode(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """Give a frame's bytes."""
+    length = len(payload)
+    return _LENGTH_TYPE_FLAGS_STREAM.pack(length >> 8, length & 0xFF, kind, flags, stream) + payload
+
+
+def encode_settings(settings: Mapping[int, int]) -> bytes:
+    """Give a SETTINGS frame (6.5)."""
+    return encode(SETTINGS, 0, 0, b"".join(_SETTING.pack(*item) for item in settings.items()))
+
+
+def encode_number(kind: int, stream: int, number: int) -> bytes:
+    """Give a frame whose payload is one number: RST_STREAM, WINDOW_UPDATE."""
+    return encode(kind, 0, stream, _NUMBER.pack(number))
+
+
+def encode_goaway(last: int, code: ErrorCode, reason: str = "") -> bytes:
+    """Give a GOAWAY frame (6.8); `last` is the last stream that is answered, `reason` is for people."""
+    return encode(GOAWAY, 0, 0, _TWO_NUMBERS.pack(last, code) + reason.encode())
+
+
+def settings(payload: bytes) -> Iterator[tuple[int, int]]:
+    """Give the settings of a SETTINGS frame's payload (6.5).
+
+    Raises `Http2ConnectionError` for one that breaks its rules.
+    """
+    if len(payload) % _SETTING.size:
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a SETTINGS frame that is not whole")
+    for name, value in _SETTING.iter_unpack(payload):
+        if name == ENABLE_PUSH and value > 1:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"SETTINGS_ENABLE_PUSH is {value}")
+        if name == INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, f"SETTINGS_INITIAL_WINDOW_SIZE is {value}")
+        if name == MAX_FRAME_SIZE and not MAX_FRAME <= value < 1 << 24:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"SETTINGS_MAX_FRAME_SIZE is {value}")
+        yield name, value
+
+
+def number(frame: Frame) -> int:
+    """Give the number that is all of a frame's payload. Raises `Http2ConnectionError` for another length (6.4, 6.9)."""
+    if len(frame.payload) != _NUMBER.size:
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame of a fixed size that has another")
+    value: int = _NUMBER.unpack(frame.payload)[0]
+    return value
+
+
+def unpadded(frame: Frame) -> bytes:
+    """Give a frame's payload without its padding, and a HEADERS frame's without its priority (6.1, 6.2).
+
+    Raises `Http2ConnectionError` where they leave no room.
+    """
+    payload = frame.payload
+    end = len(payload)
+    start = 0
+    if frame.flags & PADDED:
+        if not payload:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a padded frame without its padding's length")  # 4.2
+        if payload[0] >= end:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame")
+        end -= payload[0]
+        start = 1
+    if frame.type == HEADERS and frame.flags & PRIORITIZED:
+        if end - start < 5:  # noqa: PLR2004 - a stream and a weight
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a HEADERS frame without room for its priority")
+        start += 5
+    return payload[start:end] if start else payload
+
+
+def depends_on_itself(frame: Frame) -> bool:
+    """Tell whether a PRIORITY frame, or a HEADERS frame with a priority, makes its stream depend on itself.
+
+    RFC 7540, 5.3.1 forbids it. Priorities are not used otherwise (RFC 9113, 5.3.2).
+    """
+    if frame.type == PRIORITY:
+        priority = frame.payload
+    elif frame.flags & PRIORITIZED:
+        priority = frame.payload[1:] if frame.flags & PADDED else frame.payload
+    else:
+        return False
+    dependency: int = _NUMBER.unpack_from(priority)[0]
+    return dependency & LAST_STREAM == frame.stream

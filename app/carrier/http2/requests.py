@@ -1,0 +1,129 @@
+"""What a request of HTTP/2 says: from its fields to the wire request, and what makes it malformed (RFC 9113, 8)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from app.carrier.errors import ProtocolError, bad_request
+from app.carrier.http1 import grammar
+from app.carrier.limits import Limits
+from app.wire import Fields, WireRequest
+
+# 8.2.1: visible ASCII without upper case and colon; RFC 9110, 5.1 narrows it to a token.
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+# 8.2.1: no NUL, CR, LF anywhere, no white space at the ends; RFC 9110, 5.5 excludes the other control characters.
+_VALUE = re.compile(rb"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f]*(?<![ \t])")
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PATH = re.compile(rb"[/*][^\x00-\x20\x7f]*")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*")
+
+_CONNECTION_SPECIFIC: Final = frozenset(
+    {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}  # 8.2.2
+)
+_PSEUDO: Final = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})  # 8.3.1; RFC 8441, 4
+VERSION: Final = "HTTP/2.0"
+
+
+class Requested(msgspec.Struct, frozen=True, gc=False):
+    """A request's head: the request, its `content-length` if it has one, and what it asks for.
+
+    `protocol` is that of an extended CONNECT (RFC 8441), else empty.
+    """
+
+    request: WireRequest
+    length: int | None
+    expects_continue: bool
+    protocol: bytes
+
+
+def read(fields: Fields, limits: Limits) -> Requested:
+    """Give what the fields of a header block say.
+
+    Raises `ProtocolError`: 400 for a malformed request (8.1.1), 417, or 431 for too many fields or too large a one.
+    """
+    pseudo, regular = _apart(fields)
+    _check_sizes(regular, limits)
+    known = _known(pseudo)
+    method, authority = known[b":method"], known.get(b":authority", b"")
+    found = grammar.decisive(regular)
+    hosts = found.get(grammar.HOST, [])
+    if not any((authority, *hosts)):
+        raise bad_request("neither :authority nor Host")  # 8.3.1
+    grammar.check_host(hosts or [authority], VERSION)
+    grammar.check_host([authority], VERSION)
+    if hosts and authority and hosts[0].lower() != authority.lower():
+        raise bad_request("Host and :authority differ")  # 8.3.1
+    protocol = known.get(b":protocol", b"")
+    target = known.get(b":path", authority)
+    request = WireRequest(method, target, VERSION, regular, pseudo=pseudo, authority=authority or b"".join(hosts))
+    length = grammar.body_length(found, VERSION) if grammar.CONTENT_LENGTH in found else None
+    return Requested(request, length, grammar.expects_continue(found), protocol)
+
+
+def read_trailers(fields: Fields, limits: Limits) -> Fields:
+    """Give the fields behind a body (8.1). Raises `ProtocolError`."""
+    pseudo, regular = _apart(fields)
+    if pseudo:
+        raise bad_request(f"a pseudo-field in the trailers: {grammar.excerpt(pseudo[0][0])}")
+    _check_sizes(regular, limits)
+    return regular
+
+
+def _check_sizes(fields: Fields, limits: Limits) -> None:
+    if len(fields) > limits.fields:
+        raise ProtocolError(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{len(fields)} fields; at most {limits.fields} are taken"
+        )
+    grammar.check_field_sizes(fields, limits.field)
+
+
+def _apart(fields: Fields) -> tuple[Fields, Fields]:
+    """Give the pseudo-fields, which must come first, and the regular ones; all of them well-formed."""
+    count = sum(name.startswith(b":") for name, _ in fields)
+    pseudo, regular = fields[:count], fields[count:]
+    for name, _ in regular:
+        if name.startswith(b":"):
+            raise bad_request(f"a pseudo-field behind a regular one: {grammar.excerpt(name)}")  # 8.3
+        if not _NAME.fullmatch(name):
+            raise bad_request(f"not a field name in HTTP/2: {grammar.excerpt(name)}")
+        if name in _CONNECTION_SPECIFIC:
+            raise bad_request(f"a field of HTTP/1.1's connections: {grammar.excerpt(name)}")
+    for name, value in fields:
+        if not _VALUE.fullmatch(value):
+            raise bad_request(f"not a value of {grammar.excerpt(name)}: {grammar.excerpt(value)}")
+        if name == b"te" and value.lower() != b"trailers":
+            raise bad_request(f"te may say trailers only: {grammar.excerpt(value)}")  # 8.2.2
+    return pseudo, regular
+
+
+def _known(pseudo: Fields) -> Mapping[bytes, bytes]:
+    known = dict(pseudo)
+    if len(known) < len(pseudo):
+        raise bad_request("a pseudo-field that comes twice")
+    unknown = known.keys() - _PSEUDO
+    if unknown:
+        raise bad_request(f"not a pseudo-field of requests: {grammar.excerpt(min(unknown))}")
+    if not _METHOD.fullmatch(known.get(b":method", b"")):
+        raise bad_request(f"not a :method: {grammar.excerpt(known.get(b':method', b''))}")
+    if known[b":method"] == b"CONNECT" and b":protocol" not in known:
+        _require(known, (b":authority",))
+        if b":scheme" in known or b":path" in known:
+            raise bad_request("a CONNECT with :scheme or :path")  # 8.5
+        return known
+    _require(known, (b":scheme", b":path"))
+    if b":protocol" in known and known[b":method"] != b"CONNECT":
+        raise bad_request(":protocol in another method than CONNECT")  # RFC 8441, 4
+    if not _SCHEME.fullmatch(known[b":scheme"]):
+        raise bad_request(f"not a :scheme: {grammar.excerpt(known[b':scheme'])}")
+    if not _PATH.fullmatch(known[b":path"]):
+        raise bad_request(f"not a :path: {grammar.excerpt(known[b':path'])}")
+    return known
+
+
+def _require(known: Mapping[bytes, bytes], names: Sequence[bytes]) -> None:
+    for name in names:
+        if not known.get(name):
+            raise bad_request(f"no {name.decode()}")

@@ -1,0 +1,63 @@
+"""The seam between a connection and the protocol that is spoken on it.
+
+A connection owns the transport and the time; a session owns the protocol. Bytes go in by `receive`; what the session
+wants done comes out as calls on its `Channel`, so that a test can stand in for either side.
+"""
+
+from typing import Protocol
+
+from app.carrier.service import Phase
+
+
+class Session(Protocol):
+    """One protocol, spoken on one connection. It never waits, and never blocks for long."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that the client sent."""
+
+    def go_on(self) -> None:
+        """Take up what was left when the channel was `blocked`, or what was asked for by `soon`."""
+
+    def end(self) -> None:
+        """Take the end of what the client sends."""
+
+    def expire(self) -> None:
+        """End what has waited for too long."""
+
+    def drain(self) -> None:
+        """Begin to stop: say so where the protocol can, and finish what was accepted."""
+
+    def last_call(self) -> None:
+        """End now if nothing is under way, else when it is done: nothing new is taken."""
+
+
+class Channel(Protocol):
+    """What a session may do with its connection."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing should be taken or answered now; `go_on` is called when that is over."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, as soon as the client reads them."""
+
+    def enter(self, phase: Phase, until: float | None = None) -> None:
+        """Wait for what the phase says, until a time on the loop's clock, or with the time that goes with it.
+
+        `expire` is called when it is over.
+        """
+
+    def soon(self) -> None:
+        """Read no more until `go_on` is called, in the loop's next turn: others are served in between."""
+
+    def close(self) -> None:
+        """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""
+
+    def leave(self) -> None:
+        """Close after what was written; the client has nothing more to say."""
+
+    def abort(self) -> None:
+        """Drop the connection and what was not sent."""
+
+    def become(self, session: Session, data: bytes = b"") -> None:
+        """Let another protocol be spoken from here on; `data` came behind the last byte of this one."""

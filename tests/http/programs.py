@@ -1,0 +1,72 @@
+"""Programs of others that ask an echo: where they are, and the TLS that they trust."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import trustme
+
+from tests.commands import run
+from tests.http.process import Echo, running
+from tests.toolchain.__main__ import BUILT, HERE
+
+_BUILD_DEADLINE = 300.0  # seconds; Go compiles its standard library the first time
+# What brings a program that may be missing.
+_BROUGHT_BY = {
+    "curl": "apt-get install curl",
+    "go": "Go 1.26 or newer, https://go.dev/dl",
+    "h2load": "apt-get install nghttp2-client",
+    "nghttp": "apt-get install nghttp2-client",
+}
+
+
+def missing(reason: str) -> NoReturn:
+    """End a test that can't run on this machine: it fails in CI, where nothing may be missing, else it is skipped."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def program(name: str) -> str:
+    """Give where a program is."""
+    return shutil.which(name) or missing(f"no {name} on this machine: {_BROUGHT_BY[name]}")
+
+
+def go_client() -> Path:
+    """Give our client of Go's net/http, built from its source as it is now; Go's cache makes that quick."""
+    built = BUILT / "h2client"
+    run(
+        *(program("go"), "-C", HERE / "h2client", "build", "-trimpath", "-o", built, "."),
+        deadline=_BUILD_DEADLINE,
+        environ={"CGO_ENABLED": "0"},
+    )
+    return built
+
+
+@dataclass(frozen=True)
+class Secure:
+    """An echo that speaks TLS, too, as `localhost` and 127.0.0.1; `authority` is the PEM file of who vouches for it."""
+
+    echo: Echo
+    authority: Path
+
+    @property
+    def url(self) -> str:
+        """Give its URL, without a path."""
+        return f"https://localhost:{self.echo.port}"
+
+
+@contextmanager
+def running_with_tls(folder: Path, **settings: object) -> Iterator[Secure]:
+    """Run an echo with a certificate that lies in a folder."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "echo.pem")
+    with running(tls_cert=folder / "echo.pem", tls_key=folder / "echo.pem", **settings) as echo:
+        yield Secure(echo, folder / "ca.pem")

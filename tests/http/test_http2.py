@@ -1,0 +1,283 @@
+"""HTTP/2 as others speak it: what real clients send is what they see, in clear and over TLS; a stop cuts nothing."""
+
+import json
+import re
+import signal
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.commands import run
+from tests.http.process import DEADLINE, Echo, read_lines
+from tests.http.programs import Secure, go_client, program, running_with_tls
+
+JSON = "Accept: application/json"
+BODY = {
+    "length": 5,
+    "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+    "chunked": False,
+    "truncated": False,
+    "text": "hello",
+}
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """Give an echo that speaks TLS, too."""
+    with running_with_tls(tmp_path_factory.mktemp("http2")) as secure:
+        yield secure
+        assert secure.echo.process.poll() is None, "it has lived through all of it"
+
+
+@pytest.fixture(scope="module")
+def go() -> Path:
+    """Give the client of Go's standard library."""
+    return go_client()
+
+
+def clear(secure: Secure) -> list[str]:
+    """Give the URL without TLS."""
+    return [f"http://127.0.0.1:{secure.echo.port}"]
+
+
+def reflections(said: str) -> Iterator[dict[str, Any]]:
+    """Give the reflections that a client has printed, one behind the other."""
+    decoder = json.JSONDecoder()
+    while said := said.lstrip():
+        reflection, end = decoder.raw_decode(said)
+        yield reflection
+        said = said[end:]
+
+
+def curl(*arguments: str | Path) -> str:
+    """Run curl, untouched by anybody's configuration; give what it printed."""
+    return run(program("curl"), "-q", "--silent", "--show-error", "--noproxy", "*", *arguments)
+
+
+def curl_hello(*arguments: str | Path) -> list[Any]:
+    """Let curl send a body that it gives no type; give what it has printed, reflections and all."""
+    return list(reflections(curl("-H", JSON, "-H", "Content-Type:", "-d", "hello", *arguments)))
+
+
+# curl
+
+
+def test_curl_speaks_http_2_at_once(echo: Echo) -> None:
+    """With prior knowledge: fields in lower case and in their order, pseudo-fields apart, the target as it was."""
+    url = f"http://127.0.0.1:{echo.port}/a%2Fb//?c=d&c"
+    fields = ("-H", "X-Two: b", "-H", "X_One: a", "-H", "X-Two: a", "-A", "me")
+    (seen,) = curl_hello("--http2-prior-knowledge", "--path-as-is", *fields, "-X", "pUT", url)
+    assert (seen["proto"], seen["method"], seen["path"]) == ("HTTP/2.0", "pUT", "/a%2Fb//?c=d&c")
+    assert seen["host"] == f"127.0.0.1:{echo.port}"
+    assert seen["pseudo"] == [
+        [":method", "pUT"],
+        [":path", "/a%2Fb//?c=d&c"],
+        [":scheme", "http"],
+        [":authority", seen["host"]],
+    ]
+    received = [
+        ["user-agent", "me"],
+        ["accept", "application/json"],
+        ["x-two", "b"],
+        ["x_one", "a"],
+        ["x-two", "a"],
+        ["content-length", "5"],
+    ]
+    assert seen["received"] == received
+    assert seen["headers"] == {
+        "User-Agent": ["me"],
+        "Accept": ["application/json"],
+        "X-Two": ["b", "a"],
+        "X_one": ["a"],
+        "Content-Length": ["5"],
+    }
+    assert (seen["query"], seen["body"], seen["trailers"]) == ([["c", "d"], ["c", ""]], BODY, [])
+    assert seen["client"]["address"] == "127.0.0.1"
+    assert seen["server"] == {"address": "127.0.0.1", "port": echo.port}
+    assert "tls" not in seen
+
+
+def test_curl_upgrades_to_http_2(echo: Echo) -> None:
+    """The request that asks for it is shown as it came, the next one on the connection is of HTTP/2 (RFC 7540, 3.2)."""
+    urls = [f"http://127.0.0.1:{echo.port}/{name}" for name in ("first", "second")]
+    first, told, second, told_again = curl_hello("--http2", "--write-out", "%{http_version}", *urls)
+    assert [told, told_again] == [2, 2], "both are answered by HTTP/2"
+    assert (first["proto"], first["path"], first["body"]) == ("HTTP/1.1", "/first", BODY)
+    assert first["headers"]["Upgrade"] == ["h2c"]
+    assert ["Connection", "Upgrade, HTTP2-Settings"] in first["received"]
+    assert "pseudo" not in first
+    assert (second["proto"], second["path"], second["body"]) == ("HTTP/2.0", "/second", BODY)
+    assert first["client"] == second["client"], "one connection"
+
+
+def test_curl_agrees_on_http_2_over_tls(secure: Secure) -> None:
+    """By ALPN (RFC 9113, 3.2); and on HTTP/1.1 when that is all it offers."""
+    for option, proto, protocol in (("--http2", "HTTP/2.0", "h2"), ("--http1.1", "HTTP/1.1", "http/1.1")):
+        (seen,) = curl_hello(option, "--cacert", secure.authority, f"{secure.url}/tls")
+        assert (seen["proto"], seen["path"], seen["body"]) == (proto, "/tls", BODY)
+        assert seen["tls"]["negotiatedProtocol"] == protocol
+        assert (seen["tls"]["serverName"], seen["tls"]["version"]) == ("localhost", "TLSv1.3")
+        assert dict(seen.get("pseudo", [])).get(":scheme", "https") == "https"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "ANYTHING"])
+def test_curl_is_answered_whatever_the_method(echo: Echo, method: str) -> None:
+    """HEAD's answer ends behind its head, which says how long GET's is."""
+    url = f"http://127.0.0.1:{echo.port}/a"
+    how = ["--head"] if method == "HEAD" else ["-X", method, "--include"]
+    answer = curl("--http2-prior-knowledge", *how, url)
+    assert answer.startswith("HTTP/2 200 ")
+    assert "content-length: 14" in answer
+    assert answer.endswith("<b>Got: a</b>!") is (method != "HEAD")
+
+
+# nghttp and h2load
+
+
+def nghttp(*arguments: str | Path) -> str:
+    """Run nghttp; give what it printed."""
+    return run(program("nghttp"), f"--timeout={DEADLINE:.0f}", *arguments)
+
+
+def test_nghttps_trailers_are_seen_and_sent_back(echo: Echo, tmp_path: Path) -> None:
+    """To a client that says `te: trailers` (RFC 9110, 6.5)."""
+    (tmp_path / "body").write_text("hello")
+    sent = ("--data", tmp_path / "body", "--trailer", "x-sum: 1", "--trailer", "x-sum: 2", "-H", JSON.lower())
+    url = f"http://127.0.0.1:{echo.port}/"
+    (seen,) = reflections(nghttp(*sent, "-H", "te: trailers", url))
+    assert (seen["trailers"], seen["body"]) == ([["x-sum", "1"], ["x-sum", "2"]], BODY)
+    back = re.compile(r"recv \(stream_id=13\) x-sum: (\d)")
+    assert back.findall(nghttp("--verbose", "--null-out", *sent, "-H", "te: trailers", url)) == ["1", "2"]
+    assert back.findall(nghttp("--verbose", "--null-out", *sent, url)) == [], "it has not said that it reads them"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--upgrade",
+        "--padding=255",
+        "--continuation",
+        "--no-dep",
+        "--window-bits=10",
+        "--connection-window-bits=16",
+        "--header-table-size=0",
+        "--header-table-size=65536",
+        "--encoder-header-table-size=0",
+    ],
+)
+def test_nghttp_is_answered_however_it_uses_the_protocol(echo: Echo, option: str) -> None:
+    """Fifty requests at once with each of its habits."""
+    fields = [field for number in range(20) for field in ("-H", f"x-{number}: {'a' * 400}")]
+    url = f"http://127.0.0.1:{echo.port}/a"
+    said = nghttp(option, "--null-out", "--stat", "--multiply=50", "-H", JSON.lower(), *fields, url)
+    answers = re.findall(r"(\d+)\s+(\d+)K /a$", said, re.MULTILINE)
+    assert [status for status, _ in answers] == ["200"] * 50, said
+    assert all(int(size) > 16 for _, size in answers), "each is more than a frame or a window holds"
+
+
+@pytest.mark.parametrize("url_of", [clear, lambda secure: [secure.url]], ids=["in clear", "over TLS"])
+@pytest.mark.parametrize("with_body", [False, True], ids=["GET", "POST"])
+def test_h2load_loses_nothing(
+    secure: Secure, tmp_path: Path, url_of: Callable[[Secure], list[str]], *, with_body: bool
+) -> None:
+    """Ten connections, twenty streams on each: every request is answered with success."""
+    (tmp_path / "body").write_bytes(bytes(20_000))
+    data = ["--data", str(tmp_path / "body")] if with_body else []
+    said = run(program("h2load"), "-n", "2000", "-c", "10", "-m", "20", *data, *url_of(secure), deadline=DEADLINE)
+    assert "2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout" in said
+    assert "status codes: 2000 2xx" in said
+
+
+# Go
+
+
+def ask(go: Path, *arguments: str | Path) -> dict[str, Any]:
+    """Run Go's client; give what came of its requests, none of which has failed."""
+    report: dict[str, Any] = json.loads(run(go, f"-deadline={DEADLINE}s", *arguments))
+    assert (report["failures"], report["refused"]) == ({}, 0)
+    return report
+
+
+@pytest.mark.parametrize("how", ["in clear", "over TLS", "by HTTP/1.1"])
+def test_gos_client_sees_what_it_sent(go: Path, secure: Secure, how: str) -> None:
+    """A body for which it waits to be asked, trailers, and those that come back."""
+    url = [*clear(secure)] if how != "over TLS" else ["-ca", str(secure.authority), secure.url]
+    url[-1] += "/a%2Fb?c=d"
+    protocol = ["-protocol", "http/1.1"] if how == "by HTTP/1.1" else []
+    fields = ("-header", JSON, "-header", "TE: trailers", "-header", "Expect: 100-continue", "-header", "X-A: \xe9")
+    trailers = ("-trailer", "X-Sum: 1", "-trailer", "X-Sum: 2")
+    last = ask(go, *protocol, "-method", "POST", "-body", "hello", *fields, *trailers, *url)["last"]
+    seen = json.loads(last["body"])
+    proto = "HTTP/1.1" if protocol else "HTTP/2.0"
+    assert (last["status"], last["proto"], seen["proto"]) == (200, proto, proto)
+    assert (seen["method"], seen["path"], seen["query"]) == ("POST", "/a%2Fb?c=d", [["c", "d"]])
+    assert seen["body"] == BODY | {"chunked": bool(protocol)}
+    assert [[name.lower(), value] for name, value in seen["trailers"]] == [["x-sum", "1"], ["x-sum", "2"]]
+    assert last["trailer"] == {"X-Sum": ["1", "2"]}
+    expected = {
+        "Accept": ["application/json"],
+        "Te": ["trailers"],
+        "Expect": ["100-continue"],
+        "Trailer": ["X-Sum"],
+        "X-A": ["\xe9"],
+        "User-Agent": [f"Go-http-client/{proto[5:]}"],
+    }
+    if protocol:
+        expected |= {"Host": [seen["host"]], "Transfer-Encoding": ["chunked"]}
+    assert seen["headers"] == expected
+    assert ("tls" in seen) is (how == "over TLS")
+
+
+def test_gos_client_asks_much_at_once(go: Path, secure: Secure) -> None:
+    """A thousand requests, more of them at once than the echo takes on one connection."""
+    report = ask(go, "-count=1000", "-at-once=300", "-ca", secure.authority, secure.url)
+    assert report["answers"] == {"200 HTTP/2.0": 1000}
+
+
+# httpx
+
+
+def test_httpxs_client_sees_what_it_sent(secure: Secure) -> None:
+    """Python's, in clear and over TLS."""
+    trusted = ssl.create_default_context(cafile=secure.authority)
+    for url in (*clear(secure), secure.url):
+        with httpx.Client(http1=False, http2=True, verify=trusted, trust_env=False, timeout=DEADLINE) as client:
+            answer = client.post(f"{url}/a", content=b"hello", headers=[("accept", "application/json"), ("x-a", "1")])
+        assert (answer.status_code, answer.http_version) == (200, "HTTP/2")
+        seen = answer.json()
+        assert (seen["proto"], seen["method"], seen["path"], seen["body"]) == ("HTTP/2.0", "POST", "/a", BODY)
+        assert seen["received"] == [[name.lower(), value] for name, value in seen["received"]]
+        assert seen["headers"]["X-A"] == ["1"]
+        assert f"{dict(seen['pseudo'])[':scheme']}://{seen['host']}" == url
+
+
+# the end
+
+
+@pytest.mark.parametrize("how", ["in clear", "over TLS", "with bodies", "by HTTP/1.1"])
+def test_a_stop_cuts_no_request(go: Path, tmp_path: Path, how: str) -> None:
+    """Clients ask all the while: each request is answered, or its connection is refused; nothing comes in between."""
+    with running_with_tls(tmp_path) as secure:
+        options: dict[str, list[str | Path]] = {
+            "over TLS": ["-ca", secure.authority, secure.url],
+            "with bodies": ["-method", "POST", "-body", "x" * 5000, *clear(secure)],
+            "by HTTP/1.1": ["-protocol", "http/1.1", *clear(secure)],
+        }
+        asked = ("-until-refused", "-count=500", "-at-once=20", "-clients=5", f"-deadline={DEADLINE}s")
+        command = [go, *asked, *options.get(how, [*clear(secure)])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as client:
+            assert client.stdout is not None
+            assert read_lines(client.stdout, 1) == ["under way"]
+            assert secure.echo.end(signal.SIGTERM) == 0
+            report = json.loads(client.stdout.read())
+        assert report["failures"] == {}
+        (kind,) = report["answers"]
+        assert kind == ("200 HTTP/1.1" if how == "by HTTP/1.1" else "200 HTTP/2.0")
+        assert report["answers"][kind] >= 500
+        assert report["refused"] == 20, "each has asked until nobody was there"
+        assert secure.echo.errors() == ""

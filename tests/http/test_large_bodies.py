@@ -1,0 +1,265 @@
+"""Bodies of any size, coded or not, many at once: measured whole, in bounded memory, while others are served."""
+
+import gzip
+import hashlib
+import json
+import random
+import re
+import select
+import socket
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import brotli  # type: ignore[import-untyped] # it publishes no types
+import pytest
+
+from app.bodies import MAX_DECODED
+from tests.commands import run
+from tests.http import raw_http2
+from tests.http.process import Echo, read_answer, read_to_end
+from tests.http.programs import Secure, program, running_with_tls
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+MIB = 1 << 20
+BLOCK = random.Random(7).randbytes(MIB)  # noqa: S311 - the same bytes each time
+GET = b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n"
+PUT = b"PUT / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """Give an echo of these tests' own, whose memory nobody else uses; it speaks TLS, too."""
+    with running_with_tls(tmp_path_factory.mktemp("large")) as secure:
+        assert secure.echo.get("/")[0].status == 200, "its worker is there"
+        yield secure
+        assert secure.echo.process.poll() is None, "it has lived through all of it"
+
+
+@pytest.fixture
+def echo(secure: Secure) -> Echo:
+    """Give that echo."""
+    return secure.echo
+
+
+def peak_memory(echo: Echo) -> int:
+    """Give the bytes that the workers have had at most (VmHWM of proc(5))."""
+    states = "".join(Path(f"/proc/{worker}/status").read_text() for worker in echo.workers())
+    return sum(int(kibibytes) << 10 for kibibytes in re.findall(r"^VmHWM:\s+(\d+) kB$", states, re.MULTILINE))
+
+
+@contextmanager
+def at_most(added: int, echo: Echo) -> Iterator[None]:
+    """Hold what is done against so many bytes of memory that it may add at its peak."""
+    for worker in echo.workers():
+        Path(f"/proc/{worker}/clear_refs").write_text("5")  # the peak begins anew
+    before = peak_memory(echo)
+    yield
+    after = peak_memory(echo)
+    assert after - before < added, f"{before >> 20} MiB became {after >> 20} MiB"
+
+
+def digest_of(blocks: int) -> str:
+    """Give the SHA-256 of so many blocks."""
+    digest = hashlib.sha256()
+    for _ in range(blocks):
+        digest.update(BLOCK)
+    return digest.hexdigest()
+
+
+def body_in(answer: bytes) -> dict[str, Any]:
+    """Give what a reflection says of the body."""
+    body: dict[str, Any] = json.loads(answer)["body"]
+    return body
+
+
+def read_body(sock: socket.socket) -> dict[str, Any]:
+    """Give what the next answer says of the body."""
+    return body_in(read_answer(sock)[1])
+
+
+def answers_until(echo: Echo, over: Callable[[], bool]) -> int:
+    """Ask on a connection of its own until something else is over; give how many answers came before it was."""
+    count = 0
+    with echo.connect() as sock:
+        while True:
+            sock.sendall(GET)
+            assert read_answer(sock)[1] == b"<b>Got: other</b>!"
+            if over():
+                return count
+            count += 1
+
+
+# as they are
+
+
+@pytest.mark.parametrize("framing", ["Content-Length", "chunked"])
+def test_a_large_body_takes_no_memory_and_holds_nobody_up(echo: Echo, framing: str) -> None:
+    """1 GiB, or 256 MiB in chunks: the right digest, less than 16 MiB more, and others are answered all the while."""
+    blocks, before, behind, last = (1024, b"", b"", b"")
+    head = b"Content-Length: %d" % (blocks * MIB)
+    if framing == "chunked":
+        blocks, before, behind, last = (256, b"%x\r\n" % MIB, b"\r\n", b"0\r\n\r\n")
+        head = b"Transfer-Encoding: chunked"
+    digest = hashlib.sha256()
+    with echo.connect() as sock, at_most(16 * MIB, echo):
+
+        def upload() -> None:
+            sock.sendall(PUT + head + b"\r\n\r\n")
+            for _ in range(blocks):
+                sock.sendall(before + BLOCK + behind)
+                digest.update(BLOCK)
+            sock.sendall(last)
+
+        uploading = threading.Thread(target=upload, daemon=True)
+        uploading.start()
+        answers = answers_until(echo, lambda: not uploading.is_alive())
+        body = read_body(sock)
+    assert (body["length"], body["sha256"], body["truncated"]) == (blocks * MIB, digest.hexdigest(), True)
+    assert body["chunked"] is (framing == "chunked")
+    assert answers >= 20
+
+
+@pytest.mark.parametrize("how", ["HTTP/2", "HTTP/2 over TLS", "HTTP/1.1 over TLS"])
+def test_curls_large_file_takes_no_memory(secure: Secure, tmp_path: Path, how: str) -> None:
+    """256 MiB, with the right digest, whatever carries them."""
+    file = tmp_path / "large"
+    with file.open("wb") as output:
+        output.truncate(256 * MIB)  # it takes no room on the disk
+    url = secure.url if "TLS" in how else f"http://127.0.0.1:{secure.echo.port}"
+    version = {"HTTP/2": "--http2-prior-knowledge", "HTTP/2 over TLS": "--http2"}.get(how, "--http1.1")
+    options = ("-q", "--silent", "--show-error", "--noproxy", "*", "--cacert", secure.authority, version)
+    with at_most(16 * MIB, secure.echo):
+        answer = run(program("curl"), *options, "-H", "Accept: application/json", "-T", file, f"{url}/")
+    with file.open("rb") as sent:
+        digest = hashlib.file_digest(sent, "sha256").hexdigest()
+    seen = json.loads(answer)
+    assert seen["proto"] == ("HTTP/2.0" if how.startswith("HTTP/2") else "HTTP/1.1")
+    assert (seen["body"]["length"], seen["body"]["sha256"]) == (256 * MIB, digest)
+
+
+def test_many_uploads_at_once_take_no_memory(echo: Echo) -> None:
+    """Fifty of 20 MiB, a block of each in turn."""
+    digest = digest_of(20)
+    with ExitStack() as opened, at_most(64 * MIB, echo):
+        socks = [opened.enter_context(echo.connect()) for _ in range(50)]
+        for sock in socks:
+            sock.sendall(PUT + b"Content-Length: %d\r\n\r\n" % (20 * MIB))
+        for _ in range(20):
+            for sock in socks:
+                sock.sendall(BLOCK)
+        for sock in socks:
+            body = read_body(sock)
+            assert (body["length"], body["sha256"]) == (20 * MIB, digest)
+
+
+# coded
+
+
+def deflate(data: bytes) -> bytes:
+    """Give data in the zlib format, which is what this coding means (RFC 9110, 8.4.1.2)."""
+    return zlib.compress(data, 1)
+
+
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: gzip.compress(data, 1),
+    "deflate": deflate,
+    "br": lambda data: bytes(brotli.compress(data, quality=1)),
+    "zstd": zstd.compress,
+}
+
+
+def coded(coding: str, content: bytes) -> bytes:
+    """Give a request with a body that says how it is coded."""
+    return PUT + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (coding.encode(), len(content)) + content
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_coded_body_is_shown_both_ways(echo: Echo, coding: str) -> None:
+    """As it came, and without the coding: as large as is still taken."""
+    plain = BLOCK * (MAX_DECODED // MIB)
+    content = CODINGS[coding](plain)
+    with echo.connect() as sock:
+        sock.sendall(coded(coding, content))
+        body = read_body(sock)
+    assert (body["length"], body["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    decoded = body["decoded"]
+    assert decoded["codings"] == [coding]
+    assert (decoded["length"], decoded["sha256"]) == (MAX_DECODED, hashlib.sha256(plain).hexdigest())
+    assert decoded["truncated"] is True
+
+
+def brotli_of_zeros(blocks: int) -> bytes:
+    """Give so many MiB of zeros, coded without holding them."""
+    compressor = brotli.Compressor(quality=1)
+    return b"".join(compressor.process(bytes(MIB)) for _ in range(blocks)) + bytes(compressor.finish())
+
+
+# 1 GiB of zeros. Of gzip's members and zstd's frames there may be more, one behind the other.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "gzip": lambda: gzip.compress(bytes(16 * MIB)) * 64,
+    "br": lambda: brotli_of_zeros(1024),
+    "zstd": lambda: zstd.compress(bytes(256 * MIB)) * 4,
+}
+
+
+@pytest.mark.parametrize("coding", BOMBS)
+def test_a_bomb_is_refused_by_name_and_holds_nobody_up(echo: Echo, coding: str) -> None:
+    """What came of it is measured; decoding stops where the setting says, and others are answered before it does."""
+    bomb = BOMBS[coding]()
+    with echo.connect() as sock, at_most(32 * MIB, echo):
+        sock.sendall(coded(coding, bomb))
+        answers = answers_until(echo, lambda: bool(select.select([sock], [], [], 0)[0]))
+        body = read_body(sock)
+    assert (body["length"], body["sha256"]) == (len(bomb), hashlib.sha256(bomb).hexdigest())
+    assert body["decoded"] == {
+        "codings": [coding],
+        "refused": f"{coding}: decoding stopped above {MAX_DECODED} bytes",
+    }
+    assert answers >= 3
+
+
+def test_a_bomb_within_a_bomb_is_refused(echo: Echo) -> None:
+    """Zeros that were coded twice: the outer coding is undone in bounded steps, too."""
+    bomb = gzip.compress(gzip.compress(bytes(256 * MIB), 1))
+    with echo.connect() as sock, at_most(32 * MIB, echo):
+        sock.sendall(coded("gzip, gzip", bomb))
+        refused = read_body(sock)["decoded"]["refused"]
+    assert refused == f"gzip: decoding stopped above {MAX_DECODED} bytes"
+
+
+# too large
+
+
+def test_a_client_that_waits_is_refused_before_it_sends(echo: Echo) -> None:
+    """413 instead of 100, and the connection is closed: the body is not waited for (RFC 9110, 10.1.1)."""
+    head = PUT + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (1024 * MIB + 1)
+    with echo.connect() as sock:
+        sock.sendall(head)
+        answer = read_to_end(sock)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_a_client_of_http_2_that_waits_is_refused_before_it_sends(echo: Echo) -> None:
+    """On its stream; the connection goes on."""
+    fields = [(b":method", b"PUT"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
+    fields += [(b"expect", b"100-continue"), (b"content-length", b"%d" % (1024 * MIB + 1))]
+    with echo.connect() as sock:
+        client = raw_http2.Client(sock)
+        client.send(raw_http2.opening() + raw_http2.headers(1, fields, ends=False))
+        client.hear(lambda: client.over(1))
+        assert client.streams[1].status == 413
+        client.send(raw_http2.request(b"/next", 3))
+        client.hear(lambda: client.over(3))
+    assert (client.streams[3].status, client.streams[3].body) == (200, b"<b>Got: next</b>!")
+    heads = [frame for frame in client.frames if frame.type == "HEADERS" and frame.stream == 1]
+    assert len(heads) == 1, "no 100 came before"

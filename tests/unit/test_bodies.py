@@ -1,0 +1,145 @@
+"""Bodies, measured while they pass: what is said of them, and what is undone of them."""
+
+import gzip
+import hashlib
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.bodies import KEPT, NONE, PLAIN, Body, Content, Decoded, Meter, content_of
+from app.codings import STEP
+from tests.requests import deliveries
+
+MIB = 1 << 20
+FORM_DATA = Content(b"multipart/form-data", b"b")
+PARTS = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nc\r\n--b--\r\n'
+
+
+def measured(pieces: list[bytes], content: Content = PLAIN, max_decoded: int = MIB) -> Body:
+    """Give what is measured of a body that comes in these pieces."""
+    meter = Meter(content, max_decoded)
+    for piece in pieces:
+        meter.take(piece)
+        finish(meter)
+    return meter.body(chunked=False)
+
+
+def finish(meter: Meter) -> int:
+    """Do the work that is left, and give its number of steps."""
+    steps = 0
+    while meter.pending:
+        meter.work()
+        steps += 1
+    return steps
+
+
+def plain(data: bytes) -> Body:
+    """Give what is to be said of a body that is only measured."""
+    return Body(len(data), hashlib.sha256(data).hexdigest(), chunked=False, kept=data[:KEPT])
+
+
+SAID: list[tuple[list[tuple[bytes, bytes]], Content]] = [
+    ([], PLAIN),
+    ([(b"Host", b"a")], PLAIN),
+    ([(b"content-TYPE", b"Text/HTML; charset=UTF-8")], Content(b"text/html")),
+    ([(b"Content-Type", b"multipart/form-data; boundary=b")], FORM_DATA),
+    ([(b"Content-Type", b'multipart/form-data;charset=x; Boundary="b c"')], Content(b"multipart/form-data", b"b c")),
+    ([(b"Content-Type", b"multipart/form-data")], Content(b"multipart/form-data")),
+    ([(b"Content-Type", b"\xff\xc0;boundary=\xff")], Content(b"\xff\xe0")),
+    ([(b"Content-Type", b"a/b"), (b"Content-Type", b"a/b")], Content(b"a/b")),
+    ([(b"Content-Type", b"a/b"), (b"Content-Type", b"a/c")], PLAIN),
+    ([(b"CONTENT-encoding", b"GZip")], Content(codings=(b"gzip",))),
+    ([(b"Content-Encoding", b"a, ,b"), (b"Content-Encoding", b"c")], Content(codings=(b"a", b"b", b"c"))),
+    ([(b"Content-Encoding", b"gzip,identity")], Content(codings=(b"gzip", b"identity"))),
+    ([(b"Content-Encoding", b"identity, IDENTITY")], PLAIN),
+    ([(b"Content-Encoding", b"")], PLAIN),
+    ([(b"Transfer-Encoding", b"gzip")], PLAIN),
+]
+
+
+@pytest.mark.parametrize(("fields", "content"), SAID)
+def test_fields_say_how_a_body_is_read(fields: list[tuple[bytes, bytes]], content: Content) -> None:
+    """Content-Type and Content-Encoding (RFC 9110, 8.3 and 8.4), in any case; none where recipients may differ."""
+    assert content_of(fields) == content
+
+
+@given(st.data(), st.binary(max_size=100))
+def test_a_body_is_measured_however_it_comes(data: st.DataObject, body: bytes) -> None:
+    """Nothing is decoded, nothing parsed, where nothing says so."""
+    for pieces in data.draw(deliveries(body)):
+        assert measured(pieces) == plain(body)
+
+
+def test_the_beginning_is_kept() -> None:
+    """And no more, however the body is cut."""
+    body = bytes(range(256)) * 300
+    for by in (1, 1000, KEPT - 1, KEPT, KEPT + 1, MIB):
+        assert measured([body[start : start + by] for start in range(0, len(body), by)]) == plain(body)
+
+
+def test_no_body_is_none() -> None:
+    """Whatever its fields say of it."""
+    assert measured([]) == measured([], Content(codings=(b"gzip",))) == measured([], FORM_DATA) == NONE
+
+
+@given(st.data(), st.binary(min_size=1, max_size=100))
+def test_a_coded_body_is_measured_twice(data: st.DataObject, content: bytes) -> None:
+    """As it came, and as it was before it was coded."""
+    coded = zlib.compress(gzip.compress(content))
+    codings = (b"gzip", b"identity", b"deflate")
+    for pieces in data.draw(deliveries(coded)):
+        body = measured(pieces, Content(b"text/plain", codings=codings))
+        assert body == Body(**fields_of(plain(coded)), decoded=Decoded(codings, plain(content)))
+
+
+def fields_of(body: Body) -> dict[str, Any]:
+    """Give what is said of a body as it came."""
+    return {name: getattr(body, name) for name in ("length", "sha256", "chunked", "kept")}
+
+
+def test_a_body_that_can_not_be_decoded_is_measured_all_the_same() -> None:
+    """The wire's facts stand, and a line says why there are no others."""
+    coded = gzip.compress(bytes(MIB + 1)) + b"more"
+    body = measured([coded[:500], coded[500:]], Content(codings=(b"gzip",)))
+    why = f"gzip: decoding stopped above {MIB} bytes"
+    assert body == Body(**fields_of(plain(coded)), decoded=Decoded((b"gzip",), refused=why))
+
+
+def test_a_body_is_decoded_in_steps() -> None:
+    """A piece costs one step; what it stands for beyond that is left over, and lost as little."""
+    content = bytes(16 * STEP)
+    meter = Meter(Content(codings=(b"gzip",)), len(content))
+    meter.take(gzip.compress(content))
+    assert meter.pending
+    assert finish(meter) >= 14
+    decoded = meter.body(chunked=False).decoded
+    assert decoded == Decoded((b"gzip",), plain(content))
+
+
+def test_what_is_not_coded_leaves_no_work() -> None:
+    """Then a piece is done when it was taken."""
+    for content in (PLAIN, FORM_DATA):
+        meter = Meter(content)
+        meter.take(PARTS)
+        meter.work()
+        assert not meter.pending
+
+
+def test_a_multipart_body_has_parts() -> None:
+    """Of what it was before it was coded, where it is coded."""
+    body = measured([PARTS], FORM_DATA)
+    assert body.multipart is not None
+    assert [(part.name, part.length) for part in body.multipart.parts] == [(b"a", 1)]
+    coded = measured([gzip.compress(PARTS)], Content(b"multipart/form-data", b"b", (b"gzip",)))
+    assert coded.multipart is None
+    assert coded.decoded == Decoded((b"gzip",), body)
+
+
+def test_a_body_is_no_more_than_measured_where_nothing_is_told_of_it() -> None:
+    """A meter asks for no arguments."""
+    meter = Meter()
+    meter.take(PARTS)
+    assert meter.body(chunked=False) == plain(PARTS)

@@ -1,0 +1,504 @@
+"""HTTP/2 on one connection: another implementation's client (h2) on the other end, in simulated time."""
+
+import zlib
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
+import pytest
+from h2.errors import ErrorCodes
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side
+
+from app.carrier.http2 import frames
+from app.carrier.http2.frames import ErrorCode, FrameReader
+from app.carrier.limits import Limits
+from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ, WireRequest
+from tests.unit.served import LIMITS, Served
+
+LARGE = b"a" * 200_000
+
+
+def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Remember the request; answer with its path, a large body for `/large`, its trailers behind `/trailers`."""
+    request: WireRequest = environ[REQUEST_KEY]
+    environ["test.seen"].append(request)
+    if request.target == b"/trailers":
+        environ[EFFECTS_KEY] = Effects(trailers=request.trailers)
+    start_response("200 OK", [("X-Host", environ.get("HTTP_HOST", ""))])
+    return [LARGE] if request.target == b"/large" else [request.target]
+
+
+class Client:
+    """A client in memory: what it sends reaches the echo at once, and the other way."""
+
+    def __init__(self, limits: Limits = LIMITS, **settings: int) -> None:
+        self.seen: list[WireRequest] = []
+        self.served = Served(application=application, limits=limits)
+        self.served.listener.environ["test.seen"] = self.seen
+        self.h2 = h2.connection.H2Connection(
+            h2.config.H2Configuration(
+                client_side=True,
+                header_encoding=None,
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
+        codes = {getattr(h2.settings.SettingCodes, name.upper()): value for name, value in settings.items()}
+        self.h2.local_settings = h2.settings.Settings(client=True, initial_values=codes)
+        self.events: list[h2.events.Event] = []
+        self._read = 0
+        self.h2.initiate_connection()
+        self.exchange()
+
+    def exchange(self) -> None:
+        """Let all bytes travel that wait, in both directions."""
+        while data := self.h2.data_to_send():
+            self.served.connection.data_received(data)
+            self.receive()
+        self.receive()
+
+    def receive(self) -> None:
+        """Take what the echo has written."""
+        written, self._read = self.served.transport.written[self._read :], len(self.served.transport.written)
+        if written:
+            self.events += self.h2.receive_data(written)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes that the library would not."""
+        self.served.connection.data_received(data)
+        self.receive()
+
+    def ask(self, path: str, *fields: tuple[str, str], method: str = "GET", end: bool = True) -> int:
+        """Begin a request; give its stream."""
+        stream = self.h2.get_next_available_stream_id()
+        pseudo = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "a.test")]
+        self.h2.send_headers(stream, [*pseudo, *fields], end_stream=end)
+        self.exchange()
+        return stream
+
+    def body(self, stream: int, data: bytes, *, end: bool = True) -> None:
+        """Send a piece of a body."""
+        self.h2.send_data(stream, data, end_stream=end)
+        self.exchange()
+
+    def of(self, stream: int, kind: type[Any]) -> list[Any]:
+        """Give the events of a kind that were about a stream."""
+        return [each for each in self.events if isinstance(each, kind) and each.stream_id == stream]
+
+    def status(self, stream: int) -> int:
+        """Give the status of the answer on a stream."""
+        (answer,) = self.of(stream, h2.events.ResponseReceived)
+        return int(dict(answer.headers)[b":status"])
+
+    def answer(self, stream: int) -> bytes:
+        """Give the body of the answer on a stream so far."""
+        return b"".join(each.data for each in self.of(stream, h2.events.DataReceived))
+
+    def ended(self, stream: int) -> bool:
+        """Tell whether the answer has ended."""
+        return bool(self.of(stream, h2.events.StreamEnded))
+
+    def went_away(self) -> list[ErrorCodes | int | None]:
+        """Give the codes of the GOAWAY frames that came."""
+        return [e.error_code for e in self.events if isinstance(e, h2.events.ConnectionTerminated)]
+
+
+@pytest.fixture
+def client() -> Client:
+    """Give a client that has opened a connection."""
+    return Client()
+
+
+NAME = st.text("!#$%&'*+-.^_`|~0123456789abcxyz", min_size=1, max_size=12).map(lambda name: b"x-" + name.encode())
+VALUE = st.binary(max_size=20).map(lambda raw: bytes(b for b in raw if b > 0x20 and b != 0x7F))
+
+
+@given(fields=st.lists(st.tuples(NAME, VALUE), max_size=6), body=st.binary(max_size=50), data=st.data())
+def test_what_was_sent_is_what_is_seen(fields: list[tuple[bytes, bytes]], body: bytes, data: st.DataObject) -> None:
+    """Fields in their order, duplicates apart, any bytes; pseudo-fields apart; in every delivery."""
+    sender = Client()
+    stream = 1
+    pseudo = [(b":method", b"pUT"), (b":scheme", b"http"), (b":path", b"//a%2Fb?c"), (b":authority", b"a.test")]
+    sender.h2.send_headers(stream, [*pseudo, *fields])
+    sender.h2.send_data(stream, body, end_stream=True)
+    wire = sender.h2.data_to_send()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=8)))
+    for pieces in ([wire], [wire[i : i + 1] for i in range(len(wire))], cut(wire, cuts)):
+        receiver = Client()
+        for piece in pieces:
+            receiver.served.connection.data_received(piece)
+        (request,) = receiver.seen
+        assert (request.method, request.target, request.version) == (b"pUT", b"//a%2Fb?c", "HTTP/2.0")
+        assert (request.pseudo, request.fields) == (tuple(pseudo), tuple(fields))
+        assert request.body.length == len(body)
+        assert request.body.kept == body
+
+
+def cut(data: bytes, cuts: list[int]) -> list[bytes]:
+    """Give the pieces between cuts."""
+    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+def test_an_answer_has_what_http_1_would_say(client: Client) -> None:
+    """A date, the length, names in lower case."""
+    stream = client.ask("/a")
+    (answer,) = client.of(stream, h2.events.ResponseReceived)
+    assert dict(answer.headers) == {
+        b":status": b"200",
+        b"date": b"Sun, 06 Nov 1994 08:49:37 GMT",
+        b"x-host": b"a.test",
+        b"content-length": b"2",
+    }
+    assert (client.answer(stream), client.ended(stream)) == (b"/a", True)
+
+
+def test_many_requests_are_under_way_at_once(client: Client) -> None:
+    """Each is answered when it is whole, whatever the order."""
+    streams = [client.ask(f"/{number}", method="POST", end=False) for number in range(4)]
+    for stream in reversed(streams):
+        client.body(stream, b"x")
+    assert [client.answer(stream) for stream in streams] == [b"/0", b"/1", b"/2", b"/3"]
+    assert [request.target for request in client.seen] == [b"/3", b"/2", b"/1", b"/0"]
+
+
+def test_one_stream_too_many_is_refused(client: Client) -> None:
+    """So that the client may ask again (RFC 9113, 8.7); the others go on."""
+    streams = [client.ask("/", method="POST", end=False) for _ in range(4)]
+    client.h2.remote_settings = h2.settings.Settings(client=False)  # one that does not keep to what it was told
+    refused = client.ask("/")
+    assert [each.error_code for each in client.of(refused, h2.events.StreamReset)] == [ErrorCodes.REFUSED_STREAM]
+    client.body(streams[0], b"")
+    assert client.status(streams[0]) == 200
+
+
+def test_an_answer_is_sent_as_far_as_the_client_lets_it() -> None:
+    """By the stream's window, the connection's, and a frame's size."""
+    client = Client(initial_window_size=1000)
+    stream = client.ask("/large")
+    assert len(client.answer(stream)) == 1000
+    client.h2.increment_flow_control_window(5000, stream)
+    client.exchange()
+    assert len(client.answer(stream)) == 6000
+    client.h2.increment_flow_control_window(1 << 20, stream)
+    client.exchange()
+    assert len(client.answer(stream)) == 65_535, "the connection's window"
+    client.h2.increment_flow_control_window(1 << 20)
+    client.exchange()
+    assert (client.answer(stream), client.ended(stream)) == (LARGE, True)
+    assert max(len(each.data) for each in client.of(stream, h2.events.DataReceived)) <= 16_384
+
+
+def test_answers_share_what_the_client_lets_through() -> None:
+    """None waits for the whole of another."""
+    client = Client(initial_window_size=1 << 20)
+    streams = [client.ask("/large"), client.ask("/large"), client.ask("/a")]
+    assert not any(client.ended(stream) for stream in streams), "the connection's window is used up by the first"
+    client.h2.increment_flow_control_window(60_000)
+    client.exchange()
+    assert client.ended(streams[2])
+    assert client.answer(streams[1])
+
+
+def test_a_client_may_send_more_than_a_window_holds() -> None:
+    """It is told of the room that what it sent has left."""
+    client = Client(limits=Limits(1024, 10, 1 << 30))
+    stream = client.ask("/", method="PUT", end=False)
+    for _ in range(1000):
+        client.body(stream, bytes(16_384), end=False)
+    client.body(stream, b"")
+    assert client.seen[0].body.length == 16_384_000
+
+
+def test_trailers_go_both_ways(client: Client) -> None:
+    """Behind the body, as fields of their own."""
+    stream = client.ask("/trailers", method="POST", end=False)
+    client.body(stream, b"x", end=False)
+    client.h2.send_headers(stream, [("x-sum", "1"), ("x-sum", "2")], end_stream=True)
+    client.exchange()
+    assert client.seen[0].trailers == ((b"x-sum", b"1"), (b"x-sum", b"2"))
+    (trailers,) = client.of(stream, h2.events.TrailersReceived)
+    assert trailers.headers == [(b"x-sum", b"1"), (b"x-sum", b"2")]
+    assert client.ended(stream)
+
+
+def test_head_is_answered_with_gets_length_and_no_body(client: Client) -> None:
+    """RFC 9110, 9.3.2."""
+    stream = client.ask("/a", method="HEAD")
+    (answer,) = client.of(stream, h2.events.ResponseReceived)
+    assert (client.answer(stream), client.ended(stream)) == (b"", True)
+    assert answer.headers[0] == (b":status", b"200")
+
+
+def test_100_is_sent_when_the_body_is_wanted(client: Client) -> None:
+    """RFC 9110, 10.1.1; and not when it is too long."""
+    expect = (("expect", "100-continue"), ("content-length", "1"))
+    stream = client.ask("/", *expect, method="PUT", end=False)
+    assert [each.headers for each in client.of(stream, h2.events.InformationalResponseReceived)] == [
+        [(b":status", b"100")]
+    ]
+    client.body(stream, b"x")
+    assert client.status(stream) == 200
+    refused = client.ask("/", ("expect", "100-continue"), ("content-length", "101"), method="PUT", end=False)
+    assert client.of(refused, h2.events.InformationalResponseReceived) == []
+    assert client.status(refused) == 413
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "says"),
+    [
+        ([("X-Upper", "1")], 400, "not a field name"),
+        ([("connection", "close")], 400, "a field of HTTP/1.1's connections"),
+        ([("te", "gzip")], 400, "te may say trailers only"),
+        ([("x", "a\nb")], 400, "not a value"),
+        ([("host", "other.test")], 400, "Host and :authority differ"),
+        ([("x", "1")] * 11, 431, "11 fields; at most 10 are taken"),
+        ([("x", "y" * 1024)], 431, "a head above 1024 bytes"),
+        ([("expect", "tea")], 417, "100-continue is the only expectation"),
+        ([("content-length", "101")], 413, "a body above 100 bytes"),
+    ],
+)
+def test_a_refusal_says_what_was_wrong_and_the_connection_lives(
+    client: Client, fields: list[tuple[str, str]], status: int, says: str
+) -> None:
+    """With a status and a line, as in HTTP/1.1; what is malformed is a stream error, too (RFC 9113, 8.1.1)."""
+    stream = client.ask("/", *fields, method="POST", end=False)
+    assert client.status(stream) == status
+    told = client.answer(stream).decode()
+    assert told.startswith(f"{status} {HTTPStatus(status).phrase}: ")
+    assert says in told
+    (reset,) = client.of(stream, h2.events.StreamReset)
+    assert reset.error_code == (ErrorCodes.PROTOCOL_ERROR if status == 400 else ErrorCodes.NO_ERROR)
+    assert client.status(client.ask("/")) == 200
+
+
+def test_a_body_that_grows_above_the_limit_is_refused_when_it_does(client: Client) -> None:
+    """Without a length nobody knows before."""
+    stream = client.ask("/", method="POST", end=False)
+    client.body(stream, bytes(100), end=False)
+    assert client.of(stream, h2.events.ResponseReceived) == []
+    client.body(stream, b"x", end=False)
+    assert client.status(stream) == 413
+
+
+@pytest.mark.parametrize("sent", [b"ab", b"abcd"], ids=["too little", "too much"])
+def test_a_body_of_another_length_than_it_said_is_a_stream_error(client: Client, sent: bytes) -> None:
+    """RFC 9113, 8.1.1."""
+    stream = client.ask("/", ("content-length", "3"), method="POST", end=False)
+    client.body(stream, sent)
+    assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.PROTOCOL_ERROR]
+    assert client.seen == []
+
+
+def test_connect_is_answered_before_it_ends(client: Client) -> None:
+    """A tunnel's body has no end to wait for (RFC 9113, 8.5)."""
+    client.h2.send_headers(1, [(":method", "CONNECT"), (":authority", "b.test:443")])
+    client.exchange()
+    assert client.seen[0].target == b"b.test:443"
+    assert client.ended(1)
+
+
+def rapid_resets(client: Client) -> None:
+    """Ask and take it back, again and again (CVE-2023-44487)."""
+    stream = client.h2.get_next_available_stream_id()
+    client.h2.send_headers(stream, [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "a")])
+    client.h2.reset_stream(stream)
+
+
+@pytest.mark.parametrize(
+    "annoy",
+    [
+        lambda client: client.h2.ping(b"12345678"),
+        lambda client: client.h2.update_settings({h2.settings.SettingCodes.MAX_FRAME_SIZE: 20_000}),
+        lambda client: client.h2.prioritize(1, weight=3),
+        rapid_resets,
+    ],
+    ids=["PING", "SETTINGS", "PRIORITY", "RST_STREAM"],
+)
+def test_frames_that_only_cost_are_bounded(annoy: Callable[[Client], None]) -> None:
+    """Many at once end the connection; as many over a longer time do not."""
+    patient, hasty = Client(), Client()
+    for _ in range(1100):
+        annoy(patient)
+        patient.exchange()
+        patient.served.now += 1
+        assert patient.went_away() == []
+    with pytest.raises((h2.exceptions.ProtocolError, AssertionError)):
+        for _ in range(1100):
+            annoy(hasty)
+            hasty.exchange()
+            assert hasty.went_away() == []
+    assert hasty.went_away() == [ErrorCodes.ENHANCE_YOUR_CALM]
+    assert "write_eof" in hasty.served.transport.did
+
+
+def test_an_endless_header_block_ends_the_connection(client: Client) -> None:
+    """Its end would have to be held in memory (CVE-2024-27316)."""
+    client.send(frames.encode(frames.HEADERS, 0, 1))
+    for _ in range(100):
+        client.send(frames.encode(frames.CONTINUATION, 0, 1))
+    assert client.went_away() == [ErrorCodes.ENHANCE_YOUR_CALM]
+
+
+def test_a_stop_takes_what_is_on_its_way_and_answers_it(client: Client) -> None:
+    """GOAWAY comes twice (RFC 9113, 6.8): that the end comes, and which requests are the last ones."""
+    before = client.ask("/before", method="POST", end=False)
+    client.served.service.drain()
+    client.receive()
+    assert client.went_away() == [ErrorCodes.NO_ERROR]
+    client.served.service.last_call()
+    assert client.served.transport.did == []
+    # h2 can send nothing behind a GOAWAY.
+    client.served.connection.data_received(frames.encode(frames.DATA, frames.END_STREAM, before, b"x"))
+    assert client.seen[0].target == b"/before"
+    assert client.served.transport.written.count(b"/before") == 1
+    assert client.served.transport.did == ["write_eof"]
+
+
+def test_an_idle_connection_is_left_at_the_last_call(client: Client) -> None:
+    """Nobody waits for anything on it."""
+    client.served.service.drain()
+    client.served.service.last_call()
+    client.receive()
+    assert client.went_away() == [ErrorCodes.NO_ERROR, ErrorCodes.NO_ERROR]
+    assert client.served.transport.did == ["write_eof"]
+
+
+def test_a_client_that_leaves_is_answered_first(client: Client) -> None:
+    """Its GOAWAY says only that nothing more will be asked (RFC 9113, 6.8)."""
+    stream = client.ask("/a", method="POST", end=False)
+    client.send(frames.encode_goaway(0, ErrorCode.NO_ERROR))
+    assert client.served.transport.did == []
+    client.body(stream, b"x")
+    assert client.answer(stream) == b"/a"
+    assert client.served.transport.did == ["write_eof"]
+
+
+def test_each_wait_has_its_time() -> None:
+    """For nothing, for a preface, for a body, for room in a window."""
+    idle = Client()
+    assert idle.served.after(74.9) == []
+    assert idle.served.after(0.1) == ["write_eof"]
+    silent = Served()
+    silent.send(b"PRI * HT")
+    assert silent.after(10) == ["write_eof"]
+    assert b" 408 " in silent.transport.written
+    slow = Client()
+    stream = slow.ask("/", method="POST", end=False)
+    assert slow.served.after(29.9) == []
+    slow.served.after(0.1)
+    slow.receive()
+    assert slow.status(stream) == 408
+    narrow = Client(initial_window_size=10)
+    stream = narrow.ask("/large")
+    narrow.served.after(30)
+    narrow.receive()
+    assert [each.error_code for each in narrow.of(stream, h2.events.StreamReset)] == [ErrorCodes.CANCEL]
+    assert narrow.status(narrow.ask("/a")) == 200
+
+
+def test_a_client_that_does_not_read_is_not_read(client: Client) -> None:
+    """What it asks meanwhile waits, and is answered when it reads."""
+    client.served.connection.pause_writing()
+    stream = client.ask("/a")
+    assert client.seen == []
+    client.served.connection.resume_writing()
+    client.receive()
+    assert client.answer(stream) == b"/a"
+
+
+def test_coded_bodies_are_undone_in_steps() -> None:
+    """Others are served in between, and nothing more is read."""
+    client = Client(limits=Limits(1024, 10, 10_000))
+    stream = client.ask("/", ("content-encoding", "deflate"), method="POST", end=False)
+    client.body(stream, zlib.compress(bytes(1 << 20), 9))
+    turns = 0
+    while client.served.turns:
+        assert client.seen == []
+        client.served.turn()
+        turns += 1
+    assert turns > 1
+    decoded = client.seen[0].body.decoded
+    assert decoded is not None
+    assert decoded.content is not None
+    assert decoded.content.length == 1 << 20
+
+
+def web_socket(client: Client, *fields: tuple[str, str]) -> tuple[int, Protocol]:
+    """Open a WebSocket on a stream (RFC 8441); give the stream, and the client's side of it."""
+    stream = client.h2.get_next_available_stream_id()
+    pseudo = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", "/ws"),
+        (":authority", "a"),
+    ]
+    client.h2.send_headers(stream, [*pseudo, ("sec-websocket-version", "13"), *fields])
+    client.exchange()
+    assert client.status(stream) == 200
+    return stream, Protocol(Side.CLIENT)
+
+
+def frames_of(protocol: Protocol, data: bytes) -> list[tuple[Opcode, bytes, bool]]:
+    """Give the frames that came."""
+    protocol.receive_data(data)
+    return [(f.opcode, bytes(f.data), f.fin) for f in protocol.events_received() if isinstance(f, Frame)]
+
+
+def test_a_web_socket_is_a_stream_among_others(client: Client) -> None:
+    """It greets, echoes, closes; a plain request is answered in between."""
+    stream, protocol = web_socket(client)
+    assert frames_of(protocol, client.answer(stream)) == [(Opcode.TEXT, b"/ws", True)]
+    read = len(client.answer(stream))
+    protocol.send_text(b"hi", fin=False)
+    protocol.send_continuation(b"!", fin=True)
+    client.body(stream, b"".join(protocol.data_to_send()), end=False)
+    assert frames_of(protocol, client.answer(stream)[read:]) == [(Opcode.TEXT, b"hi", False), (Opcode.CONT, b"!", True)]
+    assert client.answer(client.ask("/a")) == b"/a"
+    protocol.send_close(1000)
+    client.body(stream, b"".join(protocol.data_to_send()), end=False)
+    assert client.ended(stream)
+
+
+def test_a_web_socket_on_a_stream_is_compressed_when_offered(client: Client) -> None:
+    """The same extensions as over HTTP/1.1."""
+    stream, _ = web_socket(client, ("sec-websocket-extensions", "permessage-deflate"))
+    (answer,) = client.of(stream, h2.events.ResponseReceived)
+    assert dict(answer.headers)[b"sec-websocket-extensions"].startswith(b"permessage-deflate")
+    assert ClientPerMessageDeflateFactory.name == "permessage-deflate"
+
+
+def test_another_protocol_on_a_stream_is_refused_by_name(client: Client) -> None:
+    """RFC 8441, 4 leaves it to the server; 501 says that it is not known."""
+    pseudo = [(":method", "CONNECT"), (":protocol", "tea"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
+    client.h2.send_headers(1, pseudo)
+    client.exchange()
+    assert client.status(1) == 501
+
+
+def test_a_stop_closes_the_web_sockets(client: Client) -> None:
+    """1001, going away (RFC 6455, 7.4.1), and the connection is left when the client has answered."""
+    stream, _ = web_socket(client)
+    before = len(client.served.transport.written)
+    client.served.service.drain()
+    reader = FrameReader()
+    reader.receive(client.served.transport.written[before:])  # h2 takes nothing behind a GOAWAY
+    goaway, data = reader.next(), reader.next()
+    assert goaway
+    assert data
+    assert (goaway.type, data.type, data.stream) == (frames.GOAWAY, frames.DATA, stream)
+    assert data.payload.startswith(b"\x88" + bytes([len(data.payload) - 2]) + (1001).to_bytes(2))
+    client.served.connection.data_received(
+        frames.encode(frames.DATA, 0, stream, b"\x88\x82\x00\x00\x00\x00" + (1001).to_bytes(2))
+    )
+    client.served.service.last_call()
+    assert client.served.transport.did == ["write_eof"]

@@ -1,0 +1,312 @@
+"""How a body is shown."""
+
+import gzip
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from app import bodies, identity
+from app.answers import pretty_json
+from app.bodies import KEPT, Meter, content_of
+from app.peers import Endpoint
+from app.reflected_body import MAX_DEPTH, reflect_body
+from app.wire import ConnectionInfo, Fields, WireRequest
+
+NOWHERE = identity.read({})
+TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
+MULTIPART = b"multipart/form-data; boundary=b"
+
+
+def fields(content_type: bytes = b"", coding: bytes = b"") -> Fields:
+    """Give fields that say this of a body, where they say anything."""
+    said = ((b"Content-Type", content_type), (b"Content-Encoding", coding))
+    return tuple(field for field in said if field[1])
+
+
+def shown_text(body: bytes, said: Fields = (), max_decoded: int = 1 << 20) -> bytes:
+    """Give the JSON of a body, for people."""
+    meter = Meter(content_of(said), max_decoded)
+    if body:
+        meter.take(body)
+    while meter.pending:
+        meter.work()
+    reflected = reflect_body(meter.body(chunked=False), said)
+    return msgspec.json.format(msgspec.json.encode({"body": reflected}), indent=2)
+
+
+def shown(body: bytes, said: Fields = (), max_decoded: int = 1 << 20) -> dict[str, Any]:
+    """Give what is shown of a body."""
+    found: dict[str, Any] = json.loads(shown_text(body, said, max_decoded))["body"]
+    return found
+
+
+def sha256(data: bytes) -> str:
+    """Give the digest of data."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        ([b"a", "ü".encode()], {"length": 3, "truncated": False, "text": "aü"}),
+        ([b"\xff", b"a"], {"length": 2, "truncated": False, "base64": "/2E="}),
+        ([b"a" * KEPT], {"length": KEPT, "truncated": False, "text": "a" * KEPT}),
+        ([b"a" * KEPT, b"b"], {"length": KEPT + 1, "truncated": True, "text": "a" * KEPT}),
+        ([b"a" * (KEPT - 1) + "ü".encode()], {"length": KEPT + 1, "truncated": True, "text": "a" * (KEPT - 1)}),
+        (["ü".encode()[:1]], {"length": 1, "truncated": False, "base64": "ww=="}),
+    ],
+    ids=["text", "bytes", "as much as is kept", "more", "cut within a character", "ends within a character"],
+)
+def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[bytes], shown: dict[str, object]) -> None:
+    """As text if it is UTF-8, else in base64, and never more than is kept."""
+    meter = Meter()
+    for piece in pieces:
+        meter.take(piece)
+    request = WireRequest(b"GET", b"/", "HTTP/1.1", ())
+    carried = structs.replace(request, body=meter.body(chunked=True), trailers=((b"X-T", b"1"),))
+    reflected = json.loads(pretty_json(carried, TCP, NOWHERE))
+    assert reflected["body"] == {"sha256": sha256(b"".join(pieces)), "chunked": True, **shown}
+    assert reflected["trailers"] == [["X-T", "1"]]
+
+
+@pytest.mark.parametrize("said", [(), fields(JSON, b"gzip"), fields(FORM), fields(MULTIPART)])
+def test_no_body_shows_nothing_but_that(said: Fields) -> None:
+    """Whatever its fields promise."""
+    none = {"length": 0, "sha256": sha256(b""), "chunked": False, "truncated": False, "text": ""}
+    assert shown(b"", said) == none
+    assert json.loads(msgspec.json.encode(reflect_body(bodies.NONE, said))) == none
+
+
+@pytest.mark.parametrize("said", [fields(), fields(b"text/plain"), fields(b"text/plain", b"identity")])
+def test_what_does_not_apply_is_not_there(said: Fields) -> None:
+    """A body that nothing is said of is text, whatever it looks like."""
+    assert shown(b'{"a":1}', said).keys() == {"length", "sha256", "chunked", "truncated", "text"}
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        ("aü".encode(), {"truncated": False, "text": "aü"}),
+        (b"\xff", {"truncated": False, "base64": "/w=="}),
+        (b"", {"truncated": False, "text": ""}),
+        (b"a" * KEPT + b"b", {"truncated": True, "text": "a" * KEPT}),
+    ],
+    ids=["text", "bytes", "nothing", "more than is kept"],
+)
+def test_a_coded_body_is_shown_decoded_beside_what_came(content: bytes, seen: dict[str, object]) -> None:
+    """Both by length and digest."""
+    coded = gzip.compress(content)
+    found = shown(coded, fields(b"text/plain", b"GZIP"))
+    assert (found["length"], found["sha256"]) == (len(coded), sha256(coded))
+    assert "base64" in found
+    assert found["decoded"] == {"codings": ["gzip"], "length": len(content), "sha256": sha256(content), **seen}
+
+
+@pytest.mark.parametrize(
+    ("coding", "why"),
+    [
+        (b"gzip", "gzip: data of another kind"),
+        (b"deflate, aws-chunked", "unknown content coding 'aws-chunked'"),
+        (b"\xff", "unknown content coding '\\xff'"),
+    ],
+)
+@pytest.mark.parametrize("content_type", [JSON, FORM, MULTIPART])
+def test_what_can_not_be_decoded_says_why_and_nothing_else(coding: bytes, why: str, content_type: bytes) -> None:
+    """What came is shown as ever, and not taken for what it would be decoded."""
+    found = shown(b"{}", fields(content_type, coding))
+    assert (found["text"], found["decoded"].keys()) == ("{}", {"codings", "refused"})
+    assert found["decoded"]["refused"] == why
+    assert not found.keys() & {"json", "form", "multipart", "multipartRefused"}
+
+
+def test_what_was_not_decoded_is_not_read() -> None:
+    """Also where nobody tried to."""
+    meter = Meter()
+    meter.take(b"{}")
+    reflected = reflect_body(meter.body(chunked=False), fields(JSON, b"gzip"))
+    assert reflected.json is reflected.decoded is msgspec.UNSET
+
+
+def test_decoding_is_bounded() -> None:
+    """By a number that the answer names."""
+    found = shown(gzip.compress(b"aa"), fields(b"", b"gzip"), max_decoded=1)
+    assert found["decoded"] == {"codings": ["gzip"], "refused": "gzip: decoding stopped above 1 bytes"}
+
+
+WRITTEN = {
+    "numbers": b"[1.0,1e2,-0,0.10000000000000000000001,123456789012345678901234567890]",
+    "doubled keys, in their order": b'{"b":1,"a":2,"b":3,"":4}',
+    "escapes": rb'"\u00fc\ud83d\ude00\/\n"',
+    "UTF-8": '"ü€😀\x7f"'.encode(),
+    "a string": b'"a"',
+    "a number": b"1",
+    "null": b"null",
+    "white space around it": b"\r\n\t {} ",
+    "much of it": b"[" + b"1," * 32_000 + b"1]",
+    "as deep as may be": b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_json_is_shown_as_it_was_written(case: str) -> None:
+    """Numbers, the order of keys and doubled ones are not changed; only white space is."""
+    written = WRITTEN[case]
+    found = shown_text(written, fields(JSON))
+    assert b'"json": ' in found
+    assert msgspec.json.format(found.partition(b'"json": ')[2].removesuffix(b"\n  }\n}"), indent=0) == (
+        msgspec.json.format(written, indent=0)
+    )
+    assert json.loads(found)["body"]["text"].encode() == written
+
+
+NOT_SHOWN = {
+    "NaN": b"NaN",
+    "NaN within": b"[NaN]",
+    "Infinity": b"-Infinity",
+    "a number out of range": b"1e400",
+    "an integer of 5000 digits": b"1" * 5000,
+    "a lone surrogate": rb'"\ud800"',
+    "a lone low surrogate": rb'["\udc00"]',
+    "a lone surrogate as a key": rb'{"\ud800":1}',
+    "a surrogate in UTF-8": b'"\xed\xa0\x80"',
+    "what is not UTF-8": b'"\xff"',
+    "what is not UTF-8 as a key": b'{"\xff":1}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "UTF-16": '{"a":1}'.encode("utf-16-le"),
+    "a control character": b'"\x01"',
+    "a nesting above the bound": b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+    "objects nested above the bound": b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+    "30,000 levels": b"[" * 30_000 + b"]" * 30_000,
+    "30,000 levels with no end": b"[" * 30_000,
+    "100,000 levels": b"[" * 100_000 + b"]" * 100_000,
+    "more than is kept": b'"' + b"a" * KEPT + b'"',
+    "half of it": b'{"a":',
+    "a comma too many": b"[1,]",
+    "more behind it": b"{}{}",
+    "single quotes": b"{'a':1}",
+    "leading zeros": b"01",
+    "white space": b" ",
+}
+
+
+@pytest.mark.parametrize("case", NOT_SHOWN)
+def test_what_others_could_not_read_is_not_shown_as_json(case: str) -> None:
+    """It stands in an answer that has to be readable whole."""
+    assert "json" not in shown(NOT_SHOWN[case], fields(JSON))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    )
+)
+def test_any_json_value_is_shown(value: object) -> None:
+    """As the value that it is."""
+    assert shown(json.dumps(value).encode(), fields(JSON))["json"] == value
+
+
+@given(st.lists(st.sampled_from([*'{}[],:"\\u1-.e+0 ', "d800", "00e9", "true", "null", "NaN"]), max_size=12))
+def test_no_json_breaks_the_answer(scraps: list[str]) -> None:
+    """What is shown is what a strict reader makes of it; all else is left out."""
+    text = "".join(scraps)
+    found = shown(text.encode(), fields(JSON))
+    if "json" in found:
+        assert found["json"] == json.loads(text, parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "read"),
+    [
+        (b"application/json", True),
+        (b"Application/JSON ; charset=utf-8", True),
+        (b"application/problem+json", True),
+        (b"application/vnd.api+JSON;a=b", True),
+        (b"application/jsonl", False),
+        (b"text/plain; a=application/json", False),
+        (b"text/plain", False),
+        (b"", False),
+    ],
+)
+def test_json_is_what_its_type_calls_so(content_type: bytes, read: bool) -> None:  # noqa: FBT001 - a column of the table
+    """By name, or by suffix (RFC 6839, 3.1)."""
+    assert ("json" in shown(b"{}", fields(content_type))) is read
+
+
+FORMS = [
+    (b"a=1&b=2&a=3", [["a", "1"], ["b", "2"], ["a", "3"]]),
+    (b"a=&=b&c&&", [["a", ""], ["", "b"], ["c", ""]]),
+    (b"a+b=%C3%BC%26", [["a b", "ü&"]]),
+    (b"a=b=c", [["a", "b=c"]]),
+    (b"%zz=%", [["%zz", "%"]]),
+]
+
+
+@pytest.mark.parametrize(("body", "pairs"), FORMS)
+def test_a_form_is_shown_as_pairs(body: bytes, pairs: list[list[str]]) -> None:
+    """Decoded, in order, empty and repeated ones kept."""
+    assert shown(body, fields(FORM + b"; charset=utf-8"))["form"] == pairs
+
+
+def test_a_form_of_any_bytes_is_shown() -> None:
+    """As bytes are shown everywhere."""
+    assert shown(b"a=%ff", fields(FORM))["form"] == [["a", "\\xff"]]
+
+
+def test_a_form_is_shown_only_whole() -> None:
+    """Half a value is another value."""
+    assert "form" not in shown(b"a=" + b"b" * KEPT, fields(FORM))
+    assert "form" not in shown(b"a=b", fields(b"text/plain"))
+
+
+PARTS = (
+    b'--b\r\nContent-Disposition: form-data; name="\xff"; filename="f"\r\nContent-Type: a/b\r\n\r\nc\r\n'
+    b"--b\r\n\r\nd\r\n--b--\r\n"
+)
+SHOWN_PARTS = [
+    {"name": "\\xff", "filename": "f", "contentType": "a/b", "length": 1, "sha256": sha256(b"c")},
+    {"length": 1, "sha256": sha256(b"d")},
+]
+
+
+@pytest.mark.parametrize("content_type", [MULTIPART, b"Multipart/Mixed;boundary=b"])
+def test_the_parts_of_a_multipart_body_are_shown(content_type: bytes) -> None:
+    """What their fields say of them, and no more, by length and digest, not by content."""
+    found = shown(PARTS, fields(content_type))
+    assert found["multipart"] == SHOWN_PARTS
+    assert "multipartRefused" not in found
+
+
+def test_the_parts_of_a_large_body_are_shown() -> None:
+    """They are measured while they pass: not only of what is kept."""
+    large = PARTS.replace(b"\r\n\r\nd\r\n", b"\r\n\r\n" + b"d" * 2 * KEPT + b"\r\n")
+    assert shown(large, fields(MULTIPART))["multipart"][1] == {
+        "length": 2 * KEPT,
+        "sha256": sha256(b"d" * 2 * KEPT),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content_type", "why"),
+    [(MULTIPART + b"c", "the last boundary is missing"), (b"multipart/mixed", "no boundary in Content-Type")],
+)
+def test_broken_parts_say_why(content_type: bytes, why: str) -> None:
+    """In one line, in their place."""
+    found = shown(PARTS, fields(content_type))
+    assert found["multipartRefused"] == why
+    assert "multipart" not in found
+
+
+def test_what_is_coded_is_read_decoded() -> None:
+    """JSON, forms and parts alike."""
+    assert shown(gzip.compress(b'{"a":1}'), fields(JSON, b"gzip"))["json"] == {"a": 1}
+    assert shown(gzip.compress(b"a=b"), fields(FORM, b"gzip"))["form"] == [["a", "b"]]
+    assert shown(gzip.compress(PARTS), fields(MULTIPART, b"gzip"))["multipart"] == SHOWN_PARTS
