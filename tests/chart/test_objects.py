@@ -156,3 +156,13 @@ def test_no_object_names_a_namespace(objects: Objects) -> None:
 def test_rendering_twice_gives_the_same_bytes() -> None:
     """Nothing in the chart is random or takes the time: an upgrade without a change changes nothing."""
     assert template() == template()
+
+
+def test_the_service_leads_to_tls_when_it_is_served() -> None:
+    """By a port of its own to the same port of the pods."""
+    ports = chart("--set", "tls.secretName=echo-tls,service.tlsPort=8443").one("Service")["spec"]["ports"]
+    assert [(each["name"], each["port"], each["targetPort"]) for each in ports] == [
+        ("http", 80, "http"),
+        ("https", 8443, "http"),
+    ]
+    assert len(chart().one("Service")["spec"]["ports"]) == 1

@@ -172,3 +172,28 @@ def test_a_rollout_never_has_fewer_pods_than_asked_for() -> None:
         "type": "RollingUpdate",
         "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
     }
+
+
+def test_tls_is_served_from_a_secret() -> None:
+    """Mounted as a folder and read-only, so that what changes in it comes to the pod; without it there is no volume."""
+    flags = ("--set", "tls.secretName=echo-tls")
+    assert spec(*flags)["volumes"] == [{"name": "tls", "secret": {"secretName": "echo-tls", "defaultMode": 0o444}}]
+    assert container(*flags)["volumeMounts"] == [{"name": "tls", "mountPath": "/tls", "readOnly": True}]
+    told = {each["name"]: each.get("value") for each in container(*flags)["env"] if "TLS" in each["name"]}
+    assert told == {"ECHO_TLS_CERT": "/tls/tls.crt", "ECHO_TLS_KEY": "/tls/tls.key"}
+    assert "volumes" not in spec()
+    assert not any("TLS" in each["name"] for each in container()["env"])
+
+
+def test_clients_certificates_are_asked_for_by_the_secrets_authority() -> None:
+    """By the file that cert-manager puts beside the certificate."""
+    flags = ("--set", "tls.secretName=echo-tls,tls.clientAuth=request")
+    told = {each["name"]: each.get("value") for each in container(*flags)["env"]}
+    assert (told["ECHO_TLS_CLIENT_CA"], told["ECHO_TLS_CLIENT_AUTH"]) == ("/tls/ca.crt", "request")
+
+
+def test_every_variable_of_the_service_is_one_of_its_settings() -> None:
+    """A name that it does not know would stop its start."""
+    known = {f"ECHO_{name.upper()}" for name in Settings.__struct_fields__}
+    flags = ("--set", "tls.secretName=echo-tls,tls.clientAuth=request")
+    assert {each["name"] for each in container(*flags)["env"] if each["name"].startswith("ECHO_")} <= known

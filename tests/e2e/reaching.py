@@ -20,10 +20,10 @@ BARE = b"<b>Got: blah/blah</b>!"
 
 
 @contextmanager
-def kubectl_port_forward(cluster: Cluster, namespace: str) -> Iterator[int]:
-    """Run `kubectl port-forward svc/echo`, as the README tells people; give the local port."""
+def kubectl_port_forward(cluster: Cluster, namespace: str, port: int = 80) -> Iterator[int]:
+    """Run `kubectl port-forward svc/echo`, as the README tells people; give the local port for one of the Service's."""
     with subprocess.Popen(
-        [cluster.tools.kubectl, "--namespace", namespace, "port-forward", "svc/echo", ":80"],
+        [cluster.tools.kubectl, "--namespace", namespace, "port-forward", "svc/echo", f":{port}"],
         env={**os.environ, **cluster.environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -74,8 +74,18 @@ print(json.dumps({"bare": bare, "reflections": reflections}))
 """
 
 
+def service_name(namespace: str) -> str:
+    """Give the DNS name of the Service."""
+    return f"echo.{namespace}.svc.cluster.local"
+
+
 def ask_from_a_pod(api: ApiClient, namespace: str, image: str, count: int) -> dict[str, Any]:
-    """Ask the Service by its DNS name from a Job in the namespace; give what the Job's log says."""
+    """Ask the Service by its DNS name, each time on a connection of its own; give what was answered."""
+    return python_in_a_pod(api, namespace, image, _ASKING, service_name(namespace), str(count))
+
+
+def python_in_a_pod(api: ApiClient, namespace: str, image: str, code: str, *arguments: str) -> dict[str, Any]:
+    """Run Python in a Job in the namespace, by our image and what is in it; give the JSON that its log is."""
     name = "asking"
     job = {
         "metadata": {"name": name},
@@ -96,7 +106,7 @@ def ask_from_a_pod(api: ApiClient, namespace: str, image: str, count: int) -> di
                         {
                             "name": name,
                             "image": image,
-                            "args": ["-c", _ASKING, f"echo.{namespace}.svc.cluster.local", str(count)],
+                            "args": ["-c", code, *arguments],
                             "securityContext": {
                                 "allowPrivilegeEscalation": False,
                                 "capabilities": {"drop": ["ALL"]},

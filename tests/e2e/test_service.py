@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient, CoreV1Api
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import HELM, Installed
-from tests.e2e.reaching import BARE, ask_from_a_pod, exchange_with_pod, kubectl_port_forward
+from tests.e2e.reaching import BARE, ask_from_a_pod, exchange_with_pod, kubectl_port_forward, service_name
 from tests.http.process import ask
 
 
@@ -68,7 +68,7 @@ def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, install
     assert len(seen) == installed.deployment.spec.replicas == 2
     for reflection in told["reflections"]:
         assert reflection["path"] == "/in/cluster"
-        assert reflection["host"] == f"echo.{installed.namespace}.svc.cluster.local"
+        assert reflection["host"] == service_name(installed.namespace)
         assert_is_of(reflection, api, installed)
 
 

@@ -1,0 +1,107 @@
+"""Run in a pod of the echo's own image: speaks to a Service by HTTP/2, WebSocket and TLS; prints what came as JSON.
+
+usage: protocols_client.py HOST CA-PEM
+"""
+
+import http.client
+import json
+import socket
+import ssl
+import sys
+from collections.abc import Iterator
+
+import hpack
+from websockets.client import ClientProtocol
+from websockets.frames import Frame
+from websockets.uri import parse_uri
+
+from app.carrier.http2 import frames
+
+TIMEOUT = 20  # seconds
+JSON = "application/json"
+
+
+def http2(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
+    """Ask once by HTTP/2, which is spoken from the first byte; give the reflection."""
+    pseudo = [(":method", "GET"), (":path", "/h2"), (":scheme", scheme), (":authority", host)]
+    block = hpack.Encoder().encode([*pseudo, ("accept", JSON)])
+    head = frames.encode(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, 1, block)
+    sock.sendall(frames.PREFACE + frames.encode_settings({}) + head)
+    body = b""
+    for frame in received(sock):
+        if frame.type == frames.DATA:
+            body += frame.payload
+        if frame.stream == 1 and frame.flags & frames.END_STREAM:
+            break
+    reflection: dict[str, object] = json.loads(body)
+    return reflection
+
+
+def received(sock: socket.socket) -> Iterator[frames.Frame]:
+    """Give the frames that come."""
+    reader = frames.FrameReader()
+    while data := sock.recv(65_536):
+        reader.receive(data)
+        while frame := reader.next():
+            yield frame
+
+
+def web_socket(host: str, context: ssl.SSLContext | None) -> list[object]:
+    """Open a WebSocket; give its first message, which is the reflection, and what came back of ours."""
+    protocol = ClientProtocol(parse_uri(f"ws://{host}/socket"))
+    with socket.create_connection((host, 443 if context else 80), TIMEOUT) as plain:
+        sock = context.wrap_socket(plain, server_hostname=host) if context else plain
+        protocol.send_request(protocol.connect())
+        greeting, *_ = messages(sock, protocol)
+        told: list[object] = [json.loads(greeting)]
+        for message in (b"hello", "w\u00f6rld".encode() * 1000):
+            protocol.send_text(message)
+            told.append(next(messages(sock, protocol)) == message)
+    return told
+
+
+def messages(sock: socket.socket, protocol: ClientProtocol) -> Iterator[bytes]:
+    """Send what waits; give the messages that come, at least one."""
+    sock.sendall(b"".join(protocol.data_to_send()))
+    came: list[bytes] = []
+    while not came:
+        data = sock.recv(65_536)
+        if not data:
+            raise ConnectionError("the WebSocket was closed, or never opened")
+        protocol.receive_data(data)
+        came = [bytes(each.data) for each in protocol.events_received() if isinstance(each, Frame)]
+    yield from came
+
+
+def https(host: str, context: ssl.SSLContext) -> dict[str, object]:
+    """Ask once by HTTP/1.1 over TLS; give the reflection."""
+    client = http.client.HTTPSConnection(host, context=context, timeout=TIMEOUT)
+    client.request("GET", "/tls", headers={"Accept": JSON})
+    reflection: dict[str, object] = json.loads(client.getresponse().read())
+    client.close()
+    return reflection
+
+
+def main(host: str, authority: str) -> dict[str, object]:
+    """Speak all of them; give what came."""
+    context = ssl.create_default_context(cadata=authority)
+    over_alpn = ssl.create_default_context(cadata=authority)
+    over_alpn.set_alpn_protocols(["h2"])
+    with socket.create_connection((host, 80), TIMEOUT) as sock:
+        h2c = http2(sock, host, "http")
+    with (
+        socket.create_connection((host, 443), TIMEOUT) as plain,
+        over_alpn.wrap_socket(plain, server_hostname=host) as sock,
+    ):
+        h2 = http2(sock, host, "https")
+    return {
+        "h2c": h2c,
+        "h2": h2,
+        "ws": web_socket(host, None),
+        "wss": web_socket(host, context),
+        "https": https(host, context),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))  # noqa: T201 - what it is for

@@ -1,0 +1,98 @@
+"""HTTP/2, WebSocket and TLS through the Service, from a pod and from outside."""
+
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
+from websockets.sync.client import connect
+
+from tests.e2e import protocols_client
+from tests.e2e.cluster import Cluster
+from tests.e2e.reaching import kubectl_port_forward, python_in_a_pod, service_name
+from tests.e2e.watching import rolled_out
+from tests.http.process import DEADLINE
+
+NAMESPACE = "echo-protocols"
+SECRET = "echo-tls"  # noqa: S105 - its name
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Give an authority that signs what the echo serves TLS with."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def namespace(
+    cluster: Cluster, api: ApiClient, new_namespace: Callable[[str], Iterator[str]], authority: trustme.CA
+) -> Iterator[str]:
+    """Give a namespace with an echo that serves TLS by a Secret, rolled out."""
+    for name in new_namespace(NAMESPACE):
+        certificate = authority.issue_cert(service_name(name), "localhost")
+        secret = {
+            "metadata": {"name": SECRET},
+            "type": "kubernetes.io/tls",
+            "stringData": {
+                "tls.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems).decode(),
+                "tls.key": certificate.private_key_pem.bytes().decode(),
+            },
+        }
+        CoreV1Api(api).create_namespaced_secret(name, secret)
+        cluster.helm("install", "echo", "./helm", "--namespace", name, "--set", f"tls.secretName={SECRET}")
+        rolled_out(AppsV1Api(api), name, "echo")
+        yield name
+
+
+def test_each_is_spoken_through_the_service(
+    cluster: Cluster, api: ApiClient, namespace: str, image: str, authority: trustme.CA
+) -> None:
+    """By its DNS name, from another pod: each reflection says how it came."""
+    del cluster  # its evidence is kept when this fails
+    host, code = service_name(namespace), Path(protocols_client.__file__).read_text()
+    told = python_in_a_pod(api, namespace, image, code, host, authority.cert_pem.bytes().decode())
+    ways = {"h2c": told["h2c"], "h2": told["h2"], "ws": told["ws"][0], "wss": told["wss"][0], "https": told["https"]}
+    assert {way: (each["path"], each["proto"], "tls" in each) for way, each in ways.items()} == {
+        "h2c": ("/h2", "HTTP/2.0", False),
+        "h2": ("/h2", "HTTP/2.0", True),
+        "ws": ("/socket", "HTTP/1.1", False),
+        "wss": ("/socket", "HTTP/1.1", True),
+        "https": ("/tls", "HTTP/1.1", True),
+    }
+    assert told["ws"][1:] == told["wss"][1:] == [True, True], "messages come back as they were"
+    assert {each["tls"]["serverName"] for each in (told["h2"], told["wss"][0], told["https"])} == {host}
+    assert told["h2"]["tls"]["negotiatedProtocol"] == "h2"
+    pods = {pod.metadata.name for pod in CoreV1Api(api).list_namespaced_pod(namespace).items}
+    assert {each["pod"] for each in ways.values()} <= pods
+
+
+def test_each_is_spoken_through_a_port_forward(cluster: Cluster, namespace: str, authority: trustme.CA) -> None:
+    """By clients that people have, from outside the cluster."""
+    context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    with kubectl_port_forward(cluster, namespace, 80) as port:
+        with httpx.Client(http1=False, http2=True, timeout=DEADLINE, trust_env=False) as client:
+            h2c = reflection(client, f"http://localhost:{port}/a")
+        with connect(f"ws://localhost:{port}/socket", proxy=None) as socket:
+            greeting = json.loads(socket.recv(DEADLINE))
+            socket.send(b"\x00\xff")
+            assert socket.recv(DEADLINE) == b"\x00\xff"
+    with (
+        kubectl_port_forward(cluster, namespace, 443) as port,
+        httpx.Client(http2=True, verify=context, timeout=DEADLINE, trust_env=False) as client,
+    ):
+        h2 = reflection(client, f"https://localhost:{port}/a")
+    assert (h2c["proto"], h2["proto"], greeting["proto"]) == ("HTTP/2.0", "HTTP/2.0", "HTTP/1.1")
+    assert h2["tls"]["serverName"] == "localhost"
+
+
+def reflection(client: httpx.Client, url: str) -> dict[str, Any]:
+    """Ask for a reflection."""
+    answer = client.get(url, headers={"Accept": "application/json"})
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
