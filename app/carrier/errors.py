@@ -1,6 +1,9 @@
 """What the carrier refuses, and how it says so."""
 
 from http import HTTPStatus
+from typing import Final
+
+_EXCERPT: Final = 40  # bytes of what was wrong that are shown
 
 
 class ProtocolError(Exception):
@@ -19,3 +22,8 @@ class ProtocolError(Exception):
 def bad_request(reason: str) -> ProtocolError:
     """Give a 400 with its reason."""
     return ProtocolError(HTTPStatus.BAD_REQUEST, reason)
+
+
+def excerpt(raw: bytes) -> str:
+    """Show the beginning of what was wrong, in one line of ASCII."""
+    return ascii(raw[:_EXCERPT] + (b"..." if len(raw) > _EXCERPT else b""))[1:]

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
 
-from app.carrier.errors import bad_request
-from app.carrier.http1.grammar import excerpt
+from app.carrier.errors import bad_request, excerpt
 from app.peers import Endpoint, ProxyProtocol, RawTlv, SslTlv, Tlvs, UnixEndpoint
 from app.wire import shown
 

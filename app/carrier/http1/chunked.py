@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from app.carrier.errors import ProtocolError, bad_request
-from app.carrier.http1.grammar import excerpt, parse_fields
+from app.carrier.errors import ProtocolError, bad_request, excerpt
+from app.carrier.http1.grammar import parse_fields
 from app.carrier.limits import Limits
 from app.wire import Fields
 

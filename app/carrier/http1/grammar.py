@@ -4,11 +4,19 @@ Pure functions over bytes. Each rule stands beside the RFC section that it follo
 """
 
 import re
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
-from app.carrier.errors import ProtocolError, bad_request
+from app.carrier.errors import ProtocolError, bad_request, excerpt
+from app.carrier.semantics import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    check_field_sizes,
+    content_length,
+    elements,
+)
 from app.wire import Fields
 
 # RFC 9110, 5.6.2
@@ -24,33 +32,10 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9]
 _FIELD_LINE = re.compile(rb"^(" + _TOKEN + rb"):[ \t]*+(" + _FIELD_CONTENT + rb"+)\r\n", re.MULTILINE)
 # What no request line has: control characters, but for the CR and LF that end it.
 _NO_REQUEST_LINE = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
-# RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The inside of brackets is not taken apart.
-_HOST = re.compile(
-    rb"(?:\[[A-Za-z0-9\-._~!$&'()*+,;=:%]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
-)
-_DIGITS = re.compile(rb"[0-9]+")
-
-# Names that decide how a message is read. Others are only shown.
-HOST: Final = b"host"
-CONTENT_LENGTH: Final = b"content-length"
-TRANSFER_ENCODING: Final = b"transfer-encoding"
-CONNECTION: Final = b"connection"
-EXPECT: Final = b"expect"
-UPGRADE: Final = b"upgrade"
-_DECISIVE = frozenset({HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE})
-
 _UPGRADES = frozenset({b"websocket", b"h2c"})  # RFC 6455, 4.1; RFC 7540, 3.2
 
 WITHOUT_CR: Final = "a line that ends without CR"
-_EXCERPT: Final = 40  # bytes of what was wrong that are shown
-_LENGTH_DIGITS: Final = 18  # more are beyond any limit, and beyond what int() should be asked to read
-
 CHUNKED: Final = -1  # a body's length when chunks carry it
-
-
-def excerpt(raw: bytes) -> str:
-    """Show the beginning of what was wrong, in one line of ASCII."""
-    return ascii(raw[:_EXCERPT] + (b"..." if len(raw) > _EXCERPT else b""))[1:]
 
 
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:
@@ -101,15 +86,6 @@ def parse_fields(block: bytes, most: int, most_bytes: int) -> Fields:
     return tuple((name, value.rstrip(b" \t")) for name, value in fields)
 
 
-def check_field_sizes(fields: Iterable[tuple[bytes, bytes]], most: int) -> None:
-    """Refuse a field whose name and value have more than `most` bytes (RFC 6585, 5)."""
-    for name, value in fields:
-        if len(name) + len(value) > most:
-            raise ProtocolError(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a field above {most} bytes: {excerpt(name)}"
-            )
-
-
 def _what_is_wrong(block: bytes) -> str:
     for line in block.split(b"\n"):
         if _FIELD_LINE.fullmatch(line + b"\n"):
@@ -120,31 +96,6 @@ def _what_is_wrong(block: bytes) -> str:
             return WITHOUT_CR
         return f"not a field line: {excerpt(line)}"
     return "not field lines"
-
-
-def decisive(fields: Fields) -> dict[bytes, list[bytes]]:
-    """Give the values of the fields that decide how the message is read, by lower-case name."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        lower = name.lower()
-        if lower in _DECISIVE:
-            found.setdefault(lower, []).append(value)
-    return found
-
-
-def elements(values: list[bytes]) -> list[bytes]:
-    """Give the lower-case elements of a field that is a list (RFC 9110, 5.6.1)."""
-    return [element for value in values for part in value.split(b",") if (element := part.strip(b" \t").lower())]
-
-
-def check_host(hosts: list[bytes], version: str) -> None:
-    """Refuse a request whose Host is missing, doubled or malformed (RFC 9112, 3.2)."""
-    if len(hosts) > 1:
-        raise bad_request("more than one Host field")
-    if not hosts and version != "HTTP/1.0":
-        raise bad_request("no Host field")
-    if hosts and not _HOST.fullmatch(hosts[0]):
-        raise bad_request(f"not a host: {excerpt(hosts[0])}")
 
 
 def body_length(found: dict[bytes, list[bytes]], version: str) -> int:
@@ -166,13 +117,7 @@ def body_length(found: dict[bytes, list[bytes]], version: str) -> int:
         return CHUNKED
     if not lengths:
         return 0  # 6.3, 7
-    if len(lengths) > 1:
-        raise bad_request("more than one Content-Length field")
-    if not _DIGITS.fullmatch(lengths[0]):
-        raise bad_request(f"not a Content-Length: {excerpt(lengths[0])}")
-    if len(lengths[0].lstrip(b"0")) > _LENGTH_DIGITS:
-        raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of {excerpt(lengths[0])} bytes")
-    return int(lengths[0])
+    return content_length(lengths)
 
 
 def keeps_alive(found: dict[bytes, list[bytes]], version: str) -> bool:
@@ -181,18 +126,6 @@ def keeps_alive(found: dict[bytes, list[bytes]], version: str) -> bool:
     if version == "HTTP/1.0":
         return b"keep-alive" in options and b"close" not in options
     return b"close" not in options
-
-
-def expects_continue(found: dict[bytes, list[bytes]]) -> bool:
-    """Tell whether the client waits for 100 before it sends its body (RFC 9110, 10.1.1).
-
-    Raises `ProtocolError`: 417 for another expectation.
-    """
-    if EXPECT not in found:
-        return False
-    if set(elements(found[EXPECT])) != {b"100-continue"}:
-        raise ProtocolError(HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation known here")
-    return True
 
 
 def upgrade(found: dict[bytes, list[bytes]], version: str) -> bytes:

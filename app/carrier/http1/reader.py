@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from app.carrier import semantics
 from app.carrier.errors import ProtocolError, bad_request
 from app.carrier.http1 import grammar
 from app.carrier.http1.chunked import ChunkedDecoder
@@ -130,14 +131,14 @@ class RequestReader:
         method, target, version = grammar.parse_request_line(line)
         self.method = method
         fields = grammar.parse_fields(field_lines, self._limits.fields, self._limits.field)
-        found = grammar.decisive(fields)
-        grammar.check_host(found.get(grammar.HOST, []), version)
+        found = semantics.decisive(fields)
+        semantics.check_host(found.get(semantics.HOST, []), version)
         length = self._begin_body(grammar.body_length(found, version))
         return Head(
             WireRequest(method, target, version, fields, head=raw),
             length == CHUNKED,
             grammar.keeps_alive(found, version),
-            version != "HTTP/1.0" and grammar.expects_continue(found) and length != 0,
+            version != "HTTP/1.0" and semantics.expects_continue(found) and length != 0,
             grammar.upgrade(found, version),
         )
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from app.carrier.errors import ProtocolError, bad_request
-from app.carrier.http1 import grammar
+from app.carrier import semantics
+from app.carrier.errors import ProtocolError, bad_request, excerpt
 from app.carrier.limits import Limits
 from app.wire import Fields, WireRequest
 
@@ -48,26 +48,27 @@ def read(fields: Fields, limits: Limits) -> Requested:
     _check_sizes(regular, limits)
     known = _known(pseudo)
     method, authority = known[b":method"], known.get(b":authority", b"")
-    found = grammar.decisive(regular)
-    hosts = found.get(grammar.HOST, [])
+    found = semantics.decisive(regular)
+    hosts = found.get(semantics.HOST, [])
     if not any((authority, *hosts)):
         raise bad_request("neither :authority nor Host")  # 8.3.1
-    grammar.check_host(hosts or [authority], VERSION)
-    grammar.check_host([authority], VERSION)
+    semantics.check_host(hosts or [authority], VERSION)
+    semantics.check_host([authority], VERSION)
     if hosts and authority and hosts[0].lower() != authority.lower():
         raise bad_request("Host and :authority differ")  # 8.3.1
     protocol = known.get(b":protocol", b"")
     target = known.get(b":path", authority)
     request = WireRequest(method, target, VERSION, regular, pseudo=pseudo, authority=authority or b"".join(hosts))
-    length = grammar.body_length(found, VERSION) if grammar.CONTENT_LENGTH in found else None
-    return Requested(request, length, grammar.expects_continue(found), protocol)
+    lengths = found.get(semantics.CONTENT_LENGTH)
+    length = semantics.content_length(lengths) if lengths else None
+    return Requested(request, length, semantics.expects_continue(found), protocol)
 
 
 def read_trailers(fields: Fields, limits: Limits) -> Fields:
     """Give the fields behind a body (8.1). Raises `ProtocolError`."""
     pseudo, regular = _apart(fields)
     if pseudo:
-        raise bad_request(f"a pseudo-field in the trailers: {grammar.excerpt(pseudo[0][0])}")
+        raise bad_request(f"a pseudo-field in the trailers: {excerpt(pseudo[0][0])}")
     _check_sizes(regular, limits)
     return regular
 
@@ -77,7 +78,7 @@ def _check_sizes(fields: Fields, limits: Limits) -> None:
         raise ProtocolError(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{len(fields)} fields; at most {limits.fields} are taken"
         )
-    grammar.check_field_sizes(fields, limits.field)
+    semantics.check_field_sizes(fields, limits.field)
 
 
 def _apart(fields: Fields) -> tuple[Fields, Fields]:
@@ -86,16 +87,16 @@ def _apart(fields: Fields) -> tuple[Fields, Fields]:
     pseudo, regular = fields[:count], fields[count:]
     for name, _ in regular:
         if name.startswith(b":"):
-            raise bad_request(f"a pseudo-field behind a regular one: {grammar.excerpt(name)}")  # 8.3
+            raise bad_request(f"a pseudo-field behind a regular one: {excerpt(name)}")  # 8.3
         if not _NAME.fullmatch(name):
-            raise bad_request(f"not a field name in HTTP/2: {grammar.excerpt(name)}")
+            raise bad_request(f"not a field name in HTTP/2: {excerpt(name)}")
         if name in _CONNECTION_SPECIFIC:
-            raise bad_request(f"a field of HTTP/1.1's connections: {grammar.excerpt(name)}")
+            raise bad_request(f"a field of HTTP/1.1's connections: {excerpt(name)}")
     for name, value in fields:
         if not _VALUE.fullmatch(value):
-            raise bad_request(f"not a value of {grammar.excerpt(name)}: {grammar.excerpt(value)}")
+            raise bad_request(f"not a value of {excerpt(name)}: {excerpt(value)}")
         if name == b"te" and value.lower() != b"trailers":
-            raise bad_request(f"te may say trailers only: {grammar.excerpt(value)}")  # 8.2.2
+            raise bad_request(f"te may say trailers only: {excerpt(value)}")  # 8.2.2
     return pseudo, regular
 
 
@@ -105,9 +106,9 @@ def _known(pseudo: Fields) -> Mapping[bytes, bytes]:
         raise bad_request("a pseudo-field that comes twice")
     unknown = known.keys() - _PSEUDO
     if unknown:
-        raise bad_request(f"not a pseudo-field of requests: {grammar.excerpt(min(unknown))}")
+        raise bad_request(f"not a pseudo-field of requests: {excerpt(min(unknown))}")
     if not _METHOD.fullmatch(known.get(b":method", b"")):
-        raise bad_request(f"not a :method: {grammar.excerpt(known.get(b':method', b''))}")
+        raise bad_request(f"not a :method: {excerpt(known.get(b':method', b''))}")
     if known[b":method"] == b"CONNECT" and b":protocol" not in known:
         _require(known, (b":authority",))
         if b":scheme" in known or b":path" in known:
@@ -117,9 +118,9 @@ def _known(pseudo: Fields) -> Mapping[bytes, bytes]:
     if b":protocol" in known and known[b":method"] != b"CONNECT":
         raise bad_request(":protocol in another method than CONNECT")  # RFC 8441, 4
     if not _SCHEME.fullmatch(known[b":scheme"]):
-        raise bad_request(f"not a :scheme: {grammar.excerpt(known[b':scheme'])}")
+        raise bad_request(f"not a :scheme: {excerpt(known[b':scheme'])}")
     if not _PATH.fullmatch(known[b":path"]):
-        raise bad_request(f"not a :path: {grammar.excerpt(known[b':path'])}")
+        raise bad_request(f"not a :path: {excerpt(known[b':path'])}")
     return known
 
 

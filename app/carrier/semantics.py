@@ -1,0 +1,86 @@
+"""What a request's fields mean to its server, whatever version of HTTP carries them (RFC 9110)."""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+from app.carrier.errors import ProtocolError, bad_request, excerpt
+from app.wire import Fields
+
+# RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The inside of brackets is not taken apart.
+_HOST = re.compile(
+    rb"(?:\[[A-Za-z0-9\-._~!$&'()*+,;=:%]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
+)
+_DIGITS = re.compile(rb"[0-9]+")
+
+# Names that decide how a message is read. Others are only shown.
+HOST: Final = b"host"
+CONTENT_LENGTH: Final = b"content-length"
+TRANSFER_ENCODING: Final = b"transfer-encoding"
+CONNECTION: Final = b"connection"
+EXPECT: Final = b"expect"
+UPGRADE: Final = b"upgrade"
+_DECISIVE = frozenset({HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE})
+
+_LENGTH_DIGITS: Final = 18  # more are beyond any limit, and beyond what int() should be asked to read
+
+
+def decisive(fields: Fields) -> dict[bytes, list[bytes]]:
+    """Give the values of the fields that decide how the message is read, by lower-case name."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        lower = name.lower()
+        if lower in _DECISIVE:
+            found.setdefault(lower, []).append(value)
+    return found
+
+
+def elements(values: list[bytes]) -> list[bytes]:
+    """Give the lower-case elements of a field that is a list (RFC 9110, 5.6.1)."""
+    return [element for value in values for part in value.split(b",") if (element := part.strip(b" \t").lower())]
+
+
+def check_field_sizes(fields: Iterable[tuple[bytes, bytes]], most: int) -> None:
+    """Refuse a field whose name and value have more than `most` bytes (RFC 6585, 5)."""
+    for name, value in fields:
+        if len(name) + len(value) > most:
+            raise ProtocolError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a field above {most} bytes: {excerpt(name)}"
+            )
+
+
+def check_host(hosts: list[bytes], version: str) -> None:
+    """Refuse a request whose Host is missing, doubled or malformed (RFC 9112, 3.2)."""
+    if len(hosts) > 1:
+        raise bad_request("more than one Host field")
+    if not hosts and version != "HTTP/1.0":
+        raise bad_request("no Host field")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise bad_request(f"not a host: {excerpt(hosts[0])}")
+
+
+def content_length(values: list[bytes]) -> int:
+    """Give the length of a body that its one Content-Length tells (RFC 9110, 8.6; RFC 9112, 6.3).
+
+    Raises `ProtocolError`: 400 for anything but one number, 413 for one beyond any limit.
+    """
+    if len(values) > 1:
+        raise bad_request("more than one Content-Length field")
+    if not _DIGITS.fullmatch(values[0]):
+        raise bad_request(f"not a Content-Length: {excerpt(values[0])}")
+    if len(values[0].lstrip(b"0")) > _LENGTH_DIGITS:
+        raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of {excerpt(values[0])} bytes")
+    return int(values[0])
+
+
+def expects_continue(found: dict[bytes, list[bytes]]) -> bool:
+    """Tell whether the client waits for 100 before it sends its body (RFC 9110, 10.1.1).
+
+    Raises `ProtocolError`: 417 for another expectation.
+    """
+    if EXPECT not in found:
+        return False
+    if set(elements(found[EXPECT])) != {b"100-continue"}:
+        raise ProtocolError(HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation known here")
+    return True
