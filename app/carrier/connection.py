@@ -5,44 +5,23 @@ Nothing here waits: every phase has a deadline, which the service holds against 
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, cast
 
-import msgspec
-
-from app.carrier import tls
-from app.carrier.errors import ProtocolError, bad_request
+from app.carrier.errors import ProtocolError
 from app.carrier.gateway import Gateway, connection_environ
 from app.carrier.http1.session import Http1Session
 from app.carrier.http2 import frames
 from app.carrier.http2.session import Http2Session
-from app.carrier.proxy_protocol import ProxyReader
+from app.carrier.layers import Layers, Listener
 from app.carrier.response import encode, refusal
 from app.carrier.service import Phase, Service
 from app.carrier.session import Session
-from app.carrier.tls import TlsLayer
-from app.peers import Endpoint, ProxyProtocol, client_of
-from app.wire import Application, ConnectionInfo, Environ
+from app.peers import Endpoint
 
 # Bytes that are enough of one connection for a turn of the loop. libuv would read up to 32 times before it looks at
 # another connection, and all that time somebody else's request would wait.
 _A_TURN: Final = 65_536
-
-
-class Listener(msgspec.Struct, frozen=True):
-    """What the connections of one port have in common.
-
-    One that is not `counted` takes connections also when there are enough. `context` gives what TLS is served with, or
-    None; `tls_only` refuses who does not begin with it; `proxied` tells whether a PROXY protocol header comes first.
-    """
-
-    application: Application
-    environ: Environ
-    counted: bool = True
-    proxied: bool = False
-    context: Callable[[], ssl.SSLContext | None] = lambda: None
-    tls_only: bool = False
 
 
 class Connection(asyncio.Protocol):
@@ -55,10 +34,7 @@ class Connection(asyncio.Protocol):
         self._service = service
         self._listener = listener
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._proxy = ProxyReader() if listener.proxied else None
-        self._proxied: ProxyProtocol | None = None
-        self._tls: TlsLayer | None = None
-        self._begun = False  # whether the first byte behind a PROXY header has shown if TLS is spoken
+        self._layers = Layers(listener)
         self._first = b""  # what came before it was known which protocol is spoken
         self._session: Session | None = None
         self._reading = True
@@ -88,7 +64,7 @@ class Connection(asyncio.Protocol):
         """Take what the client sent."""
         if self.closing:
             return
-        if self._session is not None and self._tls is None:  # most of what ever comes
+        if self._session is not None and self._layers.tls is None:  # most of what ever comes
             self._session.receive(data)
         else:
             self._take(data)
@@ -155,10 +131,7 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        if self._tls:
-            self._tls.send(data)
-            data = self._tls.outgoing()
-        self._transport.write(data)
+        self._transport.write(self._layers.put(data))
 
     def enter(self, phase: Phase, until: float | None = None) -> None:
         """Wait for what the phase says, until a time on the loop's clock, or with the time that goes with it."""
@@ -197,81 +170,44 @@ class Connection(asyncio.Protocol):
 
     def _take(self, data: bytes) -> None:
         """Take what the client sent, while it is not known what it speaks, or what speaks TLS."""
+        layers = self._layers
         try:
-            data = self._unwrapped(data)
+            data = layers.take(data)
         except ProtocolError as error:
             self._refuse(error)
             return
         except ssl.SSLError:
-            self._flush_tls()  # the alert that says why
             self.close()
             return
-        if self._session is not None:
-            self._session.receive(data)
-        else:
+        finally:
+            self._flush()  # of TLS: its handshake, or the alert that says why there is none
+        if layers.opening:
+            self._wait_for_head()
+        elif self._session is None:
             self._open(data)
-        if self._tls and self._tls.ended:
+        else:
+            self._session.receive(data)
+        if layers.ended:
             self._end()
-
-    def _unwrapped(self, data: bytes) -> bytes:
-        """Take PROXY protocol and TLS off what came."""
-        if self._proxy is not None:
-            self._proxied = self._proxy.receive(data)
-            if self._proxied is None:
-                self._wait_for_head()
-                return b""
-            data, self._proxy = self._proxy.left, None
-            self.enter(Phase.IDLE)
-        if not self._begun and data:
-            self._begun = True
-            context = self._listener.context()
-            if context is not None and data.startswith(tls.HANDSHAKE):
-                self._tls = TlsLayer(context)
-                self._wait_for_head()
-            elif self._listener.tls_only:
-                raise bad_request("TLS is the only way to speak to this port")
-        return self._decrypted(data) if self._tls else data
-
-    def _decrypted(self, data: bytes) -> bytes:
-        layer = cast("TlsLayer", self._tls)
-        known = layer.established
-        plain = layer.receive(data)
-        self._flush_tls()
-        if layer.established and not known:
-            self.enter(Phase.IDLE)
-            if layer.protocol == "h2":
-                self._speak_http2()  # its settings are sent before anything is asked
-        return plain
 
     def _open(self, data: bytes) -> None:
         """Choose the protocol by the first bytes: HTTP/2's preface is no request of HTTP/1.1 (RFC 9113, 3.4)."""
-        data = self._first + data
-        if data.startswith(frames.PREFACE):
-            self._speak_http2()
-        elif frames.PREFACE.startswith(data):
-            self._first = data
-            if data:
-                self._wait_for_head()
-            return
+        self._first += data
+        if self._layers.http2 or self._first.startswith(frames.PREFACE):
+            http2 = Http2Session(self, self._gateway(), self._service)
+            http2.begin()  # where TLS has agreed on it, its settings are sent before anything is asked
+            self.become(http2, self._first)
+        elif not frames.PREFACE.startswith(self._first):
+            secure = self._layers.tls is not None
+            self.become(Http1Session(self, self._gateway(), self._service, secure=secure), self._first)
+        elif self._first:
+            self._wait_for_head()
         else:
-            self.become(Http1Session(self, self._gateway(), self._service, secure=self._tls is not None))
-        self._first = b""
-        cast("Session", self._session).receive(data)
-
-    def _speak_http2(self) -> None:
-        session = Http2Session(self, self._gateway(), self._service)
-        self.become(session)
-        session.begin()
+            self.enter(Phase.IDLE)
 
     def _gateway(self) -> Gateway:
         peer, own = (self._endpoint(name) for name in ("peername", "sockname"))
-        asked = self._proxied.destination if self._proxied else None
-        info = ConnectionInfo(
-            client=client_of(peer, self._proxied),
-            server=asked if isinstance(asked, Endpoint) else own,
-            tls=self._tls.facts() if self._tls else None,
-            proxy=self._proxied,
-        )
+        info = self._layers.info(peer, own)
         return Gateway(self._listener.application, connection_environ(self._listener.environ, info), self._service)
 
     def _endpoint(self, name: str) -> Endpoint:
@@ -298,12 +234,11 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         self.closing = True
         self.enter(Phase.CLOSING)
-        if self._tls:
-            self._tls.close()
-            self._flush_tls()
+        self._layers.close()
+        self._flush()
 
-    def _flush_tls(self) -> None:
-        out = self._tls.outgoing() if self._tls else b""
+    def _flush(self) -> None:
+        out = self._layers.outgoing()
         if out:
             self._transport.write(out)
 

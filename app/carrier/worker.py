@@ -19,8 +19,9 @@ from gunicorn.workers.base import Worker as GunicornWorker
 
 from app import signals
 from app.carrier.accepting import Acceptor
-from app.carrier.connection import Connection, Listener
+from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
+from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
 from app.carrier.tls import Contexts

@@ -5,8 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from app.carrier.connection import Connection, Listener
+from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
+from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
 from app.wire import Application, Environ

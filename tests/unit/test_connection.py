@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.carrier.connection import Connection, Listener
+from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
 from app.carrier.http2 import frames
 from app.carrier.http2.frames import FrameReader
+from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import LINGER, Phase
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ

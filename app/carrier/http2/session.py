@@ -8,42 +8,22 @@ from typing import Final
 from msgspec import structs
 from websockets.frames import CloseCode
 
-from app.bodies import Meter
 from app.carrier.errors import ProtocolError
 from app.carrier.gateway import Gateway
 from app.carrier.http2 import frames
+from app.carrier.http2.events import Data, End, Event, Head, Reset
+from app.carrier.http2.exchange import NEVER, Exchange, fields_of
 from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
 from app.carrier.http2.requests import Requested
-from app.carrier.http2.streams import Data, End, Event, Head, Reset, Streams
+from app.carrier.http2.streams import Streams
 from app.carrier.response import Response, refusal
 from app.carrier.service import Phase, Service
 from app.carrier.session import Channel
 from app.carrier.websocket.echo import WebSocketEcho, accept_extended_connect
 from app.wire import Fields, WireRequest
 
-NEVER: Final = float("inf")
 _FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
 _ECHOED: Final = 1 << 18  # bytes of a WebSocket that wait to be sent, above which no more of it is taken
-
-
-class _Exchange:
-    """One request and its answer."""
-
-    __slots__ = (
-        "begun", "deadline", "done", "meter", "out", "received", "request", "trailers", "untaken", "websocket",
-    )  # fmt: skip
-
-    def __init__(self, request: WireRequest, now: float) -> None:
-        self.request = request
-        self.meter: Meter | None = None
-        self.begun = now
-        self.received = 0  # bytes of body
-        self.deadline = NEVER
-        self.out = memoryview(b"")  # what is still to be sent
-        self.done = False  # nothing comes behind `out` but the trailers
-        self.trailers: Fields = ()
-        self.websocket: WebSocketEcho | None = None
-        self.untaken = 0  # bytes that came and are not given back to the client's window
 
 
 class Http2Session:
@@ -54,7 +34,7 @@ class Http2Session:
         self._gateway = gateway
         self._service = service
         self._streams = Streams(service.bounds.limits, service.bounds.streams, service.clock)
-        self._exchanges: dict[int, _Exchange] = {}
+        self._exchanges: dict[int, Exchange] = {}
         self._answered = 0  # requests
         self._leaving = False  # no more streams are taken
         self._head_deadline = NEVER  # of a preface, a frame or a header block that has begun
@@ -172,7 +152,7 @@ class Http2Session:
         if isinstance(what, ProtocolError):
             self._refuse(head.stream, what, bodiless=head.bodiless)
             return
-        exchange = self._exchanges[head.stream] = _Exchange(what.request, self._service.clock())
+        exchange = self._exchanges[head.stream] = Exchange(what.request, self._service.clock())
         limit = self._service.bounds.limits.body
         if what.length is not None and what.length > limit:
             self._refuse(head.stream, ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {limit} bytes"))
@@ -190,7 +170,7 @@ class Http2Session:
         self._begin(head)
         self._answer(head.stream, self._exchanges[head.stream], request.trailers, body_is_known=True)
 
-    def _connect(self, number: int, exchange: _Exchange, what: Requested) -> None:
+    def _connect(self, number: int, exchange: Exchange, what: Requested) -> None:
         """Open a WebSocket on a stream (RFC 8441)."""
         if what.protocol != b"websocket":
             self._refuse(
@@ -205,7 +185,7 @@ class Http2Session:
         greeting = self._gateway.ask(what.request, websocket=True)
         echo = exchange.websocket = WebSocketEcho(accepted.extensions, self._service.bounds.message)
         echo.greet(greeting.body)
-        self._streams.send_head(number, self._fields_of(accepted.response), end=False)
+        self._send_head(number, accepted.response, end=False)
         self._echo(number, exchange)
 
     def _take_data(self, data: Data) -> None:
@@ -233,7 +213,7 @@ class Http2Session:
 
     # what goes out
 
-    def _answer(self, number: int, exchange: _Exchange, trailers: Fields, *, body_is_known: bool = False) -> None:
+    def _answer(self, number: int, exchange: Exchange, trailers: Fields, *, body_is_known: bool = False) -> None:
         request = exchange.request
         if exchange.meter or (trailers and not body_is_known):
             body = (exchange.meter or self._service.meter(request.fields)).body(chunked=False)
@@ -250,21 +230,21 @@ class Http2Session:
         exchange = self._exchanges.get(number)
         response = refusal(error)
         if bodiless or (exchange is not None and exchange.request.method == b"HEAD"):
-            self._streams.send_head(number, self._fields_of(response, with_body=False), end=True)
+            self._send_head(number, response, end=True, with_body=False)
         elif self._streams.room(number) < len(response.body):
             # It has no window for a line, and is not waited for: what it does not read is what is refused.
-            self._streams.send_head(number, self._fields_of(structs.replace(response, body=b"")), end=True)
+            self._send_head(number, structs.replace(response, body=b""), end=True)
         else:
-            self._streams.send_head(number, self._fields_of(response), end=False)
+            self._send_head(number, response, end=False)
             self._streams.send_data(number, response.body, end=True)
         malformed = error.status is HTTPStatus.BAD_REQUEST
         self._reset(number, ErrorCode.PROTOCOL_ERROR if malformed else ErrorCode.NO_ERROR)
 
-    def _respond(self, number: int, exchange: _Exchange, response: Response, *, with_body: bool) -> None:
+    def _respond(self, number: int, exchange: Exchange, response: Response, *, with_body: bool) -> None:
         exchange.done = True
         exchange.deadline = self._service.clock() + self._service.seconds[Phase.CLIENT_READS]
         nothing = not with_body or not (response.body or response.trailers)
-        self._streams.send_head(number, self._fields_of(response, with_body=with_body), end=nothing)
+        self._send_head(number, response, end=nothing, with_body=with_body)
         if nothing:
             self._complete(number)
             return
@@ -272,20 +252,11 @@ class Http2Session:
         exchange.trailers = response.trailers
         self._send(number, exchange)
 
-    def _fields_of(self, response: Response, *, with_body: bool = True) -> Fields:
-        fields = [(b":status", response.status[:3].encode("ascii")), (b"date", self._service.date().encode("ascii"))]
-        length = b"%d" % len(response.body)
-        for name, value in response.fields:
-            if name.lower() == "content-length":
-                # Of a HEAD request's answer only the application knows it.
-                length = value.encode("ascii") if not with_body else length
-            else:
-                fields.append((name.lower().encode("latin-1"), value.encode("latin-1")))
-        if response.body or not with_body:
-            fields.append((b"content-length", length))
-        return tuple(fields)
+    def _send_head(self, number: int, response: Response, *, end: bool, with_body: bool = True) -> None:
+        fields = fields_of(response, date=self._service.date(), with_body=with_body)
+        self._streams.send_head(number, fields, end=end)
 
-    def _echo(self, number: int, exchange: _Exchange) -> None:
+    def _echo(self, number: int, exchange: Exchange) -> None:
         """Queue what a WebSocket has to say."""
         echo = exchange.websocket
         if echo is None:
@@ -302,7 +273,7 @@ class Http2Session:
             self._channel.soon()
         self._send(number, exchange)
 
-    def _send(self, number: int, exchange: _Exchange) -> bool:
+    def _send(self, number: int, exchange: Exchange) -> bool:
         """Send one frame of what waits, as far as the windows let it; tell whether there was any progress."""
         size = min(self._streams.room(number), len(exchange.out))
         rest = exchange.out[size:]
@@ -368,7 +339,7 @@ class Http2Session:
             return
         self._wait(self._exchanges.values())
 
-    def _wait(self, exchanges: Iterable[_Exchange]) -> None:
+    def _wait(self, exchanges: Iterable[Exchange]) -> None:
         if not self._streams.within_head:
             self._head_deadline = NEVER
         elif self._head_deadline == NEVER:

@@ -6,16 +6,16 @@ compression. What is answered, and how long anything may take, is the session's.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
 from typing import ClassVar, Final
 
 import hpack
-import msgspec
-from hpack.exceptions import HPACKError, OversizedHeaderListError
 
 from app.carrier.errors import ProtocolError
 from app.carrier.http2 import frames, requests
+from app.carrier.http2.blocks import Block, BlockReader
+from app.carrier.http2.events import Data, End, Event, Events, Head, MoreRoom, Reset
 from app.carrier.http2.frames import ErrorCode, Frame, Http2ConnectionError, Http2StreamError
+from app.carrier.http2.patience import Patience
 from app.carrier.http2.requests import Requested
 from app.carrier.limits import Limits
 from app.wire import Fields, WireRequest
@@ -25,53 +25,9 @@ from app.wire import Fields, WireRequest
 STREAM_WINDOW: Final = 1 << 20
 CONNECTION_WINDOW: Final = 1 << 22
 _INITIAL_WINDOW: Final = 65_535  # 6.9.2
-_CONTINUATIONS: Final = 64  # frames of one header block
-# Frames that cost us and lead to no answer (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA): so many at once, and so
-# many a second from then on. RFC 9113, 10.5; CVE-2023-44487 did it with RST_STREAM.
-_NUISANCES: Final = 1000
-_NUISANCES_A_SECOND: Final = 50
 # Streams that are over and are remembered: what comes on one that was reset here is passed over, since it was on its
 # way; on another one it is an error (5.1).
 _REMEMBERED: Final = 1000
-
-
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """A stream has begun: what it asks for, or why it can't be answered so.
-
-    `bodiless` tells of a refused HEAD request, whose answer has no body either (RFC 9110, 9.3.2).
-    """
-
-    stream: int
-    what: Requested | ProtocolError
-    bodiless: bool = False
-
-
-class Data(msgspec.Struct, frozen=True, gc=False):
-    """A piece of a stream's body, never empty."""
-
-    stream: int
-    piece: bytes
-
-
-class End(msgspec.Struct, frozen=True, gc=False):
-    """The client has sent all of a stream, with its trailers."""
-
-    stream: int
-    trailers: Fields
-
-
-class Reset(msgspec.Struct, frozen=True, gc=False):
-    """A stream is over, and there is nobody to answer."""
-
-    stream: int
-
-
-class MoreRoom(msgspec.Struct, frozen=True, gc=False):
-    """The client lets more be sent than before."""
-
-
-Event = Head | Data | End | Reset | MoreRoom
-Events = tuple[Event, ...]
 
 
 class Stream:
@@ -98,7 +54,6 @@ class Streams:
         self.refuse_above = frames.LAST_STREAM
         self._limits = limits
         self._most = most
-        self._clock = clock
         self._reader = frames.FrameReader()
         self._told: deque[Event] = deque()  # what frames said that were taken
         self._preface = frames.PREFACE  # what is still missing of it
@@ -109,12 +64,9 @@ class Streams:
         self._taken = 0
         self._initial_window = _INITIAL_WINDOW
         self._max_frame = frames.MAX_FRAME
-        self._block: list[Frame] = []  # of a header block that is not whole
+        self._blocks = BlockReader(limits)
         self._encoder = hpack.Encoder()
-        # What is a little too large is decoded all the same, so that it can be answered 431 and the connection live.
-        self._decoder = hpack.Decoder(max_header_list_size=4 * limits.head)
-        self._nuisances = 0.0
-        self._nuisances_at = clock()
+        self._patience = Patience(clock)
         self._out = [
             frames.encode_settings(
                 {
@@ -132,7 +84,7 @@ class Streams:
     @property
     def within_head(self) -> bool:
         """Whether something has begun that the client has to finish: the preface, a frame, a header block."""
-        return not self._settled or bool(self._block) or self._reader.within_frame
+        return not self._settled or self._blocks.within or self._reader.within_frame
 
     def receive(self, data: bytes) -> None:
         """Take bytes that the client sent. Raises `Http2ConnectionError`."""
@@ -164,8 +116,7 @@ class Streams:
     def _take(self, frame: Frame) -> Events:
         if not self._settled and frame.type != frames.SETTINGS:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a first frame that is not SETTINGS")  # 3.4
-        if self._block and (frame.type != frames.CONTINUATION or frame.stream != self._block[0].stream):
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "another frame within a header block")  # 6.10
+        self._blocks.check_order(frame)
         take = self._HANDLERS.get(frame.type)
         return take(self, frame) if take else ()  # 4.1: an unknown type is passed over
 
@@ -195,42 +146,27 @@ class Streams:
         if frame.flags & frames.END_STREAM:
             return *data, self._ended(frame.stream, stream, ())
         if not piece:
-            self._nuisance("empty DATA frames")
+            self._patience.lose("empty DATA frames")
         return data
 
     def _headers(self, frame: Frame) -> Events:
         if not frame.stream % 2:
-            raise Http2ConnectionError(
-                ErrorCode.PROTOCOL_ERROR, "HEADERS on a stream that is not the client's"
-            )  # 5.1.1
-        self._block = [frame]
-        return self._block_so_far(frame)
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on a stream of the server's")  # 5.1.1
+        return self._take_block(self._blocks.begin(frame))
 
     def _continuation(self, frame: Frame) -> Events:
-        if not self._block:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
-        self._block.append(frame)
-        return self._block_so_far(frame)
+        return self._take_block(self._blocks.go_on(frame))
 
-    def _block_so_far(self, frame: Frame) -> Events:
-        if frame.flags & frames.END_HEADERS:
-            first, *rest = self._block
-            self._block = []
-            return self._whole_block(first, b"".join((frames.unpadded(first), *(each.payload for each in rest))))
-        size = sum(len(each.payload) for each in self._block)
-        if len(self._block) > _CONTINUATIONS or size > 4 * self._limits.head:
-            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"a header block of more than {size} bytes")
-        return ()
-
-    def _whole_block(self, first: Frame, block: bytes) -> Events:
-        # Also what is refused is decoded: the compression's state is the connection's.
-        fields, size = self._decoded(block)
+    def _take_block(self, block: Block | None) -> Events:
+        if block is None:
+            return ()
+        first, fields = block.first, block.fields
         if frames.depends_on_itself(first):
             self.last = max(self.last, first.stream)
             raise Http2StreamError(first.stream, ErrorCode.PROTOCOL_ERROR)
         stream = self._open.get(first.stream)
         if stream is not None:
-            return self._trailers(first, stream, fields, size)
+            return self._trailers(block, stream)
         if first.stream <= self.last:
             if self._over.get(first.stream):
                 return ()
@@ -241,7 +177,7 @@ class Streams:
             raise Http2StreamError(first.stream, ErrorCode.REFUSED_STREAM)
         what: Requested | ProtocolError
         try:
-            self._check_size(size)
+            block.check_size(self._limits)
             what = requests.read(fields, self._limits)
         except ProtocolError as error:
             what = error
@@ -252,28 +188,15 @@ class Streams:
             return head, self._ended(first.stream, stream, ())
         return (head,)
 
-    def _decoded(self, block: bytes) -> tuple[Fields, int]:
-        try:
-            decoded = self._decoder.decode(block, raw=True)
-        except OversizedHeaderListError as error:
-            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header list that is far too large") from error
-        except HPACKError as error:
-            raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, f"header compression: {error}") from error
-        fields = tuple((bytes(name), bytes(value)) for name, value in decoded)
-        return fields, sum(len(name) + len(value) + 32 for name, value in fields)  # 6.5.2
-
-    def _check_size(self, size: int) -> None:
-        if size > self._limits.head:
-            raise ProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head above {self._limits.head} bytes")
-
-    def _trailers(self, first: Frame, stream: Stream, fields: Fields, size: int) -> Events:
+    def _trailers(self, block: Block, stream: Stream) -> Events:
+        first = block.first
         if stream.ended_there:
             raise Http2StreamError(first.stream, ErrorCode.STREAM_CLOSED)
         if not first.flags & frames.END_STREAM:
             raise Http2StreamError(first.stream, ErrorCode.PROTOCOL_ERROR)  # 8.1
         try:
-            self._check_size(size)
-            trailers = requests.read_trailers(fields, self._limits)
+            block.check_size(self._limits)
+            trailers = requests.read_trailers(block.fields, self._limits)
         except ProtocolError as error:
             raise Http2StreamError(first.stream, ErrorCode.PROTOCOL_ERROR) from error
         return (self._ended(first.stream, stream, trailers),)
@@ -290,7 +213,7 @@ class Streams:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
         if len(frame.payload) != 5:  # noqa: PLR2004 - a stream and a weight
             raise Http2StreamError(frame.stream, ErrorCode.FRAME_SIZE_ERROR)
-        self._nuisance("PRIORITY frames")
+        self._patience.lose("PRIORITY frames")
         if frames.depends_on_itself(frame):
             raise Http2StreamError(frame.stream, ErrorCode.PROTOCOL_ERROR)
         return ()
@@ -298,7 +221,7 @@ class Streams:
     def _rst_stream(self, frame: Frame) -> Events:
         stream = self._known(frame)
         frames.number(frame)
-        self._nuisance("RST_STREAM frames")
+        self._patience.lose("RST_STREAM frames")
         if stream is None:
             return ()
         self._forget(frame.stream, reset_here=False)
@@ -312,7 +235,7 @@ class Streams:
                 raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
             return ()
         if self._settled:
-            self._nuisance("SETTINGS frames")
+            self._patience.lose("SETTINGS frames")
         self._settled = True
         self.apply(frames.settings(frame.payload))
         self._out.append(frames.encode(frames.SETTINGS, frames.ACK, 0))
@@ -342,7 +265,7 @@ class Streams:
         if len(frame.payload) != 8:  # noqa: PLR2004 - 6.7
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a PING that is not eight bytes long")
         if not frame.flags & frames.ACK:
-            self._nuisance("PING frames")
+            self._patience.lose("PING frames")
             self._out.append(frames.encode(frames.PING, frames.ACK, 0, frame.payload))
         return ()
 
@@ -382,14 +305,6 @@ class Streams:
                 ErrorCode.PROTOCOL_ERROR, f"a frame on stream {frame.stream}, which has not begun"
             )
         return stream
-
-    def _nuisance(self, what: str) -> None:
-        now = self._clock()
-        passed = (now - self._nuisances_at) * _NUISANCES_A_SECOND
-        self._nuisances = max(0.0, self._nuisances - passed) + 1
-        self._nuisances_at = now
-        if self._nuisances > _NUISANCES:
-            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"too many {what}")
 
     _HANDLERS: ClassVar[dict[int, Callable[["Streams", Frame], Events]]] = {
         frames.DATA: _data,

@@ -1,0 +1,84 @@
+"""Header blocks: what HEADERS and CONTINUATION frames carry, put together and decompressed (RFC 9113, 4.3)."""
+
+from http import HTTPStatus
+from typing import Final
+
+import hpack
+import msgspec
+from hpack.exceptions import HPACKError, OversizedHeaderListError
+
+from app.carrier.errors import ProtocolError
+from app.carrier.http2 import frames
+from app.carrier.http2.frames import ErrorCode, Frame, Http2ConnectionError
+from app.carrier.limits import Limits
+from app.wire import Fields
+
+_CONTINUATIONS: Final = 64  # frames of one block: CVE-2024-27316 did it with endless ones
+# What is too large by less than this factor is decoded all the same, so that it can be answered 431 and the connection
+# live: the state of the compression is the connection's, and nothing can be left out of it.
+_EXCESS: Final = 4
+
+
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """A header block: the frame that began it, its fields, and their size in bytes as 6.5.2 counts it."""
+
+    first: Frame
+    fields: Fields
+    size: int
+
+    def check_size(self, limits: Limits) -> None:
+        """Refuse one that is larger than a head may be. Raises `ProtocolError`: 431."""
+        if self.size > limits.head:
+            raise ProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head above {limits.head} bytes")
+
+
+class BlockReader:
+    """Reads the header blocks of one connection."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = _EXCESS * limits.head
+        self._decoder = hpack.Decoder(max_header_list_size=self._most)
+        self._frames: list[Frame] = []  # of a block that is not whole
+        self._size = 0  # bytes of their payloads
+
+    @property
+    def within(self) -> bool:
+        """Whether a block has begun that is not whole."""
+        return bool(self._frames)
+
+    def check_order(self, frame: Frame) -> None:
+        """Refuse another frame within a block (6.10). Raises `Http2ConnectionError`."""
+        if self._frames and (frame.type != frames.CONTINUATION or frame.stream != self._frames[0].stream):
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "another frame within a header block")
+
+    def begin(self, frame: Frame) -> Block | None:
+        """Take a HEADERS frame; give the block if that is all of it. Raises `Http2ConnectionError`."""
+        self._frames, self._size = [], 0
+        return self._take(frame)
+
+    def go_on(self, frame: Frame) -> Block | None:
+        """Take a CONTINUATION frame; give the block if it is whole. Raises `Http2ConnectionError`."""
+        if not self._frames:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
+        return self._take(frame)
+
+    def _take(self, frame: Frame) -> Block | None:
+        self._frames.append(frame)
+        self._size += len(frame.payload)
+        if frame.flags & frames.END_HEADERS:
+            first, *rest = self._frames
+            self._frames = []
+            return self._decoded(first, b"".join((frames.unpadded(first), *(each.payload for each in rest))))
+        if len(self._frames) > _CONTINUATIONS or self._size > self._most:
+            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"a header block of more than {self._size} bytes")
+        return None
+
+    def _decoded(self, first: Frame, block: bytes) -> Block:
+        try:
+            decoded = self._decoder.decode(block, raw=True)
+        except OversizedHeaderListError as error:
+            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header list that is far too large") from error
+        except HPACKError as error:
+            raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, f"header compression: {error}") from error
+        fields = tuple((bytes(name), bytes(value)) for name, value in decoded)
+        return Block(first, fields, sum(len(name) + len(value) + 32 for name, value in fields))
