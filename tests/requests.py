@@ -4,7 +4,21 @@ from hypothesis import strategies as st
 
 TOKEN = st.text("!#$%&'*+-.^_`|~0123456789ABCxyz", min_size=1, max_size=12).map(str.encode)
 VISIBLE = [*range(0x21, 0x7F), *range(0x80, 0x100)]
-TARGET = st.lists(st.sampled_from(VISIBLE), min_size=1, max_size=30).map(bytes)
+# The four forms of a target (RFC 9112, 3.2), made of what proxies change; and anything that a line can hold.
+_PIECES = st.sampled_from(
+    [b"a", b"B", b"/", b"//", b"%2F", b"%2f", b"%zz", b";", b"..", b".", b"+", "ü".encode(), b"\xff", b"\\xff"]
+)
+_QUERY = st.lists(
+    st.sampled_from([b"a", b"a=", b"=b", b"a=1", b"a=2", b"", b"%26", b"+", b"\xfc", b"c=d=e"]), max_size=5
+)
+_PATH = st.lists(_PIECES, max_size=6).map(b"".join)
+_PATH_AND_QUERY = st.one_of(_PATH, st.builds(lambda path, query: path + b"?" + b"&".join(query), _PATH, _QUERY))
+TARGET = st.one_of(
+    _PATH_AND_QUERY.map(lambda rest: b"/" + rest),
+    _PATH_AND_QUERY.map(lambda rest: b"http://u@example.test:80/" + rest),
+    st.sampled_from([b"example.test:443", b"[2001:db8::1]:443", b"*"]),
+    st.lists(st.sampled_from(VISIBLE), min_size=1, max_size=30).map(bytes),
+)
 VALUE = st.lists(st.sampled_from([0x20, 0x09, *VISIBLE]), max_size=30).map(bytes).map(lambda raw: raw.strip(b" \t"))
 FIELDS = st.lists(st.tuples(TOKEN.map(lambda name: b"x-" + name), VALUE), max_size=6)
 CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=4)
