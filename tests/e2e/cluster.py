@@ -105,7 +105,11 @@ def _create(made: Cluster, node_image: str, say: Say) -> None:
     )  # fmt: skip
     made.kubeconfig.chmod(0o600)
     # kind's own wait only warns.
-    made.kubectl("wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={DEADLINE}s", deadline=DEADLINE + 10)
+    patience = f"--timeout={DEADLINE}s"
+    made.kubectl("wait", "--for=condition=Ready", "nodes", "--all", patience, deadline=DEADLINE + 10)
+    # Names are looked up by the tests, and the nodes are ready before the cluster's DNS is.
+    coredns = ("--namespace", "kube-system", "rollout", "status", "deployment/coredns")
+    made.kubectl(*coredns, patience, deadline=DEADLINE + 10)
 
 
 def _forget(found: Cluster) -> None:

@@ -183,13 +183,15 @@ def test_only_what_the_service_imports_is_in_it(image: str) -> None:
     """No compiler, no tests, no client of Kubernetes; compiled for good already, and not to be written to."""
     assert json.loads(docker("run", "--rm", image, "-c", _INSIDE)) == {
         "user": "app",
-        "packages": ["bottle", "gunicorn", "msgspec", "uvloop"],
+        "packages": [
+            "backports_zstd", "bottle", "brotli", "gunicorn", "hpack", "msgspec", "multipart", "uvloop", "websockets",
+        ],
         "app": ["app"],
         "there": [],
         "importable": [],
         "writable": [],
         "not compiled": [],
-    }
+    }  # fmt: skip
 
 
 def test_two_builds_of_one_commit_are_the_same(image: str, supplied: Supply, say: Say) -> None:
