@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
@@ -326,3 +327,11 @@ def test_only_so_many_codings_are_undone_at_once(served: Served) -> None:
     decoded = later.body(chunked=False).decoded
     assert decoded is not None
     assert decoded.refused.startswith("br: ")
+
+
+def test_a_connection_ends_after_so_many_requests(served: Served) -> None:
+    """Told with the last answer, so that the client takes its next request elsewhere."""
+    served.service.bounds = structs.replace(served.service.bounds, requests=2)
+    assert b"Connection: close" not in served.send(GET)
+    assert b"Connection: close\r\n" in served.send(GET)
+    assert served.after(0) == ["write_eof"]

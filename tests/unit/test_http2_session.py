@@ -14,6 +14,7 @@ import pytest
 from h2.errors import ErrorCodes
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
@@ -501,4 +502,19 @@ def test_a_stop_closes_the_web_sockets(client: Client) -> None:
         frames.encode(frames.DATA, 0, stream, b"\x88\x82\x00\x00\x00\x00" + (1001).to_bytes(2))
     )
     client.served.service.last_call()
+    assert client.served.transport.did == ["write_eof"]
+
+
+def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
+    """GOAWAY with the last one; what is under way then is answered."""
+    client.served.service.bounds = structs.replace(client.served.service.bounds, requests=2)
+    slow = client.ask("/slow", method="POST", end=False)
+    client.ask("/1")
+    assert client.went_away() == []
+    last = client.ask("/2")
+    assert client.went_away() == [ErrorCodes.NO_ERROR]
+    assert client.answer(last) == b"/2"
+    assert client.served.transport.did == []
+    client.served.connection.data_received(frames.encode(frames.DATA, frames.END_STREAM, slow, b"x"))
+    assert client.seen[-1].target == b"/slow"
     assert client.served.transport.did == ["write_eof"]
