@@ -125,6 +125,29 @@ def read_answer(sock: socket.socket) -> tuple[http.client.HTTPResponse, bytes]:
     return answer, answer.read()
 
 
+def start(*arguments: str, **given: object) -> subprocess.CompletedProcess[str]:
+    """Run `python -m app` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=ROOT,
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process of ours, whatever it takes."""
+    process.terminate()
+    try:
+        process.wait(DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(DEADLINE)
+
+
 @contextmanager
 def running(**settings: object) -> Iterator[Echo]:
     """Run an echo with these settings; it is ended whatever happens."""
@@ -149,10 +172,4 @@ def running(**settings: object) -> Iterator[Echo]:
                 raise AssertionError(f"{error}; it said: {echo.errors()}") from error
             yield echo
         finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(DEADLINE)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait(DEADLINE)
+            end(process)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.process import DEADLINE, free_ports
+from tests.http.process import DEADLINE, end, free_ports
 
 # What a test needs, where Debian has it, and by which package. Ordinary users have no sbin on their PATH.
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"))
@@ -80,15 +80,6 @@ def _wait_until_ready(proxy: Proxy) -> None:
             return
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(DEADLINE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(DEADLINE)
-
-
 @contextmanager
 def _running(command: list[str], folder: Path, port: int) -> Iterator[Proxy]:
     """Run a proxy until it takes connections, and end it whatever happens; what fails meanwhile shows its log."""
@@ -105,7 +96,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[Proxy]:
         error.add_note(f"{command[0]} said:\n{proxy.said()}")
         raise
     finally:
-        _end(process)
+        end(process)
 
 
 _HAPROXY = """\

@@ -5,7 +5,6 @@ import os
 import pty
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,7 @@ import pytest
 from app import __version__, settings
 from app.__main__ import announcement
 from tests.commands import ROOT
-from tests.http.process import DEADLINE, environment, free_ports, running
-
-
-def start(*arguments: str, **given: object) -> subprocess.CompletedProcess[str]:
-    """Run `python -m app` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
-        cwd=ROOT,
-        env=environment(**given),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
+from tests.http.process import DEADLINE, environment, free_ports, running, start
 
 
 def test_two_lines_say_where_it_listens_and_what_to_try() -> None:

@@ -6,8 +6,6 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -19,8 +17,8 @@ import pytest
 import trustme
 from cryptography import x509
 
-from tests.commands import ROOT, run
-from tests.http.process import DEADLINE, Echo, environment, read_answer, read_to_end, running
+from tests.commands import run
+from tests.http.process import DEADLINE, Echo, read_answer, read_to_end, running, start
 
 AUTHORITY = trustme.CA()
 JSON = {"Accept": "application/json"}
@@ -224,15 +222,7 @@ def test_files_that_can_not_be_used_are_told_and_the_old_ones_stay(tmp_path: Pat
 )
 def test_a_start_that_can_not_serve_tls_says_so(settings: dict[str, object], says: str) -> None:
     """In one line, as for a busy port."""
-    done = subprocess.run(
-        [sys.executable, "-m", "app"],
-        cwd=ROOT,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
+    done = start(**settings)
     assert done.returncode in {1, 2}
     assert done.stdout == ""
     assert done.stderr.startswith(says)
