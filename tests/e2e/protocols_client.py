@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Iterator
 
 import hpack
@@ -82,11 +83,27 @@ def https(host: str, context: ssl.SSLContext) -> dict[str, object]:
     return reflection
 
 
+def wait_until_reached(host: str, port: int) -> None:
+    """Return when a connection is taken: the node's proxy may hear of the pods later than the API server says so."""
+    give_up = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            socket.create_connection((host, port), TIMEOUT).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
 def main(host: str, authority: str) -> dict[str, object]:
     """Speak all of them; give what came."""
     context = ssl.create_default_context(cadata=authority)
     over_alpn = ssl.create_default_context(cadata=authority)
     over_alpn.set_alpn_protocols(["h2"])
+    for port in (80, 443):
+        wait_until_reached(host, port)
     with socket.create_connection((host, 80), TIMEOUT) as sock:
         h2c = http2(sock, host, "http")
     with (

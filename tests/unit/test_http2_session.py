@@ -35,7 +35,7 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
     if request.target == b"/trailers":
         environ[EFFECTS_KEY] = Effects(trailers=request.trailers)
     start_response("200 OK", [("X-Host", environ.get("HTTP_HOST", ""))])
-    return [LARGE] if request.target == b"/large" else [request.target]
+    return [{b"/large": LARGE, b"/huge": LARGE * 6}.get(request.target, request.target)]
 
 
 class Client:
@@ -196,6 +196,22 @@ def test_an_answer_is_sent_as_far_as_the_client_lets_it() -> None:
     client.exchange()
     assert (client.answer(stream), client.ended(stream)) == (LARGE, True)
     assert max(len(each.data) for each in client.of(stream, h2.events.DataReceived)) <= 16_384
+
+
+def test_answers_that_nobody_takes_are_not_made() -> None:
+    """A client that asks for much and opens no window costs no more memory than one that asks once."""
+    client = Client(initial_window_size=0)
+    streams = [client.ask("/huge"), client.ask("/a"), client.ask("/b")]
+    assert [request.target for request in client.seen] == [b"/huge"]
+    client.h2.increment_flow_control_window(2 << 20)
+    client.h2.increment_flow_control_window(2 << 20, streams[0])
+    client.exchange()
+    assert client.ended(streams[0])
+    assert [request.target for request in client.seen] == [b"/huge", b"/a", b"/b"]
+    for stream in streams[1:]:
+        client.h2.increment_flow_control_window(10, stream)
+    client.exchange()
+    assert [client.answer(stream) for stream in streams[1:]] == [b"/a", b"/b"]
 
 
 def test_answers_share_what_the_client_lets_through() -> None:

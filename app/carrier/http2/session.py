@@ -1,5 +1,6 @@
 """HTTP/2 on one connection: many requests at once, each answered as soon as it is whole (RFC 9113)."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
@@ -23,6 +24,9 @@ from app.carrier.websocket.echo import WebSocketEcho, accept_extended_connect
 from app.wire import Fields, WireRequest
 
 _FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
+_QUEUED: Final = (
+    1 << 20
+)  # bytes of answers that wait for the client's windows, above which no more requests are answered
 _ECHOED: Final = 1 << 18  # bytes of a WebSocket that wait to be sent, above which no more of it is taken
 
 
@@ -35,6 +39,7 @@ class Http2Session:
         self._service = service
         self._streams = Streams(service.bounds.limits, service.bounds.streams, service.clock)
         self._exchanges: dict[int, Exchange] = {}
+        self._unanswered: deque[End] = deque()  # whole requests that wait until the client has read others' answers
         self._answered = 0  # requests
         self._leaving = False  # no more streams are taken
         self._head_deadline = NEVER  # of a preface, a frame or a header block that has begun
@@ -143,7 +148,9 @@ class Http2Session:
                 exchange.websocket.end()
                 self._echo(event.stream, exchange)
             elif exchange is not None and not exchange.done:
-                self._answer(event.stream, exchange, event.trailers)
+                exchange.deadline = self._service.clock() + self._service.seconds[Phase.CLIENT_READS]
+                self._unanswered.append(event)
+                self._answer_waiting()
         elif isinstance(event, Reset):
             self._exchanges.pop(event.stream, None)
 
@@ -212,6 +219,14 @@ class Http2Session:
             self._channel.soon()
 
     # what goes out
+
+    def _answer_waiting(self) -> None:
+        """Answer what is whole, unless the answers before take too much memory."""
+        while self._unanswered and sum(len(each.out) for each in self._exchanges.values()) <= _QUEUED:
+            end = self._unanswered.popleft()
+            exchange = self._exchanges.get(end.stream)
+            if exchange is not None and not exchange.done:
+                self._answer(end.stream, exchange, end.trailers)
 
     def _answer(self, number: int, exchange: Exchange, trailers: Fields, *, body_is_known: bool = False) -> None:
         request = exchange.request
@@ -311,6 +326,10 @@ class Http2Session:
                     progress = self._send(number, exchange) or progress
             if self._streams.waiting >= _FLUSHED:
                 self._channel.write(self._streams.outgoing())
+            if self._unanswered and not progress:
+                before = len(self._unanswered)
+                self._answer_waiting()
+                progress = len(self._unanswered) < before
         self._settle()
 
     def _reset(self, number: int, code: ErrorCode) -> None:
