@@ -1,5 +1,6 @@
 """What the carrier refuses, and how it says so."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -7,16 +8,17 @@ _EXCERPT: Final = 40  # bytes of what was wrong that are shown
 
 
 class ProtocolError(Exception):
-    """A request that can't be answered as asked: a status and one line that says what was wrong.
+    """A request that can't be answered as asked: a status, one line that says what was wrong, fields that go with it.
 
     The connection is closed after it: where one request was not understood, the next one's beginning is not
     known (RFC 9112, 9.6).
     """
 
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
+    def __init__(self, status: HTTPStatus, reason: str, fields: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.fields = fields
 
 
 def bad_request(reason: str) -> ProtocolError:

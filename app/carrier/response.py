@@ -26,6 +26,7 @@ def refusal(error: ProtocolError) -> Response:
         ("Content-Type", "text/plain; charset=utf-8"),
         ("X-Content-Type-Options", "nosniff"),
         ("Cache-Control", "no-store"),
+        *error.fields,
     )
     return Response(f"{error.status.value} {error.status.phrase}", fields, body)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from websockets.extensions import Extension
 
 from app.carrier.errors import ProtocolError
-from app.carrier.websocket.echo import Accepted, UnknownVersionError, WebSocketEcho, accept, accept_extended_connect
+from app.carrier.websocket.echo import WebSocketEcho
+from app.carrier.websocket.handshake import Accepted, accept, accept_extended_connect
 from app.wire import Fields, WireRequest
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -440,7 +441,7 @@ def test_a_handshake_that_breaks_a_rule_is_refused(fields: Fields, status: int, 
 
 def test_another_version_is_told_the_one_that_is_spoken() -> None:
     """RFC 6455, 4.4."""
-    with pytest.raises(UnknownVersionError) as refused:
+    with pytest.raises(ProtocolError) as refused:
         handshake(fields=replaced(b"Sec-WebSocket-Version", b"8"))
     assert refused.value.status is HTTPStatus.UPGRADE_REQUIRED
     assert refused.value.fields == (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
@@ -521,7 +522,7 @@ def test_an_extended_connect_needs_no_key() -> None:
 @pytest.mark.parametrize(
     ("version", "more", "status"),
     [
-        (b"8", (), 426),
+        (b"8", (), 400),
         (b"13", ((b"sec-websocket-version", b"13"),), 400),
         (b"13", ((b"sec-websocket-extensions", b";"),), 400),
         (b"13", ((b"sec-websocket-protocol", b","),), 400),

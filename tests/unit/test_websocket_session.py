@@ -163,6 +163,12 @@ def test_what_comes_behind_the_handshake_is_echoed() -> None:
     assert Client(behind=HI + HI).first == [GREETING, ECHOED_HI, ECHOED_HI]
 
 
+def test_a_refused_version_is_told_the_one_that_is_spoken() -> None:
+    """By the fields that RFC 9110, 15.5.22 and RFC 6455, 4.4 ask for."""
+    lines = answer_to(head(replaced(b"Sec-WebSocket-Version", b"8"))).split(b"\r\n")
+    assert {b"Upgrade: websocket", b"Sec-WebSocket-Version: 13"} <= set(lines)
+
+
 def test_a_refused_handshake_closes_the_connection() -> None:
     """Its client may have sent frames behind it already."""
     served = Served(application=application, limits=LIMITS)

@@ -14,7 +14,8 @@ from app.carrier.http2.upgrade import SWITCHING_TO_HTTP2, http2_settings
 from app.carrier.response import CONTINUE, Response, encode, refusal
 from app.carrier.service import Phase, Service
 from app.carrier.session import Channel, Session
-from app.carrier.websocket.echo import WebSocketEcho, accept
+from app.carrier.websocket.echo import WebSocketEcho
+from app.carrier.websocket.handshake import accept
 from app.carrier.websocket.session import WebSocketSession
 from app.wire import WireRequest
 

@@ -20,7 +20,8 @@ from app.carrier.http2.streams import Streams
 from app.carrier.response import Response, refusal
 from app.carrier.service import Phase, Service
 from app.carrier.session import Channel
-from app.carrier.websocket.echo import WebSocketEcho, accept_extended_connect
+from app.carrier.websocket.echo import WebSocketEcho
+from app.carrier.websocket.handshake import accept_extended_connect
 from app.wire import Fields, WireRequest
 
 _FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
