@@ -7,7 +7,7 @@ import msgspec
 
 from app.carrier import tls
 from app.carrier.errors import bad_request
-from app.carrier.proxy_protocol import ProxyReader
+from app.carrier.proxy.header import ProxyReader
 from app.carrier.tls import TlsLayer
 from app.peers import Endpoint, ProxyProtocol, client_of
 from app.wire import Application, ConnectionInfo, Environ

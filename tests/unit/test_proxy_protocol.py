@@ -16,7 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.carrier.errors import ProtocolError
-from app.carrier.proxy_protocol import ProxyReader, crc32c
+from app.carrier.proxy.header import ProxyReader
+from app.carrier.proxy.tlvs import crc32c
 from app.peers import Endpoint, ProxyProtocol, UnixEndpoint, client_of
 from tests.requests import deliveries
 

@@ -42,9 +42,7 @@ def accept(request: WireRequest) -> Accepted:
     protocol, headers = _negotiator(), _headers(request)
     version = _version(headers)
     if version != _VERSION:  # RFC 6455, 4.2.2 and 4.4; RFC 9110, 15.5.22
-        raise ProtocolError(
-            HTTPStatus.UPGRADE_REQUIRED, _other_version(version), (("Upgrade", "websocket"), _SPOKEN)
-        )
+        raise ProtocolError(HTTPStatus.UPGRADE_REQUIRED, _other_version(version), (("Upgrade", "websocket"), _SPOKEN))
     # That was seen before (RFC 9110, 7.8), and the library takes no list of protocols.
     for name in ("Connection", "Upgrade"):
         del headers[name]
