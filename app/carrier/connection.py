@@ -247,9 +247,9 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        self._read_if_wanted()
         if self._session is not None and not self.closing and not self.blocked:
             self._session.go_on()
+        self._read_if_wanted()  # not before: it may ask for another turn at once
 
     def _read_if_wanted(self) -> None:
         wanted = not self.blocked

@@ -22,6 +22,7 @@ from websockets.protocol import Protocol, Side
 from app.carrier.http2 import frames
 from app.carrier.http2.frames import ErrorCode, FrameReader
 from app.carrier.limits import Limits
+from app.carrier.service import LINGER
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ, WireRequest
 from tests.unit.served import LIMITS, Served
 
@@ -534,3 +535,24 @@ def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
     client.served.connection.data_received(frames.encode(frames.DATA, frames.END_STREAM, slow, b"x"))
     assert client.seen[-1].target == b"/slow"
     assert client.served.transport.did == ["write_eof"]
+
+
+def test_a_web_socket_that_opens_while_the_server_stops_is_closed(client: Client) -> None:
+    """It was on its way: it is greeted, and told at once."""
+    client.served.service.draining = True
+    stream, protocol = web_socket(client)
+    greeting, close = frames_of(protocol, client.answer(stream))
+    assert greeting == (Opcode.TEXT, b"/ws", True)
+    assert (close[0], close[1][:2]) == (Opcode.CLOSE, (1001).to_bytes(2))
+
+
+def test_a_web_socket_that_goes_on_behind_its_end_is_dropped(client: Client) -> None:
+    """What it sends gains it no time, or it would hold up a stop."""
+    stream, protocol = web_socket(client)
+    client.served.after(75)
+    protocol.send_text(b"still here")
+    client.body(stream, b"".join(protocol.data_to_send()), end=False)
+    client.served.after(LINGER)
+    client.receive()
+    assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.CANCEL]
+    assert client.status(client.ask("/a")) == 200

@@ -14,7 +14,8 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "begun", "deadline", "done", "meter", "out", "received", "request", "trailers", "untaken", "websocket",
+        "begun", "closes", "deadline", "done", "goodbye", "meter", "out", "received", "request", "trailers", "untaken",
+        "websocket",
     )  # fmt: skip
 
     def __init__(self, request: WireRequest, now: float) -> None:
@@ -27,6 +28,8 @@ class Exchange:
         self.done = False  # nothing comes behind `out` but the trailers
         self.trailers: Fields = ()
         self.websocket: WebSocketEcho | None = None
+        self.goodbye = ""  # why the WebSocket is closed from here, once it is to be
+        self.closes = NEVER  # when it is dropped, whether the client has answered to that or not
         self.untaken = 0  # bytes that came and are not given back to the client's window
 
 

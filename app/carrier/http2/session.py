@@ -24,6 +24,7 @@ from app.carrier.websocket.echo import WebSocketEcho
 from app.carrier.websocket.handshake import accept_extended_connect
 from app.wire import Fields, WireRequest
 
+_STOPS: Final = "the server stops"
 _FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
 _QUEUED: Final = (
     1 << 20
@@ -87,12 +88,10 @@ class Http2Session:
         for number, exchange in list(self._exchanges.items()):
             if exchange.deadline > now:
                 continue
-            if exchange.websocket and not exchange.done:
-                exchange.websocket.close(CloseCode.GOING_AWAY, "its time is over")
-                self._echo(number, exchange)
-                exchange.deadline = now + self._service.seconds[Phase.CLOSING]
-                exchange.done = True
-            elif exchange.done:
+            if exchange.websocket and not exchange.done and not exchange.goodbye:
+                old = now >= exchange.begun + self._service.bounds.timeouts.websocket
+                self._say_goodbye(number, exchange, "its time is over" if old else "nothing has come for too long")
+            elif exchange.done or exchange.goodbye:
                 self._reset(number, ErrorCode.CANCEL)
             else:
                 self._refuse(number, ProtocolError(HTTPStatus.REQUEST_TIMEOUT, "the body took too long"))
@@ -106,8 +105,7 @@ class Http2Session:
         self._streams.go_away(frames.LAST_STREAM, ErrorCode.NO_ERROR)
         for number, exchange in list(self._exchanges.items()):
             if exchange.websocket:
-                exchange.websocket.close(CloseCode.GOING_AWAY, "the server stops")
-                self._echo(number, exchange)
+                self._say_goodbye(number, exchange, _STOPS)
         self._pump()
 
     def last_call(self) -> None:
@@ -194,6 +192,16 @@ class Http2Session:
         echo = exchange.websocket = WebSocketEcho(accepted.extensions, self._service.bounds.message)
         echo.greet(greeting.body)
         self._send_head(number, accepted.response, end=False)
+        if self._service.draining:
+            self._say_goodbye(number, exchange, _STOPS)
+        else:
+            self._echo(number, exchange)
+
+    def _say_goodbye(self, number: int, exchange: Exchange, reason: str) -> None:
+        """Close a WebSocket, behind what has come on it; who does not answer to that is dropped."""
+        if not exchange.goodbye:
+            exchange.goodbye = reason
+            exchange.closes = self._service.clock() + self._service.seconds[Phase.CLOSING]
         self._echo(number, exchange)
 
     def _take_data(self, data: Data) -> None:
@@ -279,7 +287,9 @@ class Http2Session:
             return
         now, timeouts = self._service.clock(), self._service.bounds.timeouts
         if not exchange.done:
-            exchange.deadline = min(now + timeouts.idle, exchange.begun + timeouts.websocket)
+            exchange.deadline = min(now + timeouts.idle, exchange.begun + timeouts.websocket, exchange.closes)
+        if exchange.goodbye and not echo.pending:
+            echo.close(CloseCode.GOING_AWAY, exchange.goodbye)
         out = echo.outgoing()
         if out:
             exchange.out = memoryview(bytes(exchange.out) + out)
