@@ -69,7 +69,9 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
         if key is None:
             continue
         text = value.decode("latin-1")
-        environ[key] = f"{environ[key]},{text}" if key in environ else text
+        if key in environ:  # cookies may come in several fields (RFC 9113, 8.2.3), and are no list
+            text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
+        environ[key] = text
     if request.pseudo and request.authority and "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = request.authority.decode("latin-1")  # RFC 9113, 8.3.1: it stands for Host
     environ["wsgi.input"] = io.BytesIO()

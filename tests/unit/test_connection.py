@@ -335,3 +335,21 @@ def test_a_connection_ends_after_so_many_requests(served: Served) -> None:
     assert b"Connection: close" not in served.send(GET)
     assert b"Connection: close\r\n" in served.send(GET)
     assert served.after(0) == ["write_eof"]
+
+
+def test_a_request_for_a_tunnel_is_upgraded_like_any_other(served: Served) -> None:
+    """CONNECT is answered as soon as its head is there; here all of it was."""
+    settings = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n"
+    assert b" 101 " in served.send(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n" + settings + b"\r\n")
+
+
+def test_many_pipelined_requests_are_answered_in_turns_of_the_loop(served: Served) -> None:
+    """Others are served in between; none is lost, and their order stays."""
+    served.send(b"".join(GET.replace(b"/a", b"/%d" % number) for number in range(1000)))
+    turns = 0
+    while served.turns:
+        served.turn()
+        turns += 1
+    assert turns > 5
+    answers = served.transport.written.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [answer.rpartition(b"\r\n\r\n")[2] for answer in answers] == [b"/%d" % number for number in range(1000)]

@@ -10,6 +10,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import h2.settings
+import hpack
 import pytest
 from h2.errors import ErrorCodes
 from hypothesis import given
@@ -21,6 +22,7 @@ from websockets.protocol import Protocol, Side
 
 from app.carrier.http2 import frames
 from app.carrier.http2.frames import ErrorCode, FrameReader
+from app.carrier.http2.session import Http2Session
 from app.carrier.limits import Limits
 from app.carrier.service import LINGER
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ, WireRequest
@@ -556,3 +558,88 @@ def test_a_web_socket_that_goes_on_behind_its_end_is_dropped(client: Client) -> 
     client.receive()
     assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.CANCEL]
     assert client.status(client.ask("/a")) == 200
+
+
+def test_an_upload_that_is_cut_anywhere_goes_on() -> None:
+    """It need never pause at a frame's end: each frame has its own time, and within DATA the body's rate counts."""
+    client = Client(limits=Limits(1024, 10, 1 << 20))
+    client.ask("/", method="PUT", end=False)
+    wire = b"".join(frames.encode(frames.DATA, 0, 1, bytes(1000)) for _ in range(100))
+    client.send(wire[:500])
+    for start in range(500, 60_000, 1009):
+        assert client.served.after(1) == []
+        client.send(wire[start : start + 1009])
+    slow = Client(limits=Limits(1024, 10, 1 << 20))
+    slow.ask("/", method="PUT", end=False)
+    wire = frames.encode(frames.DATA, 0, 1, bytes(16_000))
+    for start in range(0, 12_000, 100):
+        slow.send(wire[start : start + 100])
+        assert slow.served.after(1) == []
+
+
+def receive_window(client: Client) -> int:
+    """Give how much the client could send at most, if it were told of all that is taken."""
+    session = client.served.connection._session  # noqa: SLF001 - what a client would notice only after megabytes
+    assert isinstance(session, Http2Session)
+    return session._streams._receive_window + session._streams._taken  # noqa: SLF001
+
+
+def test_what_is_refused_is_given_back_to_the_connections_window(client: Client) -> None:
+    """Or uploads would stall after some hundred refusals."""
+    before = receive_window(client)
+    client.body(client.ask("/", method="PUT", end=False), bytes(101), end=False)
+    client.body(client.ask("/", ("content-length", "9"), method="PUT", end=False), bytes(5))
+    client.body(client.ask("/", ("content-length", "9"), method="PUT", end=False), bytes(50))
+    assert receive_window(client) == before
+
+
+def test_what_was_said_of_the_last_stream_is_not_taken_back(client: Client) -> None:
+    """RFC 9113, 6.8: the number must not grow."""
+    slow = client.ask("/slow", method="PUT", end=False)
+    client.served.service.last_call()
+    before = len(client.served.transport.written)
+    later = frames.encode(frames.HEADERS, 5, slow + 2, hpack.Encoder().encode([(b":method", b"GET"), (b":path", b"/")]))
+    client.served.connection.data_received(later + frames.encode(frames.PING, 0, 0, b"short"))
+    reader = FrameReader()
+    reader.receive(client.served.transport.written[before:])
+    told = [frame for frame in iter(reader.next, None) if frame.type == frames.GOAWAY]
+    assert [int.from_bytes(frame.payload[:4]) for frame in told] == [slow]
+
+
+def test_many_requests_are_answered_in_turns_of_the_loop(client: Client) -> None:
+    """However many come at once: others are served in between, and answers are written before more are made."""
+    streams = range(1, 601, 2)
+    block = [(b":method", b"GET"), (b":path", b"/large"), (b":scheme", b"http"), (b":authority", b"a")]
+    encoder = hpack.Encoder()
+    client.h2.increment_flow_control_window(1 << 30)
+    client.send(client.h2.data_to_send())
+    client.served.connection.data_received(
+        b"".join(
+            frames.encode(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, encoder.encode(block))
+            for stream in streams
+        )
+    )
+    assert len(client.seen) < 20
+    most = 0
+    while client.served.turns:
+        before = len(client.served.transport.written)
+        client.served.turn()
+        most = max(most, len(client.served.transport.written) - before)
+    assert most < 2 << 20
+    assert len(client.seen) == 4, "the others are one stream too many each, until the client reads"
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["one stream too many", "a stream that depends on itself"])
+def test_streams_that_have_to_be_reset_are_bounded(client: Client, *, breaks: bool) -> None:
+    """A client can make the server reset as well as it can reset itself (CVE-2025-8671)."""
+    served, encoder = client.served, hpack.Encoder()
+    before = len(served.transport.written)
+    fields = [(b":method", b"PUT"), (b":path", b"/"), (b":scheme", b"http"), (b":authority", b"a")]
+    flags = frames.END_HEADERS | (frames.PRIORITIZED if breaks else 0)
+    for stream in range(1, 2101, 2):
+        priority = stream.to_bytes(4) + b"\0" if breaks else b""
+        served.connection.data_received(frames.encode(frames.HEADERS, flags, stream, priority + encoder.encode(fields)))
+    reader = FrameReader()
+    reader.receive(served.transport.written[before:])
+    (told,) = [frame for frame in iter(reader.next, None) if frame.type == frames.GOAWAY]
+    assert int.from_bytes(told.payload[4:8]) == ErrorCode.ENHANCE_YOUR_CALM

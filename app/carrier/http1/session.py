@@ -19,6 +19,8 @@ from app.carrier.websocket.handshake import accept
 from app.carrier.websocket.session import WebSocketSession
 from app.wire import WireRequest
 
+_TURN = 100  # pipelined requests that are answered at once
+
 
 class Http1Session:
     """Reads requests and writes their answers; `secure` tells whether TLS is below."""
@@ -145,6 +147,8 @@ class Http1Session:
         if not keep:
             self._over = True
             self._channel.close()
+        elif not self._answered % _TURN:
+            self._channel.soon()  # others are served in between
 
     def _upgrade(self, request: WireRequest, protocol: bytes) -> bool:
         """Go over to another protocol, if that is possible; a request to do so may be passed over (RFC 9110, 7.8)."""

@@ -97,6 +97,15 @@ class FrameReader:
         """Whether a part of a frame waits for the rest of it."""
         return self._position < len(self._buffer)
 
+    @property
+    def partial_data(self) -> tuple[int, int]:
+        """Give the stream of a DATA frame of which only a part has come, and that part's length; (0, 0) without one."""
+        start = self._position + HEADER
+        if start > len(self._buffer):
+            return 0, 0
+        _, _, kind, _, stream = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(self._buffer, self._position)
+        return (stream & LAST_STREAM, len(self._buffer) - start) if kind == DATA else (0, 0)
+
     def receive(self, data: bytes) -> None:
         """Take bytes behind those that came before."""
         self._buffer = self._buffer[self._position :] + data if self.within_frame else data

@@ -17,7 +17,7 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 # 8.2.1: no NUL, CR, LF anywhere, no white space at the ends; RFC 9110, 5.5 excludes the other control characters.
 _VALUE = re.compile(rb"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f]*(?<![ \t])")
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_PATH = re.compile(rb"[/*][^\x00-\x20\x7f]*")
+_PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*")
 
 _CONNECTION_SPECIFIC: Final = frozenset(

@@ -24,6 +24,7 @@ from app.carrier.websocket.echo import WebSocketEcho
 from app.carrier.websocket.handshake import accept_extended_connect
 from app.wire import Fields, WireRequest
 
+_TURN: Final = 100  # events that are dealt with at once
 _STOPS: Final = "the server stops"
 _FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
 _QUEUED: Final = (
@@ -45,6 +46,7 @@ class Http2Session:
         self._answered = 0  # requests
         self._leaving = False  # no more streams are taken
         self._head_deadline = NEVER  # of a preface, a frame or a header block that has begun
+        self._head_of = 0  # how many frames came before what that deadline is of
         self._idle = False
         self._over = False
 
@@ -102,7 +104,8 @@ class Http2Session:
 
     def drain(self) -> None:
         """Say that no more requests should come here; those that are on their way are answered still (6.8)."""
-        self._streams.go_away(frames.LAST_STREAM, ErrorCode.NO_ERROR)
+        if not self._leaving:
+            self._streams.go_away(frames.LAST_STREAM, ErrorCode.NO_ERROR)
         for number, exchange in list(self._exchanges.items()):
             if exchange.websocket:
                 self._say_goodbye(number, exchange, _STOPS)
@@ -131,8 +134,10 @@ class Http2Session:
         self._pump()
 
     def _take_events(self) -> None:
-        for event in self._streams.events():
+        for taken, event in enumerate(self._streams.events(), 1):
             self._take(event)
+            if taken >= _TURN or self._streams.waiting >= _FLUSHED:
+                self._channel.soon()  # others are served in between, and this one when it has read
             if self._channel.blocked or self._over:
                 return
 
@@ -151,7 +156,7 @@ class Http2Session:
                 self._unanswered.append(event)
                 self._answer_waiting()
         elif isinstance(event, Reset):
-            self._exchanges.pop(event.stream, None)
+            self._forget(event.stream)
 
     def _begin(self, head: Head) -> None:
         what = head.what
@@ -173,8 +178,8 @@ class Http2Session:
 
     def _take_upgraded(self, settings: bytes, request: WireRequest) -> None:
         head = self._streams.upgraded(settings, request)
-        self._begin(head)
-        self._answer(head.stream, self._exchanges[head.stream], request.trailers, body_is_known=True)
+        exchange = self._exchanges[head.stream] = Exchange(request, self._service.clock())
+        self._answer(head.stream, exchange, request.trailers, body_is_known=True)
 
     def _connect(self, number: int, exchange: Exchange, what: Requested) -> None:
         """Open a WebSocket on a stream (RFC 8441)."""
@@ -218,6 +223,7 @@ class Http2Session:
         exchange.received += size
         limit = self._service.bounds.limits.body
         if exchange.received > limit:
+            self._streams.take(number, size)
             self._refuse(number, ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {limit} bytes"))
             return
         exchange.meter = exchange.meter or self._service.meter(exchange.request.fields)
@@ -231,7 +237,11 @@ class Http2Session:
 
     def _answer_waiting(self) -> None:
         """Answer what is whole, unless the answers before take too much memory."""
-        while self._unanswered and sum(len(each.out) for each in self._exchanges.values()) <= _QUEUED:
+        while (
+            self._unanswered
+            and self._streams.waiting < _FLUSHED
+            and sum(len(each.out) for each in self._exchanges.values()) <= _QUEUED
+        ):
             end = self._unanswered.popleft()
             exchange = self._exchanges.get(end.stream)
             if exchange is not None and not exchange.done:
@@ -262,7 +272,9 @@ class Http2Session:
             self._send_head(number, response, end=False)
             self._streams.send_data(number, response.body, end=True)
         malformed = error.status is HTTPStatus.BAD_REQUEST
-        self._reset(number, ErrorCode.PROTOCOL_ERROR if malformed else ErrorCode.NO_ERROR)
+        if malformed or self._streams.knows(number):
+            self._streams.reset(number, ErrorCode.PROTOCOL_ERROR if malformed else ErrorCode.NO_ERROR)
+        self._forget(number)
 
     def _respond(self, number: int, exchange: Exchange, response: Response, *, with_body: bool) -> None:
         exchange.done = True
@@ -323,9 +335,14 @@ class Http2Session:
 
     def _complete(self, number: int) -> None:
         """Forget an exchange that was answered. A client that has not ended its side need not go on (8.1)."""
-        del self._exchanges[number]
         if self._streams.knows(number):
             self._streams.reset(number, ErrorCode.NO_ERROR)
+        self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        exchange = self._exchanges.pop(number, None)
+        if exchange is not None and exchange.untaken:
+            self._streams.take(number, exchange.untaken)  # the connection's window outlives the stream
 
     def _pump(self) -> None:
         """Send what waits, a frame of each stream in turn, until the windows or the client allow no more."""
@@ -341,16 +358,19 @@ class Http2Session:
                 before = len(self._unanswered)
                 self._answer_waiting()
                 progress = len(self._unanswered) < before
+                if self._streams.waiting >= _FLUSHED:
+                    self._channel.soon()
         self._settle()
 
     def _reset(self, number: int, code: ErrorCode) -> None:
         self._streams.reset(number, code)
-        self._exchanges.pop(number, None)
+        self._forget(number)
 
     def _go_away(self, code: ErrorCode, reason: str = "") -> None:
         self._leaving = True
-        self._streams.refuse_above = self._streams.last
-        self._streams.go_away(self._streams.last, code, reason)
+        # What was said is not taken back (6.8); `last` goes on with streams that are refused.
+        self._streams.refuse_above = min(self._streams.last, self._streams.refuse_above)
+        self._streams.go_away(self._streams.refuse_above, code, reason)
 
     def _finish(self) -> None:
         self._over = True
@@ -370,10 +390,15 @@ class Http2Session:
         self._wait(self._exchanges.values())
 
     def _wait(self, exchanges: Iterable[Exchange]) -> None:
+        number, size = self._streams.partial_data
+        exchange = self._exchanges.get(number)
+        if exchange is not None and not (exchange.done or exchange.websocket):
+            exchange.deadline = self._service.body_deadline(exchange.begun, exchange.received + size)
         if not self._streams.within_head:
             self._head_deadline = NEVER
-        elif self._head_deadline == NEVER:
+        elif self._head_deadline == NEVER or self._head_of != self._streams.taken:
             self._head_deadline = self._service.clock() + self._service.seconds[Phase.HEAD]
+            self._head_of = self._streams.taken
         idle = not self._exchanges and self._head_deadline == NEVER
         if idle:
             if not self._idle:

@@ -25,6 +25,7 @@ from app.wire import Fields, WireRequest
 STREAM_WINDOW: Final = 1 << 20
 CONNECTION_WINDOW: Final = 1 << 22
 _INITIAL_WINDOW: Final = 65_535  # 6.9.2
+_GOAWAY: Final = 8  # bytes, at least (6.8)
 # Streams that are over and are remembered: what comes on one that was reset here is passed over, since it was on its
 # way; on another one it is an error (5.1).
 _REMEMBERED: Final = 1000
@@ -52,6 +53,7 @@ class Streams:
         self.send_window = _INITIAL_WINDOW
         self.last = 0  # the highest stream that the client has begun
         self.refuse_above = frames.LAST_STREAM
+        self.taken = 0  # frames, a header block for one
         self._limits = limits
         self._most = most
         self._reader = frames.FrameReader()
@@ -67,6 +69,7 @@ class Streams:
         self._blocks = BlockReader(limits)
         self._encoder = hpack.Encoder()
         self._patience = Patience(clock)
+        self._waiting = 0  # bytes of what is outgoing, but for the preface
         self._out = [
             frames.encode_settings(
                 {
@@ -83,8 +86,17 @@ class Streams:
 
     @property
     def within_head(self) -> bool:
-        """Whether something has begun that the client has to finish: the preface, a frame, a header block."""
-        return not self._settled or self._blocks.within or self._reader.within_frame
+        """Whether something has begun that the client has to finish: the preface, a frame, a header block.
+
+        Of a frame of DATA it is the body's time that counts.
+        """
+        within_frame = self._reader.within_frame and self.partial_data[0] not in self._open
+        return not self._settled or self._blocks.within or within_frame
+
+    @property
+    def partial_data(self) -> tuple[int, int]:
+        """Give the stream of a DATA frame of which only a part has come, and that part's length; (0, 0) without one."""
+        return self._reader.partial_data
 
     def receive(self, data: bytes) -> None:
         """Take bytes that the client sent. Raises `Http2ConnectionError`."""
@@ -107,9 +119,11 @@ class Streams:
             frame = self._reader.next()
             if frame is None:
                 return
+            self.taken += not self._blocks.within
             try:
                 self._told.extend(self._take(frame))
             except Http2StreamError as error:
+                self._patience.lose("streams that had to be reset")  # CVE-2025-8671
                 self.reset(error.stream, error.code)
                 self._told.append(Reset(error.stream))
 
@@ -138,10 +152,10 @@ class Streams:
         piece = frames.unpadded(frame)
         self._give_back(size - len(piece), frame.stream)
         if stream.left is not None:
-            if len(piece) > stream.left:
+            stream.left -= len(piece)
+            if stream.left < 0 or (stream.left and frame.flags & frames.END_STREAM):
                 self._give_back(len(piece))
                 raise Http2StreamError(frame.stream, ErrorCode.PROTOCOL_ERROR)
-            stream.left -= len(piece)
         data = (Data(frame.stream, piece),) if piece else ()
         if frame.flags & frames.END_STREAM:
             return *data, self._ended(frame.stream, stream, ())
@@ -238,7 +252,7 @@ class Streams:
             self._patience.lose("SETTINGS frames")
         self._settled = True
         self.apply(frames.settings(frame.payload))
-        self._out.append(frames.encode(frames.SETTINGS, frames.ACK, 0))
+        self._put(frames.encode(frames.SETTINGS, frames.ACK, 0))
         return (MoreRoom(),)
 
     def apply(self, settings: Iterable[tuple[int, int]]) -> None:
@@ -266,12 +280,14 @@ class Streams:
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a PING that is not eight bytes long")
         if not frame.flags & frames.ACK:
             self._patience.lose("PING frames")
-            self._out.append(frames.encode(frames.PING, frames.ACK, 0, frame.payload))
+            self._put(frames.encode(frames.PING, frames.ACK, 0, frame.payload))
         return ()
 
     def _goaway(self, frame: Frame) -> Events:
         if frame.stream:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
+        if len(frame.payload) < _GOAWAY:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a GOAWAY that is too short")  # 4.2
         self.goes_on = False
         return ()
 
@@ -339,7 +355,7 @@ class Streams:
     def _give_back(self, size: int, number: int = 0) -> None:
         self._taken += size
         if self._taken >= CONNECTION_WINDOW // 2:
-            self._out.append(frames.encode_number(frames.WINDOW_UPDATE, 0, self._taken))
+            self._put(frames.encode_number(frames.WINDOW_UPDATE, 0, self._taken))
             self._receive_window += self._taken
             self._taken = 0
         stream = self._open.get(number)
@@ -347,14 +363,14 @@ class Streams:
             return
         stream.taken += size
         if stream.taken >= STREAM_WINDOW // 2:
-            self._out.append(frames.encode_number(frames.WINDOW_UPDATE, number, stream.taken))
+            self._put(frames.encode_number(frames.WINDOW_UPDATE, number, stream.taken))
             stream.receive_window += stream.taken
             stream.taken = 0
 
     @property
     def waiting(self) -> int:
         """How many bytes are outgoing."""
-        return sum(map(len, self._out))
+        return self._waiting
 
     def knows(self, number: int) -> bool:
         """Tell whether a stream is open, on either side."""
@@ -365,9 +381,9 @@ class Streams:
         block = self._encoder.encode(fields)
         kind, flags = frames.HEADERS, frames.END_STREAM if end else 0
         while len(block) > self._max_frame:
-            self._out.append(frames.encode(kind, flags, number, block[: self._max_frame]))
+            self._put(frames.encode(kind, flags, number, block[: self._max_frame]))
             block, kind, flags = block[self._max_frame :], frames.CONTINUATION, 0
-        self._out.append(frames.encode(kind, flags | frames.END_HEADERS, number, block))
+        self._put(frames.encode(kind, flags | frames.END_HEADERS, number, block))
         if end:
             self._end_here(number)
 
@@ -378,7 +394,7 @@ class Streams:
 
     def send_data(self, number: int, piece: bytes, *, end: bool) -> None:
         """Send a piece of an answer's body, of at most `room` bytes."""
-        self._out.append(frames.encode(frames.DATA, frames.END_STREAM if end else 0, number, piece))
+        self._put(frames.encode(frames.DATA, frames.END_STREAM if end else 0, number, piece))
         self.send_window -= len(piece)
         self._open[number].send_window -= len(piece)
         if end:
@@ -386,12 +402,12 @@ class Streams:
 
     def reset(self, number: int, code: ErrorCode) -> None:
         """End a stream, whatever is under way on it."""
-        self._out.append(frames.encode_number(frames.RST_STREAM, number, code))
+        self._put(frames.encode_number(frames.RST_STREAM, number, code))
         self._forget(number, reset_here=True)
 
     def go_away(self, last: int, code: ErrorCode, reason: str = "") -> None:
         """Say that streams above `last` are not answered (6.8)."""
-        self._out.append(frames.encode_goaway(last, code, reason))
+        self._put(frames.encode_goaway(last, code, reason))
 
     def outgoing(self) -> bytes:
         """Give what is to be written to the wire."""
@@ -399,7 +415,12 @@ class Streams:
             return b""
         out = b"".join(self._out)
         self._out.clear()
+        self._waiting = 0
         return out
+
+    def _put(self, frame: bytes) -> None:
+        self._out.append(frame)
+        self._waiting += len(frame)
 
     def _end_here(self, number: int) -> None:
         stream = self._open[number]
