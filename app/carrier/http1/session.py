@@ -1,7 +1,7 @@
 """HTTP/1.1 on one connection: requests one after the other, each answered before the next is taken (RFC 9112)."""
 
 from http import HTTPStatus
-from typing import cast
+from typing import Final, cast
 
 from msgspec import structs
 
@@ -19,7 +19,7 @@ from app.carrier.websocket.handshake import accept
 from app.carrier.websocket.session import WebSocketSession
 from app.wire import WireRequest
 
-_TURN = 100  # pipelined requests that are answered at once
+_TURN: Final = 100  # pipelined requests that are answered before others are served
 
 
 class Http1Session:

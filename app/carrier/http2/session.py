@@ -24,12 +24,11 @@ from app.carrier.websocket.echo import WebSocketEcho
 from app.carrier.websocket.handshake import accept_extended_connect
 from app.wire import Fields, WireRequest
 
-_TURN: Final = 100  # events that are dealt with at once
 _STOPS: Final = "the server stops"
+_TURN: Final = 100  # events that are dealt with before others are served
 _FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
-_QUEUED: Final = (
-    1 << 20
-)  # bytes of answers that wait for the client's windows, above which no more requests are answered
+# Bytes of answers that wait for the client's windows, above which no more requests are answered.
+_QUEUED: Final = 1 << 20
 _ECHOED: Final = 1 << 18  # bytes of a WebSocket that wait to be sent, above which no more of it is taken
 
 
