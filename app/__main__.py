@@ -16,10 +16,16 @@ def announcement(configured: settings.Settings) -> str:
     """Give two lines: where it listens, and what to try."""
     host = listeners.near(configured.host)
     host = f"[{host}]" if ":" in host else host  # RFC 3986, 3.2.2
+    secure = configured.tls_only == "on"
+    url = f"{'https' if secure else 'http'}://{host}:{configured.port}"
+    flags = "--haproxy-protocol " if configured.proxy_protocol == "on" else ""
+    flags += (
+        "--insecure " if secure else ""
+    )  # the certificate need not be for this address, nor curl know who signed it
     return (
-        f"echo {__version__} listens on http://{host}:{configured.port}"
+        f"echo {__version__} listens on {url}"
         f" (for the cluster: http://{host}:{configured.admin_port}/readyz); Ctrl-C stops it\n"
-        f"Try: curl http://{host}:{configured.port}/blah/blah"
+        f"Try: curl {flags}{url}/blah/blah"
     )
 
 

@@ -27,8 +27,9 @@ class Certificate(msgspec.Struct, frozen=True, rename="camel"):
 class TLS(msgspec.Struct, frozen=True, rename="camel"):
     """One connection's TLS.
 
-    `version` as `TLSv1.3`, `cipher_suite` by OpenSSL's name, `server_name` what the client asked for by SNI, or empty;
-    `negotiated_protocol` by ALPN; `peer_certificates` PEM, the client's own first.
+    `version` as `TLSv1.3`, `cipher_suite` by OpenSSL's name, `server_name` what the client asked for by SNI, as
+    `app.wire.shown`, or empty; `negotiated_protocol` by ALPN; `peer_certificates` PEM, the client's own first.
+    `client_certificate` is not there either when its names can't be read.
     """
 
     version: str

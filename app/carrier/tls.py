@@ -6,23 +6,35 @@ with TLS and who does not: so the bytes pass through here (`ssl.MemoryBIO`, `ssl
 
 import hashlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from app.settings import Settings
 from app.tls import TLS, Certificate
+from app.wire import shown
 
 # RFC 8446, 5.1: the content type of a handshake record, which is what a client that speaks TLS begins with. No method
 # of HTTP does.
 HANDSHAKE: Final = b"\x16"
 _ALPN: Final = ["h2", "http/1.1"]
-_READ: Final = 1 << 18  # bytes taken out at a time
+# Bytes that go through OpenSSL at a time: what one record holds (RFC 8446, 5.1). A `MemoryBIO` keeps room for the most
+# that was ever in it: with more at a time, a connection that is idle would hold as much as its largest upload.
+_PIECE: Final = 1 << 14
+# Bytes of what a client begins with in which its name is looked for: far above any ClientHello that means it.
+_HELLO: Final = 1 << 16
+_SERVER_NAME: Final = b"\0\0"  # the extension's type (RFC 6066, 3)
+# OpenSSL's words, in a person's.
+_REASONS: Final = {
+    "KEY_VALUES_MISMATCH": "the key is not the certificate's",
+    "NO_CERTIFICATE_ASSIGNED": "the key is not the certificate's",  # of another type
+    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it",
+}
 
 
 class TlsError(Exception):
@@ -58,40 +70,57 @@ def files_of(settings: Settings) -> TlsFiles | None:
     )
 
 
-class _Server(ssl.SSLObject):
-    """The server's side of one connection; it remembers the name that the client asked for."""
-
-    asked_name = ""
-
-
 def context(files: TlsFiles) -> ssl.SSLContext:
     """Give a context that serves with these files. Raises `TlsError`."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_3 if files.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     made.set_alpn_protocols(_ALPN)
-    made.sslobject_class = _Server
-    made.sni_callback = _remember_name
-    _load(lambda: made.load_cert_chain(files.cert, files.key), f"{files.cert} and {files.key}")
+    if files.ciphers:  # before the certificate: they may have the security level by which that is taken
+        _load(lambda: made.set_ciphers(files.ciphers), f"the ciphers {files.ciphers!r}", "none of them can be used")
+    _load_certificate(made, files)
     if files.client_ca:
-        _load(lambda: made.load_verify_locations(files.client_ca), files.client_ca)
+        _load_authorities(made, files.client_ca)
+        # An authority that is named is trusted, whether or not another one vouches for it.
+        made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         made.verify_mode = ssl.CERT_REQUIRED if files.client_required else ssl.CERT_OPTIONAL
-    if files.ciphers:
-        _load(lambda: made.set_ciphers(files.ciphers), f"the ciphers {files.ciphers!r}")
     return made
 
 
-def _load(load: Callable[[], None], what: str) -> None:
+def _load_certificate(made: ssl.SSLContext, files: TlsFiles) -> None:
+    # OpenSSL does not say which of the two files is at fault: so each is looked at alone first.
+    _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), files.cert)
+    _load(Path(files.key).read_bytes, files.key)
+    _load(
+        lambda: made.load_cert_chain(files.cert, files.key, _no_passphrase),
+        f"{files.cert} and {files.key}",
+        "there is no private key that can be read",
+    )
+
+
+def _load_authorities(made: ssl.SSLContext, path: str) -> None:
+    _load(lambda: made.load_verify_locations(path), path, "there is no certificate that can be read")
+
+
+def _no_passphrase() -> str:
+    # Without this, OpenSSL would ask at the terminal, and a worker would wait there for ever.
+    raise ValueError("the private key is encrypted: it must be in clear")
+
+
+def _load(load: Callable[[], object], what: str, unreadable: str = "it can't be read") -> None:
     try:
         load()
-    except (OSError, ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise TlsError(f"TLS can't be served with {what}: {reason}") from error
+    except ssl.SSLError as error:
+        reason: str = getattr(error, "reason", None) or ""  # some have none, and their text is about Python's source
+        raise _unusable(what, _REASONS.get(reason, reason) or unreadable) from error
+    except OSError as error:
+        raise _unusable(what, error.strerror or str(error)) from error
+    except ValueError as error:
+        raise _unusable(what, str(error)) from error
 
 
-def _remember_name(server: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
-    if isinstance(server, _Server):
-        server.asked_name = name or ""
+def _unusable(what: str, why: str) -> TlsError:
+    return TlsError(f"TLS can't be served with {what}: {why}")
 
 
 class Contexts:
@@ -122,7 +151,8 @@ class Contexts:
         try:
             self.current = context(self._files)
         except TlsError as error:
-            report(f"{error}; the certificate before it stays in use")
+            if seen == self._look():  # else they were changed while they were read: the next look sees it
+                report(f"{error}; the certificate before it stays in use")
 
     def _look(self) -> tuple[object, ...]:
         return tuple(_look_at(path) for path in (self._files.cert, self._files.key, self._files.client_ca) if path)
@@ -133,7 +163,8 @@ def _look_at(path: str) -> tuple[int, ...]:
         found = Path(path).stat()
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+    # The time of its last change is also that of its permissions: one that could not be read may be readable now.
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 class TlsLayer:
@@ -143,32 +174,46 @@ class TlsLayer:
         self._from_wire = ssl.MemoryBIO()
         self._to_wire = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._from_wire, self._to_wire, server_side=True)
+        self._sealed: list[bytes] = []
+        self._began = bytearray()  # what came first, until hands are shaken
+        self._server_name = ""
         self.established = False
         self.ended = False  # the client has said that nothing more comes
 
     def receive(self, data: bytes) -> bytes:
-        """Take bytes of the wire; give the plaintext that they complete.
+        """Take bytes of the wire; give the plaintext that they complete. What comes behind the end is dropped.
 
         Raises `ssl.SSLError` when it is no TLS, or not one that is served here; `outgoing` has the alert then.
         """
-        self._from_wire.write(data)
-        plain = []
-        try:
-            if not self.established:
-                self._tls.do_handshake()
-                self.established = True
-            while piece := self._tls.read(_READ):
-                plain.append(piece)
-            self.ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self.ended = True
+        plain: list[bytes] = []
+        for piece in _pieces(data):
+            if self.ended:
+                break
+            self._from_wire.write(piece)
+            try:
+                if not self.established:
+                    self._shake_hands(piece)
+                while taken := self._tls.read(_PIECE):
+                    plain.append(taken)
+                self.ended = True  # close_notify (RFC 8446, 6.1)
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLZeroReturnError:  # the same, when we have sent ours
+                self.ended = True
         return b"".join(plain)
+
+    def _shake_hands(self, data: bytes) -> None:
+        self._began += data[: _HELLO - len(self._began)]
+        self._tls.do_handshake()
+        self.established = True
+        self._server_name = shown(asked_name(self._began))
+        self._began = bytearray()
 
     def send(self, data: bytes) -> None:
         """Take plaintext for the client."""
-        self._tls.write(data)
+        for piece in _pieces(data):
+            self._tls.write(piece)
+            self._sealed.append(self._to_wire.read())
 
     def close(self) -> None:
         """Say that nothing more is sent (close_notify; RFC 8446, 6.1)."""
@@ -178,7 +223,9 @@ class TlsLayer:
 
     def outgoing(self) -> bytes:
         """Give what is to be written to the wire."""
-        return self._to_wire.read()
+        out = b"".join((*self._sealed, self._to_wire.read()))
+        self._sealed.clear()
+        return out
 
     @property
     def protocol(self) -> str | None:
@@ -191,17 +238,61 @@ class TlsLayer:
         cipher = self._tls.cipher()
         return TLS(
             version=self._tls.version() or "",
-            server_name=self._tls.asked_name if isinstance(self._tls, _Server) else "",
+            server_name=self._server_name,
             cipher_suite=cipher[0] if cipher else "",
             negotiated_protocol=self.protocol or UNSET,
             peer_certificates=tuple(ssl.DER_cert_to_PEM_cert(each) for each in self._chain(der)) if der else UNSET,
-            client_certificate=_certificate(self._tls.getpeercert() or {}, der) if der else UNSET,
+            client_certificate=self._certificate(der) if der else UNSET,
         )
 
     def _chain(self, leaf: bytes) -> list[bytes]:
         # What the client sent beside its own certificate can be asked for from Python 3.13 on.
         asked = getattr(self._tls, "get_unverified_chain", None)
         return (asked() if asked else None) or [leaf]
+
+    def _certificate(self, der: bytes) -> Certificate | UnsetType:
+        try:
+            return _certificate(self._tls.getpeercert() or {}, der)
+        except (ValueError, ssl.SSLError):  # Python takes names for UTF-8, whatever an authority has signed
+            return UNSET
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
+
+
+def asked_name(began: bytes | bytearray) -> bytes:
+    """Give the name that a client asks for (SNI; RFC 6066, 3), from what it begins with, or nothing.
+
+    OpenSSL has read the same and found it well-formed; Python's own way to that name can't be told one that is not
+    ASCII, and complains on stderr.
+    """
+    rest = _hello(memoryview(began))[34:]  # behind version and random
+    for width in (1, 2, 1):  # session id, cipher suites, compression methods (RFC 8446, 4.1.2)
+        _, rest = _vector(rest, width)
+    extensions, _ = _vector(rest, 2)
+    while extensions:
+        kind = extensions[:2]
+        content, extensions = _vector(extensions[2:], 2)
+        if kind.tobytes() == _SERVER_NAME:
+            names, _ = _vector(content, 2)
+            return bytes(_vector(names[1:], 2)[0])  # behind its type, of which there is one, host_name
+    return b""
+
+
+def _hello(records: memoryview) -> memoryview:
+    """Give the body of the first handshake message, which may be spread over records (RFC 8446, 4 and 5.1)."""
+    message = bytearray()
+    while records[:1].tobytes() == HANDSHAKE:
+        fragment, records = _vector(records[3:], 2)
+        message += fragment
+    return _vector(memoryview(message)[1:], 3)[0]
+
+
+def _vector(data: memoryview, width: int) -> tuple[memoryview, memoryview]:
+    """Give a vector, whose length stands before it in so many bytes, and what is behind it (RFC 8446, 3.4)."""
+    end = width + int.from_bytes(data[:width], "big")
+    return data[width:end], data[end:]
 
 
 def _certificate(decoded: dict[str, Any], der: bytes) -> Certificate:

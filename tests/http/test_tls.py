@@ -214,7 +214,7 @@ def test_files_that_can_not_be_used_are_told_and_the_old_ones_stay(tmp_path: Pat
     [
         (
             {"tls_cert": "/nowhere", "tls_key": "/nowhere"},
-            "echo: TLS can't be served with /nowhere and /nowhere: No such",
+            "echo: TLS can't be served with /nowhere: No such",
         ),
         ({"tls_cert": "/nowhere"}, "echo: ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"),
         ({"tls_only": "on"}, "echo: ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"),

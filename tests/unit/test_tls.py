@@ -1,24 +1,38 @@
 """TLS without I/O: a client in memory on the other end."""
 
 import hashlib
+import ipaddress
+import resource
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtensionOID, NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from app.carrier import tls
-from app.carrier.tls import Contexts, TlsError, TlsFiles, TlsLayer
-from app.tls import Certificate
+from app.carrier.tls import Contexts, TlsError, TlsFiles, TlsLayer, context
+from app.settings import Settings
+from app.tls import TLS, Certificate
 from tests.unit.served import Served
 
 AUTHORITY = trustme.CA()
+OLD_KEY = rsa.generate_private_key(65537, 1024)  # noqa: S505 - too short for today is the point
+UNENCRYPTED = serialization.NoEncryption()
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Cut = Callable[[bytes], Iterable[bytes]]
+ALERT = b"\x15"  # the content type of its record (RFC 8446, 5.1)
+NO_VERSION = b"\x16" * 100  # to which OpenSSL gives no alert: it may be no TLS at all
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -44,6 +58,11 @@ class Files:
         """Give what to serve with."""
         return TlsFiles(str(self.folder / "cert.pem"), str(self.folder / "key.pem"), **more)  # type: ignore[arg-type]
 
+    def write(self, name: str, data: bytes) -> str:
+        """Write one more file; give its path."""
+        (self.folder / name).write_bytes(data)
+        return str(self.folder / name)
+
 
 def serial_of(issued: trustme.LeafCert) -> str:
     """Give a certificate's serial number in hexadecimal digits."""
@@ -64,7 +83,7 @@ class Client:
         *,
         name: str | None = "localhost",
         alpn: list[str] | None = None,
-        cert: trustme.LeafCert | None = None,
+        cert: trustme.LeafCert | str | None = None,
         newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
     ) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -73,7 +92,9 @@ class Client:
         context.maximum_version = newest
         if alpn:
             context.set_alpn_protocols(alpn)
-        if cert:
+        if isinstance(cert, str):
+            context.load_cert_chain(cert)
+        elif cert:
             cert.configure_cert(context)
         self.came, self.goes = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.came, self.goes, server_hostname=name)
@@ -86,12 +107,25 @@ class Client:
             return False
         return True
 
-    def shake_hands(self, layer: TlsLayer) -> None:
-        """Do the handshake, to its end on both sides."""
+    def read(self, size: int) -> bytes:
+        """Give so many bytes of what came."""
+        taken = b""
+        while len(taken) < size:
+            taken += self.tls.read(1 << 18)
+        return taken
+
+    def begin(self) -> bytes:
+        """Give what the client begins with, its ClientHello."""
+        assert not self.step(self.tls.do_handshake)
+        return self.goes.read()
+
+    def shake_hands(self, layer: TlsLayer, cut: Cut = lambda wire: [wire]) -> None:
+        """Do the handshake, to its end on both sides; what the client says arrives in pieces."""
         for _ in range(5):
             done = self.step(self.tls.do_handshake)
-            layer.receive(self.goes.read())
-            self.came.write(layer.outgoing())
+            for piece in cut(self.goes.read()):
+                layer.receive(piece)
+                self.came.write(layer.outgoing())
             if done and layer.established:
                 return
         raise AssertionError("no handshake")
@@ -104,31 +138,94 @@ def opened(files: TlsFiles, client: Client) -> TlsLayer:
     return layer
 
 
+def cuts_at(places: Iterable[int]) -> Cut:
+    """Give what cuts bytes at these places."""
+
+    def cut(wire: bytes) -> list[bytes]:
+        at = sorted({place for place in places if place < len(wire)})
+        return [wire[start:end] for start, end in zip([0, *at], [*at, len(wire)], strict=True)]
+
+    return cut
+
+
+def byte_by_byte(wire: bytes) -> list[bytes]:
+    """Give each byte on its own."""
+    return [wire[at : at + 1] for at in range(len(wire))]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
-@given(sent=st.lists(st.binary(max_size=40_000), max_size=3), cuts=st.lists(st.integers(0, 50_000), max_size=8))
-def test_what_was_sent_comes_out_however_it_arrives(files: Files, sent: list[bytes], cuts: list[int]) -> None:
-    """Whole, byte by byte, cut at random; and the answer the same way back."""
-    for pieces in ("whole", "byte by byte", "at random"):
+@given(sent=st.lists(st.binary(max_size=40_000), max_size=3), places=st.sets(st.integers(1, 50_000), max_size=8))
+def test_what_was_sent_comes_out_however_it_arrives(files: Files, sent: list[bytes], places: set[int]) -> None:
+    """Handshake and data: whole, byte by byte, cut at random; and the answer the same way back."""
+    for cut in (cuts_at(()), byte_by_byte, cuts_at(places)):
         client = Client()
-        layer = opened(files.files(), client)
+        layer = TlsLayer(tls.context(files.files()))
+        client.shake_hands(layer, cut)
         for each in sent:
             client.tls.write(each)
-        wire = client.goes.read()
-        at = {"whole": [], "byte by byte": list(range(len(wire)))[:3000], "at random": sorted(cuts)}[pieces]
-        came = b""
-        for start, end in zip([0, *at], [*at, len(wire)], strict=True):
-            came += layer.receive(wire[start:end])
+        came = b"".join(layer.receive(piece) for piece in cut(client.goes.read()))
         assert came == b"".join(sent)
         layer.send(came)
         client.came.write(layer.outgoing())
-        back = b""
-        while len(back) < len(came):
-            back += client.tls.read(1 << 18)
-        assert back == came
+        assert client.read(len(came)) == came
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, 5_000_000])
+def test_a_write_may_be_of_any_size(files: Files, size: int) -> None:
+    """It is sent whole, in as many records as it takes."""
+    client = Client()
+    layer = opened(files.files(), client)
+    said = bytes(range(256)) * (size // 256 + 1)
+    layer.send(said[:size])
+    client.came.write(layer.outgoing())
+    assert client.read(size) == said[:size]
+    assert layer.outgoing() == b""
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_what_is_cut_off_is_waited_for(files: Files, share: float) -> None:
+    """Half a handshake is none yet, and half a record is nothing yet; neither is a mistake."""
+    client = Client()
+    layer = TlsLayer(tls.context(files.files()))
+    hello = client.begin()
+    assert layer.receive(hello[: int(len(hello) * share)]) == b""
+    assert not layer.established
+    assert layer.outgoing() == b""
+    layer = opened(files.files(), client := Client())
+    client.tls.write(b"a" * 1000)
+    record = client.goes.read()
+    assert layer.receive(record[: int(len(record) * share)]) == b""
+    assert layer.receive(record[int(len(record) * share) :]) == b"a" * 1000
+
+
+def test_a_connection_holds_little_of_what_it_carried(files: Files) -> None:
+    """Of a megabyte in each direction, a tenth at most: thousands of them may be idle afterwards."""
+    context = tls.context(files.files())
+
+    def carry() -> TlsLayer:
+        client, layer = Client(), TlsLayer(context)
+        client.shake_hands(layer)
+        client.tls.write(bytes(1 << 20))
+        assert len(layer.receive(client.goes.read())) == 1 << 20
+        layer.send(bytes(1 << 20))
+        assert len(layer.outgoing()) > 1 << 20
+        return layer
+
+    carry()
+    before = resident()
+    kept = [carry() for _ in range(50)]
+    assert resident() - before < len(kept) * 200_000
+
+
+def resident() -> int:
+    """Give the bytes of memory that this process has (proc_pid_statm(5))."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_the_facts_are_those_of_the_connection(files: Files) -> None:
     """Version, cipher, the name that was asked for, the protocol that was agreed on; no certificate, none shown."""
+    old = opened(files.files(), Client(newest=ssl.TLSVersion.TLSv1_2)).facts()
+    assert (old.version, old.server_name) == ("TLSv1.2", "localhost")
     facts = opened(files.files(), Client(alpn=["tea", "h2"])).facts()
     assert (facts.version, facts.server_name, facts.negotiated_protocol) == ("TLSv1.3", "localhost", "h2")
     assert facts.cipher_suite.startswith("TLS_")
@@ -137,10 +234,49 @@ def test_the_facts_are_those_of_the_connection(files: Files) -> None:
     assert (plain.server_name, plain.negotiated_protocol) == ("", plain.peer_certificates)
 
 
-@pytest.mark.parametrize("offered", [["http/1.1"], ["http/1.0"], None])
-def test_a_client_that_can_not_agree_is_served_http_1(files: Files, offered: list[str] | None) -> None:
-    """ALPN is no condition: only h2 must be agreed on."""
-    assert opened(files.files(), Client(alpn=offered)).protocol in {"http/1.1", None}
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [
+        (["h2"], "h2"),
+        (["http/1.1", "h2"], "h2"),
+        (["http/1.1"], "http/1.1"),
+        (["http/1.0", "spdy/3"], None),
+        (None, None),
+    ],
+)
+def test_a_client_that_can_not_agree_is_served_http_1(
+    files: Files, offered: list[str] | None, agreed: str | None
+) -> None:
+    """ALPN is no condition: only h2 must be agreed on, and is preferred."""
+    assert opened(files.files(), Client(alpn=offered)).protocol == agreed
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.name", b"a_b.name.", b"", b"\0.name"])
+def test_a_name_of_any_bytes_is_taken_as_it_came(files: Files, name: bytes) -> None:
+    """Also what is no host name; and nothing is said of it on stderr, which would be a line for each stranger."""
+    hello = Client(name="x" * len(name) if name else None).begin().replace(b"x" * (len(name) or 99), name)
+    assert tls.asked_name(hello) == name
+    layer = TlsLayer(tls.context(files.files()))
+    with suppress(ssl.SSLError):  # OpenSSL has its own mind about a zero byte
+        assert layer.receive(hello) == b""
+    assert layer.outgoing()
+
+
+@given(cuts=st.lists(st.integers(0, 300), max_size=40), behind=st.binary(max_size=50))
+def test_a_name_is_found_in_whatever_records_it_comes(cuts: list[int], behind: bytes) -> None:
+    """A handshake message may be spread over records (RFC 8446, 5.1)."""
+    hello = Client(name="a.name").begin()[5:]
+    fragments = cuts_at(cuts)(hello) if 0 not in cuts else byte_by_byte(hello)
+    records = b"".join(b"\x16\x03\x01" + len(each).to_bytes(2, "big") + each for each in fragments)
+    assert tls.asked_name(records + behind) == b"a.name"
+    assert tls.asked_name(records[:60]) == b""
+
+
+@given(began=st.binary(max_size=300))
+def test_what_is_no_hello_has_no_name(began: bytes) -> None:
+    """Whatever bytes there are, it is looked for and not found."""
+    hello = b"\x16\x03\x01\x01\x2c\x01\x00\x01\x28" + began
+    assert len(tls.asked_name(began)) + len(tls.asked_name(hello)) <= len(began)
 
 
 def test_a_clients_certificate_is_shown(files: Files) -> None:
@@ -161,6 +297,108 @@ def test_a_clients_certificate_is_shown(files: Files) -> None:
     assert certificate.sha256 == hashlib.sha256(der).hexdigest()
     assert isinstance(facts.peer_certificates, tuple)
     assert facts.peer_certificates[0].split() == pem.split()
+
+
+def signed(
+    *extensions: x509.ExtensionType, subject: x509.Name, until: datetime = datetime(2049, 1, 1, tzinfo=UTC)
+) -> bytes:
+    """Give a certificate with its key, as PEM: one that trustme does not make."""
+    authority = x509.load_pem_x509_certificate(AUTHORITY.cert_pem.bytes())
+    signs = serialization.load_pem_private_key(AUTHORITY.private_key_pem.bytes(), None)
+    assert isinstance(signs, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(
+        issuer_name=authority.subject,
+        subject_name=subject,
+        public_key=key.public_key(),
+        serial_number=10,
+        not_valid_before=datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        not_valid_after=until,
+    )
+    for each in extensions:
+        builder = builder.add_extension(each, critical=False)
+    return pem_of(builder.sign(signs, hashes.SHA256()), key)
+
+
+def pem_of(
+    *each: x509.Certificate | PrivateKey,
+    encryption: serialization.KeySerializationEncryption = UNENCRYPTED,
+) -> bytes:
+    """Give certificates and keys as PEM."""
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return b"".join(
+        one.public_bytes(pem) if isinstance(one, x509.Certificate) else one.private_bytes(pem, pkcs8, encryption)
+        for one in each
+    )
+
+
+def name(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
+    """Give a distinguished name."""
+    return x509.Name([x509.NameAttribute(*each) for each in attributes])
+
+
+def shown_of(files: Files, pem: bytes) -> TLS:
+    """Give the facts of a connection whose client has this certificate."""
+    return opened(files.files(client_ca=str(files.ca)), Client(cert=files.write("client.pem", pem))).facts()
+
+
+def test_names_of_every_kind_are_shown_in_their_order(files: Files) -> None:
+    """And times before 2000 and after 2049, a small serial number, an attribute that is no ASCII, a name twice."""
+    names: list[x509.GeneralName] = [
+        x509.UniformResourceIdentifier("spiffe://a/b"),
+        x509.DNSName("*.name"),
+        x509.IPAddress(ipaddress.ip_address("2001:db8::1")),
+        x509.RFC822Name("me@a.name"),
+        x509.IPAddress(ipaddress.ip_address("192.0.2.7")),
+        x509.DirectoryName(name((NameOID.ORGANIZATION_NAME, "o"), (NameOID.COMMON_NAME, "c"))),
+        x509.RegisteredID(x509.ObjectIdentifier("1.2.3")),
+        x509.DNSName("*.name"),
+    ]
+    subject = name((NameOID.COMMON_NAME, "\u00e9\n"), (NameOID.ORGANIZATIONAL_UNIT_NAME, "b"))
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280, 4.1.2.5
+    pem = signed(x509.SubjectAlternativeName(names), subject=subject, until=never)
+    certificate = shown_of(files, pem).client_certificate
+    assert isinstance(certificate, Certificate)
+    assert ("organizationName", f"trustme v{version('trustme')}") in certificate.issuer
+    assert structs.replace(certificate, issuer=()) == Certificate(
+        subject=(("commonName", "\u00e9\n"), ("organizationalUnitName", "b")),
+        issuer=(),
+        subject_alt_names=(
+            ("URI", "spiffe://a/b"),
+            ("DNS", "*.name"),
+            ("IP Address", "2001:DB8:0:0:0:0:0:1"),
+            ("email", "me@a.name"),
+            ("IP Address", "192.0.2.7"),
+            ("DirName", "organizationName=o, commonName=c"),
+            ("Registered ID", "1.2.3"),
+            ("DNS", "*.name"),
+        ),
+        not_before="1999-12-31T23:59:59Z",
+        not_after="9999-12-31T23:59:59Z",
+        serial_number="0a",
+        sha256=x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+@pytest.mark.parametrize("raw", [b"\x81\x02\xff\xfe", b"\x82\x02\xff\xfe", b"\x86\x02\xff\xfe"])
+def test_a_certificate_whose_names_can_not_be_read_is_shown_as_pem_alone(files: Files, raw: bytes) -> None:
+    """Whatever an authority has signed, the request is answered."""
+    names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04" + raw)
+    pem = signed(names, subject=name((NameOID.COMMON_NAME, "me")))
+    facts = shown_of(files, pem)
+    assert isinstance(facts.peer_certificates, tuple)
+    assert facts.peer_certificates[0].strip() in pem.decode()
+    assert facts.client_certificate is UNSET
+
+
+def test_an_authority_that_is_named_is_trusted_by_itself(files: Files) -> None:
+    """Also one whose own authority is not known here: then the clients of that one are not taken."""
+    below = AUTHORITY.create_child_ca()
+    client_ca = files.write("below.pem", below.cert_pem.bytes())
+    asked = files.files(client_ca=client_ca)
+    assert opened(asked, Client(cert=below.issue_cert("a.name"))).facts().client_certificate is not UNSET
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        opened(asked, Client(cert=AUTHORITY.issue_cert("a.name")))
 
 
 @pytest.mark.parametrize(
@@ -209,18 +447,66 @@ def test_the_end_is_told_and_heard(files: Files) -> None:
     other = Client()
     layer = opened(files.files(), other)
     other.step(other.tls.unwrap)
+    layer.close()
     assert layer.receive(other.goes.read()) == b""
     assert layer.ended
 
 
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_that_has_ended_is_answered_still(files: Files, newest: ssl.TLSVersion) -> None:
+    """What came before its end counts, however it arrives; what comes behind it does not, and is not kept."""
+    for cut in (cuts_at(()), byte_by_byte):
+        client = Client(newest=newest)
+        layer = opened(files.files(), client)
+        client.tls.write(GET)
+        client.step(client.tls.unwrap)
+        assert b"".join(layer.receive(piece) for piece in cut(client.goes.read())) == GET
+        assert layer.ended
+        assert layer.receive(b"no record" * 100_000) == b""
+        layer.send(b"all the same")
+        layer.close()
+        client.came.write(layer.outgoing())
+        assert client.read(12) == b"all the same"
+
+
+def test_the_end_of_a_handshake_that_was_not_done_is_not_told(files: Files) -> None:
+    """There is nothing yet by which it could be."""
+    layer = TlsLayer(tls.context(files.files()))
+    layer.close()
+    assert layer.outgoing() == b""
+
+
 @pytest.mark.parametrize(
-    "sent", [b"\x16\x03\x01\x00\x05hello", b"\x16" * 100, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 60]
+    "sent",
+    [
+        b"\x16\x03\x01\x00\x05hello",
+        NO_VERSION,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 60,
+        b"\x16\x03\x01\xff\xff",
+    ],
 )
 def test_what_is_no_tls_is_refused(files: Files, sent: bytes) -> None:
-    """By an error that the connection takes for its end."""
-    layer = TlsLayer(tls.context(files.files()))
-    with pytest.raises(ssl.SSLError):
-        layer.receive(sent)
+    """By an error that the connection takes for its end, and an alert to the client (RFC 8446, 6.2)."""
+    for cut in (cuts_at(()), byte_by_byte):
+        layer = TlsLayer(tls.context(files.files()))
+        with pytest.raises(ssl.SSLError):
+            for piece in cut(sent):
+                layer.receive(piece)
+        assert layer.outgoing()[:1] == (b"" if sent == NO_VERSION else ALERT)
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_record_that_was_changed_on_its_way_is_refused(files: Files, newest: ssl.TLSVersion) -> None:
+    """With an alert; nothing of it is taken, and it can be closed."""
+    layer = opened(files.files(), client := Client(newest=newest))
+    client.tls.write(GET)
+    record = client.goes.read()
+    with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
+        layer.receive(record[:-1] + bytes([record[-1] ^ 1]))
+    client.came.write(layer.outgoing())
+    with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
+        client.tls.read(1)
+    layer.close()
 
 
 @pytest.mark.parametrize(
@@ -237,128 +523,357 @@ def test_the_oldest_version_is_a_setting(files: Files, minimum: str, client: str
         speaker.shake_hands(layer)
 
 
+def test_ciphers_are_a_setting(files: Files) -> None:
+    """Of TLS 1.2; those of 1.3 are always the same."""
+    asked = files.files(ciphers="ECDHE-ECDSA-CHACHA20-POLY1305")
+    facts = opened(asked, Client(newest=ssl.TLSVersion.TLSv1_2)).facts()
+    assert facts.cipher_suite == "ECDHE-ECDSA-CHACHA20-POLY1305"
+    assert opened(asked, Client()).facts().cipher_suite.startswith("TLS_")
+
+
+def test_ciphers_may_lower_what_is_asked_of_a_certificate(files: Files) -> None:
+    """OpenSSL's list has its security level: with 0, an old device's short key is good enough."""
+    me, now = name((NameOID.COMMON_NAME, "old")), datetime.now(UTC)
+    builder = x509.CertificateBuilder(me, me, OLD_KEY.public_key(), 1, now, now + timedelta(days=1))
+    path = files.write("old.pem", pem_of(builder.sign(OLD_KEY, hashes.SHA256()), OLD_KEY))
+    old = TlsFiles(path, path)
+    with pytest.raises(TlsError, match="EE_KEY_TOO_SMALL"):
+        tls.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=2"))
+    tls.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=0"))
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"cert": "/nowhere"}, "/nowhere and .*: No such file"),
-        ({"key": "ca.pem"}, "TLS can't be served with"),
-        ({"client_ca": "/nowhere"}, "TLS can't be served with /nowhere: No such file"),
-        ({"ciphers": "NONSENSE"}, "the ciphers 'NONSENSE'"),
+        ({"cert": "/nowhere"}, "/nowhere: No such file or directory"),
+        ({"key": "/nowhere"}, "/nowhere: No such file or directory"),
+        ({"client_ca": "/nowhere"}, "/nowhere: No such file or directory"),
+        ({"cert": ""}, "FOLDER: Is a directory"),
+        ({"key": ""}, "FOLDER: Is a directory"),
+        ({"client_ca": ""}, "FOLDER: Is a directory"),
+        ({"cert": "empty"}, "FOLDER/empty: there is no certificate in it"),
+        ({"cert": "key.pem"}, "FOLDER/key.pem: there is no certificate in it"),
+        ({"cert": "half"}, "FOLDER/half: there is no certificate that can be read"),
+        ({"client_ca": "key.pem"}, "FOLDER/key.pem: there is no certificate in it"),
+        ({"client_ca": "half"}, "FOLDER/half: there is no certificate that can be read"),
+        ({"key": "empty"}, "FOLDER/cert.pem and FOLDER/empty: there is no private key that can be read"),
+        ({"key": "ca.pem"}, "FOLDER/cert.pem and FOLDER/ca.pem: there is no private key that can be read"),
+        ({"key": "other"}, "FOLDER/cert.pem and FOLDER/other: the key is not the certificate's"),
+        ({"key": "rsa"}, "FOLDER/cert.pem and FOLDER/rsa: the key is not the certificate's"),
+        (
+            {"key": "encrypted"},
+            "FOLDER/cert.pem and FOLDER/encrypted: the private key is encrypted: it must be in clear",
+        ),
+        ({"ciphers": "NONSENSE"}, "the ciphers 'NONSENSE': none of them can be used"),
     ],
 )
 def test_files_that_can_not_be_used_are_named(files: Files, more: dict[str, str], says: str) -> None:
-    """In one line that says why."""
-    given = {name: str(files.folder / value) if name == "key" else value for name, value in more.items()}
-    with pytest.raises(TlsError, match=says):
+    """In one line that says why, and which one, where that can be told; nobody is asked for a passphrase."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    files.write("empty", b"")
+    files.write("half", (files.folder / "cert.pem").read_bytes()[:300])
+    files.write("other", pem_of(key))
+    files.write("rsa", pem_of(OLD_KEY))
+    files.write("encrypted", pem_of(key, encryption=serialization.BestAvailableEncryption(b"secret")))
+    given = {name: value if name == "ciphers" else str(files.folder / value) for name, value in more.items()}
+    with pytest.raises(TlsError) as raised:
         tls.context(structs.replace(files.files(), **given))
+    assert str(raised.value) == "TLS can't be served with " + says.replace("FOLDER", str(files.folder))
 
 
-def test_files_that_change_are_read_again(files: Files) -> None:
-    """Once for each change, and not otherwise; what can't be used is told once, and changes nothing."""
-    told: list[str] = []
+def test_settings_say_what_to_serve_with() -> None:
+    """Each of them; and nothing where no certificate is set."""
+    assert tls.files_of(Settings()) is None
+    assert tls.files_of(Settings(tls_cert="c", tls_key="k")) == TlsFiles("c", "k", "", client_required=True)
+    assert tls.files_of(
+        Settings(
+            tls_cert="c",
+            tls_key="k",
+            tls_client_ca="a",
+            tls_client_auth="request",
+            tls_min_version="1.3",
+            tls_ciphers="x",
+        )
+    ) == TlsFiles("c", "k", "a", client_required=False, minimum="1.3", ciphers="x")
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[TlsFiles]:
+    """Give the list in which each loading of the files is noted."""
+    noted: list[TlsFiles] = []
+
+    def load(files: TlsFiles) -> ssl.SSLContext:
+        noted.append(files)
+        return context(files)
+
+    monkeypatch.setattr(tls, "context", load)
+    return noted
+
+
+def test_files_that_change_are_read_again(files: Files, loads: list[TlsFiles]) -> None:
+    """Once for each change, and not otherwise."""
     contexts = Contexts(files.files())
     first = contexts.current
-    contexts.refresh(told.append)
-    assert contexts.current is first
-    files.issue()
-    contexts.refresh(told.append)
-    second = contexts.current
-    assert second is not first
-    (files.folder / "key.pem").write_text("nonsense")
-    contexts.refresh(told.append)
-    contexts.refresh(told.append)
-    assert contexts.current is second
-    assert len(told) == 1
-    assert told[0].endswith("the certificate before it stays in use")
-    (files.folder / "key.pem").unlink()
-    contexts.refresh(told.append)
-    files.issue()
-    contexts.refresh(told.append)
-    assert contexts.current is not second
-    assert len(told) == 2
+    contexts.refresh(pytest.fail)
+    assert (contexts.current, len(loads)) == (first, 1)
+    serial = files.issue()
+    for _ in range(3):
+        contexts.refresh(pytest.fail)
+    assert len(loads) == 2
+    assert served_by(contexts) == serial
 
 
-def test_a_secret_that_kubernetes_swaps_is_read_again(tmp_path: Path) -> None:
+def test_files_that_can_not_be_used_are_told_once_and_change_nothing(files: Files, loads: list[TlsFiles]) -> None:
+    """Broken, vanished, come back: the last good ones are served all the time."""
+    told: list[str] = []
+    contexts = Contexts(files.files())
+    good = contexts.current
+    key = files.folder / "key.pem"
+    for spoil, says in ((lambda: key.write_text("nonsense"), "there is no private key"), (key.unlink, "No such file")):
+        spoil()
+        contexts.refresh(told.append)
+        contexts.refresh(told.append)
+        assert contexts.current is good
+        assert says in told.pop()
+        assert not told
+    serial = files.issue()
+    contexts.refresh(told.append)
+    assert (served_by(contexts), told, len(loads)) == (serial, [], 4)
+
+
+def test_a_file_that_could_not_be_read_is_read_once_it_may_be(files: Files, loads: list[TlsFiles]) -> None:
+    """A change of permissions is a change: neither contents nor their time have another value then."""
+    contexts = Contexts(files.files())
+    (files.folder / "key.pem").chmod(0o640)
+    contexts.refresh(pytest.fail)
+    assert len(loads) == 2
+
+
+def test_files_that_change_while_they_are_read_are_not_complained_of(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of before and a key of after do not match; the next look finds both."""
+    contexts = Contexts(files.files())
+    files.issue()
+
+    def change(_files: TlsFiles) -> ssl.SSLContext:
+        files.serial = files.issue()
+        raise TlsError("one is older than the other")
+
+    with monkeypatch.context() as while_it_reads:
+        while_it_reads.setattr(tls, "context", change)
+        contexts.refresh(pytest.fail)
+    contexts.refresh(pytest.fail)
+    assert served_by(contexts) == files.serial
+
+
+def test_an_authority_that_changes_is_read_again(files: Files) -> None:
+    """Whose clients are taken is no matter of the start."""
+    client = trustme.CA()
+    contexts = Contexts(files.files(client_ca=str(files.ca)))
+    with pytest.raises(ssl.SSLError):
+        Client(cert=client.issue_cert("a.name")).shake_hands(TlsLayer(contexts.current))
+    client.cert_pem.write_to_path(str(files.ca))
+    contexts.refresh(pytest.fail)
+    Client(cert=client.issue_cert("a.name")).shake_hands(TlsLayer(contexts.current))
+
+
+def test_a_secret_that_kubernetes_swaps_is_read_again(tmp_path: Path, loads: list[TlsFiles]) -> None:
     """It points a symbolic link at another folder; the paths stay."""
     first, second = tmp_path / "..1", tmp_path / "..2"
     for folder in (first, second):
         folder.mkdir()
-        Files(folder)
+    Files(first)
+    serial = Files(second).serial
     data = tmp_path / "..data"
     data.symlink_to(first.name)
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).symlink_to(Path("..data") / name)
     contexts = Contexts(TlsFiles(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")))
-    before = contexts.current
     (tmp_path / "..data_tmp").symlink_to(second.name)
     (tmp_path / "..data_tmp").replace(data)
     contexts.refresh(pytest.fail)
-    assert contexts.current is not before
+    contexts.refresh(pytest.fail)
+    assert served_by(contexts) == serial
+    assert len(loads) == 2
+
+
+def served_by(contexts: Contexts) -> str:
+    """Give the serial number of the certificate that a new connection is served with."""
+    client = Client()
+    client.shake_hands(TlsLayer(contexts.current))
+    der = client.tls.getpeercert(binary_form=True)
+    assert der
+    return f"{x509.load_der_x509_certificate(der).serial_number:x}"
+
+
+def test_an_open_connection_keeps_what_it_has(files: Files) -> None:
+    """New files are for new connections."""
+    contexts = Contexts(files.files())
+    client = Client()
+    layer = TlsLayer(contexts.current)
+    client.shake_hands(layer)
+    files.issue()
+    contexts.refresh(pytest.fail)
+    client.tls.write(GET)
+    assert layer.receive(client.goes.read()) == GET
 
 
 # on a connection
 
 
-def serve(served: Served, client: Client) -> None:
+@pytest.fixture
+def served(files: Files) -> Served:
+    """Give a connection to what serves TLS, too."""
+    made = context(files.files())
+    return Served(context=lambda: made)
+
+
+def serve(served: Served, client: Client, cut: Cut = lambda wire: [wire]) -> None:
     """Let bytes travel in both directions until nothing more comes."""
     read = 0
     while True:
         client.step(client.tls.do_handshake)
         data = client.goes.read()
-        if data:
-            served.connection.data_received(data)
+        for piece in cut(data):
+            served.connection.data_received(piece)
         written, read = served.transport.written[read:], len(served.transport.written)
         client.came.write(written)
         if not data and not written:
             return
 
 
-def test_one_port_serves_tls_and_cleartext(files: Files) -> None:
+def ask(served: Served, client: Client, asked: bytes, cut: Cut = lambda wire: [wire]) -> bytes:
+    """Ask; give what is answered to it."""
+    client.tls.write(asked)
+    return heard(client, b"".join(served.send(piece) for piece in cut(client.goes.read())))
+
+
+def heard(client: Client, wire: bytes) -> bytes:
+    """Give what a client takes out of these bytes of the wire."""
+    client.came.write(wire)
+    taken = []
+    with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+        while piece := client.tls.read(1 << 18):
+            taken.append(piece)
+    return b"".join(taken)
+
+
+@pytest.mark.parametrize("cut", [cuts_at(()), byte_by_byte], ids=["whole", "byte by byte"])
+def test_one_port_serves_tls_and_cleartext(served: Served, cut: Cut) -> None:
     """The first byte tells."""
-    context = tls.context(files.files())
-    assert Served(context=lambda: context).send(GET).endswith(b"/a")
-    served, client = Served(context=lambda: context), Client()
-    serve(served, client)
-    client.tls.write(GET)
-    client.came.write(served.send(client.goes.read()))
-    assert client.tls.read(1000).endswith(b"/a")
+    client = Client()
+    serve(served, client, cut)
+    assert ask(served, client, GET, cut).endswith(b"/a")
     assert b"HTTP/1.1" not in served.transport.written
+    served.connection, served.transport = served.connect()
+    assert b"".join(served.send(piece) for piece in cut(GET)).endswith(b"/a")
 
 
 def test_where_only_tls_is_served_cleartext_is_refused(files: Files) -> None:
     """In a line that a person can read."""
-    context = tls.context(files.files())
-    told = Served(context=lambda: context, tls_only=True).send(GET)
+    made = context(files.files())
+    served = Served(context=lambda: made, tls_only=True)
+    told = served.send(GET)
     assert told.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert told.endswith(b"TLS is the only way to speak to this port\n")
+    assert served.after(0) == ["write_eof"]
+    served.connection, served.transport = served.connect()
+    client = Client()
+    serve(served, client)
+    assert ask(served, client, GET).endswith(b"/a")
 
 
-def test_a_handshake_has_its_time(files: Files) -> None:
-    """That of a head; and when it is done, the connection is one that is idle."""
-    context = tls.context(files.files())
-    served, client = Served(context=lambda: context), Client()
-    client.step(client.tls.do_handshake)
-    served.connection.data_received(client.goes.read()[:50])
-    assert served.after(9.9) == []
+def test_a_handshake_has_its_time(served: Served) -> None:
+    """That of a head, however busily it goes on; and when it is done, the connection is one that is idle."""
+    client = Client()
+    for byte in byte_by_byte(client.begin()[:100]):
+        assert served.after(0.099) == []
+        served.connection.data_received(byte)
+    assert served.after(0) == []
+    assert served.after(0.2) == ["close"]
+    assert served.transport.written == b""
+
+
+def test_a_client_that_shakes_hands_and_is_silent_is_left_in_order(served: Served) -> None:
+    """After the time of one that is idle; the end is told by TLS."""
+    client = Client()
+    serve(served, client)
+    assert served.after(74.9) == []
+    before = len(served.transport.written)
     assert served.after(0.1) == ["close"]
-    patient = Served(context=lambda: context)
-    serve(patient, Client())
-    assert patient.after(74.9) == []
-    assert patient.after(0.1) == ["close"]
+    client.came.write(served.transport.written[before:])
+    assert client.tls.read(1) == b"", "close_notify; an end without it would raise"
 
 
-def test_a_handshake_that_fails_is_answered_with_an_alert(files: Files) -> None:
+def test_a_handshake_that_fails_is_answered_with_an_alert(served: Served) -> None:
     """And the connection closed in order."""
-    context = tls.context(files.files())
-    served = Served(context=lambda: context)
     told = served.send(b"\x16\x03\x01\x00\x05hello")
     assert told.startswith(b"\x15\x03"), "an alert (RFC 8446, 6)"
     assert served.after(0) == ["write_eof"]
+    assert served.send(b"\x16\x03\x01\x00\x05hello") == b"", "nothing is taken any more"
 
 
-def test_http_2_begins_as_soon_as_it_is_agreed_on(files: Files) -> None:
+def test_what_is_no_tls_any_more_ends_the_connection(served: Served) -> None:
+    """With an alert, whatever was under way."""
+    client = Client()
+    serve(served, client)
+    assert ask(served, client, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1234") == b""
+    with pytest.raises(ssl.SSLError):
+        heard(client, served.send(b"no record"))
+    assert served.after(0) == ["write_eof"]
+    assert served.reports == []
+
+
+def test_http_2_begins_as_soon_as_it_is_agreed_on(served: Served) -> None:
     """Its settings are there before the client has asked anything."""
-    context = tls.context(files.files())
-    served, client = Served(context=lambda: context), Client(alpn=["h2"])
+    client = Client(alpn=["h2"])
     serve(served, client)
     assert client.tls.read(100)[3:4] == b"\x04", "a SETTINGS frame"
+
+
+@pytest.mark.parametrize("cut", [cuts_at(()), byte_by_byte], ids=["whole", "byte by byte"])
+def test_a_client_that_has_said_its_end_gets_its_answers(served: Served, cut: Cut) -> None:
+    """Of TLS, then of TCP, and with more in between that does not count: all is answered once, and closed."""
+    client = Client()
+    serve(served, client)
+    client.tls.write(GET + b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n1234")
+    client.step(client.tls.unwrap)
+    told = b"".join(served.send(piece) for piece in cut(client.goes.read()))
+    assert served.send(b"no record") == b""
+    served.connection.eof_received()
+    answers = heard(client, told)
+    assert [answers.count(path) for path in (b"HTTP/1.1 200", b"\r\n\r\n/a", b"\r\n\r\n/b")] == [2, 1, 1]
+    assert set(served.after(0)) == {"close"}
+
+
+def test_the_end_within_a_body_is_the_end(served: Served) -> None:
+    """Half a request is not answered."""
+    client = Client()
+    serve(served, client)
+    assert ask(served, client, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1234") == b""
+    client.step(client.tls.unwrap)
+    assert heard(client, served.send(client.goes.read())) == b""
+    assert served.after(0) == ["close"]
+
+
+def test_a_certificate_that_can_not_be_read_is_no_end(files: Files) -> None:
+    """The request is answered all the same."""
+    names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\x82\x02\xff\xfe")
+    pem = signed(names, subject=name((NameOID.COMMON_NAME, "me")))
+    made = context(files.files(client_ca=str(files.ca)))
+    served, client = Served(context=lambda: made), Client(cert=files.write("client.pem", pem))
+    serve(served, client)
+    assert ask(served, client, GET).endswith(b"/a")
+
+
+def test_a_proxy_may_speak_before_tls(files: Files) -> None:
+    """Its header comes in clear, in one piece with the handshake or not."""
+    made = context(files.files())
+    for cut in (cuts_at(()), byte_by_byte):
+        served, client = Served(context=lambda: made, proxied=True), Client()
+        header = b"PROXY TCP4 198.51.100.7 198.51.100.8 1234 443\r\n"
+        told = b"".join(served.send(piece) for piece in cut(header + client.begin()))
+        client.came.write(told)
+        client.step(client.tls.do_handshake)
+        assert b"X-Remote: 198.51.100.7\r\n" in ask(served, client, GET, cut)
