@@ -1,57 +1,35 @@
 """TLS by real clients, with certificates that change while they ask."""
 
+import hashlib
 import http.client
 import json
+import os
+import select
+import shlex
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
-from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
-from tests.commands import run
-from tests.http.process import DEADLINE, Echo, read_answer, read_to_end, running, start
+from app.__main__ import announcement
+from app.settings import Settings
+from tests.commands import CommandError, run
+from tests.http.certificates import AUTHORITY, Secret, Slow, connect, reflect, served_serial, shake_hands, trusting
+from tests.http.process import DEADLINE, Echo, read_answer, read_lines, read_to_end, running, start
+from tests.http.programs import missing
 
-AUTHORITY = trustme.CA()
 JSON = {"Accept": "application/json"}
-
-
-class Secret:
-    """A folder as Kubernetes mounts a Secret: files that are links through `..data` to a folder that is swapped."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._count = 0
-        self.serial = 0
-        for name in ("tls.crt", "tls.key"):
-            (folder / name).symlink_to(Path("..data") / name)
-        self.swap()
-
-    def swap(self) -> None:
-        """Put a new certificate in the place of the one before, as the kubelet does it."""
-        self._count += 1
-        new = self.folder / f"..{self._count}"
-        new.mkdir()
-        issued = AUTHORITY.issue_cert("localhost")
-        (new / "tls.crt").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-        (new / "tls.key").write_bytes(issued.private_key_pem.bytes())
-        self.serial = x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes()).serial_number
-        link = self.folder / "..data_tmp"
-        link.symlink_to(new.name)
-        link.replace(self.folder / "..data")
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """Give the settings that serve it."""
-        return {"tls_cert": self.folder / "tls.crt", "tls_key": self.folder / "tls.key"}
 
 
 @pytest.fixture(scope="module")
@@ -64,48 +42,20 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Echo]:
-    """Give an echo that serves TLS."""
+    """Give an echo that serves TLS; nothing that is done to it is worth a word on stderr."""
     with running(**Secret(tmp_path_factory.mktemp("secret")).settings) as echo:
         yield echo
         assert echo.process.poll() is None, "it has lived through all of it"
-
-
-def context(*, alpn: str = "", certificate: trustme.LeafCert | None = None) -> ssl.SSLContext:
-    """Give what a client trusts and offers."""
-    made = ssl.create_default_context()
-    AUTHORITY.configure_trust(made)
-    if alpn:
-        made.set_alpn_protocols([alpn])
-    if certificate:
-        certificate.configure_cert(made)
-    return made
-
-
-def connect(echo: Echo, **offered: Any) -> ssl.SSLSocket:
-    """Open a connection by TLS."""
-    return context(**offered).wrap_socket(echo.connect(), server_hostname="localhost")
-
-
-def reflect(sock: socket.socket) -> dict[str, Any]:
-    """Ask for the reflection on a connection that is kept."""
-    sock.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n")
-    told: dict[str, Any] = json.loads(read_answer(sock)[1])
-    return told
-
-
-def served_serial(echo: Echo) -> int:
-    """Give the serial number of the certificate that a new connection is served with."""
-    with connect(echo) as sock:
-        der = sock.getpeercert(binary_form=True)
-    assert der
-    return x509.load_der_x509_certificate(der).serial_number
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
 
 
 @pytest.mark.parametrize(
     ("flags", "agreed"),
     [
         (["--http1.1"], ("HTTP/1.1", "TLSv1.3", "http/1.1")),
-        (["--http2"], ("HTTP/2.0", "TLSv1.3", "h2")),
+        (["--http1.1", "--tls-max", "1.2"], ("HTTP/1.1", "TLSv1.2", "http/1.1")),
+        (["--http2", "--tlsv1.3"], ("HTTP/2.0", "TLSv1.3", "h2")),
         (["--http2", "--tls-max", "1.2"], ("HTTP/2.0", "TLSv1.2", "h2")),
         (["--no-alpn"], ("HTTP/1.1", "TLSv1.3", None)),
     ],
@@ -121,34 +71,162 @@ def test_curl_sees_what_was_agreed_on(
     assert set(told["tls"]) <= {"version", "serverName", "cipherSuite", "negotiatedProtocol"}
 
 
+def test_pythons_own_client_is_answered(secure: Echo) -> None:
+    """Many requests on one connection, and the cipher that it says, too."""
+    client = http.client.HTTPSConnection("localhost", secure.port, context=trusting(), timeout=DEADLINE)
+    client.connect()
+    assert isinstance(client.sock, ssl.SSLSocket)
+    own = client.sock.cipher()
+    for _ in range(20):
+        client.request("GET", "/a", headers=JSON)
+        told = json.loads(client.getresponse().read())
+        assert own is not None
+        assert told["tls"]["cipherSuite"] == own[0]
+    client.close()
+
+
 def test_the_same_port_serves_cleartext(secure: Echo) -> None:
     """And says nothing of TLS then."""
     told = json.loads(secure.get("/", JSON)[1])
     assert "tls" not in told
 
 
+def test_a_handshake_may_come_byte_by_byte(secure: Echo) -> None:
+    """And what is said behind the client's end does not count, but all before it is answered."""
+    with secure.connect() as sock:
+        client = Slow(sock)
+        client.shake_hands()
+        client.send_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_to_end().endswith(b"<b>Got: slow</b>!")
+
+
+def test_a_body_is_answered_though_the_client_has_ended(secure: Echo) -> None:
+    """Of TLS and of TCP: half of a connection is enough for an answer."""
+    body = b"0123456789abcdef" * 200_000
+    with secure.connect() as sock:
+        client = Slow(sock)
+        client.shake_hands()
+        head = f"POST /b HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.send_all(head.encode() + body)
+        told = json.loads(client.read_to_end().partition(b"\r\n\r\n")[2])
+    assert told["body"]["sha256"] == hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.parametrize("flag", ["--http1.1", "--http2"])
+def test_a_large_upload_arrives_whole(secure: Echo, ca: Path, tmp_path: Path, flag: str) -> None:
+    """To the byte, by its digest."""
+    body = b"".join(hashlib.sha512(str(number).encode()).digest() for number in range(500_000))
+    (tmp_path / "body").write_bytes(body)
+    told = json.loads(
+        run(
+            *("curl", "--silent", "--fail", "--cacert", ca, flag, "-H", "Accept: application/json"),
+            *("-H", "Content-Type: application/octet-stream", "-T", tmp_path / "body"),
+            f"https://localhost:{secure.port}/",
+        )
+    )
+    assert (told["body"]["length"], told["body"]["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+
+
 def test_an_older_version_is_refused(secure: Echo) -> None:
     """TLS 1.1 is deprecated by RFC 8996."""
-    old = context()
+    old = trusting()
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     old.set_ciphers("ALL:@SECLEVEL=0")
-    with secure.connect() as sock, pytest.raises(ssl.SSLError):
+    with secure.connect() as sock, pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
         old.wrap_socket(sock, server_hostname="localhost")
 
 
-def test_a_clients_certificate_is_asked_for_and_shown(tmp_path: Path, ca: Path) -> None:
+def test_the_oldest_version_and_the_ciphers_are_settings(tmp_path: Path, ca: Path) -> None:
+    """Whoever can't do as much is refused."""
+    settings = Secret(tmp_path).settings
+    curl = ("curl", "--silent", "--show-error", "--fail", "--cacert", ca)
+    with running(**settings, tls_min_version="1.3") as echo:
+        url = f"https://localhost:{echo.port}/a"
+        assert run(*curl, url) == "<b>Got: a</b>!"
+        with pytest.raises(CommandError, match="alert protocol version"):
+            run(*curl, "--tls-max", "1.2", url)
+    with running(**settings, tls_ciphers="ECDHE-ECDSA-CHACHA20-POLY1305") as echo:
+        url = f"https://localhost:{echo.port}/a"
+        told = json.loads(run(*curl, "-H", "Accept: application/json", "--tls-max", "1.2", url))
+        assert told["tls"]["cipherSuite"] == "ECDHE-ECDSA-CHACHA20-POLY1305"
+        with pytest.raises(CommandError, match="handshake failure"):
+            run(*curl, "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256", url)
+
+
+def test_where_only_tls_is_served_cleartext_is_refused(tmp_path: Path) -> None:
+    """In a line that a person can read; and the cluster's port is as before."""
+    with running(**Secret(tmp_path).settings, tls_only="on") as echo:
+        answer, body = echo.get("/")
+        assert (answer.status, body) == (400, b"400 Bad Request: TLS is the only way to speak to this port\n")
+        assert echo.exchange(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+        with connect(echo) as sock:
+            assert reflect(sock)["tls"]["version"] == "TLSv1.3"
+        assert echo.get("/readyz", port=echo.admin_port)[0].status == 200
+        _, what = echo.announced
+        assert run(*shlex.split(what.removeprefix("Try: ")), "--silent") == "<b>Got: blah/blah</b>!", "it can be typed"
+
+
+def test_what_is_announced_can_be_typed_behind_a_proxy() -> None:
+    """The header that every connection must begin with is sent by curl, too."""
+    with running(proxy_protocol="on") as echo:
+        assert run(*shlex.split(echo.announced[1].removeprefix("Try: ")), "--silent") == "<b>Got: blah/blah</b>!"
+
+
+def test_what_is_announced_is_http_for_as_long_as_that_is_served() -> None:
+    """Also beside TLS: it needs no authority that curl trusts."""
+    assert "Try: curl http://" in announcement(Settings(tls_cert="c", tls_key="k"))
+
+
+OTHERS = trustme.CA()
+ME = AUTHORITY.issue_cert("client.test", common_name="me")
+NOBODY = OTHERS.issue_cert("client.test")
+PAST = AUTHORITY.issue_cert("client.test", not_after=datetime.now(UTC) - timedelta(days=1))
+
+
+@pytest.fixture(scope="module", params=["require", "request"])
+def mutual(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ca: Path) -> Iterator[Echo]:
+    """Give an echo that asks for clients' certificates; its `announced` begins with how."""
+    secret = Secret(tmp_path_factory.mktemp("secret"))
+    with running(**secret.settings, tls_client_ca=ca, tls_client_auth=request.param) as echo:
+        echo.announced.insert(0, request.param)
+        yield echo
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
+
+
+def test_a_clients_certificate_is_shown(mutual: Echo) -> None:
     """By the authority that is set: PEM as the Gateway API's client reads it, and what is in it."""
-    me = AUTHORITY.issue_cert("client.test", common_name="me")
-    with running(**Secret(tmp_path).settings, tls_client_ca=ca) as echo:
-        with connect(echo, certificate=me) as sock:
-            told = reflect(sock)["tls"]
-        assert told["peerCertificates"][0].split() == me.cert_chain_pems[0].bytes().decode().split()
-        assert ["commonName", "me"] in told["clientCertificate"]["subject"]
-        assert told["clientCertificate"]["subjectAltNames"] == [["DNS", "client.test"]]
-        with pytest.raises((ssl.SSLError, ConnectionError)), connect(echo) as sock:
+    with connect(mutual, certificate=ME) as sock:
+        told = reflect(sock)["tls"]
+    assert told["peerCertificates"][0].split() == ME.cert_chain_pems[0].bytes().decode().split()
+    assert set(told["clientCertificate"]) == {
+        *("subject", "issuer", "subjectAltNames", "notBefore", "notAfter", "serialNumber", "sha256")
+    }
+    assert ["commonName", "me"] in told["clientCertificate"]["subject"]
+    assert told["clientCertificate"]["subjectAltNames"] == [["DNS", "client.test"]]
+
+
+def test_a_client_without_a_certificate_is_refused_where_one_is_required(mutual: Echo) -> None:
+    """And served where it is only asked for; then nothing is shown of one. The cluster's port never asks."""
+    if mutual.announced[0] == "require":
+        with connect(mutual) as sock, pytest.raises(ssl.SSLError, match="ALERT_CERTIFICATE_REQUIRED"):
             reflect(sock)
-        assert echo.get("/readyz", port=echo.admin_port)[0].status == 200, "the cluster's port asks for none"
+    else:
+        with connect(mutual) as sock:
+            assert not {"peerCertificates", "clientCertificate"} & set(reflect(sock)["tls"])
+    assert mutual.get("/readyz", port=mutual.admin_port)[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("certificate", "alert"),
+    [(NOBODY, "ALERT_UNKNOWN_CA"), (PAST, "ALERT_CERTIFICATE_EXPIRED")],
+    ids=["of an unknown authority", "expired"],
+)
+def test_a_clients_certificate_must_be_good(mutual: Echo, certificate: trustme.LeafCert, alert: str) -> None:
+    """Required or only asked for; an alert says what is wrong with it."""
+    with connect(mutual, certificate=certificate) as sock, pytest.raises(ssl.SSLError, match=alert):
+        reflect(sock)
 
 
 def test_certificates_change_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -159,7 +237,7 @@ def test_certificates_change_under_load_and_nothing_is_lost(tmp_path: Path) -> N
         stop, came = threading.Event(), Counter[str]()
 
         def ask(fresh: bool) -> None:  # noqa: FBT001 - a thread's argument
-            client = http.client.HTTPSConnection("localhost", echo.port, context=context(), timeout=DEADLINE)
+            client = http.client.HTTPSConnection("localhost", echo.port, context=trusting(), timeout=DEADLINE)
             while not stop.is_set():
                 try:
                     client.request("GET", "/a")
@@ -174,15 +252,16 @@ def test_certificates_change_under_load_and_nothing_is_lost(tmp_path: Path) -> N
         for thread in threads:
             thread.start()
         try:
-            for _ in range(3):
+            for _ in range(4):
+                asked = came.total()
                 secret.swap()
                 wait_until_served(echo, secret.serial)
+                assert came.total() > asked, "it was asked all the time"
         finally:
             stop.set()
             for thread in threads:
                 thread.join(DEADLINE)
         assert set(came) == {"<b>Got: a</b>!"}
-        assert came.total() > 100
         assert reflect(kept)["client"] == before, "on the same connection"
         assert echo.end(signal.SIGTERM) == 0
         assert echo.errors() == ""
@@ -198,42 +277,55 @@ def wait_until_served(echo: Echo, serial: int) -> None:
 
 
 def test_files_that_can_not_be_used_are_told_and_the_old_ones_stay(tmp_path: Path) -> None:
-    """A line on stderr, no end."""
+    """A line on stderr, no end; and when they are mended, they are served."""
     secret = Secret(tmp_path)
     with running(**secret.settings) as echo:
         shutil.rmtree(tmp_path / "..1")
         assert echo.process.stderr is not None
-        said = echo.process.stderr.readline().decode()
-        assert "TLS can't be served" in said
-        assert said.endswith("No such file or directory; the certificate before it stays in use\n")
+        (said,) = read_lines(echo.process.stderr, 1)
+        assert "TLS can't be served with" in said
+        assert said.endswith("tls.crt: No such file or directory; the certificate before it stays in use")
         assert served_serial(echo) == secret.serial
+        secret.swap()
+        wait_until_served(echo, secret.serial)
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
 
 
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
+def test_a_start_that_can_not_serve_tls_says_so(tmp_path: Path) -> None:
+    """In one line, as for a busy port; nobody is asked for a passphrase."""
+    good = Secret(tmp_path).settings
+    key = serialization.load_pem_private_key((tmp_path / "tls.key").read_bytes(), None)
+    for name, encryption in (
+        ("encrypted", serialization.BestAvailableEncryption(b"secret")),
+        ("clear", serialization.NoEncryption()),
+    ):
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        (tmp_path / name).write_bytes(pem)
+    (tmp_path / "other").write_bytes(ME.private_key_pem.bytes())
+    (tmp_path / "broken").write_text("-----BEGIN CERTIFICATE-----\n")
+    cert = tmp_path / "tls.crt"
+    for bad, says in (
+        ({"tls_cert": "/nowhere"}, "/nowhere: No such file or directory"),
+        ({"tls_cert": tmp_path / "broken"}, f"{tmp_path}/broken: there is no certificate that can be read"),
+        ({"tls_key": tmp_path / "other"}, f"{cert} and {tmp_path}/other: the key is not the certificate's"),
         (
-            {"tls_cert": "/nowhere", "tls_key": "/nowhere"},
-            "echo: TLS can't be served with /nowhere: No such",
+            {"tls_key": tmp_path / "encrypted"},
+            f"{cert} and {tmp_path}/encrypted: the private key is encrypted: it must be in clear",
         ),
-        ({"tls_cert": "/nowhere"}, "echo: ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"),
-        ({"tls_only": "on"}, "echo: ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"),
-    ],
-)
-def test_a_start_that_can_not_serve_tls_says_so(settings: dict[str, object], says: str) -> None:
-    """In one line, as for a busy port."""
-    done = start(**settings)
-    assert done.returncode in {1, 2}
-    assert done.stdout == ""
-    assert done.stderr.startswith(says)
-    assert done.stderr.count("\n") == 1
+        ({"tls_client_ca": "/nowhere"}, "/nowhere: No such file or directory"),
+        ({"tls_ciphers": "NONSENSE"}, "the ciphers 'NONSENSE': none of them can be used"),
+    ):
+        done = start(**good | bad)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"echo: TLS can't be served with {says}\n"
 
 
 def test_a_proxy_may_speak_before_tls(tmp_path: Path) -> None:
     """The header comes in clear, then the handshake (HAProxy's send-proxy to a TLS server)."""
     with running(**Secret(tmp_path).settings, proxy_protocol="on") as echo, echo.connect() as plain:
         plain.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n")
-        with context().wrap_socket(plain, server_hostname="localhost") as sock:
+        with shake_hands(plain) as sock:
             told = reflect(sock)
     assert (told["client"]["address"], told["client"]["port"]) == ("192.0.2.7", 1234)
     assert told["server"] == {"address": "192.0.2.8", "port": 443}
@@ -254,3 +346,99 @@ def test_a_stop_ends_tls_in_order(tmp_path: Path) -> None:
         assert read_to_end(busy) == b""
         assert echo.process.wait(DEADLINE) == 0
         assert echo.errors() == ""
+
+
+def test_who_shakes_hands_while_it_stops_is_answered(tmp_path: Path) -> None:
+    """Its connection was accepted; the answer says that it is the last one."""
+    with running(**Secret(tmp_path).settings) as echo, echo.connect() as sock:
+        client = Slow(sock)
+        client.begin()
+        assert echo.get("/")[0].status == 200, "so what came before this was taken"
+        echo.process.send_signal(signal.SIGTERM)
+        while echo.get("/readyz", port=echo.admin_port)[0].status == 200:
+            assert echo.process.poll() is None
+        client.shake_hands()
+        client.send_all(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+        head, _, body = client.read_to_end().partition(b"\r\n\r\n")
+        assert b"\r\nConnection: close" in head
+        assert body == b"<b>Got: late</b>!"
+        assert echo.process.wait(DEADLINE) == 0
+
+
+def test_who_is_silent_after_the_handshake_is_left_in_order(tmp_path: Path) -> None:
+    """After ECHO_IDLE_TIMEOUT; and who does not end the handshake, after ECHO_HEAD_TIMEOUT."""
+    with (
+        running(**Secret(tmp_path).settings, idle_timeout=0.5, head_timeout=0.5) as echo,
+        connect(echo) as sock,
+        echo.connect() as begun,
+    ):
+        begun.sendall(b"\x16\x03\x01\x02\x00\x01")
+        assert read_to_end(begun) == b""
+        assert read_to_end(sock) == b"", "an end that TLS does not tell would raise"
+
+
+@pytest.fixture
+def openssl() -> str:
+    """Give OpenSSL's own program."""
+    return shutil.which("openssl") or missing("no openssl on this machine: apt-get install openssl")
+
+
+def test_a_client_may_not_shake_hands_anew(secure: Echo, openssl: str) -> None:
+    """Renegotiation costs the server more than the client, and is what TLS 1.3 has left out."""
+    where = f"localhost:{secure.port}"
+    with subprocess.Popen(
+        [openssl, "s_client", "-connect", where, "-tls1_2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    ) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        try:
+            read_until(client.stdout.fileno(), b"Extended master secret")
+            client.stdin.write(b"R\n")
+            read_until(client.stdout.fileno(), b"no renegotiation")
+            assert client.wait(DEADLINE) != 0
+        finally:
+            client.kill()
+    assert secure.get("/")[0].status == 200
+
+
+def read_until(descriptor: int, wanted: bytes) -> None:
+    """Read until this was said; fails with what was said instead."""
+    said = b""
+    give_up = time.monotonic() + DEADLINE
+    while wanted not in said:
+        ready, _, _ = select.select([descriptor], [], [], max(0, give_up - time.monotonic()))
+        piece = os.read(descriptor, 65_536) if ready else b""
+        assert piece, said.decode(errors="replace")
+        said += piece
+
+
+def test_a_name_of_any_bytes_is_shown_as_it_came(secure: Echo, openssl: str) -> None:
+    """Also one that is no host name; and no stranger can write to our stderr with it."""
+    done = subprocess.run(
+        [openssl, "s_client", "-quiet", "-connect", f"localhost:{secure.port}", "-servername", b"\xff.name"],
+        input=b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
+        capture_output=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    told = json.loads(done.stdout.partition(b"\r\n\r\n")[2])
+    assert told["tls"]["serverName"] == r"\xff.name"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\x16\x03\x01\x00\x05hello", b"\x16", b"\x16\x03\x01\x40\x00" + b"\x01\x00\x3f\xfc" + b"\xff" * 16_380],
+    ids=["garbage", "a byte", "a long hello"],
+)
+def test_what_is_no_handshake_harms_nobody(secure: Echo, sent: bytes) -> None:
+    """It is answered with an alert, or with nothing, and the next one is served."""
+    with secure.connect() as sock:
+        sock.sendall(sent)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_to_end(sock)[:1] in {b"", b"\x15"}
+    with connect(secure) as sock:
+        assert reflect(sock)["path"] == "/a"

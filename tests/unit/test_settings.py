@@ -45,6 +45,12 @@ def test_every_mistake_is_named_at_once() -> None:
         ("ECHO_HEAD_TIMEOUT", "inf"),
         ("ECHO_MAX_BODY", "-1"),
         ("ECHO_MAX_HEAD", "10"),
+        ("ECHO_TLS_ONLY", "yes"),
+        ("ECHO_TLS_ONLY", ""),
+        ("ECHO_TLS_CLIENT_AUTH", "optional"),
+        ("ECHO_TLS_MIN_VERSION", "1.1"),
+        ("ECHO_TLS_MIN_VERSION", "TLSv1.3"),
+        ("ECHO_PROXY_PROTOCOL", "v2"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
@@ -57,6 +63,68 @@ def test_one_port_for_both_is_refused() -> None:
     """The echo keeps no path for itself, so the admin port can't be the same."""
     with pytest.raises(SettingsError, match="ECHO_PORT and ECHO_ADMIN_PORT are both 9090"):
         settings.read({"ECHO_PORT": "9090"})
+
+
+CERTIFICATE = {"ECHO_TLS_CERT": "tls.crt", "ECHO_TLS_KEY": "tls.key"}
+TOGETHER = "ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"
+NEEDED = "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"
+
+
+def test_tls_is_not_served_unless_it_is_set() -> None:
+    """No certificate, nothing asked of clients, cleartext taken; TLS 1.2 with OpenSSL's own ciphers at least."""
+    read = settings.read({})
+    assert (read.tls_cert, read.tls_key, read.tls_client_ca, read.tls_ciphers) == ("", "", "", "")
+    assert (read.tls_only, read.tls_client_auth, read.tls_min_version) == ("off", "require", "1.2")
+
+
+def test_all_of_tls_is_set_by_the_names_of_the_contract() -> None:
+    """A version stays the word that it is, and no number."""
+    read = settings.read(
+        CERTIFICATE
+        | {
+            "ECHO_TLS_ONLY": "on",
+            "ECHO_TLS_CLIENT_CA": "ca.crt",
+            "ECHO_TLS_CLIENT_AUTH": "request",
+            "ECHO_TLS_MIN_VERSION": "1.3",
+            "ECHO_TLS_CIPHERS": "ECDHE+AESGCM",
+        }
+    )
+    assert (read.tls_cert, read.tls_key, read.tls_client_ca) == ("tls.crt", "tls.key", "ca.crt")
+    assert (read.tls_only, read.tls_client_auth, read.tls_min_version) == ("on", "request", "1.3")
+    assert read.tls_ciphers == "ECDHE+AESGCM"
+
+
+@pytest.mark.parametrize(
+    ("environ", "mistakes"),
+    [
+        ({"ECHO_TLS_CERT": "tls.crt"}, [TOGETHER]),
+        ({"ECHO_TLS_KEY": "tls.key"}, [TOGETHER]),
+        ({"ECHO_TLS_CERT": "tls.crt", "ECHO_TLS_KEY": ""}, [TOGETHER]),
+        ({"ECHO_TLS_ONLY": "on"}, [NEEDED]),
+        ({"ECHO_TLS_CLIENT_CA": "ca.crt"}, [NEEDED]),
+        ({"ECHO_TLS_KEY": "tls.key", "ECHO_TLS_ONLY": "on"}, [TOGETHER, NEEDED]),
+        (
+            {"ECHO_PORT": "9090", "ECHO_TLS_ONLY": "on"},
+            ["ECHO_PORT and ECHO_ADMIN_PORT are both 9090: give them different ports", NEEDED],
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused(environ: dict[str, str], mistakes: list[str]) -> None:
+    """Each contradiction in a sentence of its own, all at once."""
+    with pytest.raises(SettingsError) as raised:
+        settings.read(environ)
+    assert list(raised.value.args) == mistakes
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{}, CERTIFICATE, CERTIFICATE | {"ECHO_TLS_ONLY": "on"}, CERTIFICATE | {"ECHO_TLS_CLIENT_CA": "ca.crt"}],
+    ids=["none", "a certificate", "and TLS only", "and clients' certificates"],
+)
+def test_what_goes_together_is_taken(environ: dict[str, str]) -> None:
+    """A value that is set but empty is not set: a chart may leave it so."""
+    unset = {"ECHO_TLS_CERT": "", "ECHO_TLS_KEY": "", "ECHO_TLS_CLIENT_CA": "", "ECHO_TLS_CIPHERS": ""}
+    assert settings.read(unset | environ) == settings.read(environ)
 
 
 def test_what_kubernetes_says_of_a_service_named_echo_is_no_setting() -> None:

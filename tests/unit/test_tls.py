@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 import resource
 import ssl
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -153,7 +154,7 @@ def byte_by_byte(wire: bytes) -> list[bytes]:
     return [wire[at : at + 1] for at in range(len(wire))]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(sent=st.lists(st.binary(max_size=40_000), max_size=3), places=st.sets(st.integers(1, 50_000), max_size=8))
 def test_what_was_sent_comes_out_however_it_arrives(files: Files, sent: list[bytes], places: set[int]) -> None:
     """Handshake and data: whole, byte by byte, cut at random; and the answer the same way back."""
@@ -215,6 +216,17 @@ def test_a_connection_holds_little_of_what_it_carried(files: Files) -> None:
     before = resident()
     kept = [carry() for _ in range(50)]
     assert resident() - before < len(kept) * 200_000
+
+
+def test_what_comes_behind_the_end_is_not_kept(files: Files) -> None:
+    """However much it is, and however long the answer takes."""
+    layer = opened(files.files(), client := Client())
+    client.step(client.tls.unwrap)
+    layer.receive(client.goes.read())
+    before = resident()
+    for _ in range(500):
+        assert layer.receive(bytes(100_000)) == b""
+    assert resident() - before < 10_000_000
 
 
 def resident() -> int:
@@ -378,6 +390,16 @@ def test_names_of_every_kind_are_shown_in_their_order(files: Files) -> None:
         serial_number="0a",
         sha256=x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex(),
     )
+
+
+def test_the_clients_own_certificate_stands_first(files: Files) -> None:
+    """Behind it what it sent with it, where Python can tell (3.13 and newer)."""
+    issued = AUTHORITY.create_child_ca().issue_cert("a.name")
+    sent = [blob.bytes().decode().split() for blob in issued.cert_chain_pems]
+    assert len(sent) == 2
+    shown = opened(files.files(client_ca=str(files.ca)), Client(cert=issued)).facts().peer_certificates
+    assert isinstance(shown, tuple)
+    assert [each.split() for each in shown] == (sent if sys.version_info >= (3, 13) else sent[:1])
 
 
 @pytest.mark.parametrize("raw", [b"\x81\x02\xff\xfe", b"\x82\x02\xff\xfe", b"\x86\x02\xff\xfe"])
