@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, UnsetType, structs
 
 from app.bodies import Body, Decoded, content_of
 from app.multipart_parts import Part
-from app.wire import Fields, query_pairs, shown
+from app.wire import Fields, query_pairs, shown, shown_pairs
 
 FORM: Final = b"application/x-www-form-urlencoded"
 JSON: Final = b"application/json"
@@ -81,7 +81,7 @@ def reflect_body(body: Body, fields: Fields) -> ReflectedBody:
         reflected,
         decoded=_decoded(body.decoded) if body.decoded else UNSET,
         json=_json(whole) if whole is not None and _is_json(content.media_type) else UNSET,
-        form=_pairs(query_pairs(whole)) if whole is not None and content.media_type == FORM else UNSET,
+        form=shown_pairs(query_pairs(whole)) if whole is not None and content.media_type == FORM else UNSET,
         multipart=[_part(part) for part in parts.parts] if parts and not parts.refused else UNSET,
         multipart_refused=parts.refused if parts and parts.refused else UNSET,
     )
@@ -139,10 +139,6 @@ def _deeper(value: Any, levels: int) -> bool:
 def _nested(values: dict[str, Any] | list[Any]) -> list[dict[str, Any] | list[Any]]:
     items = values.values() if isinstance(values, dict) else values
     return [item for item in items if isinstance(item, dict | list)]
-
-
-def _pairs(pairs: Fields) -> list[tuple[str, str]]:
-    return [(shown(name), shown(value)) for name, value in pairs]
 
 
 def _part(part: Part) -> ReflectedPart:

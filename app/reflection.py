@@ -12,7 +12,7 @@ from app.names import canonical
 from app.peers import Endpoint, ProxyProtocol
 from app.reflected_body import ReflectedBody, reflect_body
 from app.tls import TLS
-from app.wire import ConnectionInfo, Fields, WireRequest, query_pairs, shown, split_target
+from app.wire import ConnectionInfo, WireRequest, query_pairs, shown, shown_pairs, split_target
 
 
 class Client(msgspec.Struct, frozen=True, rename="camel"):
@@ -51,7 +51,7 @@ class Reflection(msgspec.Struct, frozen=True):
 
 def reflect(request: WireRequest, connection: ConnectionInfo, identity: Identity) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
-    received = _pairs(request.fields)
+    received = shown_pairs(request.fields)
     headers: dict[str, list[str]] = {}
     for (name, _), (_, value) in zip(request.fields, received, strict=True):
         headers.setdefault(canonical(name), []).append(value)
@@ -64,16 +64,12 @@ def reflect(request: WireRequest, connection: ConnectionInfo, identity: Identity
         namespace=identity.namespace,
         pod=identity.pod,
         tls=connection.tls or UNSET,
-        pseudo=_pairs(request.pseudo) if request.pseudo else UNSET,
+        pseudo=shown_pairs(request.pseudo) if request.pseudo else UNSET,
         received=received,
-        query=_pairs(query_pairs(split_target(request.target)[1])),
+        query=shown_pairs(query_pairs(split_target(request.target)[1])),
         body=reflect_body(request.body, request.fields),
-        trailers=_pairs(request.trailers),
+        trailers=shown_pairs(request.trailers),
         client=Client(connection.client.address, connection.client.port, connection.proxy or UNSET),
         server=connection.server,
         kubernetes=identity.kubernetes,
     )
-
-
-def _pairs(fields: Fields) -> list[tuple[str, str]]:
-    return [(shown(name), shown(value)) for name, value in fields]

@@ -121,6 +121,11 @@ def shown(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
+def shown_pairs(pairs: Fields) -> list[tuple[str, str]]:
+    """Show pairs of bytes, in their order."""
+    return [(shown(name), shown(value)) for name, value in pairs]
+
+
 def request_of(environ: Environ) -> WireRequest:
     """Give the wire request of an environ.
 

@@ -22,6 +22,7 @@ _BROUGHT_BY = {
     "go": "Go 1.26 or newer, https://go.dev/dl",
     "h2load": "apt-get install nghttp2-client",
     "nghttp": "apt-get install nghttp2-client",
+    "openssl": "apt-get install openssl",
 }
 
 

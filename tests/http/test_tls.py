@@ -27,7 +27,7 @@ from app.settings import Settings
 from tests.commands import CommandError, run
 from tests.http.certificates import AUTHORITY, Secret, Slow, connect, reflect, served_serial, shake_hands, trusting
 from tests.http.process import DEADLINE, Echo, read_answer, read_lines, read_to_end, running, start
-from tests.http.programs import missing
+from tests.http.programs import program
 
 JSON = {"Accept": "application/json"}
 
@@ -380,7 +380,7 @@ def test_who_is_silent_after_the_handshake_is_left_in_order(tmp_path: Path) -> N
 @pytest.fixture
 def openssl() -> str:
     """Give OpenSSL's own program."""
-    return shutil.which("openssl") or missing("no openssl on this machine: apt-get install openssl")
+    return program("openssl")
 
 
 def test_a_client_may_not_shake_hands_anew(secure: Echo, openssl: str) -> None:
