@@ -6,7 +6,7 @@ are shown to people is decided in one function, `shown`.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
@@ -50,9 +50,19 @@ class ConnectionInfo(msgspec.Struct, frozen=True):
 
 
 class Effects(msgspec.Struct, frozen=True):
-    """What an answer does beyond its bytes; the carrier carries it out. `trailers` are sent behind the body."""
+    """What an answer does beyond its bytes; the carrier carries it out.
+
+    `delay` seconds pass before the first byte. The pieces of a `streamed` body are asked for one by one, as the client
+    reads them, and `interval` seconds apart; its length is what Content-Length says, unknown without one. `abort`
+    closes the connection, in HTTP/2 the stream: `before` the head, or in the `middle`, behind the last piece that the
+    application gives. `trailers` are sent behind the body.
+    """
 
     trailers: Fields = ()
+    delay: float = 0.0
+    streamed: bool = False
+    interval: float = 0.0
+    abort: Literal["", "before", "middle"] = ""
 
 
 NO_EFFECTS: Final = Effects()

@@ -4,10 +4,13 @@ Nothing here waits: every phase has a deadline, which the service holds against 
 """
 
 import asyncio
+import socket
 import ssl
+import struct
 from http import HTTPStatus
 from typing import Final, cast
 
+from app.carrier.alarm import Alarm
 from app.carrier.errors import ProtocolError
 from app.carrier.gateway import Gateway, connection_environ
 from app.carrier.http1.session import Http1Session
@@ -22,6 +25,7 @@ from app.peers import Endpoint
 # Bytes that are enough of one connection for a turn of the loop. libuv would read up to 32 times before it looks at
 # another connection, and all that time somebody else's request would wait.
 _A_TURN: Final = 65_536
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no time (socket(7)): the close discards, and says so
 
 
 class Connection(asyncio.Protocol):
@@ -40,6 +44,8 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._stalled = False  # the client does not read: what it sends is not read either
         self._working = False  # the session goes on in the loop's next turn
+        self._paused = False  # by the session
+        self._alarm = Alarm(service, self._wake)
 
     # asyncio's calls
 
@@ -56,7 +62,10 @@ class Connection(asyncio.Protocol):
         """End, however it came to it."""
         del exc
         self.closing = True
-        self._session = None
+        self._alarm.cancel()
+        if self._session is not None:
+            self._session.lost()
+            self._session = None
         self._service.connections.discard(self)
         self._service.changed()
 
@@ -148,6 +157,20 @@ class Connection(asyncio.Protocol):
             self._read_if_wanted()
             self._service.soon(self._work)
 
+    def wake(self, at: float) -> None:
+        """Wake the session at a time on the loop's clock, or before; reading goes on."""
+        self._alarm.set(at)
+
+    def pause(self) -> None:
+        """Read no more."""
+        self._paused = True
+        self._read_if_wanted()
+
+    def resume(self) -> None:
+        """Read on, if nothing else keeps from it."""
+        self._paused = False
+        self._read_if_wanted()
+
     def close(self) -> None:
         """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""
         if not self.closing:
@@ -159,6 +182,19 @@ class Connection(asyncio.Protocol):
         if not self.closing:
             self._close()
             self._transport.close()
+
+    def cut(self, *, reset: bool) -> None:
+        """Close after what was written, as a connection breaks."""
+        if self.closing:
+            return
+        self.closing = True
+        self.enter(Phase.CLOSING)
+        self.resume()
+        if reset and self._layers.tls is None:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.close()
+        else:
+            self._transport.write_eof()
 
     def become(self, session: Session, data: bytes = b"") -> None:
         """Let another protocol be spoken from here on."""
@@ -234,6 +270,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         self.closing = True
         self.enter(Phase.CLOSING)
+        self.resume()  # what the client still sends is read over, and its end is seen
         self._layers.close()
         self._flush()
 
@@ -246,13 +283,18 @@ class Connection(asyncio.Protocol):
         self._working = False
         self._go_on()
 
+    def _wake(self) -> None:
+        if self._session is not None and not self.closing and not self.blocked:
+            self._session.wake()
+            self._read_if_wanted()
+
     def _go_on(self) -> None:
         if self._session is not None and not self.closing and not self.blocked:
             self._session.go_on()
         self._read_if_wanted()  # not before: it may ask for another turn at once
 
     def _read_if_wanted(self) -> None:
-        wanted = not self.blocked
+        wanted = not (self.blocked or self._paused)
         if wanted == self._reading or self._transport.is_closing():
             return
         self._reading = wanted

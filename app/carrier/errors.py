@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from traceback import format_exception
 from typing import Final
 
 _EXCERPT: Final = 40  # bytes of what was wrong that are shown
@@ -29,3 +30,8 @@ def bad_request(reason: str) -> ProtocolError:
 def excerpt(raw: bytes) -> str:
     """Show the beginning of what was wrong, in one line of ASCII."""
     return ascii(raw[:_EXCERPT] + (b"..." if len(raw) > _EXCERPT else b""))[1:]
+
+
+def failure(error: Exception) -> str:
+    """Tell what the application has raised, for the log."""
+    return "the application failed\n" + "".join(format_exception(error))

@@ -3,12 +3,10 @@
 import io
 import sys
 from collections.abc import Callable
-from http import HTTPStatus
-from traceback import format_exception
 from urllib.parse import unquote_to_bytes
 
-from app.carrier.errors import ProtocolError
-from app.carrier.response import Response, refusal
+from app.carrier.errors import failure
+from app.carrier.response import FAILED, Response
 from app.carrier.service import Service
 from app.names import cgi_key
 from app.wire import (
@@ -81,7 +79,10 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
 
 
 def call(application: Application, environ: Environ) -> Response:
-    """Call a WSGI application and give its whole answer. What it raises goes through."""
+    """Call a WSGI application and give its answer. What it raises goes through.
+
+    The pieces of an answer that is streamed are not asked for, if it has begun when they are there; others are joined.
+    """
     started: list[tuple[str, list[tuple[str, str]]]] = []
     written: list[bytes] = []
 
@@ -92,6 +93,9 @@ def call(application: Application, environ: Environ) -> Response:
         return written.append
 
     pieces = application(environ, start_response)
+    if EFFECTS_KEY in environ and environ[EFFECTS_KEY].streamed and started:
+        status, headers = started[0]
+        return Response(status, headers, b"".join(written), environ[EFFECTS_KEY], pieces)
     try:
         written.extend(pieces)
     finally:
@@ -99,7 +103,7 @@ def call(application: Application, environ: Environ) -> Response:
         if close is not None:
             close()
     status, headers = started[0]
-    return Response(status, headers, b"".join(written), environ.get(EFFECTS_KEY, NO_EFFECTS).trailers)
+    return Response(status, headers, b"".join(written), environ.get(EFFECTS_KEY, NO_EFFECTS))
 
 
 class Gateway:
@@ -111,12 +115,15 @@ class Gateway:
         self._service = service
 
     def ask(self, request: WireRequest, *, websocket: bool = False) -> Response:
-        """Give the application's answer to a request, or 500 where it fails: the fault goes to the log."""
+        """Give the application's answer to a request, or 500 where it fails: the fault goes to the log.
+
+        Of what becomes a WebSocket's first message the body is all that counts.
+        """
         environ = environ_of(request, self._environ, draining=self._service.draining)
         if websocket:
             environ[WEBSOCKET_KEY] = True
         try:
             return call(self._application, environ)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker
-            self._service.report("the application failed\n" + "".join(format_exception(error)))
-            return refusal(ProtocolError(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed"))
+            self._service.report(failure(error))
+            return FAILED

@@ -1,22 +1,37 @@
 """An answer, and its bytes on the wire (RFC 9112, 4 and 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Final
 
 import msgspec
 
 from app.carrier.errors import ProtocolError
-from app.wire import Fields
+from app.wire import NO_EFFECTS, Effects
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+# Statuses whose answers have no content (RFC 9110, 6.4.1; 15.3.6 for 205).
+_NO_LENGTH: Final = frozenset({*map(str, range(100, 200)), "204"})  # nor do they tell a length (8.6)
+WITHOUT_CONTENT: Final = _NO_LENGTH | {"205", "304"}
+
+_CONTENT_LENGTH: Final = "content-length"
+_LENGTH_OF_THE_NAME: Final = len(_CONTENT_LENGTH)  # to compare it is faster than to make every name lower case
+_LENGTH_DIGITS: Final = 18  # more are beyond anything that is sent
+
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """What the application answered: `status` is code and phrase, `body` is whole, `trailers` come behind it."""
+    """What the application answered: `status` is code and phrase, `body` is whole.
+
+    Where there are `pieces`, they come behind it, made while they are sent; whoever takes them has to close them
+    (PEP 3333). `effects` is what the answer does beyond its bytes.
+    """
 
     status: str
     fields: Sequence[tuple[str, str]]
     body: bytes
-    trailers: Fields = ()
+    effects: Effects = NO_EFFECTS
+    pieces: Iterable[bytes] | None = None
 
 
 def refusal(error: ProtocolError) -> Response:
@@ -31,35 +46,62 @@ def refusal(error: ProtocolError) -> Response:
     return Response(f"{error.status.value} {error.status.phrase}", fields, body)
 
 
-def encode(
-    response: Response, *, date: str, connection: str, with_body: bool = True, with_trailers: bool = True
-) -> bytes:
-    """Give an answer's bytes in HTTP/1.1.
+FAILED: Final = refusal(ProtocolError(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed"))
+
+
+def has_content(response: Response, *, with_body: bool) -> bool:
+    """Tell whether content follows the head: none does where the status has none, or to HEAD (not `with_body`)."""
+    return with_body and response.status[:3] not in WITHOUT_CONTENT
+
+
+def told_length(response: Response, *, with_body: bool = True) -> int | None:
+    """Give the Content-Length that an answer tells, or None for one that tells none (RFC 9110, 8.6; RFC 9112, 6.3).
+
+    Of a whole body it is what is sent, whatever the application says. Of one that is made while it is sent, of the
+    answer to a HEAD request (not `with_body`) and of 304, only the application knows it.
+    """
+    code = response.status[:3]
+    if code in WITHOUT_CONTENT and code != "304":
+        return 0 if code == "205" else None
+    if with_body and response.pieces is None and code != "304":
+        return len(response.body)
+    return _said_length(response.fields)
+
+
+def _said_length(fields: Sequence[tuple[str, str]]) -> int | None:
+    for name, value in fields:
+        if name.lower() == _CONTENT_LENGTH:
+            sound = value.isascii() and value.isdecimal() and len(value) <= _LENGTH_DIGITS
+            return int(value) if sound else None
+    return None
+
+
+def encode(response: Response, *, date: str, connection: str, with_body: bool = True) -> bytes:
+    """Give the bytes of a whole answer in HTTP/1.1.
 
     `date` is an HTTP-date (RFC 9110, 5.6.7); `connection` is `close`, `keep-alive`, `Upgrade` or empty for the
-    version's default. A HEAD request's answer is the head of GET's, without the body (RFC 9110, 9.3.2). Only chunks can
-    have trailers behind them (RFC 9112, 7.1.2): HTTP/1.0 knows neither.
+    version's default. A HEAD request's answer is the head of GET's, without the body (RFC 9110, 9.3.2).
     """
-    chunked = bool(response.trailers) and with_body and with_trailers
+    if with_body and response.status[:3] not in WITHOUT_CONTENT:
+        framing = f"Content-Length: {len(response.body)}\r\n"
+        return encode_head(response, date, connection, framing) + response.body
+    return encode_head(response, date, connection, length_line(told_length(response, with_body=with_body)))
+
+
+def length_line(length: int | None) -> str:
+    """Give the field line that tells a length, or nothing for None."""
+    return "" if length is None else f"Content-Length: {length}\r\n"
+
+
+def encode_head(response: Response, date: str, connection: str, framing: str) -> bytes:
+    """Give the bytes of an answer's head in HTTP/1.1; `framing` are the field lines that say where the body ends."""
     lines = [f"HTTP/1.1 {response.status}\r\nDate: {date}\r\n"]
     for name, value in response.fields:
-        # An application empties the body of a HEAD request's answer itself, and then only it knows the length.
-        if not with_body or name.lower() != "content-length":
+        # The framing tells the length.
+        if len(name) != _LENGTH_OF_THE_NAME or name.lower() != _CONTENT_LENGTH:
             lines.append(f"{name}: {value}\r\n")
     if connection:
         lines.append(f"Connection: {connection}\r\n")
-    if chunked:
-        lines.append(f"Trailer: {', '.join(sorted({name.decode('ascii') for name, _ in response.trailers}))}\r\n")
-        lines.append("Transfer-Encoding: chunked\r\n")
-    elif with_body:
-        lines.append(f"Content-Length: {len(response.body)}\r\n")
+    lines.append(framing)
     lines.append("\r\n")
-    head = "".join(lines).encode("latin-1")
-    if chunked:
-        return head + _chunks(response.body, response.trailers)
-    return head + response.body if with_body else head
-
-
-def _chunks(body: bytes, trailers: Fields) -> bytes:
-    data = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
-    return b"".join((data, b"0\r\n", *(b"%s: %s\r\n" % field for field in trailers), b"\r\n"))
+    return "".join(lines).encode("latin-1")

@@ -14,6 +14,7 @@ import msgspec
 
 from app.bodies import MAX_DECODED, Meter, content_of
 from app.carrier.limits import Limits
+from app.carrier.timing import Time
 from app.wire import Fields
 
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
@@ -55,6 +56,7 @@ class Phase(enum.Enum):
     IDLE = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
+    ANSWERING = enum.auto()
     WEBSOCKET = enum.auto()
     CLIENT_READS = enum.auto()
     CLOSING = enum.auto()
@@ -81,25 +83,17 @@ class Serving(Protocol):
 class Service:
     """What the connections of one worker share: bounds, the clock, and which connections there are."""
 
-    def __init__(
-        self,
-        bounds: Bounds,
-        *,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-        report: Callable[[str], None],
-        soon: Callable[[Callable[[], None]], object],
-    ) -> None:
+    def __init__(self, bounds: Bounds, *, time: Time, report: Callable[[str], None]) -> None:
         self.bounds = bounds
-        self.clock = clock
+        self.clock, self.soon, self.later = time.clock, time.soon, time.later
         self.report = report
-        self.soon = soon  # calls back in the loop's next turn
         self.draining = False
         timeouts = bounds.timeouts
         self.seconds = {
             Phase.IDLE: timeouts.idle,
             Phase.HEAD: timeouts.head,
             Phase.BODY: timeouts.body,
+            Phase.ANSWERING: timeouts.body,
             Phase.WEBSOCKET: timeouts.idle,
             Phase.CLIENT_READS: timeouts.body,
             Phase.CLOSING: LINGER,
@@ -107,7 +101,7 @@ class Service:
         self.connections: set[Serving] = set()
         self._decoding: weakref.WeakSet[Meter] = weakref.WeakSet()
         self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
-        self._wall_clock = wall_clock
+        self._wall_clock = time.wall
         self._date = (-1, "")
 
     def date(self) -> str:

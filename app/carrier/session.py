@@ -18,6 +18,9 @@ class Session(Protocol):
     def go_on(self) -> None:
         """Take up what was left when the channel was `blocked`, or what was asked for by `soon`."""
 
+    def wake(self) -> None:
+        """Do what is due, as asked for by `Channel.wake`. It may be called for nothing, too."""
+
     def end(self) -> None:
         """Take the end of what the client sends."""
 
@@ -29,6 +32,9 @@ class Session(Protocol):
 
     def last_call(self) -> None:
         """End now if nothing is under way, else when it is done: nothing new is taken."""
+
+    def lost(self) -> None:
+        """Let go of what is under way: the connection is gone."""
 
 
 class Channel(Protocol):
@@ -50,11 +56,31 @@ class Channel(Protocol):
     def soon(self) -> None:
         """Read no more until `go_on` is called, in the loop's next turn: others are served in between."""
 
+    def wake(self, at: float) -> None:
+        """Call `Session.wake` at a time on the loop's clock, without reading any less until then.
+
+        The earliest time that was asked for counts, and it counts once; one that has come is the loop's next turn but
+        one, so that what the client has sent meanwhile is read first. Who is `blocked` then is not called: it asks
+        again in `go_on`.
+        """
+
+    def pause(self) -> None:
+        """Read no more until `resume` is called, whatever else is done."""
+
+    def resume(self) -> None:
+        """Read on."""
+
     def close(self) -> None:
         """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""
 
     def leave(self) -> None:
         """Close after what was written; the client has nothing more to say."""
+
+    def cut(self, *, reset: bool) -> None:
+        """Close after what was written, as a connection breaks: TLS is told no end.
+
+        With `reset`, TCP is not either: where the end of the connection is all that ends an answer.
+        """
 
     def abort(self) -> None:
         """Drop the connection and what was not sent."""

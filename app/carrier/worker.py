@@ -24,6 +24,7 @@ from app.carrier.gateway import server_environ
 from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
+from app.carrier.timing import time_of
 from app.carrier.tls import Contexts
 from app.settings import Settings
 
@@ -82,10 +83,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.contexts: Contexts | None = self.app.contexts
         service = Service(
             _bounds(settings),
-            clock=self.loop.time,
-            wall_clock=time.time,
+            time=time_of(self.loop, time.time),
             report=self.log.error,
-            soon=self.loop.call_soon,
         )
         listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
         while self.alive and self.ppid == os.getppid():

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from app.carrier.connection import Connection
@@ -10,29 +11,57 @@ from app.carrier.gateway import server_environ
 from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
+from app.carrier.timing import Time
 from app.wire import Application, Environ
 
 LIMITS = Limits(head=1024, fields=10, body=100)
+_AT_ONCE = 1000  # turns of the loop that take no time
+
+
+class Socket:
+    """Remembers that it was to be reset when it is closed."""
+
+    def __init__(self, did: list[str]) -> None:
+        self._did = did
+
+    def setsockopt(self, *_option: object) -> None:
+        self._did.append("reset")
+
+
+@dataclass(eq=False)
+class Timer:
+    """A call at a time on the clock."""
+
+    at: float
+    call: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
 
 class Transport(asyncio.Transport):
     """Remembers what was asked of it."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1234)})
         self.written = b""
+        self.ended = False  # from this side, in whatever way
         self.did: list[str] = []
+        super().__init__({"peername": ("192.0.2.1", 1234), "socket": Socket(self.did)})
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
 
     def write_eof(self) -> None:
+        self.ended = True
         self.did.append("write_eof")
 
     def close(self) -> None:
+        self.ended = True
         self.did.append("close")
 
     def abort(self) -> None:
+        self.ended = True
         self.did.append("abort")
 
     def pause_reading(self) -> None:
@@ -57,25 +86,30 @@ class Served:
     """A service with one connection to it, and the time in its hands."""
 
     def __init__(
-        self, *, application: Application = answer_with_path, limits: Limits = LIMITS, **listener: Any
+        self,
+        *,
+        application: Application = answer_with_path,
+        limits: Limits = LIMITS,
+        connections: int = 3,
+        streams: int = 4,
+        **listener: Any,
     ) -> None:
         self.now = 1000.0
         self.reports: list[str] = []
         self.turns: deque[Callable[[], None]] = deque()  # what is to be called in the loop's next turn
+        self.timers: list[Timer] = []
         self.service = Service(
             Bounds(
                 limits=limits,
                 timeouts=Timeouts(head=10, body=30, idle=75, websocket=200),
-                connections=3,
+                connections=connections,
                 body_rate=1,
-                streams=4,
+                streams=streams,
                 message=1000,
                 decoded=1 << 20,
             ),
-            clock=lambda: self.now,
-            wall_clock=lambda: 784_111_777.0,
+            time=Time(lambda: self.now, lambda: 784_111_777.0, self.turns.append, self._later),
             report=self.reports.append,
-            soon=self.turns.append,
         )
         self.listener = Listener(application, server_environ("h", 80, multiprocess=False), **listener)
         self.connection, self.transport = self.connect()
@@ -94,13 +128,39 @@ class Served:
         return self.transport.written[before:]
 
     def after(self, seconds: float) -> list[str]:
-        """Let so many seconds pass; give what the transport was asked since the last look."""
-        self.now += seconds
+        """Let so many seconds pass, with what comes in them; give what the transport was asked since the last look."""
+        end = self.now + seconds
+        if seconds:
+            self.turn(_AT_ONCE)
+        while due := [each for each in self.pending() if each.at <= end]:
+            timer = min(due, key=lambda each: each.at)
+            self.timers.remove(timer)
+            self.now = max(self.now, timer.at)
+            self.service.sweep()
+            if not timer.cancelled:
+                timer.call()
+            self.turn(_AT_ONCE)
+        self.now = end
         self.service.sweep()
-        did, self.transport.did = self.transport.did, []
+        did = self.transport.did[:]
+        self.transport.did.clear()
         return did
 
-    def turn(self) -> None:
-        """Let the loop take its next turn."""
-        for _ in range(len(self.turns)):
-            self.turns.popleft()()
+    def pending(self) -> list[Timer]:
+        """Give the timers that are to come."""
+        self.timers = [each for each in self.timers if not each.cancelled]
+        return self.timers
+
+    def turn(self, most: int = 1) -> int:
+        """Let the loop take its next turns, as long as there is something to do; give how many there were."""
+        taken = 0
+        while self.turns and taken < most:
+            taken += 1
+            for _ in range(len(self.turns)):
+                self.turns.popleft()()
+        return taken
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        timer = Timer(self.now + seconds, call)
+        self.timers.append(timer)
+        return timer

@@ -141,7 +141,7 @@ def test_trailers_are_sent_back_to_who_takes_them(te: bytes, sent_back: bool) ->
     trailers = ((b"X-Sum", b"1"), (b"x-sum", b"2"), (b"Content-Type", b"text/html"), (b"set-cookie", b"a=b"))
     request = WireRequest(b"POST", b"/", "HTTP/1.1", ((b"TE", te),), trailers=trailers)
     answer, _ = served(request)
-    assert answer.trailers == (((b"X-Sum", b"1"), (b"x-sum", b"2")) if sent_back else ())
+    assert answer.effects.trailers == (((b"X-Sum", b"1"), (b"x-sum", b"2")) if sent_back else ())
 
 
 def test_under_another_server_the_connection_is_what_cgi_tells() -> None:

@@ -25,7 +25,7 @@ from app.carrier.http2.frames import ErrorCode, FrameReader
 from app.carrier.http2.session import Http2Session
 from app.carrier.limits import Limits
 from app.carrier.service import LINGER
-from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ, WireRequest
+from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ, WireRequest
 from tests.unit.served import LIMITS, Served
 
 LARGE = b"a" * 200_000
@@ -44,9 +44,11 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
 class Client:
     """A client in memory: what it sends reaches the echo at once, and the other way."""
 
-    def __init__(self, limits: Limits = LIMITS, **settings: int) -> None:
+    def __init__(
+        self, limits: Limits = LIMITS, answer: Application = application, streams: int = 4, **settings: int
+    ) -> None:
         self.seen: list[WireRequest] = []
-        self.served = Served(application=application, limits=limits)
+        self.served = Served(application=answer, limits=limits, streams=streams)
         self.served.listener.environ["test.seen"] = self.seen
         self.h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(

@@ -8,6 +8,7 @@ from msgspec import structs
 from app.bodies import Meter
 from app.carrier.errors import ProtocolError
 from app.carrier.gateway import Gateway
+from app.carrier.http1.answering import Answering, told
 from app.carrier.http1.reader import Data, End, Event, Head, RequestReader
 from app.carrier.http2.session import Http2Session
 from app.carrier.http2.upgrade import SWITCHING_TO_HTTP2, http2_settings
@@ -17,7 +18,7 @@ from app.carrier.session import Channel, Session
 from app.carrier.websocket.echo import WebSocketEcho
 from app.carrier.websocket.handshake import accept
 from app.carrier.websocket.session import WebSocketSession
-from app.wire import WireRequest
+from app.wire import NO_EFFECTS, WireRequest
 
 _TURN: Final = 100  # pipelined requests that are answered before others are served
 
@@ -33,6 +34,7 @@ class Http1Session:
         self._reader = RequestReader(service.bounds.limits)
         self._head: Head | None = None
         self._meter: Meter | None = None  # of a body that has begun
+        self._answering: Answering | None = None  # an answer that takes time; no request is taken while there is one
         self._phase = Phase.IDLE
         self._answered = 0  # requests
         self._begun = 0.0  # when the body began, on the loop's clock
@@ -49,44 +51,65 @@ class Http1Session:
             self._advance()
 
     def go_on(self) -> None:
-        """Go on with a client that has read its answers, or with a body that is decoded in steps."""
+        """Go on with a client that has read its answers, with one of them, or with a body that is decoded in steps."""
+        if self._answering and not self._answer_on(self._answering):
+            return
         if self._meter and self._meter.pending:
             self._meter.work()
         if self._meter and self._meter.pending:
             self._channel.soon()
             return
         self._advance()
+        if self._answering:
+            return
+        self._channel.resume()
         if self._ended and not self._channel.blocked:
             self._leave()
+
+    def wake(self) -> None:
+        """Go on with an answer of which more is due."""
+        if self._answering:
+            self.go_on()
 
     def end(self) -> None:
         """Take the end of what the client sends. What it asked is answered still; half a request is not."""
         self._ended = True
-        if not self._channel.blocked:
+        if not self._channel.blocked and not self._answering:
             self._leave()
 
     def expire(self) -> None:
         """End a connection whose time is over: with 408 where half a request has come, else silently."""
         if self._phase is Phase.IDLE:
             self._leave()
+        elif self._answering:
+            self._channel.abort()
         else:
             what = self._phase.name.lower()
             self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"the {what} took too long"))
 
     def drain(self) -> None:
-        """Leave it to the next answer, which says `Connection: close`."""
+        """End an answer that has no known end; leave it to the next one, which says `Connection: close`."""
+        if self._answering:
+            self._answering.stop()
 
     def last_call(self) -> None:
         """Close a connection on which nothing is under way."""
         if self._phase is Phase.IDLE and not self._channel.blocked:
             self._leave()
 
+    def lost(self) -> None:
+        """Let go of an answer that is under way."""
+        if self._answering:
+            self._answering.close()
+
     def _advance(self) -> None:
         """Take what the reader makes of the bytes so far."""
+        if self._answering:
+            return
         try:
             for event in self._reader.events():
                 self._take(event)
-                if self._channel.blocked or self._over:
+                if self._channel.blocked or self._over or self._answering:
                     return
         except ProtocolError as error:
             self._refuse(error)
@@ -136,19 +159,42 @@ class Http1Session:
         if head.upgrade and self._upgrade(request, head.upgrade):
             return
         response = self._gateway.ask(request)
+        if response.effects is not NO_EFFECTS:
+            self._begin_to_answer(head, response)
+            return
         keep = head.keep_alive and not self._service.draining and self._answered < self._service.bounds.requests
         # Whatever comes next has its own time.
         self._phase = Phase.IDLE
         self._channel.enter(Phase.IDLE)
-        # HTTP/1.0 keeps a connection only when told so, HTTP/1.1 unless told otherwise (RFC 9112, 9.3).
-        old = request.version == "HTTP/1.0"
-        told = "close" if not keep else "keep-alive" if old else ""
-        self._send(response, told, with_body=request.method != b"HEAD", with_trailers=not old)
+        connection = "" if keep and request.version != "HTTP/1.0" else told(keep=keep, old=True)
+        self._send(response, connection, with_body=request.method != b"HEAD")
         if not keep:
             self._over = True
             self._channel.close()
         elif not self._answered % _TURN:
             self._channel.soon()  # others are served in between
+
+    def _begin_to_answer(self, head: Head, response: Response) -> None:
+        """Answer what takes time; until that is over, nothing more of the connection is read."""
+        last = self._answered >= self._service.bounds.requests
+        answering = Answering(self._channel, self._service, head, response, last=last)
+        self._answering, self._phase = answering, Phase.ANSWERING
+        self._answer_on(answering)
+        if not answering.over:
+            self._channel.pause()
+
+    def _answer_on(self, answering: Answering) -> bool:
+        """Go on with an answer that takes time; tell whether another request may be taken."""
+        answering.go_on()
+        if not answering.over:
+            return False
+        self._answering = None
+        if not answering.keep:
+            self._over = True
+            return False
+        if not self._answered % _TURN:
+            self._channel.soon()
+        return not self._channel.blocked
 
     def _upgrade(self, request: WireRequest, protocol: bytes) -> bool:
         """Go over to another protocol, if that is possible; a request to do so may be passed over (RFC 9110, 7.8)."""
@@ -178,13 +224,5 @@ class Http1Session:
         self._over = True
         self._channel.close()
 
-    def _send(self, response: Response, connection: str, *, with_body: bool, with_trailers: bool = False) -> None:
-        self._channel.write(
-            encode(
-                response,
-                date=self._service.date(),
-                connection=connection,
-                with_body=with_body,
-                with_trailers=with_trailers,
-            )
-        )
+    def _send(self, response: Response, connection: str, *, with_body: bool) -> None:
+        self._channel.write(encode(response, date=self._service.date(), connection=connection, with_body=with_body))

@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.bodies import Meter
+from app.carrier.outgoing import Outgoing
 from app.carrier.response import Response
 from app.carrier.websocket.echo import WebSocketEcho
 from app.wire import Fields, WireRequest
@@ -14,8 +15,8 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "begun", "closes", "deadline", "done", "goodbye", "meter", "out", "received", "request", "trailers", "untaken",
-        "websocket",
+        "answered", "begun", "broken", "closes", "deadline", "done", "goodbye", "head", "held", "meter", "out",
+        "outgoing", "queued", "received", "request", "trailers", "untaken", "websocket",
     )  # fmt: skip
 
     def __init__(self, request: WireRequest, now: float) -> None:
@@ -24,25 +25,31 @@ class Exchange:
         self.begun = now
         self.received = 0  # bytes of body
         self.deadline = NEVER
+        self.queued = False  # it is whole, and waits until the client has read others' answers
+        self.answered = False  # nothing more of it is taken
         self.out = memoryview(b"")  # what is still to be sent
         self.done = False  # nothing comes behind `out` but the trailers
+        self.broken = False  # what comes behind `out` is the reset of the stream
         self.trailers: Fields = ()
+        self.outgoing: Outgoing | None = None  # an answer that takes time
+        self.head: Response | None = None  # of that, until it is sent
+        self.held = 0  # bytes of its body, while its time has not come
         self.websocket: WebSocketEcho | None = None
         self.goodbye = ""  # why the WebSocket is closed from here, once it is to be
         self.closes = NEVER  # when it is dropped, whether the client has answered to that or not
         self.untaken = 0  # bytes that came and are not given back to the client's window
 
 
-def fields_of(response: Response, *, date: str, with_body: bool = True) -> Fields:
-    """Give an answer's fields as HTTP/2 has them: `:status` first, names in lower case (RFC 9113, 8.2 and 8.3.2)."""
+def fields_of(response: Response, *, date: str, length: int | None) -> Fields:
+    """Give an answer's fields as HTTP/2 has them: `:status` first, names in lower case (RFC 9113, 8.2 and 8.3.2).
+
+    `length` is what is told of the content, None for nothing.
+    """
     fields = [(b":status", response.status[:3].encode("ascii")), (b"date", date.encode("ascii"))]
-    length = b"%d" % len(response.body)
     for name, value in response.fields:
-        if name.lower() == "content-length":
-            # Of a HEAD request's answer only the application knows it.
-            length = value.encode("ascii") if not with_body else length
-        else:
-            fields.append((name.lower().encode("latin-1"), value.encode("latin-1")))
-    if response.body or not with_body:
-        fields.append((b"content-length", length))
+        lower = name.lower()
+        if lower != "content-length":
+            fields.append((lower.encode("latin-1"), value.encode("latin-1")))
+    if length is not None:
+        fields.append((b"content-length", b"%d" % length))
     return tuple(fields)

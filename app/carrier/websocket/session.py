@@ -35,6 +35,9 @@ class WebSocketSession:
         self._echo.work()
         self._flush()
 
+    def wake(self) -> None:
+        """Leave it to `go_on`: nothing is asked for by time."""
+
     def end(self) -> None:
         """Take the end of what the client sends. What came before it is echoed still."""
         self._ended = True
@@ -53,6 +56,9 @@ class WebSocketSession:
 
     def last_call(self) -> None:
         """Leave it to the client's answer to what `drain` said."""
+
+    def lost(self) -> None:
+        """Let go of nothing: all is memory."""
 
     def _close(self, why: str) -> None:
         self._why = self._why or why

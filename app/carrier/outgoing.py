@@ -1,0 +1,129 @@
+"""One answer that takes time: its delay, the pieces of its body, the pace of them, and how it ends. Without I/O."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from app.carrier.errors import failure
+from app.carrier.response import Response, has_content, told_length
+
+
+class Outgoing:
+    """One answer on its way: `take` a piece when it is `due`, until it is `over`; `close` it, however it ends.
+
+    Times are on the loop's clock. The application is asked for one piece at a time, and never gives more or less than
+    the length that was told: what it does wrong is reported, once.
+    """
+
+    def __init__(
+        self, response: Response, now: float, report: Callable[[str], None], *, with_body: bool, stopping: bool
+    ) -> None:
+        effects = response.effects
+        self.due = now + effects.delay
+        self.over = False  # nothing more comes
+        self.broken = False  # and the client must see that what came is not whole
+        self.failed = False  # since the application has raised
+        self.dropped = effects.abort == "before"  # nothing is to be sent at all
+        self.streamed = response.pieces is not None
+        self.has_content = has_content(response, with_body=with_body)
+        self.trailers = effects.trailers if self.has_content else ()
+        self.length = told_length(response, with_body=with_body)
+        self._aborted = effects.abort == "middle"
+        self._interval = effects.interval
+        self._report = report
+        self._begun = False
+        self._stopping = stopping
+        self._made = response.pieces
+        self._left = self.length if self.has_content else 0
+        if self._aborted and self._left:
+            self._left -= 1  # so that it never becomes whole
+        whole = () if self.streamed and not response.body else (response.body,)
+        self._pieces: Iterator[object] = chain(whole, response.pieces or ())
+        if self.dropped or not self.has_content:
+            self._pieces = iter(())
+            self.close()
+
+    @property
+    def ending(self) -> bool:
+        """Whether nothing but its end is still to be sent."""
+        return self._begun and self._endless and self._stopping
+
+    @property
+    def _endless(self) -> bool:
+        return self.streamed and self.has_content and self.length is None
+
+    def take(self, now: float) -> bytes:
+        """Give the next piece, which is empty where the application has none yet, or none any more."""
+        piece = b"" if self.ending else self._piece()
+        self._begun = True
+        if self.ending and not self.over:
+            self._finish()
+        # What is late by less than an interval does not put off the others.
+        late = now - self.due
+        self.due = (self.due if late < self._interval else now) + self._interval
+        return piece
+
+    def stop(self, now: float) -> None:
+        """End behind the piece under way, in order, if it is not known how many are to come."""
+        self._stopping = True
+        if self.ending:
+            self.due = min(self.due, now)
+
+    def close(self) -> None:
+        """Tell the application that no more is asked for (PEP 3333)."""
+        made, self._made = self._made, None
+        close = getattr(made, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - a fault of the application ends one answer, not the worker
+            self._report(failure(error))
+
+    def _next(self) -> bytes | None:
+        """Ask for a piece; give None when there is none any more."""
+        piece = next(self._pieces, None)
+        if not isinstance(piece, bytes | None):
+            raise TypeError(f"a piece of a body is {type(piece).__name__}, not bytes")
+        return piece
+
+    def _piece(self) -> bytes:
+        """Give the next piece, of the length that was told; see whether it was the last one, and how it ends."""
+        try:
+            piece = self._next()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._report(failure(error))
+            self.failed = True
+            self._finish(broken=True)
+            return b""
+        if piece is None:
+            self._end_short()
+            return b""
+        if self._left is None:
+            return piece
+        more = len(piece) > self._left
+        piece = piece[: self._left]
+        self._left -= len(piece)
+        if not self._left:
+            self._end_full(more=more)
+        return piece
+
+    def _end_short(self) -> None:
+        if self._left and not self._aborted:
+            self._report(f"the application gave {self._left} bytes less than its Content-Length of {self.length}")
+        self._finish(broken=bool(self._left))
+
+    def _end_full(self, *, more: bool) -> None:
+        """End where the length was reached; what the application would still do is its last step."""
+        if not (more or self._aborted):
+            try:
+                more = bool(self._next())
+            except Exception as error:  # noqa: BLE001 - as above; what was told is whole
+                self._report(failure(error))
+        if more and not self._aborted:
+            self._report(f"the application gave more bytes than its Content-Length of {self.length}")
+        self._finish()
+
+    def _finish(self, *, broken: bool = False) -> None:
+        self.over = True
+        self.broken = broken or self._aborted
+        self.close()

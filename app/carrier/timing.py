@@ -1,0 +1,40 @@
+"""The time, and calls in it, handed in: a test moves it instead of waiting for it."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None:
+        """Let it not come."""
+
+
+class Time(msgspec.Struct, frozen=True):
+    """The time, in seconds, and calls in it: those of an event loop, or of a test.
+
+    `clock` is monotonic, `wall` is POSIX time. `soon` calls back in the loop's next turn, `later` when so many seconds
+    have passed, never before.
+    """
+
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    soon: Callable[[Callable[[], None]], object]
+    later: Callable[[float, Callable[[], None]], Timer]
+
+
+def time_of(loop: asyncio.AbstractEventLoop, wall: Callable[[], float]) -> Time:
+    """Give the time of an event loop, whose clock may have no more than whole milliseconds, cut off.
+
+    https://docs.libuv.org/en/v1.x/loop.html#c.uv_now
+    """
+
+    def later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        return loop.call_later((math.ceil(seconds * 1000) + 1) / 1000, call)  # without one more, it may be too early
+
+    return Time(loop.time, wall, loop.call_soon, later)

@@ -1,0 +1,181 @@
+"""What answers do beyond their bytes, over real sockets and real time: the carrier with an application of its own."""
+
+import asyncio
+import http.client
+import select
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import httpx
+import pytest
+import uvloop
+
+from app.carrier.accepting import Acceptor
+from app.carrier.connection import Connection
+from app.carrier.gateway import server_environ
+from app.carrier.layers import Listener
+from app.carrier.limits import Limits
+from app.carrier.service import Bounds, Service, Timeouts
+from app.carrier.timing import time_of
+from app.wire import Effects
+from tests.http.process import DEADLINE, read_answer, read_to_end
+from tests.unit.planned import Plan, Planned, endless, failing
+
+STREAMED = Effects(streamed=True)
+MIB = 1 << 20
+PIECE = 64 * 1024
+
+
+class Carried:
+    """The carrier, with a planned application."""
+
+    def __init__(self, port: int, plans: dict[str, Plan]) -> None:
+        self.port = port
+        self.plans = plans
+
+    def connect(self) -> socket.socket:
+        """Open a connection, with the deadline on each of its waits."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
+
+    def ask(self, name: str, version: str = "1.1") -> socket.socket:
+        """Ask on a connection of its own; give that."""
+        sock = self.connect()
+        sock.sendall(f"GET /{name} HTTP/{version}\r\nHost: a\r\n\r\n".encode())
+        return sock
+
+    def url(self, name: str) -> str:
+        """Give the URL of what is planned."""
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+
+@contextmanager
+def carried(**plans: Plan) -> Iterator[Carried]:
+    """Run the carrier in a thread, with an event loop of its own."""
+    loop = uvloop.new_event_loop()
+    service = Service(
+        Bounds(Limits(8192, 100, MIB), Timeouts(DEADLINE, DEADLINE, DEADLINE), connections=1000),
+        time=time_of(loop, time.time),
+        report=lambda _line: None,
+    )
+    listener = Listener(Planned(**plans), server_environ("127.0.0.1", 80, multiprocess=False))
+    sock = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    port = sock.getsockname()[1]
+    sock.setblocking(False)
+    ends = asyncio.Event()
+
+    async def serve() -> None:
+        acceptor = await Acceptor.begin(sock, partial(Connection, service, listener), 1000)
+        await ends.wait()
+        acceptor.close()
+        service.abort()
+        await asyncio.sleep(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(loop.run_until_complete, serve())
+        try:
+            yield Carried(port, plans)
+        finally:
+            loop.call_soon_threadsafe(ends.set)
+            served.result(DEADLINE)
+            loop.close()
+
+
+def test_delays_hold_up_nobody_and_are_never_too_short() -> None:
+    """A few hundred connections wait, and plain requests are answered long before."""
+    with carried(slow=Plan(Effects(delay=1.0), lambda: [b"slow"])) as echo:
+        begun = time.monotonic()
+        waiting = [echo.ask("slow") for _ in range(300)]
+        for _ in range(20):
+            with echo.ask("plain") as sock:
+                assert read_answer(sock)[1] == b"plain"
+        assert select.select(waiting, [], [], 0)[0] == []
+        for sock in waiting:
+            with sock:
+                assert read_answer(sock)[1] == b"slow"
+        assert time.monotonic() - begun >= 1
+
+
+def test_a_large_body_is_made_as_the_client_reads_it() -> None:
+    """What the kernel's buffers hold is all that is made in advance; then it is sent to its end."""
+    count = 1024
+    plan = Plan(STREAMED, lambda: (bytes(PIECE) for _ in range(count)), [("Content-Length", str(count * PIECE))])
+    with carried(large=plan) as echo, echo.ask("large") as sock:
+        assert sock.recv(1, socket.MSG_PEEK)
+        for _ in range(20):
+            with echo.ask("plain") as other:
+                assert read_answer(other)[1] == b"plain"
+        assert plan.given < 32 * MIB
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        size = 0
+        while piece := answer.read(MIB):
+            size += len(piece)
+        assert size == count * PIECE
+        assert plan.over.wait(DEADLINE)
+
+
+def test_a_client_that_goes_away_ends_the_making() -> None:
+    """The body is closed when the connection breaks."""
+    plan = Plan(STREAMED, lambda: endless(PIECE))
+    with carried(large=plan) as echo:
+        with echo.ask("large") as sock:
+            assert sock.recv(1000)
+        assert plan.over.wait(DEADLINE)
+
+
+def test_a_drip_takes_its_time() -> None:
+    """Each piece arrives by itself."""
+    plan = Plan(Effects(streamed=True, interval=0.05), lambda: [b"%d" % number for number in range(5)])
+    with carried(drip=plan) as echo, echo.ask("drip") as sock:
+        begun = time.monotonic()
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        pieces = [answer.read1() for _ in range(5)]
+        assert time.monotonic() - begun >= 0.2 - 0.05
+        assert pieces == [b"0", b"1", b"2", b"3", b"4"]
+        assert answer.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("plan", "version", "sees"),
+    [
+        (Plan(Effects(abort="before")), "1.1", http.client.RemoteDisconnected),
+        (Plan(Effects(abort="middle")), "1.1", http.client.IncompleteRead),
+        (Plan(Effects(abort="middle", streamed=True)), "1.1", http.client.IncompleteRead),
+        (Plan(STREAMED, failing(b"one ")), "1.1", http.client.IncompleteRead),
+        (Plan(STREAMED, failing(b"one ")), "1.0", ConnectionResetError),
+        (Plan(Effects(abort="middle", streamed=True)), "1.0", ConnectionResetError),
+    ],
+    ids=["before", "middle", "middle, streamed", "fails", "fails, HTTP/1.0", "middle, HTTP/1.0"],
+)
+def test_a_client_sees_that_an_answer_is_broken(plan: Plan, version: str, sees: type[Exception]) -> None:
+    """By what its own library says."""
+    with carried(cut=plan) as echo, echo.ask("cut", version) as sock, pytest.raises(sees):
+        read_answer(sock)
+
+
+def test_http_1_0_reads_to_the_end() -> None:
+    """Of the connection, which is the body's."""
+    with carried(drip=Plan(STREAMED)) as echo, echo.ask("drip", "1.0") as sock:
+        assert read_to_end(sock).endswith(b"Connection: close\r\n\r\none two three")
+
+
+def test_a_large_body_is_one_stream_among_others() -> None:
+    """Another implementation's client of HTTP/2 reads it to its end, and asks other things meanwhile."""
+    plan = Plan(STREAMED, lambda: (bytes(PIECE) for _ in range(256)))
+    with carried(large=plan, slow=Plan(Effects(delay=0.1), lambda: [b"slow"])) as echo:
+        with httpx.Client(http1=False, http2=True, timeout=DEADLINE) as client:
+            with client.stream("GET", echo.url("large")) as answer:
+                assert answer.http_version == "HTTP/2"
+                size = 0
+                for number, piece in enumerate(answer.iter_raw()):
+                    size += len(piece)
+                    if number % 100 == 0:
+                        assert client.get(echo.url("plain")).content == b"plain"
+            assert size == 256 * PIECE
+            assert client.get(echo.url("slow")).content == b"slow"
+        assert plan.over.is_set()

@@ -1,0 +1,276 @@
+"""Answers that take time on one HTTP/1.1 connection: what comes behind them, and how it is framed."""
+
+import ssl
+
+import pytest
+from msgspec import structs
+
+from app.carrier import tls
+from app.carrier.http2 import frames
+from app.carrier.service import LINGER, Phase
+from app.wire import Effects
+from tests.unit.planned import NOTHING_MORE, Plan, Planned, Seen, endless, failing, of_stream, seen
+from tests.unit.served import Served
+from tests.unit.test_tls import Client as TlsClient
+from tests.unit.test_tls import Files, files
+
+__all__ = ["files"]  # the fixture
+
+STREAMED = Effects(streamed=True)
+PLAIN = b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def get(name: str, version: str = "1.1", more: bytes = b"") -> bytes:
+    """Give a request for what is planned under a name."""
+    return f"GET /{name} HTTP/{version}\r\nHost: a\r\n".encode() + more + b"\r\n"
+
+
+def answers(served: Served) -> list[Seen]:
+    """Give all answers on a connection, in their order."""
+    pieces = served.transport.written.split(b"HTTP/1.1 ")[1:]
+    return [seen(b"HTTP/1.1 " + each, closed=served.transport.ended) for each in pieces]
+
+
+def test_what_is_asked_behind_a_delayed_answer_waits_for_it() -> None:
+    """It is not even read; then all is answered, in order, and read on."""
+    plain, slow = Plan(Effects(), lambda: [b"p"]), Plan(Effects(delay=5.0), lambda: [b"slow"])
+    served = Served(application=Planned(slow=slow, p=plain))
+    assert served.send(get("p") + get("slow") + get("p") + get("slow") + get("p")).endswith(b"\r\n\r\np")
+    assert (plain.asked, served.transport.did) == (2, ["pause_reading"])
+    served.after(4.9)
+    served.send(get("p"))
+    assert plain.asked == 2
+    assert served.after(0.1) == [], "the next one is delayed, too"
+    assert [each.body for each in answers(served)] == [b"p", b"slow", b"p"]
+    assert served.after(5) == ["resume_reading"]
+    assert [each.body for each in answers(served)] == [b"p", b"slow", b"p", b"slow", b"p", b"p"]
+    assert served.connection.phase is Phase.IDLE
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(STREAMED),
+        Plan(STREAMED, fields=[("Content-Length", "13")]),
+        Plan(STREAMED, fields=[("Content-Length", "3")]),
+        Plan(STREAMED, lambda: (b"HTTP/1.1", b" 200 OK\r\n\r\n"), [("Content-Length", "0")]),
+        Plan(STREAMED, status="204 No Content"),
+        Plan(STREAMED, status="205 Reset Content"),
+        Plan(STREAMED, status="304 Not Modified", fields=[("Content-Length", "13")]),
+        Plan(Effects(trailers=((b"X-Sum", b"1"),))),
+        Plan(Effects(delay=1.0), status="204 No Content"),
+    ],
+    ids=["chunked", "a length", "a length too short", "no length", "204", "205", "304", "trailers", "204, whole"],
+)
+def test_the_next_answer_begins_where_the_one_before_has_ended(plan: Plan) -> None:
+    """Whatever the application did: a client must never read one answer's body as another's head."""
+    served = Served(application=Planned(odd=plan))
+    served.send(get("odd") + PLAIN)
+    served.turn(NOTHING_MORE)
+    served.after(1)
+    odd, plain = answers(served)
+    assert (odd.ended, plain.status, plain.body) == (True, 200, b"plain")
+    assert not served.transport.ended
+
+
+def test_what_comes_within_an_answer_is_not_answered_there() -> None:
+    """Not even by 100 Continue."""
+    served = Served(application=Planned(drip=Plan(Effects(streamed=True, interval=1.0))))
+    served.send(get("drip"))
+    assert served.send(b"PUT /plain HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n") == b""
+    served.after(3)
+    assert served.transport.written.endswith(b"\r\n0\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+    assert served.send(b"x").endswith(b"\r\n\r\nplain")
+
+
+def test_chunks_are_the_pieces() -> None:
+    """Byte for byte (RFC 9112, 7.1)."""
+    plan = Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)), lambda: (b"0123456789", b"", b"\r\n"))
+    served = Served(application=Planned(odd=plan))
+    served.send(get("odd"))
+    served.turn(NOTHING_MORE)
+    head, _, body = served.transport.written.partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[2:] == [b"Trailer: X-Sum", b"Transfer-Encoding: chunked"]
+    assert body == b"a\r\n0123456789\r\n2\r\n\r\n\r\n0\r\nX-Sum: 1\r\n\r\n"
+
+
+def test_a_turn_takes_one_piece() -> None:
+    """However fast the client reads."""
+    plan = Plan(STREAMED, lambda: endless(1024))
+    served = Served(application=Planned(large=plan))
+    served.send(get("large"))
+    for asked in range(1, 50):
+        assert plan.asked == asked
+        served.turn()
+    assert set(served.transport.did) == {"pause_reading"}
+
+
+# HTTP/1.0
+
+
+def test_http_1_0_is_told_the_end_by_the_connection() -> None:
+    """It knows no chunks and no trailers (RFC 9112, 6.3 and 7.1)."""
+    plan = Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)))
+    served = Served(application=Planned(odd=plan))
+    served.send(get("odd", "1.0", b"Connection: keep-alive\r\n"))
+    served.turn(NOTHING_MORE)
+    head, _, body = served.transport.written.partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[2:] == [b"Connection: close"]
+    assert body == b"one two three"
+    assert served.transport.did == ["pause_reading", "resume_reading", "write_eof"]
+
+
+def test_http_1_0_keeps_a_connection_when_the_length_is_known() -> None:
+    """As with any other answer."""
+    served = Served(application=Planned(odd=Plan(STREAMED, fields=[("Content-Length", "13")])))
+    served.send(get("odd", "1.0", b"Connection: keep-alive\r\n") + PLAIN)
+    served.turn(NOTHING_MORE)
+    odd, plain = answers(served)
+    assert (odd.body, odd.fields["connection"], plain.body) == (b"one two three", "keep-alive", b"plain")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [Plan(STREAMED, failing(b"one ")), Plan(Effects(streamed=True, abort="middle"), lambda: [b"one "])],
+    ids=["fails", "is aborted"],
+)
+def test_http_1_0_sees_a_break_as_a_reset(plan: Plan) -> None:
+    """The end of the connection alone would say that all has come."""
+    served = Served(application=Planned(odd=plan))
+    served.send(get("odd", "1.0"))
+    served.turn(NOTHING_MORE)
+    assert served.transport.written.endswith(b"\r\n\r\none ")
+    assert served.transport.did[-2:] == ["reset", "close"]
+
+
+# the connection
+
+
+def test_an_abort_lets_what_came_before_it_arrive() -> None:
+    """Nothing is dropped that was written, and the client is read a while, so that nothing is reset."""
+    served = Served(application=Planned(gone=Plan(Effects(abort="before"))))
+    assert served.send(PLAIN + get("gone") + PLAIN).endswith(b"\r\n\r\nplain")
+    assert served.transport.written.count(b"plain") == 1
+    assert served.transport.did == ["write_eof"]
+    assert served.send(PLAIN) == b""
+    assert served.after(LINGER) == ["write_eof", "abort"]
+
+
+def test_what_is_still_sent_to_an_aborted_answer_is_read_over() -> None:
+    """Reading was paused for its sake."""
+    served = Served(application=Planned(gone=Plan(Effects(abort="before", delay=1.0))))
+    served.send(get("gone"))
+    assert served.after(1) == ["pause_reading", "resume_reading", "write_eof"]
+    assert not served.connection.eof_received()
+
+
+def test_a_client_that_has_ended_its_side_gets_all_of_an_answer() -> None:
+    """Half-closed is not gone."""
+    plan = Plan(Effects(streamed=True, delay=1.0, interval=1.0))
+    served = Served(application=Planned(drip=plan))
+    served.send(get("drip"))
+    assert served.connection.eof_received()
+    served.after(4)
+    (answer,) = answers(served)
+    assert (answer.body, answer.ended) == (b"one two three", True)
+    assert served.transport.ended
+
+
+def test_the_time_of_the_next_request_begins_behind_the_answer() -> None:
+    """The delay is not the client's."""
+    served = Served(application=Planned(slow=Plan(Effects(delay=70.0))))
+    served.send(get("slow"))
+    assert served.after(70 + 74.9)[-1] == "resume_reading"
+    assert served.after(0.1) == ["close"]
+
+
+def test_an_answer_whose_timer_is_lost_does_not_hold_a_connection() -> None:
+    """Every wait has a deadline, this one too."""
+    plan = Plan(Effects(streamed=True, delay=5.0))
+    served = Served(application=Planned(slow=plan))
+    served.send(get("slow"))
+    served.timers.clear()
+    assert "abort" not in served.after(34.9)
+    assert served.after(0.1) == ["abort"]
+    served.connection.connection_lost(None)
+    assert plan.closed == 1
+
+
+def test_a_connection_ends_after_so_many_requests() -> None:
+    """Told with the head, also of an answer that takes time."""
+    served = Served(application=Planned(slow=Plan(Effects(delay=1.0))))
+    served.service.bounds = structs.replace(served.service.bounds, requests=2)
+    served.send(PLAIN + get("slow") + PLAIN)
+    served.after(1)
+    assert [each.fields.get("connection") for each in answers(served)] == [None, "close"]
+    assert served.transport.ended
+
+
+def test_many_pipelined_answers_with_effects_come_in_turns_of_the_loop() -> None:
+    """Others are served in between."""
+    served = Served(application=Planned(sum=Plan(Effects(trailers=((b"X-Sum", b"1"),)))))
+    served.send(get("sum") * 1000)
+    assert served.turn(NOTHING_MORE) > 5
+    assert len(answers(served)) == 1000
+    assert all(each.ended for each in answers(served))
+
+
+def test_the_request_that_upgrades_is_answered_in_its_time() -> None:
+    """On stream 1 of HTTP/2 (RFC 7540, 3.2)."""
+    served = Served(application=Planned(slow=Plan(Effects(delay=5.0), lambda: [b"slow"])))
+    served.send(get("slow", more=b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n"))
+    served.send(frames.PREFACE + frames.encode_settings({}))
+    served.transport.written = served.transport.written.partition(b"\r\n\r\n")[2]
+    assert of_stream(served.transport, 1).body == b""
+    served.after(5)
+    assert of_stream(served.transport, 1) == Seen(body=b"slow", ended=True)
+
+
+# TLS
+
+
+def exchanged(served: Served, client: TlsClient) -> bytes:
+    """Let what was written arrive; give the plaintext of it."""
+    client.came.write(served.transport.written)
+    served.transport.written = b""
+    plain = b""
+    while True:
+        try:
+            piece = client.tls.read(1 << 16)
+        except ssl.SSLWantReadError:
+            return plain
+        if not piece:
+            return plain + b"(close_notify)"
+        plain += piece
+
+
+@pytest.mark.parametrize(("name", "ends"), [("drip", b"three(close_notify)"), ("cut", b"three")])
+def test_tls_is_told_an_end_where_there_is_one(files: Files, name: str, ends: bytes) -> None:
+    """And none where an answer breaks off: a body that ends with its connection would pass for whole (RFC 8446, 6)."""
+    drip = Effects(streamed=True, delay=1.0, interval=1.0)
+    application = Planned(drip=Plan(drip), cut=Plan(structs.replace(drip, abort="middle")))
+    context = tls.context(files.files())
+    served = Served(application=application, context=lambda: context)
+    client = TlsClient()
+    served.send(client.begin())
+    assert exchanged_hands(served, client)
+    client.tls.write(get(name, "1.0"))
+    served.send(client.goes.read())
+    assert exchanged(served, client) == b""
+    served.after(1)
+    assert exchanged(served, client).endswith(b"\r\n\r\none ")
+    served.after(1)
+    assert exchanged(served, client) == b"two "
+    did = served.after(1) + served.after(1)
+    assert exchanged(served, client) == ends
+    assert did[-1] == "write_eof"
+    assert "reset" not in did
+
+
+def exchanged_hands(served: Served, client: TlsClient) -> bool:
+    """Let the handshake end."""
+    client.came.write(served.transport.written)
+    served.transport.written = b""
+    done = client.step(client.tls.do_handshake)
+    served.send(client.goes.read())
+    return done

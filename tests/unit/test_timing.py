@@ -1,0 +1,125 @@
+"""Calls that are to come: never before their time, once, and no more of them than are needed."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.carrier.alarm import Alarm
+from app.carrier.http2.exchange import NEVER
+from app.carrier.http2.schedule import Schedule
+from app.carrier.timing import time_of
+from tests.unit.served import Served
+
+
+class Loop:
+    """An event loop's time, that remembers for when it was asked."""
+
+    def __init__(self) -> None:
+        self.milliseconds = 0
+
+    def time(self) -> float:
+        raise NotImplementedError
+
+    def call_soon(self, call: Callable[[], None]) -> object:
+        raise NotImplementedError
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        del call
+        self.milliseconds = round(seconds * 1000)  # as uvloop does
+
+
+@given(now=st.floats(0, 1e6), seconds=st.floats(0, 1e5))
+def test_a_call_never_comes_too_early(now: float, seconds: float) -> None:
+    """A loop whose clock has whole milliseconds takes the time to be earlier than it is; it may be late by two."""
+    loop = Loop()
+    time_of(cast("Any", loop), lambda: 0.0).later(seconds, lambda: None)
+    comes = int(now * 1000) + loop.milliseconds
+    assert (now + seconds) * 1000 <= comes + 1e-6
+    assert comes <= (now + seconds) * 1000 + 2 + 1e-6
+
+
+@pytest.fixture
+def rung() -> list[float]:
+    """Give the times at which an alarm has rung."""
+    return []
+
+
+def alarm(served: Served, rung: list[float]) -> Alarm:
+    """Give an alarm that tells when it rings."""
+    return Alarm(served.service, lambda: rung.append(served.now - 1000))
+
+
+def test_an_alarm_rings_once_at_the_earliest_time(rung: list[float]) -> None:
+    """With one timer, however often it is set."""
+    served = Served()
+    it = alarm(served, rung)
+    for at in (5.0, 3.0, 4.0, 3.0):
+        it.set(1000 + at)
+        assert len(served.pending()) == 1
+    served.after(10)
+    assert rung == [3]
+    it.set(1011)
+    served.after(10)
+    assert rung == [3, 11]
+
+
+@pytest.mark.parametrize("ago", [0, 7])
+def test_an_alarm_for_now_rings_in_the_turn_after_the_next(rung: list[float], ago: float) -> None:
+    """What the client has sent is read in between; a later one does not come as well."""
+    served = Served()
+    it = alarm(served, rung)
+    it.set(1005)
+    it.set(1000 - ago)
+    it.set(1000)
+    served.turn()
+    assert rung == []
+    served.turn()
+    assert rung == [0]
+    assert (served.pending(), list(served.turns)) == ([], [])
+
+
+@pytest.mark.parametrize("at", [1000, 1005])
+def test_an_alarm_that_is_cancelled_does_not_ring(rung: list[float], at: float) -> None:
+    """Whether by a timer or by turns."""
+    served = Served()
+    it = alarm(served, rung)
+    it.set(at)
+    it.cancel()
+    served.after(10)
+    served.turn(10)
+    assert (rung, served.pending()) == ([], [])
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 20), st.sampled_from(["put", "drop", "look"]))))
+def test_a_schedule_tells_who_is_due_and_who_is_next(steps: list[tuple[int, int, str]]) -> None:
+    """As a table of streams and times would, however they change."""
+    schedule, table, now = Schedule(), {}, 0
+    for stream, number, do in steps:
+        if do == "put":
+            schedule.put(stream, now + number)
+            table[stream] = now + number
+        elif do == "drop":
+            schedule.drop(stream)
+            table.pop(stream, None)
+        else:
+            now += number
+            assert set(schedule.ready(now)) == {each for each, due in table.items() if due <= now}
+            assert schedule.next() == min((due for due in table.values() if due > now), default=NEVER)
+        assert schedule.due == table
+
+
+def test_a_schedule_serves_in_turn_and_keeps_nothing_old() -> None:
+    """Who was served stands behind those who still wait; what was put off a million times takes no memory."""
+    schedule = Schedule()
+    for stream in (1, 3, 5):
+        schedule.put(stream, 0)
+    assert schedule.ready(0) == [1, 3, 5]
+    schedule.put(1, 0)
+    assert schedule.ready(0) == [3, 5, 1]
+    for later in range(10_000):
+        schedule.put(1, 100 + later)
+    assert len(schedule._later) < 100  # noqa: SLF001 - what it would cost
+    assert (schedule.ready(50), schedule.next()) == ([3, 5], 10_099)
