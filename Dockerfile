@@ -56,7 +56,9 @@ RUN --mount=type=cache,target=/var/cache/apk,sharing=locked \
 WORKDIR /build
 
 # The lock files alone: the dependencies are built again when they change, not whenever the code does.
-COPY requirements.txt requirements-build.txt ./
+# requirements-jwt.txt verifies tokens, too (ECHO_JWKS), for 15 MB more.
+ARG requirements=requirements.txt
+COPY ${requirements} requirements-build.txt ./
 
 # Every package must have the hash that the lock file says, those that build others too: so no build isolation, which
 # would fetch its tools without asking anybody. A machine whose TLS passes a proxy gives its certificates as a secret
@@ -66,12 +68,14 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     if [ -f /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi \
     && python3 -m pip install --require-hashes --target=/build/tools --requirement=requirements-build.txt \
     && PYTHONPATH=/build/tools CFLAGS=-g0 python3 -m pip install --require-hashes --no-build-isolation --no-compile \
-         --target=/image/packages/packages --requirement=requirements.txt
+         --target=/image/packages/packages --requirement=${requirements}
 
 # What nothing imports stays behind: the layers of websockets that do I/O (ours is the carrier), gunicorn's own ASGI
-# worker and HTTP/2, archives of zstd, and the sources of what is compiled. That is 3 of 10 MB.
+# worker and HTTP/2, archives of zstd, what makes YAML faster than it need be, and the sources of what is compiled.
+# That is 5 of 13 MB.
 WORKDIR /image/packages/packages
 RUN rm -r \
+      _yaml \
       backports/zstd/tarfile.py \
       backports/zstd/zipfile \
       gunicorn/asgi \
@@ -80,16 +84,20 @@ RUN rm -r \
       websockets/legacy \
       websockets/sync \
       websockets/trio \
-    && find . \( -name '*.c' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' -o -name '*.pyx' \) -delete
+      yaml/cyaml.py \
+    && find . \( -name '_yaml*.so' -o -name '*.c' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' -o -name '*.pyx' \) -delete
 
-# Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to. It
-# trusts its source unchecked instead of comparing times.
+# Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to. Here it
+# stands in the place of its source (-b), which nobody reads in an image, and which would be as large again; a traceback
+# still names file and line.
 RUN find /image/packages -name '*.so*' -exec strip --strip-unneeded {} + \
     && rm -r /image/packages/packages/bin \
-    && python3 -m compileall -q -f --invalidation-mode unchecked-hash -s /image/packages -p / /image/packages \
+    && python3 -m compileall -q -f -b --invalidation-mode unchecked-hash -s /image/packages -p / /image/packages \
+    && find /image/packages -name '*.py' -delete \
     && find /image/packages -exec touch -h -d @0 {} +
 
-# The code last, since it changes most.
+# The code last, since it changes most. It keeps its source, which its bytecode trusts unchecked instead of comparing
+# times.
 COPY app /image/app/app/app
 RUN python3 -m compileall -q -f --invalidation-mode unchecked-hash -s /image/app -p / /image/app \
     && chmod -R u=rwX,go=rX /image/app \

@@ -22,7 +22,7 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 	@if [ -t 0 ]; then set -m; fi; $(IN_VENV)python -m app
 
 test: lint ## all tests that need no Docker: unit, HTTP, chart
-	@helm=$$($(TOOL) helm) && HELM=$$helm $(IN_VENV)pytest
+	@helm=$$($(TOOL) helm) && HELM=$$helm $(IN_VENV)pytest --numprocesses=3 --dist=loadfile
 
 lint: $(VENV)/installed-dev ## style, types, chart, Dockerfile, scripts
 	@$(IN_VENV)ruff check --quiet
@@ -32,12 +32,14 @@ lint: $(VENV)/installed-dev ## style, types, chart, Dockerfile, scripts
 	@$(IN_VENV)shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_FILES)
 	@helm=$$($(TOOL) helm) && $$helm lint --strict --quiet helm
 
-format: $(VENV)/installed-dev ## put the code into its one form
+format: $(VENV)/installed-dev ## put the code, and the README's tables, into their one form
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
 	@$(IN_VENV)ruff format --quiet
+	@$(IN_VENV)python -m tests.documents
 
-image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base
+image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, REQUIREMENTS its lock file
 	@docker build --tag $(IMAGE) --build-arg base_image=$(BASE_IMAGE) \
+	  $(if $(REQUIREMENTS),--build-arg requirements=$(REQUIREMENTS)) \
 	  --build-arg version=$(VERSION) \
 	  --build-arg revision=$$(git rev-parse HEAD) \
 	  --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
@@ -50,13 +52,14 @@ e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KE
 	  KIND=$$kind HELM=$$helm KUBECTL=$$kubectl $(IN_VENV)pytest --verbose tests/image tests/e2e
 
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
-	@for lock in ":pyproject.toml" "-build:--group build" "-dev:pyproject.toml --group dev"; do \
+	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" "-build:--group build" \
+	  "-dev:pyproject.toml --group dev"; do \
 	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $(UPGRADE) --output-file requirements$${lock%%:*}.txt $${lock#*:} || exit; \
 	done
 
 clean: ## take away what the targets made here
-	@rm -rf $(VENV) .tools .e2e .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .tools .e2e .page .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find app tests -name __pycache__ -type d -prune -exec rm -r {} +
 
 # A Debian without python3-venv has no pip to put into a new environment; a pip of its own serves as well.

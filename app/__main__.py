@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from app import __version__, listeners, settings
+from app import __version__, identity, listeners, policy, settings
 from app.carrier import tls
 from app.server import Server
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until stopped. Gives the exit code; mistakes are told on stderr, a line each."""
     parser = argparse.ArgumentParser(
         prog="python -m app",
-        description="Starts the echo. It is set by environment variables alone:",
+        description="Starts the echo. It is set by environment variables alone; in parentheses stand the defaults.",
         epilog=settings.table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,6 +41,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.parse_args(argv)
     try:
         configured = settings.read(environ)
+        how = policy.read(configured, identity.read(environ))
         files = tls.files_of(configured)
         contexts = tls.Contexts(files) if files else None
         sockets = listeners.bind(configured)
@@ -50,7 +51,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except (listeners.ListenError, tls.TlsError) as error:
         print(f"echo: {error}", file=sys.stderr)
         return 1
-    Server(configured, sockets, contexts, announcement(configured)).run()
+    Server(configured, how, sockets, contexts, announcement(configured)).run()
     return 0
 
 

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-# RFC 9110, 12.4.2
+ANY: Final = "*/*"
+
+# RFC 9110, 12.5.1 and 12.4.2
+_RANGE = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+")
 _QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
@@ -13,17 +16,19 @@ class _Range(NamedTuple):
     quality: float
 
 
-def preferred(accept: str, offers: Sequence[str]) -> str | None:
-    """Give the media type of `offers` that `accept` prefers, or None when it takes none of them.
+def preferred(accept: str, offers: Sequence[str], default: str) -> str | None:
+    """Give the media type of `offers` that `accept` prefers, `ANY` when any will do, or None when it takes none.
 
-    `offers` are `type/subtype`, the server's own choice first. Of those with the highest quality, one that is named
-    comes before one that is only covered (by `type/*` or `*/*`), then the one that is named earlier, then the one that
-    is offered earlier. An element that can't be read is passed over; a media type's parameters are.
+    `offers` are `type/subtype`, in the server's own order; `default` is the one that is given to who takes any. Of
+    those with the highest quality, one that is named comes before one that is only covered (`type/*`, `*/*`), then the
+    one that is named earlier, then the one that is offered earlier. An element that can't be read is passed over, and
+    all of a field where no element can; a media type's parameters are.
     """
-    if accept in {"", "*/*"}:
-        return offers[0]
-    ranges = tuple(_ranges(accept))
-    ranked = [(*_rank(offer, ranges), -place, offer) for place, offer in enumerate(offers)]
+    if accept in {"", ANY} or not (ranges := tuple(_ranges(accept))):
+        return ANY
+    ranked = [(*_rank(offer, ranges), -place, offer) for place, offer in enumerate(offers, 1)]
+    if _rank(default, ranges) == (any_type := _rank_of_any(ranges)):  # else it is named, and weighed by its name
+        ranked.append((*any_type, 0, ANY))
     quality, *_, offer = max(ranked)
     return str(offer) if quality else None
 
@@ -32,7 +37,7 @@ def _ranges(accept: str) -> Iterator[_Range]:
     for element in accept.lower().split(","):
         media_type, *parameters = (part.strip() for part in element.split(";"))
         quality = next((value.strip() for name, _, value in map(_partition, parameters) if name == "q"), "1")
-        if _QUALITY.fullmatch(quality):
+        if _QUALITY.fullmatch(quality) and _RANGE.fullmatch(media_type):
             yield _Range(media_type, float(quality))
 
 
@@ -42,8 +47,12 @@ def _partition(parameter: str) -> tuple[str, str, str]:
 
 def _rank(offer: str, ranges: Sequence[_Range]) -> tuple[float, int, int]:
     """Give an offer's quality, how specific the range is that says so, and how early it stands."""
-    for specificity, covering in ((2, offer), (1, offer.partition("/")[0] + "/*"), (0, "*/*")):
+    for specificity, covering in ((2, offer), (1, offer.partition("/")[0] + "/*")):
         for place, each in enumerate(ranges):
             if each.media_type == covering:
                 return each.quality, specificity, -place
-    return 0.0, 0, 0
+    return _rank_of_any(ranges)
+
+
+def _rank_of_any(ranges: Sequence[_Range]) -> tuple[float, int, int]:
+    return next(((each.quality, 0, -place) for place, each in enumerate(ranges) if each.media_type == ANY), (0.0, 0, 0))

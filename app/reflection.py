@@ -7,28 +7,27 @@ can read ours; the others are ours. https://github.com/kubernetes-sigs/gateway-a
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from app.identity import Identity, Kubernetes
+from app import __version__
+from app.applied import Applied
+from app.context import Context
+from app.identity import Kubernetes
 from app.names import canonical
-from app.peers import Endpoint, ProxyProtocol
+from app.peers import Endpoint
+from app.provenance.client import Client, client_of
+from app.provenance.credentials import Credentials, credentials_of
+from app.provenance.trace import Trace, trace_of
 from app.reflected_body import ReflectedBody, reflect_body
 from app.tls import TLS
-from app.wire import ConnectionInfo, WireRequest, query_pairs, shown, shown_pairs, split_target
+from app.wire import query_pairs, shown, shown_pairs, split_target
 
 
-class Client(msgspec.Struct, frozen=True, rename="camel"):
-    """Who sent the request, as far as the connection tells: its other end, or whom a proxy says it stands for."""
-
-    address: str
-    port: int
-    proxy_protocol: ProxyProtocol | UnsetType = UNSET
-
-
-class Reflection(msgspec.Struct, frozen=True):
+class Reflection(msgspec.Struct, frozen=True, kw_only=True):
     """One request and who answers it.
 
     `path` is the whole request target, `headers` are by canonical name. `pseudo` has the pseudo-fields of HTTP/2,
-    `received` every other field, as they came, in order; `query` the pairs of the query, decoded, in order; `trailers`
-    the fields behind the body. `tls` is there when TLS carried it.
+    `received` every other field, as they came, in order; `query` the pairs of the query, decoded, in order; `cookies`
+    those of the cookies; `trailers` the fields behind the body. `tls` is there when TLS carried it, `trace` and
+    `credentials` where fields say something of them. `time` is RFC 3339's.
     """
 
     path: str
@@ -36,21 +35,32 @@ class Reflection(msgspec.Struct, frozen=True):
     method: str
     proto: str
     headers: dict[str, list[str]]
+    http_port: str = msgspec.field(name="httpPort")
     namespace: str | None
+    ingress: str | None
+    service: str | None
     pod: str | None
     tls: TLS | UnsetType
     pseudo: list[tuple[str, str]] | UnsetType
     received: list[tuple[str, str]]
     query: list[tuple[str, str]]
+    cookies: list[tuple[str, str]]
     body: ReflectedBody
     trailers: list[tuple[str, str]]
     client: Client
     server: Endpoint
     kubernetes: Kubernetes
+    trace: Trace | UnsetType
+    credentials: Credentials | UnsetType
+    applied: Applied
+    id: str
+    time: str
+    version: str
 
 
-def reflect(request: WireRequest, connection: ConnectionInfo, identity: Identity) -> Reflection:
+def reflect(context: Context) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
+    request, policy = context.request, context.policy
     received = shown_pairs(request.fields)
     headers: dict[str, list[str]] = {}
     for (name, _), (_, value) in zip(request.fields, received, strict=True):
@@ -61,15 +71,31 @@ def reflect(request: WireRequest, connection: ConnectionInfo, identity: Identity
         method=shown(request.method),
         proto=request.version,
         headers=headers,
-        namespace=identity.namespace,
-        pod=identity.pod,
-        tls=connection.tls or UNSET,
+        http_port=str(policy.port),
+        namespace=policy.identity.namespace,
+        ingress=policy.identity.ingress,
+        service=policy.identity.service,
+        pod=policy.identity.pod,
+        tls=context.connection.tls or UNSET,
         pseudo=shown_pairs(request.pseudo) if request.pseudo else UNSET,
         received=received,
         query=shown_pairs(query_pairs(split_target(request.target)[1])),
+        cookies=_cookies(headers.get("Cookie", [])),
         body=reflect_body(request.body, request.fields),
         trailers=shown_pairs(request.trailers),
-        client=Client(connection.client.address, connection.client.port, connection.proxy or UNSET),
-        server=connection.server,
-        kubernetes=identity.kubernetes,
+        client=client_of(headers, context.connection, policy.trusted),
+        server=context.connection.server,
+        kubernetes=policy.identity.kubernetes,
+        trace=trace_of(headers),
+        credentials=credentials_of(headers, policy),
+        applied=context.applied,
+        id=context.id,
+        time=context.time,
+        version=__version__,
     )
+
+
+def _cookies(values: list[str]) -> list[tuple[str, str]]:
+    """Give the pairs of Cookie fields as they are written (RFC 6265, 4.2.1); what is no pair is a name alone."""
+    pairs = (pair.strip(" \t").partition("=") for value in values for pair in value.split(";"))
+    return [(name, value) for name, _, value in pairs if name or value]

@@ -1,7 +1,6 @@
 """gunicorn, configured: the supervisor of our workers. See https://gunicorn.org/custom/."""
 
 import math
-import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 
-from app import application, identity, signals
+from app import application, signals
 from app.carrier.tls import Contexts
+from app.context import Policy
+from app.echo import Echo
 from app.listeners import BACKLOG
 from app.settings import Settings
 from app.wire import Application
@@ -23,12 +24,18 @@ _HUNG: Final = 30
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """One echo: its settings, its sockets, what it serves TLS with, its workers."""
+    """One echo: its settings, its policy, its sockets, what it serves TLS with, its workers."""
 
     def __init__(
-        self, settings: Settings, sockets: Sequence[socket.socket], contexts: Contexts | None, announcement: str
+        self,
+        settings: Settings,
+        policy: Policy,
+        sockets: Sequence[socket.socket],
+        contexts: Contexts | None,
+        announcement: str,
     ) -> None:
         self.settings = settings
+        self.policy = policy
         self.contexts = contexts
         # gunicorn takes a socket over by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]
@@ -60,8 +67,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """Give the WSGI application; called by gunicorn in each worker."""
         return application.by_port(
             {
-                self.settings.port: application.echo(identity.read(os.environ)),
-                self.settings.admin_port: application.admin(),
+                self.settings.port: application.echo(Echo(self.settings, self.policy)),
+                self.settings.admin_port: application.admin(self.settings),
             }
         )
 

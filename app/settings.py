@@ -5,14 +5,16 @@ Every setting is a row of `Settings`: its name, type, bound, default and help st
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
+from app import redaction
 from app.bodies import MAX_DECODED
+from app.provenance import jwks, networks
 
 PREFIX = "ECHO_"
 _SHOWN = 40  # characters of a bad value that are shown
@@ -31,6 +33,7 @@ FieldBytes = Annotated[int, Meta(ge=256, le=1 << 20)]
 BytesPerSecond = Annotated[int, Meta(ge=1, le=1 << 30)]
 Streams = Annotated[int, Meta(ge=1, le=10_000)]
 Requests = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Events = Annotated[int, Meta(ge=1, le=86_400)]
 Switch = Literal["off", "on"]
 
 
@@ -39,9 +42,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[Address, Meta(description="address to listen on; * is every address, IPv4 and IPv6")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="port that echoes everything")] = 8080
-    admin_port: Annotated[Port, Meta(description="port for the cluster: /livez, /readyz, /version")] = 9090
+    admin_port: Annotated[Port, Meta(description="port for the cluster, never echoed")] = 9090
     workers: Annotated[Workers, Meta(description="worker processes")] = 1
     drain_seconds: Annotated[Seconds, Meta(description="seconds to answer what was accepted, after SIGTERM")] = 10.0
+    format: Annotated[
+        Literal["bare", "html", "json", "text", "yaml"], Meta(description="the answer to who names no type")
+    ] = "bare"
+    pretty: Annotated[Switch, Meta(description="off: JSON without indentation")] = "on"
+    dialect: Annotated[
+        Literal["echo", "gateway-api", "whoami", "echoserver", "httpbin"],
+        Meta(description="another echo, as which this one answers"),
+    ] = "echo"
+    controls: Annotated[Switch, Meta(description="off: a client may ask for nothing but a form of the answer")] = "on"
+    allow_status: Annotated[Switch, Meta(description="whether a client may ask for a status")] = "on"
+    allow_delay: Annotated[Switch, Meta(description="whether a client may ask for a delay")] = "on"
+    allow_header: Annotated[Switch, Meta(description="whether a client may ask for header fields")] = "on"
+    # A cookie outlives the answer, and goes to whatever else is served under the same name.
+    allow_cookie: Annotated[Switch, Meta(description="whether a client may ask for cookies")] = "off"
+    allow_body: Annotated[Switch, Meta(description="whether a client may ask for a text instead of the answer")] = "on"
+    allow_size: Annotated[Switch, Meta(description="whether a client may ask for a body of some size")] = "on"
+    allow_drip: Annotated[Switch, Meta(description="whether a client may ask for a body piece by piece")] = "on"
+    # To any place, a link to the echo would be a link to that place, under the echo's name.
+    allow_redirect: Annotated[
+        Literal["off", "relative", "any"], Meta(description="where to a client may ask to be redirected")
+    ] = "relative"
+    allow_abort: Annotated[Switch, Meta(description="whether a client may ask to be cut off")] = "on"
+    allow_fail_first: Annotated[Switch, Meta(description="whether a client may ask for failures before a success")] = (
+        "on"
+    )
+    allow_compress: Annotated[Switch, Meta(description="whether a client may ask for a content coding")] = "on"
+    seed: Annotated[str, Meta(description="makes what is chosen at random the same after each start")] = ""
+    max_delay: Annotated[
+        Seconds, Meta(description="seconds of delay, or of a body in pieces, that may be asked for")
+    ] = 60.0
+    max_size: Annotated[Bytes, Meta(description="bytes of a body that may be asked for")] = 1 << 30
+    max_events: Annotated[Events, Meta(description="events of a stream, one a second, that may be asked for")] = 600
+    # Whoever can reach the port could tell any address.
+    trusted_proxies: Annotated[
+        str, Meta(description="networks whose proxies are believed about the client: 10.0.0.0/8,fd00::/8")
+    ] = ""
+    jwks: Annotated[str, Meta(description="JSON file, the keys (RFC 7517) that tokens are verified with")] = ""
+    jwt_fields: Annotated[str, Meta(description="fields, beside Authorization, that may hold a token")] = ""
+    show_passwords: Annotated[Switch, Meta(description="on: the password of Basic credentials is shown")] = "off"
+    redact: Annotated[str, Meta(description="fields whose values no log shows")] = (
+        "Authorization,Cookie,Proxy-Authorization"
+    )
+    redact_answers: Annotated[Switch, Meta(description="on: no answer shows them either")] = "off"
     max_connections: Annotated[Count, Meta(description="open connections of a worker; one more is answered 503")] = (
         10_000
     )
@@ -94,6 +140,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+# How the texts are read that are lists, or name a file: each raises `ValueError` for what it can't read.
+READ: Final[dict[str, Callable[[str], Any]]] = {
+    "jwks": jwks.load,
+    "jwt_fields": redaction.names,
+    "redact": redaction.names,
+    "trusted_proxies": networks.networks,
+}
+
+
+Row = tuple[str, str, str]
+
+_SWITCH: Final = ["off", "on"]
+# The first setting of each group, and what the group is about.
+_GROUPS: Final = {
+    "host": "Listening, and stopping",
+    "format": "Answers",
+    "controls": "What a client may ask for",
+    "trusted_proxies": "Who asked",
+    "max_connections": "Bounds",
+    "proxy_protocol": "PROXY protocol and TLS",
+}
+
+
 class SettingsError(ValueError):
     """The environment holds mistakes. `args` are sentences, one for each, all of them at once."""
 
@@ -136,14 +205,25 @@ def read(environ: Mapping[str, str]) -> Settings:
             continue
         try:
             given[field.name] = msgspec.convert(value, field.type, strict=False)
-        except msgspec.ValidationError as error:
-            mistakes.append(f"{name}={_shortened(value)}: {error}")
+            if value and field.name in READ:
+                READ[field.name](value)
+        except ValueError as error:  # msgspec's own is one, too
+            mistakes.append(f"{name}={_shortened(value)}: {_reason(field.type, error)}")
     if not mistakes:
         settings = Settings(**given)
         mistakes += _contradictions(settings)
         if not mistakes:
             return settings
     raise SettingsError(*mistakes)
+
+
+def _reason(kind: Any, error: ValueError) -> str:
+    """Say what is wrong with a value, in words for people where msgspec's are none."""
+    schema = msgspec.json.schema(kind)
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    names = {"integer": "a whole number", "number": "a number"}
+    return f"not {names[schema['type']]}" if str(error).endswith("got `str`") else str(error)
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
@@ -155,15 +235,37 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"
 
 
-def rows() -> list[tuple[str, str, str]]:
+def rows() -> list[Row]:
     """Give each setting as (variable, default, meaning); where numbers are bytes or seconds, the meaning says so."""
     return [
-        (_variable(field.name), str(field.default) or "empty", msgspec.json.schema(field.type)["description"])
+        (_variable(field.name), str(field.default) or "empty", _meaning(field.type))
         for field in msgspec.structs.fields(Settings)
     ]
 
 
+def _meaning(type_: Any) -> str:
+    """Give what a setting means, and the words that it can be, unless they are on and off."""
+    schema = msgspec.json.schema(type_)
+    meaning: str = schema["description"]
+    words = schema.get("enum", [])
+    return meaning + (f": {', '.join(words)}" if words and words != _SWITCH else "")
+
+
+def groups() -> list[tuple[str, list[Row]]]:
+    """Give the settings in groups, each with its name."""
+    found: list[tuple[str, list[Row]]] = []
+    for field, row in zip(msgspec.structs.fields(Settings), rows(), strict=True):
+        if field.name in _GROUPS:
+            found.append((_GROUPS[field.name], []))
+        found[-1][1].append(row)
+    return found
+
+
 def table() -> str:
-    """Give the settings as lines of text: variable, default, meaning."""
-    widths = [max(len(row[column]) for row in rows()) for column in (0, 1)]
-    return "\n".join(f"  {name:<{widths[0]}}  {default:<{widths[1]}}  {meaning}" for name, default, meaning in rows())
+    """Give the settings as lines of text, group by group: variable, meaning, and in parentheses the default."""
+    width = max(len(variable) for variable, _, _ in rows())
+    lines: list[str] = []
+    for name, members in groups():
+        lines += ["", f"{name}:"]
+        lines += [f"  {variable:<{width}}  {meaning} ({default})" for variable, default, meaning in members]
+    return "\n".join(lines[1:])

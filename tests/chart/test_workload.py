@@ -1,9 +1,12 @@
 """The pods: who they run as, what they are told, how they start, answer probes and leave."""
 
+import re
 from typing import Any
 
 import pytest
 
+from app import __version__, identity
+from app.identity import Identity
 from app.settings import Settings
 from tests.chart.rendering import Manifest, chart, manifests
 
@@ -16,6 +19,18 @@ DOWNWARD_API = {
     "SERVICE_ACCOUNT": "spec.serviceAccountName",
     "NODE_ZONE": "metadata.labels['topology.kubernetes.io/zone']",
     "NODE_REGION": "metadata.labels['topology.kubernetes.io/region']",
+    "POD_LABEL_0": "metadata.labels['app.kubernetes.io/name']",
+    "POD_LABEL_1": "metadata.labels['app.kubernetes.io/instance']",
+    "POD_LABEL_2": "metadata.labels['app.kubernetes.io/version']",
+    "POD_LABEL_3": "metadata.labels['pod-template-hash']",
+}
+# What the chart itself knows.
+TOLD = {
+    "ECHO_DRAIN_SECONDS": "10",
+    "IMAGE": f"echoserver:{__version__}",
+    "SERVICE_NAME": "echo",
+    "POD_LABELS": "app.kubernetes.io/name=$(POD_LABEL_0),app.kubernetes.io/instance=$(POD_LABEL_1),"
+    "app.kubernetes.io/version=$(POD_LABEL_2),pod-template-hash=$(POD_LABEL_3)",
 }
 # What a pod can bring in that the restricted profile refuses or bounds; ours have none of it.
 REFUSED_IN_POD = ("hostNetwork", "hostPID", "hostIPC", "volumes", "initContainers", "ephemeralContainers")
@@ -113,8 +128,47 @@ def test_the_drain_is_by_default_the_services_own() -> None:
 
 
 def test_the_downward_api_tells_where_it_runs() -> None:
-    """Pod, namespace, node, addresses, account, zone and region come as environment, and nothing else but the drain."""
-    assert environment() == DOWNWARD_API | {"ECHO_DRAIN_SECONDS": "10"}
+    """Pod, namespace, node, addresses, account, zone, region and chosen labels come as environment.
+
+    Beside them nothing but the drain and what the downward API does not know: the image and the Service.
+    """
+    assert environment() == DOWNWARD_API | TOLD
+
+
+def running(labels: dict[str, str], *flags: str) -> Identity:
+    """Give what the echo tells of itself in a pod with these labels, its environment made as the kubelet makes it.
+
+    `$(NAME)` stands for a variable that was defined before it; a label that the pod lacks is empty.
+    https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+    """
+    made: dict[str, str] = {}
+    for name, value in environment(*flags).items():
+        label = re.fullmatch(r"metadata\.labels\['(.+)'\]", value)
+        known = labels.get(label[1], "") if label else value
+        made[name] = re.sub(r"\$\((\w+)\)", lambda match: made[match[1]], known)
+    return identity.read(made)
+
+
+def test_the_reflection_shows_the_labels_that_were_chosen() -> None:
+    """Those that the pod has, by their names; one that it lacks is absent, and so is what was not chosen."""
+    labels = {"app.kubernetes.io/name": "echo", "pod-template-hash": "7d4b9c6f5", "tier": "edge"}
+    by_default = running(labels).kubernetes.labels
+    assert by_default == {"app.kubernetes.io/name": "echo", "pod-template-hash": "7d4b9c6f5"}
+    chosen = ("--set", "echo.labels={tier,absent}")
+    assert running(labels, *chosen).kubernetes.labels == {"tier": "edge"}
+
+
+def test_no_label_needs_to_be_shown() -> None:
+    """With an empty list the pod is told of none."""
+    assert not any("POD_LABEL" in name for name in environment("--set-json", "echo.labels=[]"))
+
+
+def test_the_image_and_the_service_are_those_of_the_release() -> None:
+    """Whatever the release is called, and wherever the image comes from."""
+    flags = ("--set", "fullnameOverride=shown,image.repository=example.test/a/echo,image.tag=v9")
+    told = running({}, *flags)
+    assert told.kubernetes.image == container(*flags)["image"] == "example.test/a/echo:v9"
+    assert told.service == chart(*flags).one("Service")["metadata"]["name"] == "shown"
 
 
 def test_liveness_and_start_are_probed_by_livez_and_readiness_by_readyz() -> None:

@@ -16,6 +16,13 @@ OWN = "echo-e2e"  # the name of the cluster that is made here
 DEADLINE = 300  # seconds for a node to be ready
 
 
+# The labels of a cluster's nodes, of those that are made here.
+# https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
+ZONE = "topology.kubernetes.io/zone"
+REGION = "topology.kubernetes.io/region"
+TOPOLOGY = {ZONE: "zone-1", REGION: "region-1"}
+
+
 @dataclass(frozen=True)
 class Tools:
     """The programs, by their paths."""
@@ -107,6 +114,8 @@ def _create(made: Cluster, node_image: str, say: Say) -> None:
     # kind's own wait only warns.
     patience = f"--timeout={DEADLINE}s"
     made.kubectl("wait", "--for=condition=Ready", "nodes", "--all", patience, deadline=DEADLINE + 10)
+    # As the nodes of a cloud have them; Kubernetes copies them onto the pods, from which the echo is told.
+    made.kubectl("label", "nodes", "--all", *(f"{name}={value}" for name, value in TOPOLOGY.items()))
     # Names are looked up by the tests, and the nodes are ready before the cluster's DNS is.
     coredns = ("--namespace", "kube-system", "rollout", "status", "deployment/coredns")
     made.kubectl(*coredns, patience, deadline=DEADLINE + 10)

@@ -9,10 +9,26 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, CoreV1Api
 
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import REGION, ZONE, Cluster
 from tests.e2e.conftest import HELM, Installed
-from tests.e2e.reaching import BARE, ask_from_a_pod, exchange_with_pod, kubectl_port_forward, service_name
+from tests.e2e.reaching import (
+    BARE,
+    ask_from_a_pod,
+    exchange_with_pod,
+    kubectl_port_forward,
+    python_in_a_pod,
+    service_name,
+)
 from tests.http.process import ask
+
+# Asks as the Gateway API's conformance client does, and prints what it got as one line of JSON.
+_GATEWAY_API = """
+import http.client, json, sys
+client = http.client.HTTPConnection(sys.argv[1], timeout=10)
+client.request("GET", sys.argv[2], headers={"X-A": "b"})
+answer = client.getresponse()
+print(json.dumps({"type": answer.headers["Content-Type"], "answer": json.loads(answer.read())}))
+"""
 
 
 def pods(api: ApiClient, installed: Installed) -> dict[str, Any]:
@@ -29,6 +45,13 @@ def assert_is_of(reflection: dict[str, Any], api: ApiClient, installed: Installe
     assert reflection["kubernetes"]["podIP"] == pod.status.pod_ip
     assert reflection["kubernetes"]["hostIP"] == pod.status.host_ip
     assert reflection["kubernetes"]["serviceAccount"] == pod.spec.service_account_name == "echo"
+    node = CoreV1Api(api).read_node(pod.spec.node_name)
+    assert reflection["kubernetes"]["zone"] == node.metadata.labels.get(ZONE)
+    assert reflection["kubernetes"]["region"] == node.metadata.labels.get(REGION)
+    assert reflection["service"] == "echo"
+    assert reflection["kubernetes"]["image"] == pod.spec.containers[0].image
+    shown = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "pod-template-hash")
+    assert reflection["kubernetes"]["labels"] == {name: pod.metadata.labels[name] for name in shown}
 
 
 def test_kubectl_port_forward_and_curl(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
@@ -70,6 +93,29 @@ def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, install
         assert reflection["path"] == "/in/cluster"
         assert reflection["host"] == service_name(installed.namespace)
         assert_is_of(reflection, api, installed)
+
+
+def test_the_dialect_of_the_gateway_apis_echo(
+    cluster: Cluster, api: ApiClient, installed: Installed, image: str
+) -> None:
+    """Through the Service, for one request: what its conformance tests look at."""
+    del cluster
+    asked = "/in/cluster?echo_format=gateway-api"
+    told = python_in_a_pod(api, installed.namespace, image, _GATEWAY_API, service_name(installed.namespace), asked)
+    pod = pods(api, installed)[told["answer"]["pod"]]
+    assert told["type"] == "application/json"
+    assert told["answer"] == {
+        "path": asked,
+        "host": service_name(installed.namespace),
+        "method": "GET",
+        "proto": "HTTP/1.1",
+        "headers": {"Accept-Encoding": ["identity"], "X-A": ["b"]},  # Go takes Host out
+        "httpPort": "8080",
+        "namespace": installed.namespace,
+        "ingress": "",
+        "service": "echo",
+        "pod": pod.metadata.name,
+    }
 
 
 def test_the_way_to_the_cluster_is_our_own_and_private(cluster: Cluster) -> None:

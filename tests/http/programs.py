@@ -18,10 +18,12 @@ from tests.toolchain.__main__ import BUILT, HERE
 _BUILD_DEADLINE = 300.0  # seconds; Go compiles its standard library the first time
 # What brings a program that may be missing.
 _BROUGHT_BY = {
+    "chromium": "apt-get install chromium",
     "curl": "apt-get install curl",
     "go": "Go 1.26 or newer, https://go.dev/dl",
     "h2load": "apt-get install nghttp2-client",
     "nghttp": "apt-get install nghttp2-client",
+    "npm": "apt-get install npm",
     "openssl": "apt-get install openssl",
 }
 

@@ -161,7 +161,7 @@ def test_a_header_without_a_client_leaves_the_real_one(proxied: Echo, header: by
     """What the specification asks for, 2.1 and 2.2: the real connection's parameters are used."""
     with proxied.connect() as sock:
         client = reflection(sock, header + GET)["client"]
-        assert client == endpoint(sock.getsockname()) | {"proxyProtocol": shown}
+        assert client == endpoint(sock.getsockname()) | {"effective": "127.0.0.1", "proxyProtocol": shown}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.requests import deliveries, requests
 from tests.shown import turned_back
 
 JSON = b"accEPT: application/json\r\n"
+OWN = dict.fromkeys(("client", "id", "time"))  # what each request has for itself
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -44,7 +45,7 @@ def test_the_reflection_is_what_was_sent(
         assert pairs(seen["trailers"]) == trailers
         assert seen["body"]["length"] == len(body)
         assert seen["body"]["sha256"] == hashlib.sha256(body).hexdigest()
-        assert seen | {"client": None} == json.loads(told[0]) | {"client": None}, "but for the port, as the first"
+        assert seen | OWN == json.loads(told[0]) | OWN, "but for its port, id and time, as the first"
     plain = b"%s\r\naccept: text/plain\r\n%s" % (line, rest)
     (text,) = answers(echo, [plain], 1)
     assert text == plain.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body

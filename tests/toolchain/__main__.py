@@ -31,6 +31,7 @@ class Tool:
     """A program: how to ask its version, which versions are fit (from, below), and how the pinned one is built.
 
     `module` is the main package for `go install`; where it is empty, the package is the folder `name` beside this file.
+    One that does not tell its version is always the pinned one: it has no `version_arguments`.
     """
 
     name: str
@@ -51,6 +52,22 @@ _COMPONENT_BASE = "k8s.io/component-base/version"
 TOOLS = {
     tool.name: tool
     for tool in (
+        Tool(
+            # The Gateway API's echo server, of the version whose conformance client asks us.
+            name="echo-basic",
+            version="v1.4.1",
+            version_arguments=(),
+            fit=((1, 4, 1), (1, 4, 2)),
+            module="sigs.k8s.io/gateway-api/conformance/echo-basic",
+        ),
+        Tool(
+            # What one without a release's build flags says of its version is "dev".
+            name="go-httpbin",
+            version="v2.26.0",
+            version_arguments=(),
+            fit=((2, 26, 0), (2, 26, 1)),
+            module="github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin",
+        ),
         Tool(
             # The last that `go install` can be told of; the tests count its cases.
             name="h2spec",
@@ -109,7 +126,7 @@ def is_fit(tool: Tool, output: str) -> bool:
 def find(tool: Tool, environ: Mapping[str, str]) -> Path:
     """Give a fit program: from PATH, else the pinned one, built when it is not there. Raises `ToolError`."""
     on_path = shutil.which(tool.name, path=environ.get("PATH"))
-    if on_path:
+    if on_path and tool.version_arguments:
         output = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False).stdout
         if is_fit(tool, output):
             return Path(on_path)

@@ -3,18 +3,25 @@
 import io
 import json
 from typing import Any
+from wsgiref.handlers import SimpleHandler
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
 
-from app import __version__, identity
+from app import __version__, identity, policy
 from app.application import admin, by_port, echo
 from app.carrier.gateway import call, environ_of, server_environ
 from app.carrier.response import Response
-from app.wire import DRAINING_KEY, WEBSOCKET_KEY, Application, WireRequest
+from app.described.openapi import document
+from app.echo import Echo
+from app.settings import Settings
+from app.wire import DRAINING_KEY, Application, WireRequest
 
-ECHO = echo(identity.read({}))
+SETTINGS = Settings(allow_cookie="on")
+KNOWN = ["/livez", "/readyz", "/version", "/openapi.json"]
+ADMIN = admin(SETTINGS)
+ECHO = echo(Echo(SETTINGS, policy.read(SETTINGS, identity.read({}))))
 
 
 def ask(application: Application, path: str, method: str = "GET", **environ: Any) -> Response:
@@ -29,7 +36,9 @@ def test_the_echo_answers_under_any_wsgi_server() -> None:
     """The bare answer, with the headers that make it harmless."""
     answer = ask(ECHO, "/blah/blah")
     assert (answer.status, answer.body) == ("200 OK", b"<b>Got: blah/blah</b>!")
-    assert dict(answer.fields) == {
+    given = dict(answer.fields)
+    assert len(given.pop("X-Request-Id")) == 32
+    assert given == {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": "default-src 'none'",
         "X-Content-Type-Options": "nosniff",
@@ -66,13 +75,14 @@ def test_a_head_request_has_gets_length() -> None:
         ("/livez", "200 OK", {"status": "live"}),
         ("/readyz", "200 OK", {"status": "ready"}),
         ("/version", "200 OK", {"version": __version__}),
-        ("/", "404 Not Found", {"error": "not found", "known": ["/livez", "/readyz", "/version"]}),
-        ("/livez/", "404 Not Found", {"error": "not found", "known": ["/livez", "/readyz", "/version"]}),
+        ("/openapi.json", "200 OK", document(SETTINGS)),
+        ("/", "404 Not Found", {"error": "not found", "known": KNOWN}),
+        ("/livez/", "404 Not Found", {"error": "not found", "known": KNOWN}),
     ],
 )
 def test_the_admin_port_knows_its_paths_and_nothing_else(path: str, status: str, body: dict[str, object]) -> None:
     """All of it JSON."""
-    answer = ask(admin(), path)
+    answer = ask(ADMIN, path)
     assert (answer.status, json.loads(answer.body)) == (status, body)
     assert dict(answer.fields)["Content-Type"] == "application/json"
 
@@ -80,13 +90,13 @@ def test_the_admin_port_knows_its_paths_and_nothing_else(path: str, status: str,
 def test_a_worker_that_stops_is_live_and_not_ready() -> None:
     """So that the cluster sends no more and does not kill it."""
     draining: dict[str, Any] = {DRAINING_KEY: True}
-    assert ask(admin(), "/readyz", **draining).status == "503 Service Unavailable"
-    assert ask(admin(), "/livez", **draining).status == "200 OK"
+    assert ask(ADMIN, "/readyz", **draining).status == "503 Service Unavailable"
+    assert ask(ADMIN, "/livez", **draining).status == "200 OK"
 
 
 def test_each_port_has_its_application() -> None:
     """By the port on which the request came, not by what it says of itself."""
-    both = by_port({8080: ECHO, 9090: admin()})
+    both = by_port({8080: ECHO, 9090: ADMIN})
     assert ask(both, "/livez", SERVER_PORT="8080").body == b"<b>Got: livez</b>!"
     assert ask(both, "/livez", SERVER_PORT="9090", HTTP_HOST="a:8080").body == b'{"status":"live"}\n'
 
@@ -120,19 +130,6 @@ def test_connect_is_shown_without_opening_a_tunnel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "answer"),
-    [(b"", b"{\n"), (b"*/*", b"{\n"), (b"text/plain", b":method"), (b"text/html", b"<b>Got: a</b>!")],
-)
-def test_a_web_socket_begins_with_the_reflection_unless_another_answer_is_named(accept: bytes, answer: bytes) -> None:
-    """Also where its method is CONNECT (RFC 8441, 4)."""
-    fields = ((b"accept", accept),) if accept else ()
-    request = WireRequest(b"CONNECT", b"/a", "HTTP/2.0", fields, pseudo=((b":method", b"CONNECT"),))
-    told, _ = served(request, **{WEBSOCKET_KEY: True})
-    assert told.status == "200 OK"
-    assert told.body.startswith(answer)
-
-
-@pytest.mark.parametrize(
     ("te", "sent_back"),
     [(b"trailers", True), (b"gzip, Trailers", True), (b"gzip", False), (b"", False)],
 )
@@ -149,6 +146,52 @@ def test_under_another_server_the_connection_is_what_cgi_tells() -> None:
     told = json.loads(
         ask(ECHO, "/", HTTP_ACCEPT="application/json", REMOTE_ADDR="192.0.2.1", REMOTE_PORT="7", SERVER_PORT="80").body
     )
-    assert told["client"] == {"address": "192.0.2.1", "port": 7}
+    assert told["client"] == {"address": "192.0.2.1", "port": 7, "effective": "192.0.2.1"}
     assert told["server"]["port"] == 80
     assert "tls" not in told
+
+
+def under_wsgiref(target: str, **environ: str) -> tuple[str, bytes]:
+    """Ask by the standard library's own server code; give the status line and the body."""
+    path, _, query = target.partition("?")
+    given: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query, "SCRIPT_NAME": "", **environ}
+    setup_testing_defaults(given)
+    out, errors = io.BytesIO(), io.StringIO()
+    handler = SimpleHandler(io.BytesIO(), out, errors, given)
+    handler.run(validator(ECHO))
+    assert errors.getvalue() == ""
+    head, _, body = out.getvalue().partition(b"\r\n\r\n")
+    return head.decode("latin-1"), body
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "beginning"),
+    [
+        ("/a", "200 OK", b"<b>Got: a</b>!"),
+        ("/a?echo_format=html", "200 OK", b"<!"),
+        ("/a?echo_format=yaml", "200 OK", b"path: /a"),
+        ("/a?echo_size=100000", "200 OK", b"0123"),
+        ("/a?echo_size=10&echo_drip=60s", "200 OK", b"0123456789"),
+        ("/a?echo_format=events", "200 OK", b"id: 1"),
+        ("/a?echo_delay=60s&echo_status=503", "503 Service Unavailable", b"<b>Got: a</b>!"),
+        ("/a?echo_status=204", "204 No Content", b""),
+        ("/a?echo_redirect=/b", "302 Found", b"<b>"),
+        ("/a?echo_compress=gzip", "200 OK", b"\x1f\x8b"),
+        ("/a?echo_abort=before", "200 OK", b"<b>Got: a</b>!"),
+        ("/a?echo_status=1", "400 Bad Request", b"400 Bad Request"),
+    ],
+)
+def test_under_wsgiref_all_is_answered_that_is_no_matter_of_time(target: str, status: str, beginning: bytes) -> None:
+    """Delays, pauses between pieces, and a cut are the carrier's to do, and passed over by any other server."""
+    head, body = under_wsgiref(target)
+    assert status in head.splitlines()[0]
+    assert body.startswith(beginning)
+
+
+def test_under_wsgiref_the_names_of_fields_are_those_of_cgi() -> None:
+    """Their case and order, names with _, duplicates and the raw target are what only the carrier can show."""
+    _, body = under_wsgiref("/a%2Fb?echo_format=json", HTTP_X_TWO="1,2", HTTP_HOST="h")
+    told = json.loads(body)
+    assert ["X-Two", "1,2"] in told["received"]
+    assert told["path"] == "/a%252Fb?echo_format=json", "the server had not decoded it"
+    assert told["body"]["chunked"] is False

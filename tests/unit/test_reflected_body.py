@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from app import bodies, identity
-from app.answers import pretty_json
 from app.bodies import KEPT, Meter, content_of
 from app.peers import Endpoint
 from app.reflected_body import MAX_DEPTH, reflect_body
 from app.wire import ConnectionInfo, Fields, WireRequest
+from tests.unit.test_reflection import pretty_json
 
 NOWHERE = identity.read({})
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
@@ -72,7 +72,7 @@ def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[byte
         meter.take(piece)
     request = WireRequest(b"GET", b"/", "HTTP/1.1", ())
     carried = structs.replace(request, body=meter.body(chunked=True), trailers=((b"X-T", b"1"),))
-    reflected = json.loads(pretty_json(carried, TCP, NOWHERE))
+    reflected = json.loads(pretty_json(carried, TCP))
     assert reflected["body"] == {"sha256": sha256(b"".join(pieces)), "chunked": True, **shown}
     assert reflected["trailers"] == [["X-T", "1"]]
 

@@ -5,8 +5,10 @@ import json
 import pytest
 from msgspec import structs
 
-from app import identity
-from app.answers import bare, pretty_json, wire_text
+from app import __version__, formats, identity
+from app.answer import Answer
+from app.applied import Applied, Granted, Refused
+from app.context import Context, Policy
 from app.names import canonical
 from app.peers import Endpoint
 from app.reflection import reflect
@@ -17,6 +19,22 @@ NOWHERE = identity.read({})
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
 
 
+def context(request: WireRequest, connection: ConnectionInfo = TCP, who: identity.Identity = NOWHERE) -> Context:
+    """Give what an answer to a request is made of."""
+    return Context(request, connection, Policy(who), "id", 0.5)
+
+
+def pretty_json(request: WireRequest, connection: ConnectionInfo = TCP, who: identity.Identity = NOWHERE) -> bytes:
+    """Give a request's reflection in JSON."""
+    return whole(formats.json(context(request, connection, who)))
+
+
+def whole(answer: Answer) -> bytes:
+    """Give an answer's body, which is no stream."""
+    assert isinstance(answer.body, bytes)
+    return answer.body
+
+
 def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> WireRequest:
     """Give a GET request."""
     return WireRequest(b"GET", target, "HTTP/1.1", fields)
@@ -25,18 +43,24 @@ def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> WireRequest:
 def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> None:
     """Its conformance client reads ours."""
     given = request(b"/a%2Fb?x=1", (b"hOST", b"example.org"), (b"x-a", b"2"), (b"X-A", b"1"))
-    where = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": ""})
-    shown = json.loads(pretty_json(given, TCP, where))
+    where = identity.read(
+        {"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "", "SERVICE_NAME": "echo-svc"}
+    )
+    shown = json.loads(pretty_json(given, who=where))
     assert shown == {
         "path": "/a%2Fb?x=1",
         "host": "example.org",
         "method": "GET",
         "proto": "HTTP/1.1",
         "headers": {"Host": ["example.org"], "X-A": ["2", "1"]},
+        "httpPort": "8080",
         "namespace": "test",
+        "ingress": None,
+        "service": "echo-svc",
         "pod": "echo-1",
         "received": [["hOST", "example.org"], ["x-a", "2"], ["X-A", "1"]],
         "query": [["x", "1"]],
+        "cookies": [],
         "body": {
             "length": 0,
             "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -45,7 +69,7 @@ def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> Non
             "text": "",
         },
         "trailers": [],
-        "client": {"address": "192.0.2.1", "port": 1234},
+        "client": {"address": "192.0.2.1", "port": 1234, "effective": "192.0.2.1"},
         "server": {"address": "192.0.2.2", "port": 8080},
         "kubernetes": {
             "node": "n1",
@@ -54,13 +78,19 @@ def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> Non
             "serviceAccount": None,
             "zone": None,
             "region": None,
+            "image": None,
+            "labels": {},
         },
+        "applied": {"granted": [], "refused": []},
+        "id": "id",
+        "time": "1970-01-01T00:00:00.500Z",
+        "version": __version__,
     }
 
 
 def test_outside_a_cluster_nothing_is_guessed() -> None:
     """No pod, no namespace: null."""
-    shown = reflect(request(), TCP, NOWHERE)
+    shown = reflect(context(request()))
     assert (shown.pod, shown.namespace, shown.kubernetes.node) == (None, None, None)
 
 
@@ -76,7 +106,7 @@ def test_field_names_are_written_as_most_people_do(name: str, written: str) -> N
 def test_any_bytes_make_json() -> None:
     """Obs-text and raw bytes never stop an answer."""
     every = bytes(range(0x80, 0x100))
-    shown = json.loads(pretty_json(request(b"/" + every, (b"X", every)), TCP, NOWHERE))
+    shown = json.loads(pretty_json(request(b"/" + every, (b"X", every))))
     assert shown["headers"]["X"] == [every.decode("utf-8", "backslashreplace")]
 
 
@@ -93,19 +123,19 @@ def test_any_bytes_make_json() -> None:
 )
 def test_the_bare_answer_is_exact_and_harmless(target: bytes, answer: str) -> None:
     """The path without its slash, decoded, escaped; no newline."""
-    assert bare(request(target), TCP, NOWHERE).decode() == answer
+    assert whole(formats.bare(context(request(target)))).decode() == answer
 
 
 def test_the_wire_is_shown_as_it_was() -> None:
     """Byte for byte, also what is not UTF-8."""
     head = b"GET /\xff HTTP/1.1\r\nhOST:  a \r\n\r\n"
     known = structs.replace(request(), head=head, body=structs.replace(request().body, length=2, kept=b"\x00\xfe"))
-    assert wire_text(known, TCP, NOWHERE) == head + b"\x00\xfe"
+    assert whole(formats.text(context(known))) == head + b"\x00\xfe"
 
 
 def test_where_the_wire_is_not_known_a_head_is_made_of_what_is() -> None:
     """Under another server than ours."""
-    assert wire_text(request(b"/a?b", (b"Host", b"a")), TCP, NOWHERE) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert whole(formats.text(context(request(b"/a?b", (b"Host", b"a"))))) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
@@ -114,7 +144,7 @@ def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
     carried = WireRequest(
         b"GET", b"/a?b", "HTTP/2.0", ((b"x", b"1"),), pseudo=pseudo, authority=b"example.org"
     )  # fmt: skip
-    reflected = json.loads(pretty_json(carried, TCP, NOWHERE))
+    reflected = json.loads(pretty_json(carried))
     told = {name: reflected[name] for name in ("path", "host", "method", "proto", "received", "headers", "pseudo")}
     assert told == {
         "path": "/a?b",
@@ -126,7 +156,7 @@ def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
         "pseudo": [[":method", "GET"], [":path", "/a?b"], [":scheme", "http"], [":authority", "example.org"]],
     }
     as_text = b":method: GET\r\n:path: /a?b\r\n:scheme: http\r\n:authority: example.org\r\nx: 1\r\n\r\n"
-    assert wire_text(carried, TCP, NOWHERE) == as_text
+    assert whole(formats.text(context(carried))) == as_text
 
 
 def test_tls_is_shown_by_the_names_of_the_gateway_apis_echo() -> None:
@@ -135,10 +165,33 @@ def test_tls_is_shown_by_the_names_of_the_gateway_apis_echo() -> None:
         version="TLSv1.3", server_name="a.test", cipher_suite="TLS_AES_128_GCM_SHA256", peer_certificates=("PEM",)
     )
     over_tls = ConnectionInfo(TCP.client, TCP.server, tls=tls)
-    assert json.loads(pretty_json(request(), over_tls, NOWHERE))["tls"] == {
+    assert json.loads(pretty_json(request(), over_tls))["tls"] == {
         "version": "TLSv1.3",
         "serverName": "a.test",
         "cipherSuite": "TLS_AES_128_GCM_SHA256",
         "peerCertificates": ["PEM"],
     }
-    assert "tls" not in json.loads(pretty_json(request(), TCP, NOWHERE))
+    assert "tls" not in json.loads(pretty_json(request()))
+
+
+def test_cookies_are_shown_as_they_are_written() -> None:
+    """In their order, of every field; what is no pair is a name alone (RFC 6265, 4.2.1)."""
+    cookies = request(b"/", (b"Cookie", b'a=1; b="x=y";a=2;;  c'), (b"cookie", b"=d; e=\xff"))
+    told = reflect(context(cookies)).cookies
+    assert told == [("a", "1"), ("b", '"x=y"'), ("a", "2"), ("c", ""), ("", "d"), ("e", "\\xff")]
+
+
+def test_what_was_asked_for_and_refused_is_part_of_it() -> None:
+    """By the names of the contract."""
+    applied = Applied(
+        (Granted("status", "500:1", "query", 500), Granted("format", "json", "header")),
+        (Refused("echo_x", "1", "query", "no such control"),),
+    )
+    told = json.loads(whole(formats.json(structs.replace(context(request()), applied=applied))))["applied"]
+    assert told == {
+        "granted": [
+            {"name": "status", "value": "500:1", "source": "query", "done": 500},
+            {"name": "format", "value": "json", "source": "header"},
+        ],
+        "refused": [{"name": "echo_x", "value": "1", "source": "query", "reason": "no such control", "bound": ""}],
+    }

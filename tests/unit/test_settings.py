@@ -32,6 +32,21 @@ def test_every_mistake_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "reason"), [("ECHO_MAX_DELAY", "not a number"), ("ECHO_MAX_SIZE", "not a whole number")]
+)
+def test_what_is_no_number_is_told_in_words(name: str, reason: str) -> None:
+    """Not in those of a type system."""
+    with pytest.raises(SettingsError, match=f"{name}='ages': {reason}"):
+        settings.read({name: "ages"})
+
+
+def test_what_else_there_is_is_told() -> None:
+    """Where a setting is one of a few words."""
+    with pytest.raises(SettingsError, match=r"ECHO_DIALECT='htpbin': one of .*gateway-api.*httpbin.*whoami"):
+        settings.read({"ECHO_DIALECT": "htpbin"})
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("ECHO_PORT", "65536"),
@@ -51,6 +66,20 @@ def test_every_mistake_is_named_at_once() -> None:
         ("ECHO_TLS_MIN_VERSION", "1.1"),
         ("ECHO_TLS_MIN_VERSION", "TLSv1.3"),
         ("ECHO_PROXY_PROTOCOL", "v2"),
+        ("ECHO_FORMAT", "events"),
+        ("ECHO_PRETTY", "1"),
+        ("ECHO_CONTROLS", "none"),
+        ("ECHO_ALLOW_REDIRECT", "on"),
+        ("ECHO_MAX_DELAY", "0"),
+        ("ECHO_MAX_DELAY", "1s"),
+        ("ECHO_MAX_SIZE", "1GiB"),
+        ("ECHO_MAX_EVENTS", "0"),
+        ("ECHO_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("ECHO_TRUSTED_PROXIES", "*"),
+        ("ECHO_TRUSTED_PROXIES", "private"),
+        ("ECHO_JWKS", "/nowhere/keys.json"),
+        ("ECHO_JWT_FIELDS", "X Token"),
+        ("ECHO_REDACT", "Cookie:"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
@@ -145,9 +174,20 @@ def test_what_kubernetes_says_of_a_service_named_echo_is_no_setting() -> None:
     assert settings.read(links) == settings.Settings()
 
 
-def test_the_table_names_each_setting_with_its_default() -> None:
-    """What --help prints comes from the settings themselves."""
+def test_the_table_names_each_setting_with_its_default_in_groups() -> None:
+    """What --help prints comes from the settings themselves, each once, in their order."""
     lines = settings.table().splitlines()
-    assert len(lines) == len(settings.Settings.__struct_fields__)
-    assert any(line.split()[:2] == ["ECHO_PORT", "8080"] for line in lines)
-    assert all(len(line.split()) > 2 for line in lines), "each says what it means"
+    told = [line.split() for line in lines if line.startswith("  ")]
+    assert [words[0] for words in told] == [variable for variable, _, _ in settings.rows()]
+    assert ["ECHO_PORT", "(8080)"] in [[words[0], words[-1]] for words in told]
+    assert all(len(words) > 2 for words in told), "each says what it means"
+    names = [line for line in lines if line and not line.startswith(" ")]
+    assert names == [f"{name}:" for name, _ in settings.groups()]
+    assert all(members for _, members in settings.groups())
+
+
+def test_what_is_one_of_a_few_words_says_which() -> None:
+    """But for switches, which are on or off."""
+    told = {variable: meaning for variable, _, meaning in settings.rows()}
+    assert told["ECHO_TLS_MIN_VERSION"].endswith(": 1.2, 1.3")
+    assert told["ECHO_PRETTY"].endswith("indentation")

@@ -1,0 +1,30 @@
+"""An answer, before it is known what else the client has asked of it."""
+
+from typing import Final
+
+import msgspec
+
+from app.content import Content
+
+HTML: Final = "text/html; charset=utf-8"
+JSON: Final = "application/json"
+TEXT: Final = "text/plain; charset=utf-8"
+YAML: Final = "application/yaml"
+EVENTS: Final = "text/event-stream"
+
+# No answer is taken for another type than it says, kept by anybody, or let run anything.
+HARMLESS: Final = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A status, a content and its type, and more fields where they are needed.
+
+    `delay` seconds pass before the first byte, `interval` seconds between the pieces of a content that has some.
+    """
+
+    body: bytes | Content
+    content_type: str
+    status: int = 200
+    fields: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+    interval: float = 0.0

@@ -1,0 +1,60 @@
+"""All that an answer may be made of, as one value."""
+
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
+
+import msgspec
+
+from app.applied import NOTHING, Applied
+from app.identity import Identity
+from app.provenance.tokens import Verify
+from app.wire import ConnectionInfo, WireRequest
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a client may ask for in another echo's dialect: of the controls that do the same, those that are `allowed`.
+
+    `max_delay` is in seconds, `max_size` in bytes.
+    """
+
+    max_delay: float = 60.0
+    max_size: int = 1 << 30
+    allowed: frozenset[str] = frozenset(("status", "delay", "header", "size", "redirect"))
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the operator has set of how requests are shown.
+
+    `port` is the echo's own. `trusted` are the networks whose proxies are believed. A token is looked for in
+    Authorization and in `jwt_fields` (lower case); `verify` knows the keys, where there are any. `hidden` are the
+    fields (lower case) whose values no answer shows.
+    """
+
+    identity: Identity
+    port: int = 8080
+    trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+    jwt_fields: frozenset[str] = frozenset()
+    show_passwords: bool = False
+    limits: Limits = Limits()
+    verify: Verify | None = None
+    hidden: frozenset[bytes] = frozenset()
+
+
+class Context(msgspec.Struct, frozen=True):
+    """One request, how it came, and who answers.
+
+    `id` is the request's; `now` is POSIX time in seconds. `pretty` tells that JSON is for people.
+    """
+
+    request: WireRequest
+    connection: ConnectionInfo
+    policy: Policy
+    id: str
+    now: float
+    applied: Applied = NOTHING
+    pretty: bool = True
+
+    @property
+    def time(self) -> str:
+        """The time as RFC 3339 has it, in UTC, to the millisecond."""
+        return datetime.fromtimestamp(self.now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,110 @@
+"""Does what was asked for: an answer and wishes become a status, fields, a content, and effects."""
+
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from msgspec import structs
+
+from app import compression
+from app.answer import HARMLESS, TEXT, Answer
+from app.content import Content, first_half, generated, in_pieces, pieces_for
+from app.controls.choosing import Choice
+from app.controls.wishes import NONE, Wishes
+from app.wire import NO_EFFECTS, Effects
+
+# Statuses whose answers have no content (RFC 9110, 15.3.5, 15.3.6, 15.4.5).
+_BODILESS: Final = frozenset((204, 205, 304))
+
+
+class Outcome(NamedTuple):
+    """An answer as it is sent. A `body` of bytes is whole; one that is not is `streamed`, as its effects say."""
+
+    status: int
+    fields: list[tuple[str, str]]
+    body: bytes | Iterable[bytes]
+    effects: Effects
+
+
+def done(answer: Answer, wishes: Wishes, choice: Choice, accept_encoding: str) -> Outcome:
+    """Do what was asked for."""
+    if wishes is NONE and isinstance(answer.body, bytes) and not answer.delay:  # most of what ever comes
+        return Outcome(answer.status, [("Content-Type", answer.content_type), *answer.fields], answer.body, NO_EFFECTS)
+    answer = _replaced(answer, wishes)
+    status = int(choice.status or (HTTPStatus.FOUND if wishes.redirect else answer.status))
+    fields = _fields(answer, wishes)
+    content, interval = b"" if status in _BODILESS else answer.body, answer.interval
+    if wishes.compress and content:
+        content = _compressed(content, wishes.compress, accept_encoding, fields)
+    if wishes.drip and content:
+        content, interval = _dripped(content, wishes)
+    if wishes.abort == "middle":
+        content = _cut(content)
+    effects = Effects(
+        delay=choice.delay + answer.delay,
+        streamed=isinstance(content, Content),
+        interval=interval,
+        abort=wishes.abort,
+    )
+    if isinstance(content, bytes):
+        return Outcome(status, fields, content, effects)
+    if content.length is not None:
+        fields.append(("Content-Length", str(content.length)))
+    return Outcome(status, fields, content.pieces, effects)
+
+
+def _replaced(answer: Answer, wishes: Wishes) -> Answer:
+    """Give the answer that is asked for instead of the echo's own."""
+    if wishes.body is not None:
+        return structs.replace(answer, body=wishes.body, content_type=TEXT, fields=HARMLESS)
+    if wishes.size is not None:
+        content = Content(wishes.size, generated(wishes.size))
+        return structs.replace(answer, body=content, content_type=TEXT, fields=HARMLESS)
+    return answer
+
+
+def _fields(answer: Answer, wishes: Wishes) -> list[tuple[str, str]]:
+    """Give the answer's fields: those that are asked for stand in the place of those of the same name."""
+    asked = (*wishes.header, *wishes.cookie)
+    names = {name.lower() for name, _ in asked}
+    fields = [("Content-Type", answer.content_type)]
+    fields += [(name, value) for name, value in answer.fields if name.lower() not in names]
+    if wishes.redirect:
+        fields.append(("Location", wishes.redirect))
+    return [*fields, *asked]
+
+
+def _pieces(content: bytes | Content, piece: int) -> Iterable[bytes]:
+    return in_pieces(content, piece) if isinstance(content, bytes) else content.pieces
+
+
+def _compressed(
+    content: bytes | Content, coding: str, accept_encoding: str, fields: list[tuple[str, str]]
+) -> bytes | Content:
+    """Give a content in a coding, and say so in the fields; `auto` is the coding that the client prefers, if any."""
+    if coding == "auto":
+        coding = compression.accepted(accept_encoding)
+        fields.append(("Vary", "Accept-Encoding"))  # RFC 9110, 12.5.5
+    if not coding:
+        return content
+    fields.append(("Content-Encoding", coding))
+    pieces = compression.compressed(_pieces(content, compression.PIECE), coding)
+    if isinstance(content, bytes) and len(content) <= compression.PIECE:
+        return b"".join(pieces)
+    return Content(None, pieces)
+
+
+def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[Content, float]:
+    """Give a content in pieces, and the seconds between two, so that the last is sent at the end of the time."""
+    length = len(content) if isinstance(content, bytes) else wishes.size or 0
+    count = pieces_for(length, wishes.drip)
+    piece = -(-length // count)
+    pieces: Iterator[bytes] = in_pieces(content, piece) if isinstance(content, bytes) else generated(length, piece)
+    return Content(length, pieces), wishes.drip / max(1, -(-length // piece) - 1)
+
+
+def _cut(content: bytes | Content) -> Content:
+    """Give the first half, with the length of the whole."""
+    if isinstance(content, bytes):
+        return Content(len(content), first_half((content,), len(content)))
+    return Content(content.length, first_half(content.pieces, content.length))

@@ -1,0 +1,103 @@
+"""The values of controls: durations, sizes, weighted lists. Each is read whole or refused in a few words."""
+
+import re
+from random import Random
+from typing import Final, NamedTuple
+
+MOST_CHOICES: Final = 32  # of a weighted list
+MOST_WEIGHT: Final = 1_000_000.0
+
+_NUMBER: Final = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
+_DURATION: Final = re.compile(rf"({_NUMBER})(ms|s|m|us|µs)?")
+_SIZE: Final = re.compile(r"([0-9]{1,15})([kKMG]i?)?[bB]?")
+_SECONDS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_BYTES: Final = {
+    None: 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30,
+}  # fmt: skip
+
+
+class RefusedError(ValueError):
+    """What is wrong with a value, in a few words."""
+
+
+class Span(NamedTuple):
+    """A duration, or a range of them, in seconds."""
+
+    least: float
+    most: float
+
+    def choose(self, random: Random) -> float:
+        """Give a duration, any of the range alike."""
+        return self.least if self.least == self.most else random.uniform(self.least, self.most)
+
+
+class Choices(NamedTuple):
+    """Values, each with its weight."""
+
+    values: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    def choose(self, random: Random) -> int:
+        """Give a value, as often as its weight says."""
+        return self.values[0] if len(self.values) == 1 else random.choices(self.values, self.weights)[0]
+
+
+def duration(text: str, unit: str = "s") -> float:
+    """Read `250ms`, `1.5s`, `2m`, or a number alone in the given unit; gives seconds. Raises `RefusedError`."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise RefusedError("not a duration such as 250ms or 1.5s")
+    return float(match[1]) * _SECONDS[match[2] or unit]
+
+
+def span(text: str, unit: str = "s") -> Span:
+    """Read a duration, or two with `-` between, of which the first takes the unit of the second where it has none."""
+    first, dash, second = text.partition("-")
+    if not dash:
+        return Span(duration(first, unit), duration(first, unit))
+    most = duration(second, unit)
+    least = duration(first, _DURATION.fullmatch(second.strip())[2] or unit)  # type: ignore[index] # it was read above
+    if least > most:
+        raise RefusedError("a range that ends before it begins")
+    return Span(least, most)
+
+
+def size(text: str) -> int:
+    """Read `1000`, `10kB`, `10MiB`; gives bytes. Raises `RefusedError`."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise RefusedError("not a size such as 1000, 10kB or 10MiB")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def whole(text: str) -> int:
+    """Read a whole number. Raises `RefusedError`."""
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise RefusedError("not a whole number")
+    return int(text)
+
+
+def choices(text: str, least: int, most: int) -> Choices:
+    """Read `503`, or a weighted list `500:10,200:90` of numbers from `least` to `most`. Raises `RefusedError`.
+
+    A value without a weight has the weight 1.
+    """
+    elements = text.split(",")
+    if len(elements) > MOST_CHOICES:
+        raise RefusedError(f"more than {MOST_CHOICES} choices")
+    values, weights = [], []
+    for element in elements:
+        value, colon, weight = element.partition(":")
+        values.append(whole(value.strip()))
+        if not least <= values[-1] <= most:
+            raise RefusedError(f"{values[-1]} is out of bounds")
+        weights.append(_weight(weight.strip()) if colon else 1.0)
+    if not any(weights):
+        raise RefusedError("no choice has a weight above 0")
+    return Choices(tuple(values), tuple(weights))
+
+
+def _weight(text: str) -> float:
+    if not re.fullmatch(_NUMBER, text) or float(text) > MOST_WEIGHT:
+        raise RefusedError(f"a weight that is no number up to {MOST_WEIGHT:g}")
+    return float(text)

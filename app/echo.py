@@ -1,0 +1,99 @@
+"""The echo: what one request is answered with. It decides; how an answer looks is its form's business."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from random import Random
+
+from msgspec import structs
+
+from app import events, formats, refusals, request_id
+from app.answer import Answer
+from app.context import Context, Policy
+from app.controls import reading
+from app.controls.choosing import choose, noted
+from app.controls.doing import Outcome, done
+from app.controls.reading import Asked
+from app.controls.tries import Tries
+from app.redaction import redacted
+from app.settings import Settings
+from app.trailers import accepts_trailers, echoed_trailers
+from app.wire import WEBSOCKET_KEY, Environ, connection_of, request_of
+
+
+class Echo:
+    """One echo: its settings and policy, the clock, chance, and what it remembers of tries."""
+
+    def __init__(self, settings: Settings, policy: Policy, *, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._hides_ids = request_id.NAME.lower().encode() in policy.hidden
+        self._clock = clock
+        self._random = Random(settings.seed or None)  # noqa: S311 - no secret is made of it
+        self._tries = Tries()
+
+    def answer(self, environ: Environ) -> Outcome:
+        """Answer a request: as it is asked for, or with what was wrong about that."""
+        websocket = WEBSOCKET_KEY in environ
+        request = redacted(request_of(environ), self._policy.hidden)
+        given_id = self._given_id(environ)
+        asked = reading.read(request, self._settings, websocket=websocket)
+        accept = environ.get("HTTP_ACCEPT", "")
+        form = self._form(accept, asked, websocket=websocket)
+        asked = _sensible(asked, form, given_id)
+        choice = choose(asked.wishes, self._random, self._tries, given_id)
+        pretty = asked.wishes.pretty
+        context = Context(
+            request,
+            connection_of(environ),
+            self._policy,
+            given_id or request_id.made(),
+            self._clock(),
+            noted(asked.applied, choice),
+            self._settings.pretty == "on" if pretty is None else pretty,
+        )
+        answer = self._answer(context, asked, form, websocket=websocket)
+        outcome = done(answer, asked.wishes, choice, environ.get("HTTP_ACCEPT_ENCODING", ""))
+        outcome.fields.append((request_id.NAME, context.id))
+        if request.trailers and accepts_trailers(request):
+            effects = structs.replace(outcome.effects, trailers=echoed_trailers(request.trailers))
+            outcome = outcome._replace(effects=effects)
+        return outcome
+
+    def _given_id(self, environ: Environ) -> str:
+        """Give the id that a request brings, or nothing, where it brings none or nobody may see it."""
+        return "" if self._hides_ids else request_id.sane(environ.get("HTTP_X_REQUEST_ID", ""))
+
+    def _form(self, accept: str, asked: Asked, *, websocket: bool) -> str | None:
+        """Give the name of the answer's form, None where no type that is accepted is one that there is."""
+        wished, dialect = asked.wishes.format, self._settings.dialect
+        if wished and wished != formats.ECHO:
+            return wished
+        if dialect != formats.ECHO and not wished:
+            return dialect
+        # A WebSocket's first message is the reflection: nobody names types there.
+        return formats.negotiated(accept, "json" if websocket else self._settings.format)
+
+    def _answer(self, context: Context, asked: Asked, form: str | None, *, websocket: bool) -> Answer:
+        if asked.mistakes:
+            return refusals.mistaken(context, asked.mistakes, form)
+        if form is None:
+            return refusals.NOT_ACCEPTABLE
+        if form == formats.EVENTS:
+            count = asked.wishes.count or min(events.DEFAULT_COUNT, self._settings.max_events)
+            return events.events(context, self._clock, count)
+        answer = formats.WRITE[form](context)
+        if context.request.method == b"CONNECT" and not websocket:
+            # A 2xx answer to it would open a tunnel (RFC 9110, 9.3.6), and its body would never be read as one.
+            return structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
+        return answer
+
+
+def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
+    """Find what can't be done with this form, or for a request without an id."""
+    wishes = asked.wishes
+    if wishes.fail_first and not given_id:
+        asked = asked.but(("fail_first",), "there is no X-Request-Id by which tries could be counted")
+    if form == formats.EVENTS and wishes.body is None and wishes.size is None:
+        asked = asked.but(("drip", "compress"), "not for server-sent events")
+    return asked

@@ -1,0 +1,44 @@
+"""Server-sent events: a reflection a second.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from app.answer import EVENTS, HARMLESS, Answer
+from app.content import Content
+from app.context import Context
+from app.reflection import reflect
+
+DEFAULT_COUNT: Final = 5
+INTERVAL: Final = 1.0  # seconds
+# Asks proxies not to wait for more before they send on what has come, as nginx does.
+# https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
+_UNBUFFERED: Final = ("X-Accel-Buffering", "no")
+
+
+def events(context: Context, clock: Callable[[], float], count: int) -> Answer:
+    """Give so many events; where the client has had all of them before, 204, which tells it not to come again."""
+    first = _after_last_event(context)
+    if first >= count:
+        return Answer(b"", EVENTS, HTTPStatus.NO_CONTENT, HARMLESS)
+    body = Content(None, _events(context, clock, first, count))
+    return Answer(body, EVENTS, fields=(*HARMLESS, _UNBUFFERED), interval=INTERVAL)
+
+
+def _events(context: Context, clock: Callable[[], float], first: int, count: int) -> Iterator[bytes]:
+    for number in range(first + 1, count + 1):
+        told = msgspec.json.encode(reflect(msgspec.structs.replace(context, now=clock())))
+        yield b"id: %d\nevent: reflection\ndata: %s\n\n" % (number, told)
+
+
+def _after_last_event(context: Context) -> int:
+    """Give the number of the last event that a client has had, by its Last-Event-ID; 0 for none."""
+    for name, value in context.request.fields:
+        if name.lower() == b"last-event-id" and value.isdigit() and len(value) <= 9:  # noqa: PLR2004 - of an int
+            return int(value)
+    return 0

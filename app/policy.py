@@ -1,0 +1,38 @@
+"""What the operator has set of how requests are shown, made of the settings that are lists, files or names."""
+
+from typing import Any
+
+from app.context import Limits, Policy
+from app.controls.table import BY_NAME
+from app.identity import Identity
+from app.provenance import verification
+from app.settings import READ, Settings, SettingsError
+
+
+def read(settings: Settings, identity: Identity) -> Policy:
+    """Read the policy. Raises `SettingsError` for what can't be read any more."""
+
+    def value(name: str, nothing: Any) -> Any:
+        text = getattr(settings, name)
+        try:
+            return READ[name](text) if text else nothing
+        except ValueError as error:  # a file may have changed since the settings were read
+            raise SettingsError(f"ECHO_{name.upper()}: {error}") from None
+
+    keys = value("jwks", ())
+    return Policy(
+        identity,
+        settings.port,
+        value("trusted_proxies", ()),
+        frozenset(name.decode("ascii") for name in value("jwt_fields", frozenset())),
+        show_passwords=settings.show_passwords == "on",
+        verify=verification.verifier(keys) if keys else None,
+        hidden=value("redact", frozenset()) if settings.redact_answers == "on" else frozenset(),
+        limits=_limits(settings),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    """Give how far a dialect may do what its own controls ask for: as far as the echo's own."""
+    allowed = frozenset(name for name in Limits().allowed if BY_NAME[name].allowed(settings))
+    return Limits(settings.max_delay, settings.max_size, allowed)

@@ -1,0 +1,74 @@
+"""JSON Web Tokens (RFC 7519), decoded: what they say, which is not yet whether it is so.
+
+Only the compact form of a signature (RFC 7515, 7.1). Nothing here needs a key, or a library for cryptography.
+"""
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+MOST_CHARACTERS: Final = 16_384
+"""Characters of a token that is decoded: tokens with hundreds of groups stay below."""
+MAX_DEPTH: Final = 16
+"""Levels of nested JSON in a token that is shown."""
+
+# RFC 7515, 2: no padding. Some write it all the same, such as the load balancers of AWS.
+_BASE64URL = re.compile(r"([A-Za-z0-9_-]*+)={0,2}")
+_OBJECTS: Final = ("eyJ", "eyA", "ewo", "ew0")  # a brace, then a quotation mark, a space, LF or CR
+_PARTS: Final = 3
+_ENCRYPTED_PARTS: Final = 5  # RFC 7516, 7.1
+
+
+class Decoded(NamedTuple):
+    """A token's header and claims."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+Verify = Callable[[str, Decoded], str | None]
+"""What knows keys: gives why a token, and what it says, can't be believed, one clause about `it`; None where it can."""
+
+
+def looks_like_one(text: str) -> bool:
+    """Tell whether a text begins as tokens do: with a JSON object in base64url."""
+    return text.startswith(_OBJECTS) and "." in text
+
+
+def decode(text: str) -> Decoded:
+    """Decode a token. Raises `ValueError`, with a clause about `it`, for what is none, or is beyond the bounds."""
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"it has {len(text)} characters; at most {MOST_CHARACTERS} are decoded")
+    parts = text.split(".", _ENCRYPTED_PARTS)
+    if len(parts) == _ENCRYPTED_PARTS:
+        raise ValueError("it is encrypted (JWE): only its receiver can read it")
+    if len(parts) != _PARTS:
+        raise ValueError(f"it has {text.count('.')} dots, not 2")
+    return Decoded(_object(parts[0], "header"), _object(parts[1], "payload"))
+
+
+def _object(part: str, name: str) -> dict[str, Any]:
+    match = _BASE64URL.fullmatch(part)
+    if match is None or len(match[1]) % 4 == 1:
+        raise ValueError(f"its {name} is not base64url")
+    raw = urlsafe_b64decode(match[1] + "=" * (-len(match[1]) % 4))
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise ValueError(f"its {name} is not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"its {name} is JSON, but not an object")  # noqa: TRY004 - all that is wrong is one error
+    if _is_deep(value):
+        raise ValueError(f"its {name} is nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def _is_deep(value: dict[str, Any]) -> bool:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        containers = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [item for container in containers for item in container if isinstance(item, dict | list)]
+    return bool(level)

@@ -1,0 +1,313 @@
+"""The echoes whose dialects ours speaks: real ones, recorded ones, and what both are asked.
+
+`python -m tests.http.peers NAME PORT SAYS` asks one that runs at a port of this machine all that is in the table, and
+writes its recording; SAYS is which one it is.
+"""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.commands import run
+from tests.http.process import DEADLINE, end, free_ports, read_to_end
+from tests.http.programs import missing, program
+from tests.toolchain.__main__ import BUILT, HERE, TOOLS, ToolError, find
+
+_RECORDINGS = Path(__file__).parent / "recordings"
+_BUILD_DEADLINE = 300.0  # seconds; Go compiles its standard library the first time
+_PAUSE = 0.02  # seconds between two looks at a peer that starts
+_CHUNKS = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+_MULTIPART = (
+    b'--xx\r\nContent-Disposition: form-data; name="b"\r\n\r\n1\r\n'
+    b'--xx\r\nContent-Disposition: form-data; name="b"\r\n\r\n\xc3\xbc <2>\r\n'
+    b'--xx\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nin\nit\r\n'
+    b"--xx--\r\n"
+)
+
+
+def _request(line: str, *fields: str, body: bytes = b"", agent: str = "peers/1") -> bytes:
+    named = ["Host: Echo.test:81", *([f"User-Agent: {agent}"] if agent else []), "Connection: close", *fields]
+    if body and not any(field.startswith("Transfer-Encoding") for field in fields):
+        named.append(f"Content-Length: {len(body)}")
+    head = "".join(f"{each}\r\n" for each in (line if " HTTP/" in line else f"{line} HTTP/1.1", *named))
+    return head.encode() + b"\r\n" + body
+
+
+def _form(method: str, body: bytes) -> bytes:
+    return _request(f"{method} /anything/form", "Content-Type: application/x-www-form-urlencoded", body=body)
+
+
+def _json(body: bytes) -> bytes:
+    return _request("POST /anything/json?x=1", "Content-Type: application/json", body=body)
+
+
+# What every peer is asked, by name. The path is one that each of them echoes.
+REQUESTS: dict[str, bytes] = {
+    "plain": _request("GET /anything"),
+    "query": _request("GET /anything/q?a=1&a=2&b&=c&d=%20+e&f=%zz&g=1;h=2&%C3%BC=%C3%9f&<>&'\""),
+    "a bare question mark": _request("GET /anything/q?"),
+    "an encoded path": _request("GET /anything/a%2Fb%20c/%C3%BC;x=1,2"),
+    "names": _request("GET /anything", "x-b: 2", "X-A: 1", "aCCept: */*", "x-a: 2", "X-Empty:", "X-B: 1"),
+    "utf-8": _request("GET /anything/ü?ü=ü", "X-A: ü<&>"),
+    "not utf-8": _request("GET /anything?x=%ff").replace(b"peers/1", b"a\xfc\xe2\x82b"),
+    "no agent": _request("GET /anything", agent=""),
+    "absolute form": _request("GET http://other.test:82/anything?y=1"),
+    "an unclean path": _request("GET /anything/a/../b"),
+    "forwarded": _request("GET /anything", "X-Forwarded-For: 192.0.2.7, 192.0.2.8", "X-Forwarded-Proto: https"),
+    "form": _form("POST", b"b=1&a=2&b=%C3%BC+x&c&=d"),
+    "a form in a PUT": _form("PUT", b"a=1"),
+    "a form in a DELETE": _form("DELETE", b"a=1"),
+    "a form in a GET": _form("GET", b"a=1"),
+    "a form in another method": _form("PURGE", b"a=1"),
+    "a bad form": _form("POST", b"a=1&b=%zz&c=2"),
+    "json": _json(b'{"b": [1, 2.5, null, "\xc3\xbc<>", "\\u00e9"], "a": {"x": true}}'),
+    "bad json": _json(b'{"a":'),
+    "multipart": _request("PATCH /anything", "Content-Type: multipart/form-data; boundary=xx", body=_MULTIPART),
+    "bad multipart": _request("POST /anything", "Content-Type: multipart/form-data", body=_MULTIPART),
+    "text": _request("POST /anything", "Content-Type: text/plain; charset=utf-8", body=b"a <b> & \"c\" 'd'\n\xc3\xbc"),
+    "binary": _request("POST /anything", "Content-Type: application/x-a", body=bytes(range(0x20, 0x7F)) + b"\xff\xfe"),
+    "no type": _request("POST /anything", body=b"\xc3\xbc"),
+    "chunked": _request(
+        "POST /anything",
+        "Content-Type: text/plain",
+        "Transfer-Encoding: chunked",
+        body=_CHUNKS,
+    ),
+    "an empty POST": _request("POST /anything", "Content-Length: 0"),
+    "HEAD": _request("HEAD /anything"),
+    "another method": _request("PURGE /anything"),
+    "HTTP/1.0": _request("GET /anything HTTP/1.0"),
+}
+
+# What only the one peer knows, by name.
+OWN_REQUESTS: dict[str, dict[str, bytes]] = {
+    "gateway-api": {
+        "health": _request("GET /health"),
+        "status": _request("GET /status/418"),
+        "status in a POST": _request("POST /status/503", body=b"x"),
+        "no status": _request("GET /status/41x"),
+        "status and more": _request("GET /status/200?x=1"),
+        "delay": _request("GET /x?delay=1ms&delay=zz"),
+        "a delay below zero": _request("GET /x?delay=-1h"),
+        "a delay in a form": _request("POST /", "Content-Type: application/x-www-form-urlencoded", body=b"delay=1us"),
+        "no delay": _request("GET /x?delay=zz"),
+        "a delay without unit": _request("GET /x?delay=1h2"),
+        "a delay of another unit": _request("GET /x?delay=1d"),
+        "set": _request("GET /", "X-Echo-Set-Header: X-Set: b,x-two:d , X-Set: e", "x-echo-set-header: X-3, x-4:"),
+        "set nothing": _request("GET /", "X-Echo-Set-Header:"),
+        "set a cookie": _request("GET /", "X-Echo-Set-Header: Set-Cookie:a=b"),
+        "set the type": _request("GET /", "X-Echo-Set-Header: Content-Type:text/html"),
+    },
+    "whoami": {
+        "api": _request("GET /api?x=1&y=<", "X-A: 1", "x-a: ü"),
+        "api in a POST": _request("POST /api", body=b"x"),
+        "health": _request("GET /health"),
+        "bench": _request("GET /bench"),
+        "data": _request("GET /data?size=100"),
+        "data of kilobytes": _request("GET /data?size=2&unit=Kb"),
+        "no data": _request("GET /data?size=0"),
+        "one byte of data": _request("GET /data?size=1"),
+        "two bytes of data": _request("GET /data?size=2"),
+        "data of no size": _request("GET /data?size=x"),
+        "data to keep": _request("GET /data?size=50&attachment=true"),
+        "wait": _request("GET /?wait=1ms"),
+        "wait for nothing": _request("GET /?wait=zz"),
+        "environment": _request("GET /api?env=true"),
+    },
+    "echoserver": {},
+    "httpbin": {
+        "get": _request("GET /get?a=1"),
+        "get by HEAD": _request("HEAD /get"),
+        "get by POST": _request("POST /get"),
+        "head": _request("HEAD /head"),
+        "head by GET": _request("GET /head"),
+        "post": _request("POST /post", "Content-Type: text/plain", body=b"x"),
+        "post by GET": _request("GET /post"),
+        "put": _request("PUT /put", body=b"x"),
+        "patch": _request("PATCH /patch", body=b"x"),
+        "delete": _request("DELETE /delete"),
+        "headers": _request("GET /headers", "X-A: 1"),
+        "ip": _request("GET /ip"),
+        "ip as text": _request("GET /ip?format=text", "X-Forwarded-For: 192.0.2.7 , 192.0.2.8"),
+        "ip by another field": _request("GET /ip", "True-Client-IP: a,b", "X-Forwarded-For: 192.0.2.7"),
+        "user-agent": _request("GET /user-agent"),
+        "no user-agent": _request("GET /user-agent", agent=""),
+        **{f"status {code}": _request(f"GET /status/{code}") for code in (200, 204, 301, 304, 401, 404, 407, 418, 503)},
+        "status 308": _request("GET /status/308"),
+        "status 402": _request("GET /status/402"),
+        "status 406": _request("GET /status/406"),
+        "status of a list": _request("GET /status/503:1,200:0"),
+        "status encoded": _request("GET /status/%34%30%34"),
+        "no status": _request("GET /status/abc"),
+        "status too high": _request("GET /status/600"),
+        "status informational": _request("GET /status/99"),
+        "a bad weight": _request("GET /status/200:a,3"),
+        "a bad choice": _request("GET /status/200,x"),
+        "status of nothing": _request("GET /status/"),
+        "delay": _request("POST /delay/0.002", "Content-Type: text/plain", body=b"x"),
+        "delay as a duration": _request("GET /delay/1500us"),
+        "no delay": _request("GET /delay/x"),
+        "a delay below zero": _request("GET /delay/-1.5s"),
+        "a delay too long": _request("GET /delay/1h39.5s"),
+        "redirect": _request("GET /redirect/1"),
+        "redirects": _request("GET /redirect/3"),
+        "no redirect": _request("GET /redirect/x"),
+        "redirect never": _request("GET /redirect/0"),
+        "unknown": _request("GET /nowhere"),
+        "below one": _request("GET /get/"),
+        "preflight": _request("OPTIONS /get"),
+        "a query that spoils a form": _form("POST", b"a=1").replace(b"/form ", b"/form?x=%z "),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer: status, fields by name in lower case, and body."""
+
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+
+def asked(dialect: str) -> dict[str, bytes]:
+    """Give all that a peer is asked."""
+    return REQUESTS | OWN_REQUESTS[dialect]
+
+
+def ask(port: int, request: bytes) -> bytes:
+    """Send a request as it is to a port of this machine; give all that comes back."""
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
+        sock.sendall(request)
+        return read_to_end(sock)
+
+
+class _Held:
+    """An answer that has come whole, as what `HTTPResponse` reads from."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        assert mode == "rb"
+        return io.BytesIO(self._raw)
+
+
+def told(request: bytes, raw: bytes) -> Told:
+    """Read an answer; values of one name are joined."""
+    method = request.split(b" ")[0].decode()
+    answer = HTTPResponse(_Held(raw), method=method)  # type: ignore[arg-type] # all that it asks of a socket
+    answer.begin()
+    names = {name.lower() for name in answer.headers}
+    return Told(answer.status, {name: ", ".join(answer.headers.get_all(name, ())) for name in names}, answer.read())
+
+
+def go_program(name: str) -> Path:
+    """Give a program of ours that lies beside the toolchain, built from its source as it is now."""
+    built = BUILT / name
+    run(
+        *(program("go"), "-C", HERE / name, "build", "-trimpath", "-o", built, "."),
+        deadline=_BUILD_DEADLINE,
+        environ={"CGO_ENABLED": "0"},
+    )
+    return built
+
+
+def _tool(name: str) -> str:
+    try:
+        return str(find(TOOLS[name], os.environ))
+    except ToolError as error:
+        missing(str(error))
+
+
+def _echo_basic(ports: Sequence[int]) -> tuple[list[str], dict[str, str]]:
+    environ = dict(zip(("HTTP_PORT", "HTTPS_PORT", "H2C_PORT"), map(str, ports), strict=True))
+    return [_tool("echo-basic")], environ | {"NAMESPACE": "ns", "POD_NAME": "pod"}
+
+
+def _go_httpbin(ports: Sequence[int]) -> tuple[list[str], dict[str, str]]:
+    command = [_tool("go-httpbin"), "-host", "127.0.0.1", "-port", str(ports[0]), "-max-duration", "60s"]
+    return command, {}
+
+
+REAL = {"gateway-api": _echo_basic, "httpbin": _go_httpbin}
+
+
+@contextmanager
+def running_peer(
+    dialect: str, log: Path, settings: Mapping[str, str] = MappingProxyType({}), *, secure: bool = False
+) -> Iterator[int]:
+    """Run the real echo of a dialect, with these settings in its environment, and end it whatever happens.
+
+    Gives its port, the one with TLS where that is meant, once it takes connections there.
+    """
+    ports = free_ports(3)
+    port = ports[1 if secure else 0]
+    command, environ = REAL[dialect](ports)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environ, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    give_up = time.monotonic() + DEADLINE
+    try:
+        while not _takes_connections(port):
+            try:
+                process.wait(_PAUSE)
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < give_up, f"{command[0]} takes no connections: {log.read_text()}"
+            else:
+                raise AssertionError(f"{command[0]} has ended: {log.read_text()}")
+        yield port
+    finally:
+        end(process)
+
+
+def _takes_connections(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a peer answered: which one it was, where it ran, and its answers, by the name of what it was asked."""
+
+    says: str
+    hostname: str
+    port: int
+    answers: dict[str, Told]
+
+
+def recording(dialect: str) -> Recording:
+    """Give a recording. What was asked is still what is asked."""
+    kept = json.loads((_RECORDINGS / f"{dialect}.json").read_text())
+    exchanges = {name: [text.encode("latin-1") for text in pair] for name, pair in kept["exchanges"].items()}
+    assert {name: request for name, (request, _) in exchanges.items()} == asked(dialect), "record it anew"
+    answers = {name: told(*pair) for name, pair in exchanges.items()}
+    return Recording(kept["says"], kept["hostname"], kept["port"], answers)
+
+
+def _record(dialect: str, port: int, says: str) -> None:
+    exchanges = {
+        name: [raw.decode("latin-1") for raw in (request, ask(port, request))]
+        for name, request in asked(dialect).items()
+    }
+    kept = {"says": says, "hostname": socket.gethostname(), "port": port, "exchanges": exchanges}
+    (_RECORDINGS / f"{dialect}.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    _record(sys.argv[1], int(sys.argv[2]), sys.argv[3])

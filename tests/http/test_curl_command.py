@@ -1,0 +1,200 @@
+"""The page's curl command, run: what arrives is what came before."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from app import bodies, identity
+from app.context import Context, Policy
+from app.page.curl import curl_command
+from app.peers import Endpoint
+from app.tls import TLS
+from app.wire import ConnectionInfo, Fields, WireRequest
+from tests import requests
+from tests.http.process import DEADLINE, Echo
+from tests.http.programs import Secure, program, running_with_tls
+
+HOST = (b"Host", b"shop.example:8443")
+ACCEPT = (b"aCCept", b"text/plain")  # the echo answers with what came, byte for byte
+AGENT = (b"User-Agent", b"a 'browser'")
+PLAIN = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("127.0.0.1", 8080))
+
+
+class Shell:
+    """Runs commands with a configuration of curl that leads to an echo, whatever name they ask for."""
+
+    def __init__(self, folder: Path, port: int, *more: str) -> None:
+        program("curl")
+        self._folder = folder
+        lines = ("silent", "show-error", 'noproxy = "*"', f'connect-to = "::127.0.0.1:{port}"', *more)
+        (folder / ".curlrc").write_text("\n".join(lines))
+
+    def __call__(self, command: str, *, interactive: bool = False) -> bytes:
+        """Give what a command prints; in a file or typed it may be longer than an argument."""
+        script = self._folder / "script"
+        script.write_text(command)
+        with script.open("rb") as typed:
+            done = subprocess.run(
+                ["bash", "--norc", "--noprofile", "-i"] if interactive else ["sh", script],
+                cwd=self._folder,
+                env={"PATH": "/usr/bin:/bin", "CURL_HOME": str(self._folder), "HISTFILE": "", "LC_ALL": "C.UTF-8"},
+                stdin=typed if interactive else subprocess.DEVNULL,
+                capture_output=True,
+                timeout=DEADLINE,
+                check=False,
+                start_new_session=True,  # an interactive shell would take the terminal
+            )
+        assert done.returncode == 0, (command, done.stderr)
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def shell(echo: Echo, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """Give a shell whose curl asks the echo."""
+    return Shell(tmp_path_factory.mktemp("curl"), echo.port)
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """Give an echo that speaks TLS."""
+    with running_with_tls(tmp_path_factory.mktemp("tls")) as secure:
+        yield secure
+
+
+def command_for(request: WireRequest, raw: bytes = b"", connection: ConnectionInfo = PLAIN) -> str:
+    """Give the command for a request with this body."""
+    meter = bodies.Meter(bodies.content_of(request.fields), bodies.MAX_DECODED)
+    meter.take(raw)
+    while meter.pending:
+        meter.work()
+    body = meter.body(chunked=(b"Transfer-Encoding", b"chunked") in request.fields)
+    policy = Policy(identity.read({}))
+    return curl_command(Context(structs.replace(request, body=body), connection, policy, "id", 0.0)).text
+
+
+def arrived(wire: bytes) -> tuple[bytes, Fields, bytes]:
+    """Give the first line, the fields but Host, and the body of what the echo saw."""
+    head, _, body = wire.partition(b"\r\n\r\n")
+    line, *lines = head.split(b"\r\n")
+    fields = tuple((name, value.lstrip()) for name, _, value in (each.partition(b":") for each in lines))
+    return line, tuple(field for field in fields if field[0].lower() != b"host"), body
+
+
+def came_again(shell: Shell, request: WireRequest, raw: bytes = b"", *, interactive: bool = False) -> None:
+    """Run the command for a request, and compare; the length of a body is told by a field of curl's own."""
+    line, fields, body = arrived(shell(command_for(request, raw), interactive=interactive))
+    assert line == request.method + b" " + request.target + b" " + request.version.encode()
+    sent = tuple(field for field in fields if field[0] not in {b"Content-Length", b"Connection"})
+    assert sent == tuple(field for field in request.fields if field[0] not in {b"Host", b"Content-Length"})
+    assert body == raw
+
+
+def get(target: bytes = b"/a", *fields: tuple[bytes, bytes], method: bytes = b"GET") -> WireRequest:
+    """Give a request."""
+    return WireRequest(method, target, "HTTP/1.1", (HOST, ACCEPT, AGENT, *fields))
+
+
+BODIES = st.one_of(
+    st.binary(max_size=60),
+    st.lists(
+        st.sampled_from(
+            ["'", '"', "\\", "$(id)", "`id`", "%s", "!", "@/etc/passwd", "\r\n", "\n", "\t", "\0", "ü", "-n"]
+        )
+    ).map(lambda parts: "".join(parts).encode()),
+)
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from([b"GET", b"POST", b"PUT", b"it's!", b"DELETE", b"$PATH"]),
+    requests.TARGET,
+    requests.FIELDS,
+    BODIES,
+)
+def test_the_same_arrives_again(shell: Shell, method: bytes, target: bytes, fields: Fields, raw: bytes) -> None:
+    """Method, target, fields in their order and case, body: byte for byte, whatever they are."""
+    length = ((b"Content-Length", b"%d" % len(raw)),) if raw else ()
+    came_again(shell, get(target, *fields, *length, method=method), raw)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/",
+        b"//",
+        b"/./../%2e%2e/a",
+        b"/a?b?c",
+        b"/?",
+        b"/[1-3]{a,b}",
+        b"/%zz%c3",
+        b"*",
+        b"a.test:443",
+        b"http://b/c?d",
+    ],
+)
+def test_a_target_is_kept(shell: Shell, target: bytes) -> None:
+    """In all of its forms, with dots, brackets, and what curl would write anew."""
+    came_again(shell, get(target))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"a" * 65_536, b"\xff" * 65_536, b"\r\n" * 32_768], ids=["no", "text", "bin", "crlf"]
+)
+@pytest.mark.parametrize("coding", [True, False], ids=["chunked", "length"])
+def test_a_body_is_kept(shell: Shell, raw: bytes, *, coding: bool) -> None:
+    """As large as a page has one, in one piece or in chunks, also one without bytes."""
+    field = (b"Transfer-Encoding", b"chunked") if coding else (b"Content-Length", b"%d" % len(raw))
+    came_again(shell, get(b"/a", (b"Content-Type", b"a/b"), field, method=b"POST"), raw)
+
+
+@pytest.mark.parametrize("raw", [b"!a !! $(id)", b"a\n!b '!c' \"!d\"\n", b"!\r\n!", b"a\n'\nb"])
+def test_an_interactive_shell_takes_all_for_data(shell: Shell, raw: bytes) -> None:
+    """Bash looks for `!` in its history, line by line, and in double quotes."""
+    field = (b"X-A", raw.split(b"\n")[0].strip() + b'\xe9!e "!f"')
+    more = ((b"Content-Type", b"a/b"), (b"Content-Length", b"%d" % len(raw)))
+    came_again(
+        shell, get(b"/!a'\"!b\xe9!", field, (b"X-B", b"!a '!b' \"!c\""), *more, method=b"A!"), raw, interactive=True
+    )
+
+
+@pytest.mark.parametrize("host", [b"a", b"A.test", b"a:80", b"127.1", b"[::1]:1", b"a_b.test.", b"0x7f", b"xn--a"])
+def test_host_is_kept(shell: Shell, host: bytes) -> None:
+    """Also where curl would write it in another way."""
+    wire = shell(command_for(structs.replace(get(), fields=((b"Host", host), ACCEPT, AGENT))))
+    assert re.findall(rb"(?mi)^host: (.*)\r$", wire) == [host]
+
+
+def test_http_1_0_needs_no_host(shell: Shell) -> None:
+    """And none is sent, if there was none."""
+    wire = shell(command_for(structs.replace(get(), version="HTTP/1.0", fields=(ACCEPT, AGENT))))
+    assert wire == b"GET /a HTTP/1.0\r\naCCept: text/plain\r\nUser-Agent: a 'browser'\r\n\r\n"
+
+
+def test_head_is_head(shell: Shell) -> None:
+    """Its answer has no body, and the command does not wait for one."""
+    assert b"200" in shell(command_for(get(method=b"HEAD")))
+
+
+@pytest.mark.parametrize("tls", [None, TLS("TLSv1.3", "shop.example", "")], ids=["cleartext", "TLS"])
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2.0"])
+def test_the_version_is_kept(echo: Echo, secure: Secure, tmp_path: Path, version: str, tls: TLS | None) -> None:
+    """With and without TLS."""
+    port = secure.echo.port if tls else echo.port
+    run = Shell(tmp_path, port, f'cacert = "{secure.authority}"')
+    fields = ((b"accept", b"text/plain"), (b"user-agent", b"a"), (b"x-a", b"b"))
+    if version == "HTTP/2.0":
+        request = WireRequest(b"GET", b"/a?b", version, fields, pseudo=((b":path", b"/a?b"),), authority=b"localhost:1")
+        start = b":method: GET\r\n:path: /a?b\r\n:scheme: "
+    else:
+        request = WireRequest(b"GET", b"/a?b", version, ((b"Host", b"localhost:1"), *fields))
+        start = b"GET /a?b HTTP/1.1\r\n"
+    wire = run(command_for(request, connection=structs.replace(PLAIN, tls=tls)))
+    assert wire.startswith(start)
+    assert wire.endswith(b"accept: text/plain\r\nuser-agent: a\r\nx-a: b\r\n\r\n")
+    assert b"localhost:1\r\n" in wire

@@ -1,0 +1,310 @@
+"""Who sent a request: what each field says, how far it is believed, and that nothing in it costs more than its size."""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from app.peers import Endpoint, ProxyProtocol
+from app.provenance.client import MOST_HOPS, Client, client_of
+from app.provenance.forwarded import forwarded, node
+from app.provenance.networks import Networks, networks
+from app.provenance.via import Via, via
+from app.wire import ConnectionInfo, shown
+
+PROXIES = networks("10.0.0.0/8,fd00::/8")
+NOBODY: Networks = ()
+SERVER = Endpoint("10.0.0.2", 8080)
+
+
+def connection(address: str = "10.0.0.1", proxy: ProxyProtocol | None = None) -> ConnectionInfo:
+    """Give a connection from an address; by default that of a trusted proxy."""
+    return ConnectionInfo(Endpoint(address, 40000), SERVER, proxy=proxy)
+
+
+def client(trusted: Networks = PROXIES, address: str = "10.0.0.1", **fields: str | list[str]) -> Client:
+    """Give who sent a request with these fields: `_` in a name stands for `-`."""
+    headers = {
+        name.replace("_", "-"): [values] if isinstance(values, str) else values for name, values in fields.items()
+    }
+    return client_of(headers, connection(address), trusted)
+
+
+def hops(found: Client) -> list[tuple[str, bool]]:
+    """Give a chain as addresses and whether each is trusted; none for no chain."""
+    return [(hop.address, hop.trusted) for hop in found.chain] if found.chain else []
+
+
+def test_without_a_field_it_is_the_connection() -> None:
+    """Address and port of its other end; nothing else is there, not even an empty list."""
+    assert client(Host="echo.test", Accept="*/*") == Client("10.0.0.1", 40000, "10.0.0.1")
+
+
+def test_what_the_proxy_protocol_said_is_shown() -> None:
+    """Beside the address that it names, which is the connection's."""
+    said = ProxyProtocol(2, "PROXY", "TCP4")
+    assert client_of({}, connection(proxy=said), NOBODY).proxy_protocol is said
+
+
+def test_the_chain_begins_at_the_client_and_ends_at_the_connection() -> None:
+    """Each hop says by which field it is told, whether it is trusted, and its port where it has one."""
+    found = client(X_Forwarded_For=["192.0.2.7:51000, 10.0.0.9", "[fd00::1]:443"])
+    assert msgspec.to_builtins(found.chain) == [
+        {"address": "192.0.2.7", "told": "X-Forwarded-For", "trusted": False, "port": 51000},
+        {"address": "10.0.0.9", "told": "X-Forwarded-For", "trusted": True},
+        {"address": "fd00::1", "told": "X-Forwarded-For", "trusted": True, "port": 443},
+        {"address": "10.0.0.1", "told": "connection", "trusted": True, "port": 40000},
+    ]
+    assert found.effective == "192.0.2.7"
+
+
+EFFECTIVE: dict[str, tuple[str, Networks, str, str]] = {
+    "nobody is trusted": ("192.0.2.7", NOBODY, "10.0.0.1", "10.0.0.1"),
+    "the connection is not trusted": ("10.0.0.9", PROXIES, "198.51.100.1", "198.51.100.1"),
+    "the first that is not trusted": ("10.0.0.8, 192.0.2.7, 10.0.0.9", PROXIES, "10.0.0.1", "192.0.2.7"),
+    "what stands before is the client's own word": ("192.0.2.1, 192.0.2.7", PROXIES, "10.0.0.1", "192.0.2.7"),
+    "all are trusted": ("10.0.0.8, 10.0.0.9", PROXIES, "10.0.0.1", "10.0.0.8"),
+    "junk is no address": ("192.0.2.7, <script>, 10.0.0.9", PROXIES, "10.0.0.1", "10.0.0.9"),
+    "unknown is no address": ("192.0.2.7, unknown", PROXIES, "10.0.0.1", "10.0.0.1"),
+    "IPv4 as IPv6": ("192.0.2.7, ::ffff:10.0.0.9", PROXIES, "::ffff:10.0.0.1", "192.0.2.7"),
+    "a zone id": ("192.0.2.7, fd00::1%eth0", PROXIES, "fd00::2%eth0", "192.0.2.7"),
+    "everybody is trusted": ("2001:db8::1, 192.0.2.7", networks("0.0.0.0/0,::/0"), "10.0.0.1", "2001:db8::1"),
+    "a network of IPv4 written as IPv6": ("192.0.2.7", networks("::ffff:10.0.0.0/104"), "10.0.0.1", "192.0.2.7"),
+    "a connection without an address": ("192.0.2.7", PROXIES, "", ""),
+}
+
+
+@pytest.mark.parametrize(("told", "trusted", "address", "effective"), EFFECTIVE.values(), ids=EFFECTIVE.keys())
+def test_the_effective_address_follows_from_who_is_trusted(
+    told: str, trusted: Networks, address: str, effective: str
+) -> None:
+    """It is the first that is not trusted, from the connection backwards; where that is none, the one before."""
+    assert client(trusted, address, X_Forwarded_For=told).effective == effective
+    nodes = ", ".join(f'for="{each}"' for each in told.split(", "))
+    assert client(trusted, address, Forwarded=nodes).effective == effective
+
+
+def test_a_chain_comes_from_one_field() -> None:
+    """X-Forwarded-For, else Forwarded, else X-Real-IP; what the others say is shown, and believed by nobody."""
+    fields = {"X-Real-Ip": ["192.0.2.1", "192.0.2.2"]}
+    assert hops(client_of(fields, connection(), PROXIES)) == [("192.0.2.2", False), ("10.0.0.1", True)]
+    fields["Forwarded"] = ["for=192.0.2.3"]
+    assert hops(client_of(fields, connection(), PROXIES)) == [("192.0.2.3", False), ("10.0.0.1", True)]
+    fields["X-Forwarded-For"] = ["192.0.2.4"]
+    found = client_of(fields, connection(), PROXIES)
+    assert hops(found) == [("192.0.2.4", False), ("10.0.0.1", True)]
+    assert found.forwarded == [{"for": "192.0.2.3"}]
+    assert found.x_forwarded == {"X-Real-Ip": ["192.0.2.1", "192.0.2.2"], "X-Forwarded-For": ["192.0.2.4"]}
+
+
+def test_every_x_forwarded_field_is_shown() -> None:
+    """By canonical name, each value apart; without an address in them there is no chain."""
+    found = client(X_Forwarded_Proto="https", X_Forwarded_Host=["a", "b"], X_Forwarded="c", X_Real_Ip=" , ")
+    assert found.x_forwarded == {"X-Forwarded-Proto": ["https"], "X-Forwarded-Host": ["a", "b"], "X-Real-Ip": [" , "]}
+    assert found.chain is UNSET
+    assert client(Via="1.1 a").via == [Via("1.1", "a")]
+
+
+@pytest.mark.parametrize(
+    ("element", "address"),
+    [("proto=https", "unknown"), ("for=unknown", "unknown"), ("for=_hidden", "_hidden"), ("for", "for")],
+)
+def test_an_element_of_which_no_address_can_be_read_is_a_hop(element: str, address: str) -> None:
+    """It stood for a proxy: left out, the one before it would take its place, and be believed."""
+    found = client(Forwarded=f"for=10.9.9.9, {element}, for=10.0.0.9")
+    assert hops(found) == [("10.9.9.9", True), (address, False), ("10.0.0.9", True), ("10.0.0.1", True)]
+    assert found.effective == "10.0.0.9"
+
+
+FORWARDED: dict[str, tuple[list[str], list[dict[str, str]]]] = {
+    # The first three from RFC 7239, 4 and 7.1.
+    "a quoted node": (['for="_gazonk"'], [{"for": "_gazonk"}]),
+    "names in any case": (['For="[2001:db8:cafe::17]:4711"'], [{"for": "[2001:db8:cafe::17]:4711"}]),
+    "several parameters": (
+        ["for=192.0.2.60;proto=http;by=203.0.113.43"],
+        [{"for": "192.0.2.60", "proto": "http", "by": "203.0.113.43"}],
+    ),
+    "several fields are one list": (["for=a, for=b", "for=c"], [{"for": "a"}, {"for": "b"}, {"for": "c"}]),
+    "quoted pairs, commas and semicolons": ([r'x="a\"b\\,;c";y=""'], [{"x": r'a"b\,;c', "y": ""}]),
+    "white space and what is empty": ([" for=a ; proto=b ,, ;by=c; "], [{"for": "a", "proto": "b"}, {"by": "c"}]),
+    "quotation marks that were forgotten": (
+        ["for=[::1]:80, for=10.0.0.1:1"],
+        [{"for": "[::1]:80"}, {"for": "10.0.0.1:1"}],
+    ),
+    "no value": (["for=, for=b"], [{"invalid": "for="}, {"for": "b"}]),
+    "no pair": (["junk, for=b"], [{"invalid": "junk"}, {"for": "b"}]),
+    "more behind a value": (['for="a"b, for=c'], [{"invalid": 'for="a"b'}, {"for": "c"}]),
+    "a parameter twice": (["for=a;FOR=b, for=c"], [{"invalid": "for=a;FOR=b"}, {"for": "c"}]),
+    "an open quotation mark": (['for="a, for=b'], [{"invalid": 'for="a'}, {"for": "b"}]),
+    "an open quotation mark in a field before": (['for="a', 'for="b"'], [{"invalid": 'for="a'}, {"for": "b"}]),
+    "an open quotation mark before a quoted node": (
+        ['for=a;x=", for="[::1]:80"'],
+        [{"invalid": 'for=a;x="'}, {"for": "[::1]:80"}],
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "elements"), FORWARDED.values(), ids=FORWARDED.keys())
+def test_forwarded_is_parsed(values: list[str], elements: list[dict[str, str]]) -> None:
+    """Element by element (RFC 7239); one that can't be read takes no other with it."""
+    assert forwarded(values) == elements
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "port"),
+    [
+        ("192.0.2.1", "192.0.2.1", None),
+        ("192.0.2.1:80", "192.0.2.1", 80),
+        ("2001:db8::1", "2001:db8::1", None),
+        ("[2001:db8::1]", "2001:db8::1", None),
+        ("[2001:db8::1]:80", "2001:db8::1", 80),
+        ("[2001:db8::1]:_port", "2001:db8::1", None),
+        ("[fe80::1%25eth0]:80", "fe80::1%25eth0", 80),
+        ("192.0.2.1:123456", "192.0.2.1", None),
+        ("[nobody]:80", "[nobody]:80", None),
+        ("echo.test:80", "echo.test:80", None),
+        ("_hidden", "_hidden", None),
+        ("010.0.0.1", "010.0.0.1", None),
+        ("", "", None),
+    ],
+)
+def test_a_node_is_an_address_and_a_port(text: str, address: str, port: int | None) -> None:
+    """As RFC 7239 and as proxies write it; what is none stays as it is."""
+    assert node(text) == (address, UNSET if port is None else port)
+
+
+VIA: dict[str, tuple[list[str], list[Via]]] = {
+    # From RFC 9110, 7.6.3.
+    "two proxies": (["1.0 fred, 1.1 p.example.net"], [Via("1.0", "fred"), Via("1.1", "p.example.net")]),
+    "a comment": (
+        ["1.0 fred, 1.1 p.example.com (Apache/1.1)"],
+        [Via("1.0", "fred"), Via("1.1", "p.example.com", "Apache/1.1")],
+    ),
+    "protocol and port": (["HTTP/2 [::1]:8080", "2 b"], [Via("HTTP/2", "[::1]:8080"), Via("2", "b")]),
+    "a comment with all that it may have": (
+        [r"1.1 a (x, (nested\) y) \\ z), 1.1 b"],
+        [Via("1.1", "a", r"x, (nested) y) \ z"), Via("1.1", "b")],
+    ),
+    "no proxy": (["junk, 1.1 a(b), 1.1 c"], [Via("", "", invalid="junk"), Via("1.1", "a", "b"), Via("1.1", "c")]),
+    "a backslash is no quotation": ([r"\, 1.1 a"], [Via("", "", invalid="\\"), Via("1.1", "a")]),
+    "an open comment": (["1.1 a (b, 1.1 c", "1.1 d"], [Via("", "", invalid="1.1 a (b, 1.1 c"), Via("1.1", "d")]),
+    "two comments": (["1.1 a (b) (c)"], [Via("", "", invalid="1.1 a (b) (c)")]),
+    "nothing": ([" ,, "], []),
+}
+
+
+@pytest.mark.parametrize(("values", "proxies"), VIA.values(), ids=VIA.keys())
+def test_via_is_parsed(values: list[str], proxies: list[Via]) -> None:
+    """Protocol, name and comment of each proxy; commas in a comment part nothing."""
+    assert via(values) == proxies
+
+
+def test_networks_are_read_from_a_list() -> None:
+    """In CIDR notation, between commas or white space; an address alone is a network of one."""
+    written = networks(" 10.0.0.0/8,fd00::/8, ,192.0.2.1\n2001:db8::1,::ffff:172.16.0.0/108,10.0.0.0/255.0.0.0")
+    assert [str(each) for each in written] == [
+        "10.0.0.0/8",
+        "fd00::/8",
+        "192.0.2.1/32",
+        "2001:db8::1/128",
+        "172.16.0.0/12",
+        "10.0.0.0/8",
+    ]
+    assert networks("") == networks(" , ") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("10.0.0.0/8,all", "'all' is not a network, such as 10.0.0.0/8 or fd00::/8"),
+        ("10.0.0.0/33", "'10.0.0.0/33' is not a network, such as"),
+        ("fe80::1%eth0", "'fe80::1%eth0' is not a network, such as"),
+        ("10.0.0.0/8;fd00::/8", "'10.0.0.0/8;fd00::/8' is not a network, such as"),
+        ("x" * 100, f"'{'x' * 37}...' is not a network, such as"),
+        ("10.1.2.3/8", "'10.1.2.3/8' has bits beyond its prefix: was 10.0.0.0/8 meant, or the one address 10.1.2.3?"),
+    ],
+)
+def test_what_is_no_network_is_told(text: str, told: str) -> None:
+    """One sentence names the part, shows a right one, and guesses which network was meant."""
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole sentence is looked at
+        networks(text)
+    assert str(refusal.value).startswith(told)
+
+
+# Bytes of every kind that the grammars know, so that quotations, comments and lists are hit often.
+VALUES = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.text('for="\\,;()[]:. 10a_%=\t', max_size=60).map(str.encode),
+    ).map(shown),
+    max_size=4,
+)
+NAMES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via")
+
+
+@given(headers=st.dictionaries(st.sampled_from(NAMES), VALUES), address=st.sampled_from(["10.0.0.1", "192.0.2.9", ""]))
+def test_no_value_is_too_much(headers: dict[str, list[str]], address: str) -> None:
+    """Whatever the fields say there is an answer, and it can be shown; the effective address is one of the chain's."""
+    found = client_of(headers, connection(address), PROXIES)
+    assert found.effective in {address, *(hop.address for hop in found.chain or ())}
+    assert msgspec.json.decode(msgspec.json.encode(found))["address"] == address
+    if address != "10.0.0.1":
+        assert found.effective == address
+
+
+@given(theirs=VALUES.map(", ".join), name=st.sampled_from(["Forwarded", "X-Forwarded-For"]))
+def test_nothing_that_a_client_sends_hides_what_a_proxy_adds(theirs: str, name: str) -> None:
+    """The last hop that is told is always the proxy's, also where it goes on in the client's own field."""
+    ours = 'for="[2001:db8::7]:443"' if name == "Forwarded" else "2001:db8::7"
+    for values in ([theirs, ours], [f"{theirs}, {ours}"]):
+        assert client_of({name: values}, connection(), PROXIES).effective == "2001:db8::7"
+
+
+def calls(run: Callable[[], Any]) -> int:
+    """Count the calls that something makes, of Python and of C: its work, whatever the machine."""
+    count = 0
+
+    def counted(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        del frame, argument
+        count += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+# Each is repeated: lists without end, quotations and comments that never close, or close where the next begins.
+UNITS = ("1,", "a=b,", 'a="b=",', 'x=",', "for=", 'a=",b=";', '","', '"', ";", 'a="\\",')
+MORE_UNITS = ("\\", "(", "(a),", "1 b,", "1 (\\),", "a ", "\t")
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "Via"])
+@pytest.mark.parametrize("unit", UNITS + MORE_UNITS)
+def test_the_work_grows_with_the_size_alone(name: str, unit: str) -> None:
+    """Eight times the size is at most some nine times the work; 64 KiB are no more than a few calls a byte."""
+    small, large = (
+        calls(lambda size=size: client_of({name: [unit * (size // len(unit))]}, connection(), PROXIES))  # type: ignore[misc]
+        for size in (1 << 13, 1 << 16)
+    )
+    assert large <= 9 * small
+    assert large <= 8 * (1 << 16)
+
+
+def test_a_chain_is_looked_at_only_so_far() -> None:
+    """The hops next to the connection are; all of the field is shown."""
+    value = ",".join(["192.0.2.1"] * 5000)
+    found = client(networks("0.0.0.0/0"), X_Forwarded_For=value)
+    assert found.chain
+    assert len(found.chain) == MOST_HOPS + 1
+    assert found.x_forwarded == {"X-Forwarded-For": [value]}

@@ -1,0 +1,146 @@
+"""How the values of controls are read."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.controls import values
+from app.controls.values import Choices, RefusedError, Span
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("250ms", 0.25), ("1.5s", 1.5), ("0", 0), ("2", 2), ("1m", 60), (" 3s ", 3), ("10us", 1e-5), ("0.5", 0.5)],
+)
+def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
+    """Seconds where there is none."""
+    assert values.duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1h", "s", "1e9", "nan", "inf", "1.s", ".5s", "1 s x", "9" * 13, "\u0661s", "1ms\n2", "0x1"]
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(RefusedError, match="not a duration"):
+        values.duration(text)
+
+
+def test_peers_write_milliseconds_without_a_unit() -> None:
+    """And with one, what it says."""
+    assert values.duration("250", "ms") == pytest.approx(0.25)
+    assert values.duration("2s", "ms") == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("100ms-2s", Span(0.1, 2)),
+        ("1s-1s", Span(1, 1)),
+        ("100-200ms", Span(0.1, 0.2)),
+        ("3", Span(3, 3)),
+        ("1s - 2s", Span(1, 2)),
+    ],
+)
+def test_a_range_takes_the_unit_of_its_end(text: str, span: Span) -> None:
+    """Where its beginning has none."""
+    assert values.span(text) == pytest.approx(span)
+
+
+@pytest.mark.parametrize("text", ["2s-1s", "1-", "-", "1s-2s-3s", "a-b"])
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    """Also one that ends before it begins."""
+    with pytest.raises(RefusedError):
+        values.span(text)
+
+
+def test_any_duration_of_a_range_is_chosen_alike() -> None:
+    """Each quarter of it gets a quarter, within what chance allows."""
+    random = Random(1)  # noqa: S311 - a test's
+    quarters = Counter(int(Span(1, 3).choose(random) * 2) for _ in range(4000))
+    assert set(quarters) == {2, 3, 4, 5}
+    assert all(850 < count < 1150 for count in quarters.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("0", 0),
+        ("10", 10),
+        ("10B", 10),
+        ("1k", 1000),
+        ("2kB", 2000),
+        ("1KiB", 1024),
+        ("10MiB", 10 << 20),
+        ("1GB", 10**9),
+    ],
+)
+def test_a_size_is_a_number_of_bytes(text: str, length: int) -> None:
+    """Kilo is a thousand, kibi 1024."""
+    assert values.size(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5MB", "1TB", "MB", "1 0", "1e3", "9" * 16, "²"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(RefusedError, match="not a size"):
+        values.size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "choices"),
+    [
+        ("503", Choices((503,), (1.0,))),
+        ("500:10,200:90", Choices((500, 200), (10.0, 90.0))),
+        ("200:0.5, 404", Choices((200, 404), (0.5, 1.0))),
+        ("200:0,500:1", Choices((200, 500), (0.0, 1.0))),
+    ],
+)
+def test_a_weighted_list_has_a_weight_for_each_value(text: str, choices: Choices) -> None:
+    """1 where none is given."""
+    assert values.choices(text, 200, 599) == choices
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not a whole number"),
+        ("abc", "not a whole number"),
+        ("200,", "not a whole number"),
+        ("+200", "not a whole number"),
+        ("\uff12\uff10\uff10", "not a whole number"),
+        ("100", "100 is out of bounds"),
+        ("200:1,600:1", "600 is out of bounds"),
+        ("200:-1", "a weight"),
+        ("200:nan", "a weight"),
+        ("200:1e9", "a weight"),
+        ("200:9999999", "a weight"),
+        ("200:0", "no choice"),
+        (",".join(["200"] * 33), "more than 32"),
+    ],
+)
+def test_what_is_no_status_is_refused_with_a_reason(text: str, reason: str) -> None:
+    """In a few words, and nothing is left out silently."""
+    with pytest.raises(RefusedError, match=reason):
+        values.choices(text, 200, 599)
+
+
+def test_a_weighted_list_is_fair() -> None:
+    """A tenth of 10,000 is 1000, give or take four standard deviations (30 each)."""
+    random = Random(2)  # noqa: S311 - a test's
+    counts = Counter(values.choices("500:10,200:90", 200, 599).choose(random) for _ in range(10_000))
+    assert set(counts) == {500, 200}
+    assert abs(counts[500] - 1000) < 120
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_written_is_read_or_refused(text: str) -> None:
+    """And nothing else is raised."""
+    for read in (values.duration, values.span, values.size, values.whole, lambda each: values.choices(each, 200, 599)):
+        try:
+            read(text)
+        except RefusedError as error:
+            assert str(error)  # noqa: PT017 - most texts are refused, and a few are not

@@ -1,0 +1,243 @@
+"""What a request asks for, and what is said about what it can't have."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from app.applied import Applied, Granted, Refused
+from app.controls.reading import MOST, NOTHING_ASKED, Asked, read
+from app.controls.table import CONTROLS
+from app.controls.wishes import NONE, Wishes
+from app.settings import Settings
+from app.wire import Fields, WireRequest
+
+SETTINGS = Settings(allow_cookie="on")
+
+
+def asked(query: str = "", *fields: tuple[str, str], settings: Settings = SETTINGS, **request: Any) -> Asked:
+    """Read what a request with this query and these fields asks for."""
+    wire: Fields = tuple((name.encode(), value.encode()) for name, value in fields)
+    target = b"/a" + (b"?" + query.encode() if query else b"")
+    return read(WireRequest(request.pop("method", b"GET"), target, "HTTP/1.1", wire), settings, **request)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "a=b", "echo=1", "xecho_status=500", "ECHO_STATUS=500", "a=echo_status=500", "%zz"]
+)
+def test_most_requests_ask_for_nothing(query: str) -> None:
+    """Also those whose query only looks like it."""
+    assert asked(query, ("X-Echo", "1"), ("X_Echo_Status", "500"), ("Accept", "x-echo-status")) is NOTHING_ASKED
+
+
+@pytest.mark.parametrize(
+    ("query", "wish"),
+    [
+        ("echo_format=JSON", {"format": "json"}),
+        ("echo_pretty=0", {"pretty": False}),
+        ("echo_abort=middle", {"abort": "middle"}),
+        ("echo_fail_first=2", {"fail_first": 2}),
+        ("echo-fail-first=2", {"fail_first": 2}),
+        ("echo_body=a%00b+c", {"body": b"a\0b c"}),
+        ("echo_body=", {"body": b""}),
+        ("echo_body=%ff", {"body": b"\xff"}),
+        ("echo_size=10MiB", {"size": 10 << 20}),
+        ("echo_drip=2s", {"drip": 2.0}),
+        ("echo_redirect=/b%3Fc", {"redirect": "/b?c"}),
+        ("echo_redirect=/b c", {"redirect": "/b%20c"}),
+        ("echo_compress=br", {"compress": "br"}),
+        ("echo_count=7", {"count": 7}),
+        ("echo_seed=a", {"seed": "a"}),
+        ("echo_header=X-A:%20b&echo_header=X-B:", {"header": (("X-A", "b"), ("X-B", ""))}),
+        ("echo_header=X-A:%C3%BC", {"header": (("X-A", "ü"),)}),
+        ("echo_cookie=a=b", {"cookie": (("Set-Cookie", "a=b; HttpOnly; SameSite=Strict"),)}),
+        ("%65cho_pretty=1", {"pretty": True}),
+    ],
+)
+def test_a_query_asks_for_what_it_says(query: str, wish: dict[str, object]) -> None:
+    """Decoded once, in either spelling."""
+    found = asked(query)
+    assert found.mistakes == ()
+    assert found.wishes == structs.replace(NONE, **wish)
+    assert len(found.applied.granted) == query.count("cho")
+
+
+def test_aliases_of_peers_are_known() -> None:
+    """A number alone is milliseconds where they say `time`, seconds in ours."""
+    assert asked("echo_code=404").wishes.status == asked("echo_status=404").wishes.status
+    assert asked("echo_time=250").wishes.delay == asked("echo_delay=0.25").wishes.delay
+
+
+def test_a_field_asks_for_it_too_and_the_query_wins() -> None:
+    """What lost is shown as refused."""
+    found = asked("echo_code=404", ("x-ECHO-Status", "500"), ("X-Echo-Pretty", "0"))
+    assert found.wishes.pretty is False
+    assert found.wishes.status is not None
+    assert found.wishes.status.values == (404,)
+    assert found.applied == Applied(
+        (Granted("pretty", "0", "header"), Granted("status", "404", "query")),
+        (Refused("x-ECHO-Status", "500", "header", "the query asks for it, too, and wins"),),
+    )
+
+
+MISTAKES = [
+    ("echo_format=xml", "not one of these", "bare, html"),
+    ("echo_pretty=2", "not one of these", "0 or 1"),
+    ("echo_status=99", "out of bounds", "200 to 599"),
+    ("echo_status=1000", "out of bounds", "200 to 599"),
+    ("echo_code=", "not a whole number", "200 to 599"),
+    ("echo_delay=61s", "too long", "60s"),
+    ("echo_delay=1s-61s", "too long", "60s"),
+    ("echo_time=60001", "too long", "60s"),
+    ("echo_drip=2m", "too long", "60s"),
+    ("echo_size=2GiB", "too large", "1073741824"),
+    ("echo_abort=never", "not one of these", "before or middle"),
+    ("echo_fail_first=0", "out of bounds", "1 to 1000"),
+    ("echo_fail_first=1001", "out of bounds", "1 to 1000"),
+    ("echo_count=0", "out of bounds", "1 to 600"),
+    ("echo_count=601", "out of bounds", "1 to 600"),
+    ("echo_seed=", "empty", "64"),
+    ("echo_seed=" + "a" * 65, "too long", "64"),
+    ("echo_compress=lzma", "not one of these", "gzip"),
+    ("echo_header=X-A", "name:value", "name:value"),
+    ("echo_header=:b", "not a field name", "name:value"),
+    ("echo_header=a b:c", "not a field name", "name:value"),
+    ("echo_header=x_a:c", "not a field name", "name:value"),
+    ("echo_header=X-A:b%0d%0aSet-Cookie:c", "control characters", "name:value"),
+    ("echo_header=X-A:%ff", "not UTF-8", "name:value"),
+    ("echo_header=Content-Type:text/html", "never set", "name:value"),
+    ("echo_header=content-length:1", "never set", "name:value"),
+    ("echo_header=Transfer-Encoding:chunked", "the connection's own", "name:value"),
+    ("echo_header=Access-Control-Allow-Origin:*", "never set", "name:value"),
+    ("echo_header=Location:http://b.test", "never set", "name:value"),
+    ("echo_header=Refresh:0", "never set", "name:value"),
+    ("echo_header=X-Request-Id:0", "never set", "name:value"),
+    ("echo_cookie=a", "name=value", "name=value"),
+    ("echo_cookie=a=b;%20Domain=b.test", "name=value", "name=value"),
+    ("echo_cookie=a=b%0ac", "name=value", "name=value"),
+    ("echo_redirect=http://b.test/", "not a relative target", "a relative target"),
+    ("echo_redirect=//b.test/", "not a relative target", "a relative target"),
+    ("echo_redirect=/\\b.test/", "not a relative target", "a relative target"),
+    ("echo_redirect=\\\\b.test", "not a relative target", "a relative target"),
+    ("echo_redirect=javascript:alert(1)", "not a relative target", "a relative target"),
+    ("echo_redirect=%09//b.test", "not a relative target", "a relative target"),
+    ("echo_redirect=", "not a relative target", "a relative target"),
+    ("echo_status=200&echo_status=200", "asked for twice", "200 to 599"),
+    ("echo_status=200&echo_code=200", "asked for twice", "200 to 599"),
+    ("echo_delay=1&echo_time=1", "asked for twice", "60s"),
+    ("echo_body=a&echo_size=1", "don't go together", ""),
+    ("echo_drip=1s&echo_compress=gzip", "don't go together", ""),
+    ("echo_redirect=/a&echo_status=200", "300 to 399", ""),
+    ("&".join(["echo_header=X-A:b"] * (MOST + 1)), "too many", str(MOST)),
+]
+
+
+@pytest.mark.parametrize(("query", "reason", "bound"), MISTAKES, ids=[query[:50] for query, *_ in MISTAKES])
+def test_what_can_not_be_done_is_a_mistake_that_says_why(query: str, reason: str, bound: str) -> None:
+    """With the bound, and nothing is granted beside it."""
+    found = asked(query)
+    assert len(found.mistakes) == 1
+    mistake = found.mistakes[0]
+    assert mistake.name.startswith("echo_")
+    assert reason in mistake.reason
+    assert bound in mistake.bound
+    assert found.wishes == NONE
+    assert found.applied == Applied((), (mistake,))
+
+
+def test_every_mistake_is_named_at_once_and_shortened() -> None:
+    """So that all can be mended at once. The form of the answer is still as it is asked for."""
+    found = asked("echo_status=1&echo_delay=x&echo_size=" + "9" * 500 + "&echo_format=json&echo_pretty=0")
+    assert [mistake.name for mistake in found.mistakes] == ["echo_status", "echo_delay", "echo_size"]
+    assert max(len(mistake.value) for mistake in found.mistakes) == 80
+    assert found.wishes == Wishes(format="json", pretty=False)
+
+
+def test_what_nobody_knows_is_shown_and_does_no_harm() -> None:
+    """A name that begins so may be meant for somebody else; a slip is pointed out."""
+    found = asked("echo_stauts=500&echo_=1&echo_" + "z" * 1000 + "=1", ("X-Echo-Set-Header", "a:b"))
+    assert found.mistakes == ()
+    assert [refused.reason for refused in found.applied.refused] == [
+        "no such control; did you mean header?",
+        "no such control; did you mean status?",
+        "no such control",
+        "no such control",
+    ]
+
+
+@pytest.mark.parametrize("control", [control for control in CONTROLS if control.permission], ids=lambda each: each.name)
+def test_each_control_can_be_turned_off_and_all_of_them(control: Any) -> None:
+    """The answer is given all the same, and says which setting it was."""
+    query = f"echo_{control.name}={control.example}"
+    assert asked(query).wishes != NONE
+    for setting in (control.permission, "controls"):
+        found = asked(query, settings=structs.replace(SETTINGS, **{setting: "off"}))
+        assert (found.wishes, found.mistakes) == (NONE, ())
+        assert [each.reason for each in found.applied.refused] == [f"not allowed here (ECHO_{setting.upper()})"]
+
+
+def test_the_form_of_the_answer_can_always_be_asked_for() -> None:
+    """It does nothing to anybody."""
+    off = structs.replace(SETTINGS, controls="off")
+    assert asked("echo_format=json&echo_pretty=0", settings=off).wishes == Wishes(format="json", pretty=False)
+
+
+def test_cookies_are_off_unless_they_are_allowed() -> None:
+    """Also by the way of a field."""
+    assert "ECHO_ALLOW_COOKIE" in asked("echo_cookie=a=b", settings=Settings()).applied.refused[0].reason
+    assert "ECHO_ALLOW_COOKIE" in asked("echo_header=Set-Cookie:a=b", settings=Settings()).mistakes[0].reason
+
+
+@pytest.mark.parametrize("target", ["https://b.test/c?d#e", "http://[::1]:80", "/a", "?b", "../c", "#d", ".", "/"])
+def test_a_redirect_may_go_anywhere_where_that_is_allowed(target: str) -> None:
+    """By http and https."""
+    anywhere = structs.replace(SETTINGS, allow_redirect="any")
+    quoted = target.replace("#", "%23")
+    assert asked("echo_redirect=" + quoted, settings=anywhere).wishes.redirect == target
+
+
+@pytest.mark.parametrize("target", ["javascript:alert(1)", "ftp://b.test", "http:///c", "//b.test", "http://b.test\\c"])
+def test_a_redirect_anywhere_is_still_one_to_http(target: str) -> None:
+    """Nothing that a browser would run or guess at."""
+    found = asked("echo_redirect=" + target, settings=structs.replace(SETTINGS, allow_redirect="any"))
+    assert "neither" in found.mistakes[0].reason
+
+
+def test_no_tunnel_is_opened_by_a_status() -> None:
+    """A 2xx answer to CONNECT would be one (RFC 9110, 9.3.6)."""
+    assert "tunnel" in asked("echo_status=200", method=b"CONNECT").mistakes[0].reason
+    assert asked("echo_status=403", method=b"CONNECT").mistakes == ()
+
+
+def test_on_a_websocket_only_the_form_can_be_asked_for() -> None:
+    """Its handshake has its own status, and its messages their own time."""
+    found = asked("echo_status=500&echo_format=yaml", websocket=True)
+    assert found.wishes == Wishes(format="yaml")
+    assert found.applied.refused[0].reason == "not for a WebSocket"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*(control.name for control in CONTROLS), "code", "x"]),
+            st.one_of(st.binary(max_size=30), st.sampled_from([each.example.encode() for each in CONTROLS])),
+        ),
+        max_size=6,
+    ),
+    st.booleans(),
+)
+def test_whatever_is_asked_for_is_granted_or_refused(wishes: list[tuple[str, bytes]], by_field: bool) -> None:  # noqa: FBT001
+    """Each wish is in `applied`, and no value makes the reading fail."""
+    query = b"&".join(
+        b"echo_" + name.encode() + b"=" + b"".join(b"%%%02x" % byte for byte in value) for name, value in wishes
+    )
+    fields: Fields = tuple((b"X-Echo-" + name.encode(), value) for name, value in wishes)
+    target = b"/" if by_field else b"/?" + query
+    found = read(WireRequest(b"GET", target, "HTTP/1.1", fields if by_field else ()), SETTINGS)
+    if found.mistakes:
+        assert found.applied.granted == ()
+        assert set(found.mistakes) <= set(found.applied.refused)
+    else:
+        assert len(found.applied.granted) + len(found.applied.refused) == len(wishes)

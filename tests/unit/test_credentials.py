@@ -1,0 +1,242 @@
+"""Who asks: Basic credentials and tokens, decoded; verified by nobody here."""
+
+from base64 import b64encode
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from app.context import Policy
+from app.identity import read
+from app.provenance.credentials import NO_KEYS, Basic, Credentials, credentials_of
+from app.provenance.tokens import MAX_DEPTH, MOST_CHARACTERS, Decoded, Verify, decode
+from app.wire import shown
+from tests.unit.signing import CLAIMS, SECRET, part, signed
+
+HERE = read({})
+
+
+def policy(verify: Verify | None = None, *fields: str, show_passwords: bool = False) -> Policy:
+    """Give a policy that says how credentials are shown."""
+    return Policy(HERE, jwt_fields=frozenset(fields), show_passwords=show_passwords, verify=verify)
+
+
+def found(value: str | list[str], policy: Policy = policy()) -> Credentials:  # noqa: B008 - it can't be changed
+    """Give what a request with such an Authorization says, in which something is said."""
+    credentials = credentials_of({"Authorization": [value] if isinstance(value, str) else value}, policy)
+    assert isinstance(credentials, Credentials)
+    return credentials
+
+
+def basic(text: bytes) -> str:
+    """Give a field value of Basic credentials."""
+    return "Basic " + b64encode(text).decode()
+
+
+def test_without_a_field_there_are_no_credentials() -> None:
+    """They are unset, and so absent from the reflection; also where a field is to be looked at that did not come."""
+    assert credentials_of({"Host": ["echo.test"]}, policy()) is UNSET
+    assert credentials_of({"Host": ["echo.test"]}, policy(None, "x-token")) is UNSET
+
+
+@pytest.mark.parametrize("value", ["Digest username=a", "Negotiate", "AWS4-HMAC-SHA256 Credential=a/b"])
+def test_another_scheme_is_named(value: str) -> None:
+    """It is no error, and nothing more is told of it."""
+    assert found(value) == Credentials(value.partition(" ")[0])
+
+
+@pytest.mark.parametrize("value", ["", "Größe", "a,b", "t" * 33, " x"])
+def test_a_value_without_a_scheme_is_explained(value: str) -> None:
+    """Such as a token alone."""
+    assert found(value) == Credentials(
+        invalid={"Authorization": "it does not begin with a scheme, such as Basic or Bearer"}
+    )
+
+
+def test_two_authorizations_are_not_chosen_among() -> None:
+    """Servers differ in which they believe."""
+    assert found([basic(b"a:b"), basic(b"c:d")]) == Credentials(invalid={"Authorization": "it came 2 times"})
+
+
+@pytest.mark.parametrize(
+    ("text", "user", "password"),
+    [
+        (b"Aladdin:open sesame", "Aladdin", "open sesame"),
+        ("müller:pa:ss€".encode(), "müller", "pa:ss€"),
+        (b":", "", ""),
+        (b"m\xfcller:x", r"m\xfcller", "x"),
+    ],
+)
+def test_basic_credentials_are_decoded_and_the_password_is_masked(text: bytes, user: str, password: str) -> None:
+    """UTF-8 (RFC 7617, 2.1); the password is shown only where the operator says so."""
+    assert found(basic(text)) == Credentials("Basic", Basic(user, "***"))
+    assert found(basic(text), policy(show_passwords=True)) == Credentials("Basic", Basic(user, password))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("Basic", "there is no colon"),
+        (basic(b"alice"), "there is no colon"),
+        ("Basic YTpi!", "what follows Basic is not base64"),
+        ("basic YTp", "what follows Basic is not base64"),
+        ("Basic é", "what follows Basic is not base64"),
+    ],
+)
+def test_basic_credentials_that_cant_be_read_are_explained(value: str, told: str) -> None:
+    """The scheme is named all the same."""
+    credentials = found(value)
+    assert credentials.basic is UNSET
+    assert credentials.invalid
+    assert credentials.invalid["Authorization"].startswith(told)
+    assert credentials.scheme == value.partition(" ")[0]
+
+
+def test_a_control_character_in_basic_credentials_is_told() -> None:
+    """They are shown, though RFC 7617 allows none."""
+    credentials = found(basic(b"a\nb:c"))
+    assert credentials.basic == Basic("a\nb", "***")
+    assert credentials.invalid == {
+        "Authorization": "the user name or the password has a control character (RFC 7617, 2)"
+    }
+
+
+def test_a_token_is_decoded_and_marked_as_not_verified() -> None:
+    """Without keys nobody knows whether it is so."""
+    token = signed(SECRET, "HS256", kid="1")
+    assert msgspec.to_builtins(found(f"bearer {token}")) == {
+        "scheme": "bearer",
+        "jwt": [
+            {
+                "field": "Authorization",
+                "header": {"alg": "HS256", "kid": "1", "typ": "JWT"},
+                "claims": CLAIMS,
+                "verified": False,
+                "notVerified": NO_KEYS,
+            }
+        ],
+    }
+
+
+def test_a_chosen_field_may_hold_a_token_too() -> None:
+    """With Bearer before it or alone, padded or not; what stands there and is none is explained."""
+    token = signed(SECRET, "HS256")
+    padded = ".".join(each + "=" * (-len(each) % 4) for each in token.split("."))
+    headers = {"X-Jwt-Assertion": [token, f"Bearer {token}"], "X-Amzn-Oidc-Data": [padded], "X-Other": ["opaque"]}
+    credentials = credentials_of(headers, policy(None, "x-jwt-assertion", "x-amzn-oidc-data", "x-other", "x-absent"))
+    assert credentials
+    assert credentials.scheme is UNSET
+    assert credentials.jwt
+    assert [each.field for each in credentials.jwt] == ["X-Amzn-Oidc-Data", "X-Jwt-Assertion", "X-Jwt-Assertion"]
+    assert all(each.claims == CLAIMS for each in credentials.jwt)
+    assert credentials.invalid == {"X-Other": "this is not a JSON Web Token: it has 0 dots, not 2"}
+
+
+def test_a_bearer_token_that_is_no_jwt_is_no_mistake() -> None:
+    """Most are opaque: the scheme is all that there is to tell."""
+    for opaque in ("Bearer", "Bearer mF_9.B5f-4.1JqM", "Bearer ey", "Bearer " + "x" * 60_000):
+        assert found(opaque) == Credentials("Bearer")
+
+
+HEADER = part({"alg": "none"})
+HUGE = b'{"a":' + b"9" * 5000 + b"}"
+TOO_DEEP = b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}"
+MUCH_TOO_DEEP = b'{"a":' * 2000 + b"1" + b"}" * 2000
+
+
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        pytest.param(f"{HEADER}.{part(CLAIMS)}", "it has 1 dots, not 2", id="two parts"),
+        pytest.param(f"{HEADER}.a.b.c.d", "it is encrypted (JWE): only its receiver can read it", id="JWE"),
+        pytest.param(f"{HEADER}.a.b.c.d.e.f", "it has 6 dots, not 2", id="seven parts"),
+        pytest.param(f"{HEADER}.!.", "its payload is not base64url", id="another alphabet"),
+        pytest.param(f"{HEADER}.a.", "its payload is not base64url", id="half a byte"),
+        pytest.param(f"{HEADER}..", "its payload is not JSON", id="no payload"),
+        pytest.param(f"{HEADER}.{part(b'{')}.", "its payload is not JSON", id="no JSON"),
+        pytest.param(f"{HEADER}.{part([1])}.", "its payload is JSON, but not an object", id="no object"),
+        pytest.param(f"{HEADER}.{part(HUGE)}.", "its payload is not JSON", id="a huge number"),
+        pytest.param(f"{HEADER}.{part(MUCH_TOO_DEEP)}.", "its payload is", id="too deep to read"),
+        pytest.param(
+            f"{HEADER}.{part(TOO_DEEP)}.",
+            f"its payload is nested more than {MAX_DEPTH} levels deep",
+            id="too deep",
+        ),
+        pytest.param(f"{HEADER}.{'a' * MOST_CHARACTERS}.", "it has ", id="too long"),
+    ],
+)
+def test_a_token_that_cant_be_read_is_explained(token: str, told: str) -> None:
+    """What begins as a token does, and is none, is most likely one that was cut or mangled on the way."""
+    credentials = found(f"Bearer {token}")
+    assert credentials.jwt is UNSET
+    assert credentials.invalid
+    assert credentials.invalid["Authorization"].startswith(f"this is not a JSON Web Token: {told}")
+
+
+def test_claims_may_be_nested_to_the_bound() -> None:
+    """The claims themselves are the first level."""
+    text = b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
+    assert decode(f"{HEADER}.{part(text)}.").claims == msgspec.json.decode(text)
+
+
+@pytest.mark.parametrize("told", [None, "it expired"])
+def test_where_there_are_keys_they_say_whether_a_token_is_verified(told: str | None) -> None:
+    """They are given the token as it came, and what it says; their reason is shown."""
+    token = signed(SECRET, "HS256")
+
+    def verify(text: str, decoded: Decoded) -> str | None:
+        return told if (text, decoded) == (token, decode(token)) else "another token"
+
+    credentials = found(f"Bearer {token}", policy(verify))
+    assert credentials.jwt
+    assert (credentials.jwt[0].verified, credentials.jwt[0].not_verified) == (told is None, told or UNSET)
+
+
+def test_the_number_of_tokens_is_bounded() -> None:
+    """The first eight are decoded, and it is said that there were more."""
+    token = signed(SECRET, "HS256")
+    credentials = credentials_of({"X-Token": [token] * 9}, policy(None, "x-token"))
+    assert credentials
+    assert credentials.jwt
+    assert len(credentials.jwt) == 8
+    assert credentials.invalid == {"X-Token": "of a request's tokens, the first 8 are decoded"}
+
+
+PARTS = st.one_of(
+    st.binary(max_size=30).map(part),
+    st.text("ey.JA_-= ", max_size=20),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: (
+            st.dictionaries(st.sampled_from(["alg", "kid", "crit", "exp", "nbf"]), inner, max_size=4)
+            | st.lists(inner, max_size=3)
+        ),
+    ).map(part),
+    st.fixed_dictionaries({"alg": st.sampled_from(["HS256", "RS256", "none"])}).map(part),
+)
+VALUES = st.one_of(
+    st.binary(max_size=40).map(shown),
+    st.binary(max_size=20).map(basic),
+    st.lists(PARTS, max_size=4).map(lambda parts: "Bearer " + ".".join(parts)),
+)
+
+
+@given(values=st.lists(VALUES, min_size=1, max_size=2), tokens=st.lists(VALUES, max_size=3))
+def test_no_value_is_too_much(values: list[str], tokens: list[str]) -> None:
+    """Whatever the fields say there is an answer, and it can be shown."""
+    credentials = credentials_of({"Authorization": values, "X-Token": tokens}, policy(None, "x-token"))
+    assert msgspec.json.encode(credentials)
+    assert isinstance(credentials, Credentials)
+    assert not any(each.verified for each in credentials.jwt or ())
+
+
+@given(
+    header=st.dictionaries(st.text(), st.text() | st.integers() | st.none()),
+    claims=st.dictionaries(st.text(), st.text()),
+)
+def test_what_is_decoded_is_what_was_encoded(header: dict[str, Any], claims: dict[str, Any]) -> None:
+    """Whatever the names and values."""
+    assert decode(f"{part(header)}.{part(claims)}.") == Decoded(header, claims)

@@ -1,0 +1,373 @@
+"""The dialects of other echoes: bounds, hostile requests, and what the peers show of where they run."""
+
+import base64
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from app import identity
+from app.answer import Answer
+from app.bodies import KEPT, Body, Meter
+from app.context import Context, Limits, Policy
+from app.dialects import DIALECTS
+from app.dialects.go_http import hostname
+from app.peers import Endpoint
+from app.tls import TLS, Certificate
+from app.wire import ConnectionInfo, Fields, WireRequest
+from tests.requests import FIELDS, TARGET, TOKEN
+
+TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
+NOWHERE = identity.read({})
+POD = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "192.0.2.9"})
+LIMITS = Limits(max_delay=2.5, max_size=1000)
+NOTHING_ALLOWED = Limits(allowed=frozenset())
+# What each dialect does when asked to.
+WISHES = {
+    "gateway-api": [b"/?delay=1s", b"/status/200"],
+    "whoami": [b"/?wait=1s", b"/data"],
+    "httpbin": [b"/delay/1", b"/status/200", b"/status/200,500", b"/redirect/1"],
+}
+EACH_WISH = [(dialect, target) for dialect, targets in WISHES.items() for target in targets]
+
+
+def body_of(content: bytes, *, chunked: bool = False) -> Body:
+    """Give a body."""
+    meter = Meter()
+    for start in range(0, len(content), KEPT):
+        meter.take(content[start : start + KEPT])
+    return meter.body(chunked=chunked)
+
+
+def request(
+    target: bytes = b"/", fields: Fields = (), content: bytes = b"", *, method: bytes = b"GET", **more: Any
+) -> WireRequest:
+    """Give a request."""
+    return WireRequest(method, target, "HTTP/1.1", fields, body_of(content), **more)
+
+
+def answer(
+    dialect: str,
+    asking: WireRequest,
+    who: identity.Identity = NOWHERE,
+    connection: ConnectionInfo = TCP,
+    **context: Any,
+) -> Answer:
+    """Give how a dialect answers a request."""
+    policy = Policy(who, limits=context.pop("limits", LIMITS))
+    given: dict[str, Any] = {"id": "id", "now": 0.5} | context
+    return DIALECTS[dialect](Context(asking, connection, policy, **given))
+
+
+def content(answer: Answer) -> bytes:
+    """Give an answer's whole content."""
+    return answer.body if isinstance(answer.body, bytes) else b"".join(answer.body.pieces)
+
+
+def read(answer: Answer) -> dict[str, Any]:
+    """Give an answer's JSON."""
+    shown: dict[str, Any] = json.loads(content(answer))
+    return shown
+
+
+# What is asked for
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(data=st.data())
+def test_every_request_is_answered(dialect: str, data: st.DataObject) -> None:
+    """Whatever it is: never the server's fault unless asked for, never HTML, no field of the client's making."""
+    places = st.sampled_from([f"/{name}" for name in ("", "api", "anything/x", "post", "status/x", "delay/1", "data")])
+    target = data.draw(st.one_of(TARGET, places.map(str.encode)))
+    types = st.sampled_from([b"application/json", b"multipart/form-data; boundary=x", b"text/plain", b"", b"\xff"])
+    form = b"application/x-www-form-urlencoded"
+    fields = (*data.draw(FIELDS), (b"content-type", data.draw(st.one_of(types, st.just(form)))))
+    asking = request(target, fields, data.draw(st.binary(max_size=60)), method=data.draw(TOKEN))
+    given = answer(dialect, asking, POD)
+    assert given.content_type.split(";")[0] in {"application/json", "text/plain"}
+    assert 200 <= given.status < 500
+    assert 0 <= given.delay <= LIMITS.max_delay
+    assert {name for name, _ in given.fields} <= {"Allow", "Content-Disposition", "Location", "Server-Timing"}
+    if given.content_type.startswith("application/json"):
+        assert read(given)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "target"), [("gateway-api", b"/?delay=%s"), ("whoami", b"/?wait=%s"), ("httpbin", b"/delay/%s")]
+)
+def test_a_delay_is_bounded(dialect: str, target: bytes) -> None:
+    """As long as ECHO_MAX_DELAY it may be; one that is longer is answered at once, with the bound."""
+    assert answer(dialect, request(target % b"2500ms")).delay == 2.5
+    for too_long in (b"2501ms", b"2562047h"):
+        refused = answer(dialect, request(target % too_long))
+        assert (refused.status, refused.delay) == (400, 0.0)
+        assert b"longer than 2.5s" in content(refused)
+
+
+@pytest.mark.parametrize(("dialect", "target"), EACH_WISH)
+def test_what_the_operator_does_not_allow_is_not_done(dialect: str, target: bytes) -> None:
+    """The answer says which setting forbids it."""
+    assert answer(dialect, request(target)).status < 400 or target == b"/status/200,500"
+    refused = answer(dialect, request(target), limits=NOTHING_ALLOWED)
+    assert (refused.status, refused.delay) == (400, 0.0)
+    assert b"not allowed here (ECHO_ALLOW_" in content(refused)
+
+
+# The Gateway API's
+
+
+def test_fields_may_be_asked_for_again_and_again() -> None:
+    """Of one name, the values are joined; a name's case stays; nothing is made of what has no name."""
+    fields = ((b"X-Echo-Set-Header", b"A:1,b:2 , A: 3,"), (b"x-ECHO-set-header", b":4,,c"), (b"X-Echo-Set-Header", b""))
+    assert answer("gateway-api", request(fields=fields)).fields == (("A", "1,3"), ("b", "2"), ("c", ""))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"Set-Cookie:a=b", b"content-type:text/html", b"Location:http://example.org", b"Content-Length:0",
+        b"Access-Control-Allow-Origin:*", b"a b:c", b"a:\x01", b"X-Content-Type-Options:", b"ok:1,Refresh:0",
+        "\xfc:1".encode(),
+    ],
+)  # fmt: skip
+def test_no_field_is_set_that_an_answer_may_not_have(asked: bytes) -> None:
+    """Then none is set, and the answer names it."""
+    refused = answer("gateway-api", request(fields=((b"X-Echo-Set-Header", asked),)))
+    assert (refused.status, refused.fields) == (400, ())
+    assert read(refused)["message"].startswith('X-Echo-Set-Header: "')
+
+
+def test_no_field_is_set_where_that_is_not_allowed() -> None:
+    """An empty one, as the conformance client sends it with every request, asks for nothing."""
+    for value, status in ((b"", 200), (b"a:b", 400)):
+        asking = request(fields=((b"X-Echo-Set-Header", value),))
+        assert answer("gateway-api", asking, limits=NOTHING_ALLOWED).status == status
+
+
+@pytest.mark.parametrize("target", [b"/status/199", b"/status/600", b"/status/000", b"/status/2000", b"/status/"])
+def test_only_final_statuses_can_be_asked_for(target: bytes) -> None:
+    """Of what can be no answer's status, and of what is none, is said 400, without content."""
+    given = answer("gateway-api", request(target))
+    assert (given.status, given.body) == (400, b"")
+
+
+def test_the_body_of_a_form_may_ask_for_a_delay_and_wins() -> None:
+    """As in Go's Request.FormValue; where its whole is not known, nothing is made of it."""
+    form = ((b"Content-Type", b"application/x-www-form-urlencoded; charset=utf-8"),)
+    asking = request(b"/?delay=2s", form, b"delay=1s", method=b"POST")
+    assert answer("gateway-api", asking).delay == 1.0
+    assert answer("gateway-api", structs.replace(asking, method=b"GET")).delay == 2.0
+    assert answer("gateway-api", structs.replace(asking, body=body_of(b"delay=1s&" * KEPT))).delay == 2.0
+
+
+def test_http_2_and_tls_show_in_echo_basics_words() -> None:
+    """The authority is the host; a suite that Go has no name for keeps OpenSSL's."""
+    asking = structs.replace(request(b"/a", authority=b"example.org"), version="HTTP/2.0")
+    for cipher, name in (("ECDHE-RSA-AES128-SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"), ("DHE-X", "DHE-X")):
+        tls = TLS("TLSv1.2", "a", cipher, negotiated_protocol="h2")
+        shown = read(answer("gateway-api", asking, POD, structs.replace(TCP, tls=tls)))
+        assert (shown["host"], shown["proto"], shown["pod"]) == ("example.org", "HTTP/2.0", "echo-1")
+        assert list(shown["tls"].items()) == [
+            ("version", "TLSv1.2"),
+            ("serverName", "a"),
+            ("negotiatedProtocol", "h2"),
+            ("cipherSuite", name),
+        ]
+
+
+# whoami's
+
+
+def test_whoami_tells_where_it_is_reached() -> None:
+    """The pod's address, and the one that was asked; the client's in brackets where it is IPv6's."""
+    connection = structs.replace(TCP, client=Endpoint("2001:db8::1", 80))
+    lines = content(answer("whoami", request(), POD, connection)).split(b"\n")
+    name = hostname().encode()
+    assert lines[:4] == [b"Hostname: " + name, b"IP: 192.0.2.9", b"IP: 192.0.2.2", b"RemoteAddr: [2001:db8::1]:80"]
+
+
+def test_whoami_tells_a_certificates_subject_as_go_writes_it() -> None:
+    """Recorded of whoami with such a certificate, but for what it shows as a number: that keeps its name."""
+    subject = (
+        ("countryName", "DE"), ("stateOrProvinceName", "Bavaria"), ("localityName", "Munich"),
+        ("organizationName", "A, Inc."), ("organizationalUnitName", "x"), ("organizationalUnitName", "y"),
+        ("commonName", " #n"), ("emailAddress", "a@b"), ("streetAddress", "S 1"),
+    )  # fmt: skip
+    certificate = Certificate(subject, (), (), "", "", "", "")
+    tls = TLS("TLSv1.3", "", "", client_certificate=certificate)
+    told = content(answer("whoami", request(), connection=structs.replace(TCP, tls=tls))).decode().split("\n")
+    assert told[3] == (
+        "Certificate[0] Subject: "
+        r"CN=\ #n,OU=x+OU=y,O=A\, Inc.,STREET=S 1,L=Munich,ST=Bavaria,C=DE,emailAddress=a@b"
+    )
+
+
+def test_whoami_never_tells_its_environment() -> None:
+    """Whoever asks for it gets what everybody gets."""
+    for target in (b"/?env=true", b"/api?env=true"):
+        assert b"PATH" not in content(answer("whoami", request(target)))
+
+
+def test_whoamis_health_is_not_the_clients_to_set() -> None:
+    """It would be everybody's."""
+    given = answer("whoami", request(b"/health", content=b"500", method=b"POST"))
+    assert (given.status, given.fields) == (405, (("Allow", "GET, HEAD"),))
+    assert answer("whoami", request(b"/health")).status == 200
+
+
+def test_whoamis_data_is_bounded_and_made_while_it_is_sent() -> None:
+    """As long as is asked for, up to ECHO_MAX_SIZE, which the refusal names."""
+    for size in (0, 2, 27, 28, 55_295, 55_296, 55_297, 200_000):
+        given = answer("whoami", request(b"/data?size=%d" % size), limits=Limits())
+        made = content(given)
+        assert not isinstance(given.body, bytes)
+        assert given.body.length == len(made) == size
+        assert not size or (made[:1], made[-1:]) == (b"|", b"|")
+        assert made[1:-1] == (b"-ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 8000)[1 : size - 1 if size else 1]
+    for target in (b"/data?size=1001", b"/data?size=1&unit=TB", b"/data?size=" + b"9" * 18 + b"&unit=tb"):
+        refused = answer("whoami", request(target))
+        assert (refused.status, content(refused)[-12:]) == (400, b" above 1000\n")
+
+
+@pytest.mark.parametrize(("chunked", "end"), [(False, b"a"), (True, b"a\r\n")])
+def test_of_a_long_body_whoami_shows_the_beginning_without_an_end(chunked: bool, end: bytes) -> None:  # noqa: FBT001 - a column
+    """Its length is that of the whole; chunks have no last one."""
+    fields = ((b"Transfer-Encoding", b"chunked"),) if chunked else ()
+    asking = structs.replace(request(fields=fields, method=b"POST"), body=body_of(b"a" * (KEPT + 1), chunked=chunked))
+    head, _, rest = content(answer("whoami", asking)).partition(b"\r\n\r\n")
+    assert (b"Content-Length: 65537" in head) is not chunked
+    assert rest == (b"10000\r\n" if chunked else b"") + b"a" * (KEPT - 1) + end
+
+
+# Kubernetes'
+
+
+def test_echoserver_tells_the_pod_where_there_is_one() -> None:
+    """And what nobody told it is not available."""
+    assert b"\nPod Information:\n\t-no pod information available-\n\n" in content(answer("echoserver", request()))
+    where = structs.replace(POD, namespace=None)
+    assert (
+        b"\nPod Information:\n\tnode name:\tn1\n\tpod name:\techo-1\n\tpod namespace:\tN/A\n\tpod IP:\t192.0.2.9\n\n"
+    ) in content(answer("echoserver", request(), where))
+
+
+def test_echoserver_shows_http_2_as_nginx_does() -> None:
+    """The authority among the fields, the version as a number; and over TLS the scheme."""
+    asking = structs.replace(request(b"/a", ((b"x-a", b"1"),), authority=b"[2001:db8::1]:8443"), version="HTTP/2.0")
+    connection = structs.replace(TCP, tls=TLS("TLSv1.3", "", ""))
+    told = content(answer("echoserver", asking, connection=connection))
+    assert b"\trequest_version=2\n\trequest_scheme=https\n\trequest_uri=https://[2001:db8::1]:8080/a\n" in told
+    assert b"Request Headers:\n\thost=[2001:db8::1]:8443  \n\tx-a=1  \n\n" in told
+
+
+# go-httpbin's
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data"),
+    [
+        (b"text/plain", "a" * KEPT),
+        (b"application/x-www-form-urlencoded", "a" * KEPT),
+        (b"application/json", "a" * KEPT),
+        (b"multipart/form-data; boundary=x", "a" * KEPT),
+        (b"application/x-a", "data:application/x-a;base64," + base64.b64encode(b"a" * KEPT).decode()),
+    ],
+)
+def test_of_a_long_body_httpbin_shows_the_beginning_and_reads_nothing_out_of_it(content_type: bytes, data: str) -> None:
+    """What is cut is no form, and no JSON."""
+    fields = ((b"Content-Type", content_type),)
+    shown = read(answer("httpbin", request(b"/post", fields, b"a" * (KEPT + 1), method=b"POST")))
+    assert (shown["data"], shown["form"], shown["files"], shown["json"]) == (data, {}, {}, None)
+
+
+@pytest.mark.parametrize(
+    "content_of_it",
+    [b"[" * 60_000 + b"]" * 5_000, b"[" * 30_000 + b"]" * 30_000, b"[1e999]", b"[NaN]", b"1 2", b'"\xff"', b"{"],
+)
+def test_json_that_can_not_be_shown_is_refused(content_of_it: bytes) -> None:
+    """Also a nesting that, indented, would be a thousand times as long."""
+    asking = request(b"/anything", ((b"Content-Type", b"application/json"),), content_of_it, method=b"POST")
+    refused = answer("httpbin", asking)
+    assert refused.status == 400
+    assert read(refused)["detail"] == "error parsing request body: not JSON that can be shown"
+
+
+def test_json_stays_as_it_was_written() -> None:
+    """Numbers that no double holds, the order of names, doubled ones."""
+    asking = request(
+        b"/anything", ((b"Content-Type", b"application/json"),), b'{"b":12345678901234567890.10,"a":1,"a":2}'
+    )
+    assert b'"json": {\n    "b": 12345678901234567890.10,\n    "a": 1,\n    "a": 2\n  }' in content(
+        answer("httpbin", asking)
+    )
+
+
+@pytest.mark.parametrize(
+    ("boundary", "body", "said"),
+    [
+        (b"", b"x", "no multipart boundary param in Content-Type"),
+        (b"; boundary=" + b"x" * 71, b"x", "a boundary above 70 bytes"),
+        (b"; boundary=x", b"--x\r\n", "multipart: "),
+        (b"; boundary=x", b"--x\r\nA: b\r\n\r\n1\r\n--x--\r\n", "multipart: "),
+        (b"; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 257, "multipart: "),
+    ],
+)
+def test_a_form_of_parts_that_can_not_be_read_is_refused(boundary: bytes, body: bytes, said: str) -> None:
+    """Without a boundary, unfinished, without names, or of too many."""
+    fields = ((b"Content-Type", b"multipart/form-data" + boundary),)
+    refused = answer("httpbin", request(b"/post", fields, body, method=b"POST"))
+    assert refused.status == 400
+    assert read(refused)["detail"].startswith(f"error parsing request body: {said}")
+
+
+def test_a_status_is_as_likely_as_its_weight_says() -> None:
+    """Chosen anew each time, also for an id that comes again, as a retry's does."""
+    asking = request(b"/status/500:1,200:3,404:0")
+    chosen = Counter(answer("httpbin", asking, now=float(now)).status for now in range(2000))
+    assert chosen.keys() == {200, 500}
+    assert 400 < chosen[500] < 600  # 500, and five standard deviations of 19 on each side
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (b"199", "invalid status code: 199 not in range [200, 599]"),
+        (b"200,600", "invalid status code: 600 not in range [200, 599]"),
+        (b"200:0,201:0", "no choice has a weight above 0"),
+        (b"200:-1,201", 'invalid weight value: "-1"'),
+        (b"200:nan,201", 'invalid weight value: "nan"'),
+        (b"200,", 'invalid choice value: ""'),
+        (b"x" * 100, f'invalid status code: "{"x" * 77}..."'),
+    ],
+)
+def test_a_status_that_can_not_be_is_refused(asked: bytes, said: str) -> None:
+    """Each of a list, too; what is long is shortened."""
+    refused = answer("httpbin", request(b"/status/" + asked))
+    assert refused.status == 400
+    assert read(refused)["detail"].startswith(said)
+
+
+def test_a_uuid_is_one_and_another_each_time() -> None:
+    """Of version 4."""
+    made = {read(answer("httpbin", request(b"/uuid"), now=float(now)))["uuid"] for now in range(10)}
+    assert len(made) == 10
+    assert {uuid[14] for uuid in made} == {"4"}
+
+
+def test_redirects_stay_here_and_come_to_an_end() -> None:
+    """One after the other; an absolute one would be to where the client says."""
+    target, seen = b"/redirect/3?absolute=true", []
+    while (given := answer("httpbin", request(target, ((b"Host", b"elsewhere.test"),)))).status == 302:
+        seen.append(dict(given.fields)["Location"])
+        target = seen[-1].encode()
+    assert seen == ["/relative-redirect/2", "/relative-redirect/1", "/get"]
+
+
+def test_the_index_lists_what_there_is() -> None:
+    """Where go-httpbin has a page."""
+    told = content(answer("httpbin", request())).decode().split()
+    assert {"/anything", "/status/{}", "/get"} <= set(told)

@@ -1,0 +1,261 @@
+"""What is done with an answer because it was asked for."""
+
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import brotli  # type: ignore[import-untyped] # it publishes no types
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.answer import HARMLESS, JSON, TEXT, Answer
+from app.applied import Applied, Granted
+from app.codings import Decoding
+from app.compression import COMPRESSIONS, accepted, compressed
+from app.content import first_half, generated, in_pieces, pieces_for
+from app.controls import choosing
+from app.controls.choosing import Choice, choose, noted
+from app.controls.doing import Outcome, done
+from app.controls.tries import Tries
+from app.controls.values import Choices, Span
+from app.controls.wishes import NONE, Wishes
+from app.wire import NO_EFFECTS, Effects
+
+ANSWER = Answer(b"0123456789", JSON, fields=HARMLESS)
+
+
+def do(
+    accept_encoding: str = "", *, choice: Choice = choosing.NOTHING, answer: Answer = ANSWER, **wishes: Any
+) -> Outcome:
+    """Do what these wishes say."""
+    return done(answer, Wishes(**wishes), choice, accept_encoding)
+
+
+def test_an_answer_of_which_nothing_is_asked_is_as_it_was() -> None:
+    """With its type, and with nothing that the carrier must do."""
+    outcome = done(ANSWER, NONE, choosing.NOTHING, "gzip")
+    assert outcome == Outcome(200, [("Content-Type", JSON), *HARMLESS], b"0123456789", NO_EFFECTS)
+    assert outcome.effects is NO_EFFECTS
+
+
+def test_fields_that_are_asked_for_stand_in_the_place_of_our_own() -> None:
+    """Those of another name stand beside them, also twice."""
+    outcome = do(header=(("cache-control", "max-age=60"), ("X-A", "1"), ("X-A", "2")), cookie=(("Set-Cookie", "a=b"),))
+    assert outcome.fields == [
+        ("Content-Type", JSON),
+        ("X-Content-Type-Options", "nosniff"),
+        ("cache-control", "max-age=60"),
+        ("X-A", "1"),
+        ("X-A", "2"),
+        ("Set-Cookie", "a=b"),
+    ]
+
+
+def test_a_text_is_answered_as_plain_text() -> None:
+    """Whatever the answer would have been."""
+    outcome = do(body=b"<script>")
+    assert (outcome.fields[0], outcome.body) == (("Content-Type", TEXT), b"<script>")
+    assert HARMLESS[0] in outcome.fields
+
+
+def test_a_size_is_a_stream_of_that_length() -> None:
+    """Made while it is sent."""
+    outcome = do(size=200_000)
+    assert ("Content-Length", "200000") in outcome.fields
+    assert ("Content-Type", TEXT) in outcome.fields
+    assert outcome.effects == Effects(streamed=True)
+    pieces = list(outcome.body)
+    assert all(isinstance(piece, bytes) and len(piece) <= 65_536 for piece in pieces)
+    assert b"".join(pieces) == b"".join(generated(200_000))  # type: ignore[arg-type] # pieces of bytes, as seen above
+
+
+@given(st.integers(0, 300_000), st.integers(1, 70_000))
+def test_a_generated_text_is_the_same_however_it_is_cut(length: int, piece: int) -> None:
+    """Lines of 64 characters, all of it ASCII."""
+    text = b"".join(generated(length, piece))
+    assert text == b"".join(generated(length))
+    assert len(text) == length
+    assert text[:128].count(b"\n") == min(length, 128) // 64
+
+
+def test_a_redirect_is_302_unless_a_status_is_asked_for() -> None:
+    """With the target in Location."""
+    assert do(redirect="/a").status == 302
+    assert ("Location", "/a") in do(redirect="/a").fields
+    assert do(redirect="/a", choice=Choice(307)).status == 307
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_an_answer_without_content_has_none(status: int) -> None:
+    """Whatever is asked for (RFC 9110, 15.3.5, 15.3.6, 15.4.5)."""
+    outcome = do(choice=Choice(status), size=100, drip=2.0, compress="gzip")
+    assert (outcome.status, outcome.body) == (status, b"")
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(2.0, 10), (0.3, 3), (0.05, 2), (0.0, 10)])
+def test_a_drip_spreads_the_body_over_its_time(seconds: float, count: int) -> None:
+    """The first piece at once, the last when the time is over; none at all is no drip."""
+    outcome = do(drip=seconds)
+    assert b"".join(outcome.body if not isinstance(outcome.body, bytes) else [outcome.body]) == ANSWER.body
+    if seconds:
+        assert ("Content-Length", "10") in outcome.fields
+        again = list(do(drip=seconds).body)
+        assert outcome.effects.interval * (len(again) - 1) == pytest.approx(seconds)
+        assert len(again) <= count
+
+
+def test_a_drip_of_a_generated_body_is_in_as_many_pieces() -> None:
+    """Ten a second."""
+    outcome = do(drip=1.0, size=1000)
+    assert [len(piece) for piece in outcome.body] == [100] * 10  # type: ignore[arg-type] # it is no bytes
+    assert outcome.effects == Effects(streamed=True, interval=1.0 / 9)
+
+
+@pytest.mark.parametrize(("length", "seconds", "pieces"), [(0, 5, 1), (1, 5, 1), (10**9, 60, 600), (100, 0.01, 2)])
+def test_a_body_has_no_more_pieces_than_bytes(length: int, seconds: float, pieces: int) -> None:
+    """And no more than ten a second."""
+    assert pieces_for(length, seconds) == pieces
+
+
+def test_a_body_that_is_cut_off_says_how_long_it_would_have_been() -> None:
+    """Half of it is sent."""
+    outcome = do(abort="middle")
+    assert (b"".join(outcome.body), outcome.effects.abort) == (b"01234", "middle")  # type: ignore[arg-type]
+    assert ("Content-Length", "10") in outcome.fields
+    halves = [b"".join(do(abort="middle", **wish).body) for wish in ({"size": 9}, {"size": 9, "drip": 1.0})]  # type: ignore[arg-type]
+    assert halves == [b"0123", b"0123"]
+
+
+def test_of_a_stream_that_is_cut_off_one_piece_is_sent() -> None:
+    """Nobody knows where its middle is."""
+    assert list(first_half(iter([b"a", b"b", b"c"]), None)) == [b"a"]
+
+
+@given(st.binary(max_size=200), st.integers(1, 50))
+def test_the_first_half_is_half_however_it_is_cut(body: bytes, piece: int) -> None:
+    """Rounded down, without empty pieces."""
+    half = list(first_half(in_pieces(body, piece), len(body)))
+    assert b"".join(half) == body[: len(body) // 2]
+    assert all(half)
+
+
+def test_an_abort_before_the_head_needs_no_stream() -> None:
+    """It is the carrier's alone."""
+    assert do(abort="before").effects == Effects(abort="before")
+
+
+def test_delays_add_up() -> None:
+    """A dialect may have one of its own."""
+    slow = Answer(b"", TEXT, delay=1.0)
+    assert do(answer=slow, choice=Choice(delay=0.5)).effects == Effects(delay=1.5)
+    assert do(answer=slow).effects == Effects(delay=1.0)
+
+
+DECODE: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+    "br": brotli.decompress,
+}
+
+
+@pytest.mark.parametrize("coding", COMPRESSIONS)
+@pytest.mark.parametrize("wish", [{}, {"size": 300_000}])
+def test_a_coding_that_is_asked_for_is_undone_by_others(coding: str, wish: dict[str, Any]) -> None:
+    """Also of a stream, whose length nobody knows then."""
+    outcome = do(compress=coding, **wish)
+    assert ("Content-Encoding", coding) in outcome.fields
+    assert outcome.effects.streamed is bool(wish)
+    assert not any(name == "Content-Length" for name, _ in outcome.fields)
+    coded = outcome.body if isinstance(outcome.body, bytes) else b"".join(outcome.body)
+    expected = b"".join(generated(300_000)) if wish else ANSWER.body
+    if coding in DECODE:
+        assert DECODE[coding](coded) == expected
+    whole = bytearray()
+    decoding = Decoding((coding.encode(),), 1 << 20, whole.extend)
+    decoding.take(coded)
+    while decoding.pending:
+        decoding.work()
+    decoding.end()
+    assert (decoding.refused, bytes(whole)) == ("", expected)
+
+
+def test_a_large_answer_is_compressed_while_it_is_sent() -> None:
+    """No step takes long."""
+    outcome = do(compress="gzip", answer=Answer(bytes(200_000), JSON))
+    assert isinstance(outcome.body, bytes) is False
+    assert gzip.decompress(b"".join(outcome.body)) == bytes(200_000)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "coding"),
+    [
+        ("", ""),
+        ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "gzip"),
+        ("gzip;q=0.5, br", "br"),
+        ("BR ; Q=1", "br"),
+        ("*", "gzip"),
+        ("gzip;q=0, *", "br"),
+        ("identity", ""),
+        ("gzip;q=0", ""),
+        ("gzip;q=x", ""),
+        (",;,", ""),
+    ],
+)
+def test_auto_takes_what_the_client_prefers(accept_encoding: str, coding: str) -> None:
+    """RFC 9110, 12.5.3."""
+    assert accepted(accept_encoding) == coding
+    outcome = do(accept_encoding, compress="auto")
+    assert [value for name, value in outcome.fields if name == "Content-Encoding"] == ([coding] if coding else [])
+    assert ("Vary", "Accept-Encoding") in outcome.fields
+
+
+def test_nothing_is_compressed_that_is_not_asked_for() -> None:
+    """A client that would take it may stand behind the gateway that is to do it."""
+    assert not any(name == "Content-Encoding" for name, _ in do("gzip").fields)
+
+
+def test_compressing_nothing_gives_a_valid_nothing() -> None:
+    """As any content."""
+    assert gzip.decompress(b"".join(compressed([], "gzip"))) == b""
+
+
+def test_the_same_seed_chooses_alike_and_no_seed_does_not() -> None:
+    """Both the status and the delay."""
+    wishes = Wishes(status=Choices((200, 500), (1, 1)), delay=Span(0, 1), seed="a")
+    alike = {choose(wishes, Random(), Tries(), "") for _ in range(20)}  # noqa: S311 - a test's
+    assert len(alike) == 1
+    free = Wishes(status=Choices((200, 500), (1, 1)), delay=Span(0, 1))
+    assert len({choose(free, Random(), Tries(), "") for _ in range(20)}) == 20  # noqa: S311
+    seeds = Counter(
+        choose(Wishes(status=Choices((200, 500), (1, 1)), seed=str(seed)), Random(), Tries(), "").status  # noqa: S311
+        for seed in range(400)
+    )
+    assert 140 < seeds[200] < 260
+
+
+def test_the_first_tries_fail_and_the_next_succeed() -> None:
+    """Each request by its own id; the status that is asked for comes with the success."""
+    tries, wishes = Tries(), Wishes(fail_first=2, status=Choices((201,), (1,)))
+    statuses = [choose(wishes, Random(), tries, "a").status for _ in range(4)]  # noqa: S311
+    assert statuses == [503, 503, 201, 201]
+    assert choose(wishes, Random(), tries, "b").status == 503  # noqa: S311
+
+
+def test_tries_are_remembered_of_so_many_requests_only() -> None:
+    """The one that was longest not seen is forgotten first."""
+    tries = Tries(most=2)
+    assert [tries.again(each) for each in "abacab"] == [1, 1, 2, 1, 3, 1]
+
+
+def test_what_was_chosen_is_noted() -> None:
+    """Beside what was asked for."""
+    applied = Applied(
+        tuple(Granted(name, "v", "query") for name in ("status", "delay", "time", "fail_first", "header")), ()
+    )
+    assert noted(applied, choosing.NOTHING) is applied
+    assert [each.done for each in noted(applied, Choice(500, 0.5, 3)).granted][:4] == [500, 0.5, 0.5, {"try": 3}]

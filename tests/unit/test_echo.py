@@ -1,0 +1,334 @@
+"""What one request is answered with: the form, the status, the fields, under any WSGI server."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from app import formats, identity, policy
+from app.applied import Applied
+from app.carrier.gateway import environ_of, server_environ
+from app.controls.doing import Outcome
+from app.echo import Echo
+from app.events import INTERVAL
+from app.settings import Settings
+from app.wire import NO_EFFECTS, WEBSOCKET_KEY, Effects, Fields, WireRequest
+
+BASE = server_environ("h", 8080, multiprocess=False)
+CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+class Asking:
+    """An echo with a clock that stands still, to be asked."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.now = 1_700_000_000.25
+        configured = Settings(**settings)
+        self._echo = Echo(configured, policy.read(configured, identity.read({})), clock=lambda: self.now)
+
+    def __call__(self, target: str = "/a", *fields: tuple[str, str], method: str = "GET", **environ: Any) -> Outcome:
+        """Ask for a target with these fields."""
+        wire: Fields = tuple((name.encode(), value.encode("latin-1")) for name, value in fields)
+        request = WireRequest(method.encode(), target.encode(), "HTTP/1.1", wire)
+        return self._echo.answer(environ_of(request, BASE, draining=False) | environ)
+
+
+ASK = Asking()
+
+
+def whole(outcome: Outcome) -> bytes:
+    """Give an answer's whole body."""
+    return outcome.body if isinstance(outcome.body, bytes) else b"".join(outcome.body)
+
+
+def field(outcome: Outcome, name: str) -> str:
+    """Give the value of the one field of this name."""
+    (value,) = [value for each, value in outcome.fields if each == name]
+    return value
+
+
+BEGINNINGS = {
+    "bare": b"<b>Got: a</b>!",
+    "html": b"<!",
+    "json": b"{\n",
+    "text": b"GET /a",
+    "yaml": b"path: /a",
+    "events": b"id: 1\nevent: reflection\ndata: {",
+}
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", "bare"),
+        ("*/*", "bare"),
+        ("nonsense", "bare"),
+        ("text/html", "html"),
+        (CHROMIUM, "html"),
+        ("text/*", "html"),
+        ("application/json", "json"),
+        ("Application/JSON; charset=utf-8", "json"),
+        ("text/plain", "text"),
+        ("application/yaml", "yaml"),
+        ("text/event-stream", "events"),
+        ("application/json, text/plain, */*", "json"),
+        ("image/avif,image/webp,*/*;q=0.8", "bare"),
+        ("*/*, application/json", "json"),
+        ("*/*, application/json;q=0.9", "bare"),
+        ("application/*", "json"),
+        ("text/html;q=0.1, */*;q=0.2", "json"),
+    ],
+)
+def test_one_url_answers_in_the_form_that_is_accepted(accept: str, form: str) -> None:
+    """The bare answer to who takes any; the page to who names it."""
+    answer = ASK("/a", *([("Accept", accept)] if accept else []))
+    assert answer.status == 200
+    assert whole(answer).startswith(BEGINNINGS[form])
+
+
+@pytest.mark.parametrize("accept", ["image/png", "application/json;q=0", "image/png, nonsense"])
+def test_who_takes_none_of_them_is_told_which_there_are(accept: str) -> None:
+    """With the media types, and the names for echo_format, which wins over Accept."""
+    answer = ASK("/a", ("Accept", accept))
+    assert answer.status == 406
+    for media_type, name in formats.media_types():
+        assert media_type in whole(answer).decode()
+        assert f"echo_format={name}" in whole(answer).decode()
+    assert ASK("/a?echo_format=json", ("Accept", accept)).status == 200
+
+
+@pytest.mark.parametrize("form", BEGINNINGS)
+def test_a_form_can_be_named(form: str) -> None:
+    """In the query, or in a field."""
+    for answer in (ASK(f"/a?echo_format={form}", ("Accept", "image/png")), ASK("/a", ("x-echo-FORMAT", form))):
+        assert whole(answer).startswith(BEGINNINGS[form])
+
+
+@pytest.mark.parametrize("form", ["bare", "html", "json", "text", "yaml"])
+def test_the_operator_sets_the_form_for_who_takes_any(form: str) -> None:
+    """Who names a type gets that."""
+    ask = Asking(format=form)
+    assert whole(ask()).startswith(BEGINNINGS[form])
+    assert whole(ask("/a", ("Accept", "*/*"))).startswith(BEGINNINGS[form])
+    assert whole(ask("/a", ("Accept", "text/plain"))).startswith(b"GET /a")
+    assert whole(ask("/a", ("Accept", "text/plain, */*;q=0.9"))).startswith(b"GET /a")
+
+
+def test_every_answer_says_whose_it_is_and_is_kept_by_nobody() -> None:
+    """Also those that refuse."""
+    targets = ["/", "/?echo_status=1", *(f"/?echo_format={form}" for form in (*formats.WRITE, "events"))]
+    for answer in (*map(ASK, targets), ASK("/", ("Accept", "image/png"))):
+        assert field(answer, "X-Content-Type-Options") == "nosniff"
+        assert field(answer, "Cache-Control") == "no-store"
+        assert len(field(answer, "X-Request-Id")) == 32
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("a", True), ("01ARZ3NDEK-._:/+=@~", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("", False),
+     ("<b>", False), ("ü", False), ("a,a", False)],
+)  # fmt: skip
+def test_a_request_id_is_taken_over_when_it_is_sane(given: str, taken: bool) -> None:  # noqa: FBT001 - a column
+    """Else one is made. It is the reflection's `id`, too."""
+    answer = ASK("/", ("X-Request-Id", given), ("Accept", "application/json"))
+    assert (field(answer, "X-Request-Id") == given) is taken
+    assert json.loads(whole(answer))["id"] == field(answer, "X-Request-Id")
+    assert field(ASK("/"), "X-Request-Id") != field(ASK("/"), "X-Request-Id")
+
+
+def test_json_is_pretty_unless_it_is_not_to_be() -> None:
+    """By the setting, and by the request, which wins."""
+    compact = Asking(pretty="off")
+    json_field = ("Accept", "application/json")
+    assert whole(ASK("/", json_field)).startswith(b'{\n  "path": "/",')
+    assert whole(ASK("/?echo_pretty=0", json_field)).startswith(b'{"path":"/?echo_pretty=0",')
+    assert whole(compact("/", json_field)).startswith(b'{"path":"/",')
+    assert whole(compact("/?echo_pretty=1", json_field)).startswith(b'{\n  "path"')
+
+
+def test_json_and_yaml_are_the_same_reflection() -> None:
+    """But for the id, which is each request's own."""
+    given = [("X-Request-Id", "1"), ("a", "x\xff\x85\t"), ("Cookie", "a=b")]
+    told = [json.loads(whole(ASK("/?echo_format=json&b=%00&c", *given)))]
+    told.append(yaml.safe_load(whole(ASK("/?echo_format=yaml&b=%00&c", *given))))
+    for each in told:
+        del each["path"], each["query"], each["applied"]
+    assert told[0] == told[1]
+    assert told[0]["headers"]["A"] == ["x\\xff\\x85\t"]
+    assert told[0]["time"] == "2023-11-14T22:13:20.250Z"
+
+
+def test_what_was_asked_for_is_shown_and_done() -> None:
+    """With what was chosen; what is not known is shown as refused."""
+    answer = ASK("/?echo_format=json&echo_status=418:1,419:0&echo_header=X-A:b&echo_foo=1", ("X-Echo-Delay", "1s"))
+    assert (answer.status, field(answer, "X-A"), answer.effects) == (418, "b", Effects(delay=1.0))
+    applied = json.loads(whole(answer))["applied"]
+    assert [(each["name"], each["source"], each.get("done")) for each in applied["granted"]] == [
+        ("delay", "header", 1.0),
+        ("format", "query", None),
+        ("status", "query", 418),
+        ("header", "query", None),
+    ]
+    assert [each["name"] for each in applied["refused"]] == ["echo_foo"]
+
+
+def test_a_mistake_is_answered_in_json_to_who_wants_json() -> None:
+    """And nothing is done of what was asked for beside it."""
+    answer = ASK("/?echo_status=999&echo_delay=1s", ("Accept", "application/json"))
+    told = json.loads(whole(answer))
+    assert (answer.status, answer.effects) == (400, NO_EFFECTS)
+    assert told["error"].startswith("400 Bad Request")
+    assert told["id"] == field(answer, "X-Request-Id")
+    assert told["applied"]["granted"] == []
+    (refused,) = told["applied"]["refused"]
+    assert refused == {
+        "name": "echo_status",
+        "value": "999",
+        "source": "query",
+        "reason": "999 is out of bounds",
+        "bound": "200 to 599, or up to 32 of them as 500:10,200:90",
+    }
+
+
+@pytest.mark.parametrize("form", ["", *formats.WRITE, "events"])
+def test_to_everybody_else_a_mistake_is_lines_of_text(form: str) -> None:
+    """Never HTML: a value that was sent is in it."""
+    answer = ASK("/?echo_size=<script>%0a" + (f"&echo_format={form}" if form else ""))
+    assert answer.status == 400
+    if form != "json":
+        assert field(answer, "Content-Type") == "text/plain; charset=utf-8"
+        (line,) = whole(answer).decode().splitlines()[1:]
+        assert line.startswith('  echo_size="<script>\\n": not a size such as 1000, 10kB or 10MiB; at most 1073741824')
+
+
+def test_events_are_reflections_a_second_apart() -> None:
+    """As many as are asked for, each at its own time, not to be held back by a proxy."""
+    ask = Asking(max_events=7)
+    answer = ask("/", ("Accept", "text/event-stream"))
+    assert (answer.effects, field(answer, "X-Accel-Buffering")) == (Effects(streamed=True, interval=INTERVAL), "no")
+    times = []
+    for number, event in enumerate(answer.body, 1):
+        assert isinstance(event, bytes)
+        lines = event.decode().split("\n")
+        assert (lines[:2], lines[3:]) == ([f"id: {number}", "event: reflection"], ["", ""])
+        times.append(json.loads(lines[2].removeprefix("data: "))["time"])
+        ask.now += 1
+    assert times == [f"2023-11-14T22:13:2{second}.250Z" for second in range(5)]
+    assert len(list(ask("/?echo_format=events&echo_count=7").body)) == 7
+    assert ask("/?echo_count=8").status == 400
+    assert len(list(Asking(max_events=2)("/?echo_format=events").body)) == 2
+
+
+def test_who_has_had_all_events_is_told_not_to_come_again() -> None:
+    """A browser comes again when a stream ends, unless it is answered 204; who missed some gets those."""
+    accept = ("Accept", "text/event-stream")
+    assert ASK("/", accept, ("Last-Event-ID", "5")).status == 204
+    events = list(ASK("/", accept, ("Last-Event-ID", "3")).body)
+    assert [event[:5] for event in events if isinstance(event, bytes)] == [b"id: 4", b"id: 5"]
+    assert len(list(ASK("/", accept, ("Last-Event-ID", "x")).body)) == 5
+
+
+@pytest.mark.parametrize("wish", ["drip=1s", "compress=gzip"])
+def test_events_have_their_own_time(wish: str) -> None:
+    """They are not spread, and nothing waits until there is enough to be compressed."""
+    answer = ASK(f"/?echo_format=events&echo_{wish}")
+    assert answer.status == 400
+    assert b"not for server-sent events" in whole(answer)
+    assert ASK(f"/?echo_format=events&echo_size=5&echo_{wish}").status == 200
+
+
+def test_a_request_without_an_id_has_no_first_tries() -> None:
+    """Each would be its first."""
+    assert b"X-Echo-Fail-First" in whole(ASK("/", ("X-Echo-Fail-First", "1")))
+    statuses = [ASK("/?echo_fail_first=1", ("X-Request-Id", "one")).status for _ in range(3)]
+    assert statuses == [503, 200, 200]
+
+
+def test_with_a_seed_an_echo_is_the_same_after_each_start() -> None:
+    """Both of what is chosen and of the order."""
+    first, second = Asking(seed="7"), Asking(seed="7")
+    query = "/?echo_status=200,201,202,203&echo_delay=0-1s"
+    told = [
+        [(answer.status, answer.effects.delay) for answer in (ask(query) for _ in range(10))] for ask in (first, second)
+    ]
+    assert told[0] == told[1]
+    assert len({delay for _, delay in told[0]}) == 10
+
+
+def test_redacted_fields_are_in_no_answer() -> None:
+    """Where the operator has said so; else they are shown as they came."""
+    ask = Asking(redact="Authorization,Cookie", redact_answers="on")
+    secrets = [("Authorization", "Basic YTpzZWNyZXQ="), ("cookie", "a=secret"), ("X-A", "open")]
+    for form in (*formats.WRITE, "events"):
+        told = whole(ask(f"/?echo_format={form}", *secrets))
+        assert b"secret" not in told
+        assert b"YTpzZWNyZXQ" not in told
+        assert b"open" in told or form not in {"html", "json", "text", "yaml", "events"}
+    answer = Asking(redact="X-Request-Id", redact_answers="on")("/?echo_format=json", ("X-Request-Id", "secret"))
+    assert b"secret" not in whole(answer)
+    assert field(answer, "X-Request-Id") != "secret"
+    assert b"a=secret" in whole(Asking(redact="Cookie")("/?echo_format=text", *secrets))
+
+
+def test_connect_opens_no_tunnel() -> None:
+    """In no form."""
+    assert ASK("b.test:443", method="CONNECT").status == 501
+    assert ASK("b.test:443", ("X-Echo-Status", "403"), method="CONNECT").status == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "beginning"),
+    [
+        ((), b"{\n"),
+        ((("Accept", "*/*"),), b"{\n"),
+        ((("Accept", "text/plain"),), b"GET"),
+        ((("X-Echo-Format", "bare"),), b"<b>"),
+    ],
+)
+def test_a_websocket_begins_with_the_reflection_in_the_form_that_is_asked_for(
+    fields: tuple[tuple[str, str], ...], beginning: bytes
+) -> None:
+    """JSON, where nothing is."""
+    websocket: dict[str, Any] = {WEBSOCKET_KEY: True}
+    answer = ASK("/", *fields, **websocket)
+    assert whole(answer).startswith(beginning)
+
+
+def test_a_dialect_is_spoken_by_a_whole_echo_or_for_one_request() -> None:
+    """`echo` goes back to ours."""
+    whoami = Asking(dialect="whoami")
+    assert whole(whoami("/", ("Accept", "application/json"))).startswith(b"Hostname: ")
+    assert whole(whoami("/?echo_format=json")).startswith(b"{\n")
+    assert whole(whoami("/?echo_format=echo")).startswith(b"<b>Got: </b>!")
+    assert whole(ASK("/?echo_format=whoami")).startswith(b"Hostname: ")
+
+
+def test_nothing_refused_shows_as_nothing_refused() -> None:
+    """The usual case."""
+    told = msgspec.json.decode(whole(ASK("/?echo_format=json")))
+    assert msgspec.convert(told["applied"] | {"granted": []}, Applied) == Applied()
+
+
+@pytest.mark.parametrize(
+    ("settings", "target", "status"),
+    [
+        ({"max_delay": 1.0}, "/delay/2", 400),
+        ({"max_delay": 3.0}, "/delay/2", 200),
+        ({"allow_delay": "off"}, "/delay/1", 400),
+        ({"controls": "off"}, "/status/418", 400),
+        ({}, "/status/418", 418),
+    ],
+)
+def test_a_dialect_does_no_more_than_the_operator_lets_a_client_ask_for(
+    settings: dict[str, Any], target: str, status: int
+) -> None:
+    """The bounds of the controls hold for it, too."""
+    assert Asking(dialect="httpbin", **settings)(target).status == status
+
+
+def test_a_field_that_a_dialect_sets_stands_in_the_place_of_our_own() -> None:
+    """There is never more than one of it."""
+    answer = ASK("/?echo_format=gateway-api", ("X-Echo-Set-Header", "Cache-Control:max-age=1"))
+    assert field(answer, "Cache-Control") == "max-age=1"

@@ -1,0 +1,64 @@
+"""Where it runs: what the environment says, and nothing where it says nothing."""
+
+import msgspec
+import pytest
+
+from app import identity
+
+TOLD = {
+    "POD_NAME": "echo-7d4b9c6f5-x2x9k",
+    "NAMESPACE": "trial",
+    "SERVICE_NAME": "echo",
+    "INGRESS_NAME": "front",
+    "NODE_NAME": "worker-1",
+    "POD_IP": "10.1.0.7",
+    "HOST_IP": "192.0.2.1",
+    "SERVICE_ACCOUNT": "echo",
+    "NODE_ZONE": "eu-1a",
+    "NODE_REGION": "eu-1",
+    "IMAGE": "registry.example/echo:1",
+    "POD_LABELS": "app.kubernetes.io/name=echo,pod-template-hash=7d4b9c6f5",
+}
+
+
+def test_all_that_is_told_is_given() -> None:
+    """Each variable is one field; the pod's are those of `kubernetes`, by the names of the downward API."""
+    assert msgspec.to_builtins(identity.read(TOLD)) == {
+        "pod": "echo-7d4b9c6f5-x2x9k",
+        "namespace": "trial",
+        "service": "echo",
+        "ingress": "front",
+        "kubernetes": {
+            "node": "worker-1",
+            "podIP": "10.1.0.7",
+            "hostIP": "192.0.2.1",
+            "serviceAccount": "echo",
+            "zone": "eu-1a",
+            "region": "eu-1",
+            "image": "registry.example/echo:1",
+            "labels": {"app.kubernetes.io/name": "echo", "pod-template-hash": "7d4b9c6f5"},
+        },
+    }
+
+
+@pytest.mark.parametrize("environ", [{}, dict.fromkeys(TOLD, "")], ids=["absent", "empty"])
+def test_outside_a_cluster_nothing_is_guessed(environ: dict[str, str]) -> None:
+    """All is null, labels are none; so it is where the downward API has nothing to tell."""
+    told = msgspec.to_builtins(identity.read(environ))
+    assert told.pop("kubernetes").pop("labels") == {}
+    assert set(told.values()) == {None}
+    kubernetes = msgspec.structs.asdict(identity.read(environ).kubernetes)
+    assert {value for name, value in kubernetes.items() if name != "labels"} == {None}
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        pytest.param("a=,b=2", {"b": "2"}, id="a label that the pod lacks"),
+        pytest.param(" a = 1 , b=2,", {"a": "1", "b": "2"}, id="white space and a last comma"),
+        pytest.param("a,=1,,b", {}, id="no pairs"),
+    ],
+)
+def test_labels_are_pairs_with_a_value(text: str, labels: dict[str, str]) -> None:
+    """Whatever has no name, or no value, is left out."""
+    assert identity.read({"POD_LABELS": text}).kubernetes.labels == labels

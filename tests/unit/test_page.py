@@ -1,0 +1,466 @@
+"""The page for browsers: what it shows, that nothing of a request is markup in it, and its curl command."""
+
+import re
+import subprocess
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from ipaddress import IPv4Network
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import html5lib
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET, structs
+
+from app import bodies, formats, identity
+from app.applied import Applied, Granted, Refused
+from app.context import Context, Policy
+from app.page import FIELDS, page
+from app.page.curl import curl_command
+from app.page.parts import ROWS, named
+from app.page.shell import printing, quoted, verbatim
+from app.peers import Endpoint, ProxyProtocol
+from app.tls import TLS, Certificate
+from app.wire import ConnectionInfo, Fields, WireRequest, shown
+
+NOWHERE = identity.read({})
+POD = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"})
+HOST = (b"Host", b"example.test")
+CLIENT = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
+AGENT = ((b"User-Agent", b"b"), (b"Accept", b"*/*"))
+
+ELEMENTS = (
+    "a b body caption col colgroup div figcaption figure footer h1 h2 head header html li main meta nav ol p pre"
+    " section strong style table tbody td th thead title tr ul"
+)
+ATTRIBUTES = "aria-label aria-labelledby charset class content data-column href id lang name role scope tabindex"
+SECTIONS = "request fields query cookies body trailers client tls pod trace credentials applied curl"
+
+
+def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> bodies.Body:
+    """Give a body as the carrier measures it."""
+    meter = bodies.Meter(bodies.content_of(fields), bodies.MAX_DECODED)
+    meter.take(raw)
+    while meter.pending:
+        meter.work()
+    return meter.body(chunked=chunked)
+
+
+def context(target: bytes = b"/", fields: Fields = (HOST,), body: bytes = b"", **more: Any) -> Context:
+    """Give the context of a request that came at a fixed time; `more` is of the context or of the request."""
+    wire = WireRequest(b"GET", target, "HTTP/1.1", fields, body_of(body, fields))
+    given = Context(wire, CLIENT, Policy(NOWHERE), "id-1", 1_700_000_000.25)
+    of_context = {name: more.pop(name) for name in Context.__struct_fields__ if name in more}
+    return structs.replace(given, request=structs.replace(wire, **more), **of_context)
+
+
+def parsed(html: bytes) -> Element:
+    """Parse a page as the HTML standard says; what it calls a parse error fails."""
+    tree: Element = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html.decode())
+    return tree
+
+
+def text_of(element: Element) -> str:
+    """Give all text in an element."""
+    return "".join(element.itertext())
+
+
+def rows_of(tree: Element, section: str) -> list[list[str]]:
+    """Give the cells of the rows of a section's tables."""
+    return [[text_of(cell) for cell in row] for row in tree.iterfind(f".//section[@id='{section}']//tbody/tr")]
+
+
+def section_ids(tree: Element) -> list[str]:
+    """Give the sections that there are."""
+    return [section.attrib["id"] for section in tree.iter("section")]
+
+
+@pytest.mark.parametrize("target", [b"/blah/blah", b"/<script>alert(1)</script>?q", b"/a%20'\"&b", b"*", b"/%ff\xff"])
+def test_the_body_begins_with_the_bare_answer(target: bytes) -> None:
+    """Byte for byte, behind the elements that it stands in."""
+    asked = context(target)
+    html = page(asked)
+    bare = formats.bare(asked).body
+    assert isinstance(bare, bytes)
+    assert re.search(rb"<body>\s*<header>\s*<h1[^>]*>" + re.escape(bare) + b"</h1>", html)
+    assert text_of(parsed(html)[1]).strip().startswith("Got: ")
+
+
+def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
+    """By the hash of what stands between the tags, of which there is one pair; no attribute has a style."""
+    html = page(context())
+    (style,) = re.findall(rb"<style>(.*?)</style>", html, re.DOTALL)
+    hashed = b64encode(sha256(style).digest()).decode()
+    ((name, policy),) = FIELDS
+    assert name == "Content-Security-Policy"
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    assert b"url(" not in style
+    assert b"@import" not in style
+
+
+def everything(text: str, raw: bytes, name: bytes) -> Context:
+    """Give a request that has these in every place where they can stand."""
+    certificate = Certificate(((text, text),), ((text, text),), (("DNS", text),), text, text, text, text)
+    fields = (
+        *(HOST, (name, raw), (b"X-Forwarded-For", raw), (b"Forwarded", b"for=" + raw), (b"Via", b"1.1 " + raw)),
+        *((b"Cookie", raw), (b"Authorization", b"Basic " + b64encode(raw + b":" + raw)), (b"baggage", b"a=" + raw)),
+        *((b"Content-Type", b"application/x-www-form-urlencoded"), (b"traceparent", raw)),
+    )
+    return context(
+        b"/" + raw + b"?" + raw,
+        fields,
+        text.encode("utf-8", "replace"),
+        connection=structs.replace(CLIENT, tls=TLS("TLSv1.3", text, text, text, (text,), certificate)),
+        policy=Policy(
+            structs.replace(
+                POD,
+                pod=text,
+                namespace=text,
+                kubernetes=structs.replace(POD.kubernetes, node=text, labels={text: text}),
+            )
+        ),
+        applied=Applied((Granted("status", text, "query", text),), (Refused(text, text, "header", text, text),)),
+        trailers=((name, raw),),
+        method=raw or b"GET",
+    )
+
+
+MARKUP = r"""
+<script>alert(1)</script> <img/src=x/onerror=alert(1)> <b> </pre> </style> </title> --> <!-- ]]> &lt; &#x3c; & '
+"/onload="a {{ }} {{!style}} % \\ ü a
+"""
+CHARACTERS = " \t\n\r\0\x1b\x7f\x85\ud800\ufffe\U0001ffff\u202e"
+HOSTILE = st.lists(st.sampled_from([*MARKUP.split(), *CHARACTERS]), max_size=8).map("".join)
+
+
+@settings(max_examples=30)
+@given(HOSTILE, st.binary(max_size=30))
+def test_nothing_of_a_request_is_markup(text: str, noise: bytes) -> None:
+    """Whatever stands wherever: the page is valid HTML of our own elements and attributes, which refer to nothing."""
+    raw = text.encode("utf-8", "surrogatepass") + noise
+    tree = parsed(page(everything(text, raw, b"X-A")))
+    assert {element.tag for element in tree.iter()} <= {*ELEMENTS.split()}
+    assert {name for element in tree.iter() for name in element.attrib} <= {*ATTRIBUTES.split()}
+    assert all(element.attrib["href"].startswith(("#", "?")) for element in tree.iter("a"))
+    assert [len(list(tree.iter(tag))) for tag in ("b", "h1", "style", "title", "meta")] == [1, 1, 1, 1, 4]
+
+
+PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=30)
+
+
+@given(st.lists(st.tuples(PRINTABLE, PRINTABLE), min_size=1, max_size=5))
+def test_fields_show_as_they_came(pairs: list[tuple[str, str]]) -> None:
+    """Each in a row of its own, in order, character for character."""
+    fields = tuple((b"X-" + str(len(name)).encode(), value.encode()) for name, value in pairs)
+    assert rows_of(parsed(page(context(fields=fields))), "fields") == [
+        [name.decode(), shown(value)] for name, value in fields
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("a\0b", "a␀b"),
+        ("\x1b[31m", "␛[31m"),
+        ("a\r\nb", "a␍\nb"),
+        ("\x7f", "␡"),
+        ("\x85\ufffe\U0010ffff", "���"),
+        ("a\tb\n", "a\tb\n"),
+        ("\n\na", "\n\na"),
+    ],
+)
+def test_what_html_cannot_hold_shows_as_a_symbol(sent: str, seen: str) -> None:
+    """Control pictures for controls, U+FFFD for the others; tabs and line feeds are kept."""
+    tree = parsed(page(context(body=sent.encode())))
+    (pre,) = [pre for pre in tree.iter("pre") if pre.attrib["aria-label"] == "Body, as text"]
+    assert text_of(pre) == seen
+
+
+def test_an_empty_section_is_named_and_left_out() -> None:
+    """A plain GET has no query, no cookies, no body and more of that kind."""
+    tree = parsed(page(context()))
+    assert section_ids(tree) == ["request", "fields", "client", "pod", "curl"]
+    (footer,) = tree.iter("footer")
+    assert "none of these: Query, Cookies, Body, Trailers, TLS, Trace, Credentials, Controls." in text_of(footer)
+
+
+def test_a_full_request_has_all_sections() -> None:
+    """Each is linked to, in their order."""
+    tree = parsed(page(everything("a", b"a", b"X-A")))
+    ids = SECTIONS.split()
+    assert section_ids(tree) == ids
+    assert [link.attrib["href"] for link in tree.iterfind(".//nav//a")] == [f"#{name}" for name in ids]
+
+
+CLAIM = (
+    "192.0.2.1 sent GET / by HTTP/1.1 to pod echo-1 in namespace shop."
+    " It names 1 hop before itself, and is no trusted proxy."
+)
+TRUSTED = (IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.0/24"))
+
+
+@pytest.mark.parametrize(
+    ("told", "trusted", "stops", "sentence"),
+    [
+        (b"", (), ["Client 192.0.2.1"], "192.0.2.1 sent GET / by HTTP/1.1 to pod echo-1 in namespace shop."),
+        (
+            b"203.0.113.7, 10.0.0.4",
+            TRUSTED,
+            ["Client 203.0.113.7", "Trusted proxy 10.0.0.4", "Trusted proxy 192.0.2.1"],
+            "203.0.113.7 sent GET / by HTTP/1.1 through 2 trusted proxies to pod echo-1 in namespace shop.",
+        ),
+        (b"203.0.113.7", (), ["Claimed 203.0.113.7", "Client 192.0.2.1"], CLAIM),
+        (b"x" * 99, (), ["Claimed " + "x" * 47 + "…", "Client 192.0.2.1"], CLAIM),
+        (
+            b"10.0.0.1",
+            TRUSTED,
+            ["Client 10.0.0.1", "Trusted proxy 192.0.2.1"],
+            "10.0.0.1 sent GET / by HTTP/1.1 through 1 trusted proxy to pod echo-1 in namespace shop.",
+        ),
+        (
+            b"203.0.113.7" + b", 10.0.0.4" * 9,
+            TRUSTED,
+            ["Client 203.0.113.7", "Trusted proxy 10.0.0.4", "Between 6 more hops"]
+            + ["Trusted proxy 10.0.0.4"] * 2
+            + ["Trusted proxy 192.0.2.1"],
+            "203.0.113.7 sent GET / by HTTP/1.1 through 10 trusted proxies to pod echo-1 in namespace shop.",
+        ),
+    ],
+    ids=["alone", "believed", "not believed", "long name", "all trusted", "long"],
+)
+def test_the_way_is_told_as_far_as_it_is_known(
+    told: bytes, trusted: tuple[IPv4Network, ...], stops: list[str], sentence: str
+) -> None:
+    """The client is the last that no trusted proxy has; what somebody else tells of is a claim."""
+    fields = (HOST, (b"X-Forwarded-For", told)) if told else (HOST,)
+    tree = parsed(page(context(fields=fields, policy=Policy(POD, trusted=trusted))))
+    shown_stops = [" ".join(text_of(part) for part in stop[1:3]) for stop in tree.iterfind(".//ol/li")]
+    assert shown_stops == [*stops, "Pod echo-1"]
+    assert text_of(next(iter(tree.iterfind(".//p[@class='lead']")))).strip() == sentence
+
+
+def test_the_proxy_protocols_word_shows_as_such() -> None:
+    """The connection's other end is then the proxy, which says of whom it speaks."""
+    proxied = ProxyProtocol(1, "PROXY", "TCP4", source=CLIENT.client, destination=CLIENT.server)
+    html = text_of(parsed(page(context(connection=structs.replace(CLIENT, proxy=proxied)))))
+    assert "told by the PROXY protocol" in html
+    assert "the other end of the connection" not in html
+
+
+def test_outside_a_cluster_the_echo_has_its_address() -> None:
+    """And it is said that nobody told it of a pod."""
+    connection = structs.replace(CLIENT, server=Endpoint("2001:db8::1", 8080))
+    html = text_of(parsed(page(context(connection=connection))))
+    assert "to the echo at [2001:db8::1]:8080." in html
+    assert "No cluster told it where it is" in html
+
+
+def test_what_was_asked_for_shows_with_what_became_of_it() -> None:
+    """What was done where that was left open, and why something was refused."""
+    asked = Applied(
+        (Granted("delay", "1ms-2ms", "query", 0.0015), Granted("status", "201", "header", UNSET)),
+        (
+            Refused("echo_size", "9TiB", "query", "too large", "at most 1 GiB"),
+            Refused("echo_x", "1", "query", "unknown"),
+        ),
+    )
+    assert rows_of(parsed(page(context(applied=asked))), "applied") == [
+        ["delay", "1ms-2ms", "query", "Done: 0.0015"],
+        ["status", "201", "header", "Done"],
+        ["echo_size", "9TiB", "query", "Refused: too large (at most 1 GiB)"],
+        ["echo_x", "1", "query", "Refused: unknown"],
+    ]
+
+
+def blocks_of(body: bytes, *fields: tuple[bytes, bytes]) -> dict[str, str]:
+    """Give what a body's texts show, by their captions."""
+    tree = parsed(page(context(fields=(HOST, *fields), body=body)))
+    return {pre.attrib["aria-label"]: text_of(pre) for pre in tree.iterfind(".//section[@id='body']//pre")}
+
+
+JSON = (b"Content-Type", b"application/json")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "blocks"),
+    [
+        (b"plain", (), {"Body, as text": "plain"}),
+        (b"\xff" * 60, (), {"Body, in base64": "/" * 76 + "\n" + "/" * 4}),
+        (
+            b'{"a":[1]}',
+            (JSON,),
+            {"Body, as text": '{"a":[1]}', "Body, as JSON with indentation": '{\n  "a": [\n    1\n  ]\n}'},
+        ),
+        (b'{\n  "a": 1\n}\n', (JSON,), {"Body, as text": '{\n  "a": 1\n}\n'}),
+        (b"[1", (JSON,), {"Body, as text": "[1"}),
+    ],
+    ids=["text", "binary", "json", "indented json", "broken json"],
+)
+def test_a_body_shows_as_what_it_is(body: bytes, fields: Fields, blocks: dict[str, str]) -> None:
+    """Text, or base64 in lines; JSON with indentation where it has none."""
+    assert blocks_of(body, *fields) == blocks
+
+
+def test_a_form_and_parts_are_tables() -> None:
+    """By what Content-Type promises."""
+    form = (HOST, (b"Content-Type", b"application/x-www-form-urlencoded"))
+    assert ["a b", "1"] in rows_of(parsed(page(context(fields=form, body=b"a+b=1"))), "body")
+    multipart = (HOST, (b"Content-Type", b"multipart/form-data; boundary=X"))
+    raw = b'--X\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nhi\r\n--X--\r\n'
+    row = ["f", "a.txt", "", "2 bytes", sha256(b"hi").hexdigest()]
+    assert row in rows_of(parsed(page(context(fields=multipart, body=raw))), "body")
+
+
+def test_deep_json_is_not_written_out() -> None:
+    """Its indentation would be most of four megabytes."""
+    deep = b"[" * 60 + b",".join(b"1" for _ in range(30_000)) + b"]" * 60
+    html = page(context(fields=(HOST, JSON), body=deep))
+    assert b"too deeply nested to be shown" in html
+    assert len(html) < 500_000
+
+
+def test_a_table_has_so_many_rows_and_says_how_many_more() -> None:
+    """As many pairs as a target can hold make a page that a browser can show."""
+    html = page(context(b"/?" + b"a&" * 32_000))
+    assert html.count(b"<tr") < ROWS + 100
+    assert b"And 31,000 more" in html
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        ({"a": {"b": [1, True, None]}}, [("a.b[0]", "1"), ("a.b[1]", "true"), ("a.b[2]", "null")]),
+        ({"a": [["k", "v"], ["k", "w"]]}, [("a.k", "v"), ("a.k", "w")]),
+        ({"a": [], "b": {}, "c": ""}, [("a", "[]"), ("b", "{}"), ("c", "")]),
+        ({"a": {"a": {"a": {"a": {"a": {"a": {"a": 1}}}}}}}, [("a.a.a.a.a.a", '{"a":1}')]),
+    ],
+    ids=["nested", "pairs", "empty", "deep"],
+)
+def test_nested_values_are_named_by_how_they_are_reached(value: object, rows: list[tuple[str, str]]) -> None:
+    """As in the reflection, and down to a few levels."""
+    assert named(value) == rows
+
+
+def test_the_other_forms_are_links_of_a_get_alone() -> None:
+    """With the query as it was, but for the form; nothing leads to another host."""
+    tree = parsed(page(context(b"//evil.test/?a=%C3%A4&echo_format=html&<")))
+    assert [link.attrib["href"] for link in tree.iterfind(".//footer//a")] == [
+        f"?a=%C3%A4&%3C&echo_format={form}" for form in ("json", "yaml", "text")
+    ]
+    assert not list(parsed(page(context(method=b"POST"))).iterfind(".//footer//a"))
+
+
+WORDS = st.one_of(
+    st.binary(max_size=20),
+    st.lists(
+        st.sampled_from(
+            ["'", '"', "\\", "$(id)", "`id`", "%s", "%", "!", "-n", "\t", "\n", "ü", "\u202e", "a", " ", "$'"]
+        ),
+        max_size=8,
+    ).map(lambda parts: "".join(parts).encode()),
+)
+
+
+def in_shell(script: str) -> bytes:
+    """Give what a script writes."""
+    return subprocess.run(["sh", "-c", script], capture_output=True, timeout=20, check=True).stdout
+
+
+@settings(max_examples=25)
+@given(st.lists(WORDS, max_size=30))
+def test_no_byte_gets_out_of_the_shells_quotes(words: list[bytes]) -> None:
+    """What the shell makes of words and pipes is what was given, byte for byte."""
+    raws = [raw.replace(b"\0", b"").rstrip(b"\n") for raw in words]
+    script = "".join(f"printf '%s\\0' {quoted(raw)}\n" for raw in raws)
+    assert in_shell(script) == b"".join(raw + b"\0" for raw in raws)
+    piped = "".join(f"{printing(raw)}; printf '\\0'\n" for raw in words)
+    assert in_shell(piped) == b"".join(raw + b"\0" for raw in words)
+    assert in_shell("".join(_verbatim_printed(words))) == b"".join(raw + b"\0" for raw in words)
+
+
+def _verbatim_printed(words: list[bytes]) -> Iterator[str]:
+    for raw in words:
+        word = verbatim(raw)
+        yield f"printf '%s\\0' {word}\n" if word else f"{printing(raw)}; printf '\\0'\n"
+
+
+def curl(target: bytes = b"/", *fields: tuple[bytes, bytes], host: bytes | None = b"a", **more: Any) -> list[str]:
+    """Give the words of the command for a request that has what curl would add, without these."""
+    hosts = () if host is None else ((b"Host", host),)
+    words = curl_command(context(target, (*hosts, *AGENT, *fields), **more)).text.split(" \\\n  ")
+    assert {"--header 'User-Agent: b'", "--header 'Accept: */*'"} <= set(words)
+    return [word for word in words if not word.startswith(("--header 'User-Agent:", "--header 'Accept:"))]
+
+
+A = "curl 'http://a/'"
+SERVER = "curl 'http://192.0.2.2:8080/'"
+TYPE = (b"Content-Type", b"b")
+TYPED = "--header 'Content-Type: b'"
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (curl(b"/c?d=%20'"), [r"curl 'http://a/c?d=%20'\'''"]),
+        (curl(b"/c/../d"), ["curl 'http://a/c/../d'", "--path-as-is"]),
+        (curl(b"/%2E/d"), ["curl 'http://a/%2E/d'", "--path-as-is"]),
+        (curl(b"/c/%2e"), [A, "--request-target '/c/%2e'"]),
+        (curl(b"/c#d"), [A, "--request-target '/c#d'"]),
+        (curl(b"/c[1-9]{a,b}"), [A, "--request-target '/c[1-9]{a,b}'"]),
+        (curl(b"/\xe9"), [A, "--request-target \"$(printf '/\\351')\""]),
+        (curl(b"http://b/c"), [A, "--request-target 'http://b/c'"]),
+        (curl(host=b"a.test:81"), ["curl 'http://a.test:81/'"]),
+        (curl(host=b"127.0.0.1:8080"), ["curl 'http://127.0.0.1:8080/'"]),
+        (curl(host=b"a:80"), ["curl 'http://a:80/'", "--header 'Host: a:80'"]),
+        (curl(host=b"A"), ["curl 'http://A/'", "--header 'Host: A'"]),
+        (curl(host=b"127.1"), ["curl 'http://127.1/'", "--header 'Host: 127.1'"]),
+        (curl(host=b"[::1]:8080"), ["curl 'http://[::1]:8080/'", "--globoff", "--header 'Host: [::1]:8080'"]),
+        (curl(host=b"a@b"), [SERVER, "--header 'Host: a@b'"]),
+        (curl(host=b"a:99999"), [SERVER, "--header 'Host: a:99999'"]),
+        (curl(host=b""), [SERVER, "--header 'Host;'"]),
+        (curl(host=None), [SERVER, "--header 'Host:'"]),
+        (curl(version="HTTP/1.0"), [A, "--http1.0"]),
+        (curl(version="HTTP/2.0"), [A, "--http2-prior-knowledge"]),
+        (curl(connection=structs.replace(CLIENT, tls=TLS("", "", ""))), ["curl 'https://a/'", "--http1.1"]),
+        (curl(method=b"HEAD"), [A, "--head"]),
+        (curl(method=b"it's"), [A, r"--request 'it'\''s'"]),
+        (curl(b"/", (b"B", b""), (b"b", b"1")), [A, "--header 'B;'", "--header 'b: 1'"]),
+        (curl(b"/", (b"Connection", b"close, C"), (b"c", b"1"), (b"TE", b"trailers")), [A]),
+        (curl(b"/", TYPE, body=b"@/etc/passwd", method=b"POST"), [A, TYPED, "--data-raw '@/etc/passwd'"]),
+        (curl(b"/", TYPE, (b"Content-Length", b"0")), [A, "--request 'GET'", TYPED, "--data-raw ''"]),
+        (
+            curl(b"/", TYPE, body=b"a\r\n%", method=b"POST"),
+            ["printf 'a\\r\\n\\045' |\n" + A, TYPED, "--data-binary @-"],
+        ),
+        (
+            curl(b"/", TYPE, body=b"\xff", method=b"POST"),
+            ["printf %s '/w==' | base64 -d |\n" + A, TYPED, "--data-binary @-"],
+        ),
+    ],
+)
+def test_a_request_is_a_curl_command(words: list[str], command: list[str]) -> None:
+    """With as little as there must be, and all that keeps curl from doing otherwise."""
+    assert words == command
+
+
+def test_curl_adds_nothing_of_its_own() -> None:
+    """Fields that the request did not have are taken away."""
+    command = curl_command(context(body=b"a", method=b"POST")).text
+    for name in ("User-Agent", "Accept", "Content-Type"):
+        assert f"--header '{name}:'" in command
+
+
+def test_what_curl_cannot_send_is_said() -> None:
+    """Fields of a connection, the rest of a body, trailers."""
+    fields = (HOST, (b"Connection", b"close"), (b"Content-Length", b"70000"))
+    asked = context(fields=fields, body=b"a" * 70_000, trailers=((b"a", b"b"),), method=b"PUT")
+    assert list(curl_command(asked).remarks) == [
+        "Without Connection, Content-Length: curl makes them itself, or they are of one connection.",
+        "It sends the first 65,536 of 70,000 bytes of the body.",
+        "It sends no trailers: curl has no option for them.",
+    ]

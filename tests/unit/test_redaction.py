@@ -1,0 +1,131 @@
+"""What is not to be seen: gone from all that an answer is made of, with everything else as it was."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import json, structs
+
+from app.context import Context, Policy
+from app.identity import read
+from app.peers import Endpoint
+from app.redaction import MASK, names, redacted
+from app.reflection import reflect
+from app.wire import ConnectionInfo, WireRequest, wire_head
+
+SECRET = b"c2VjcmV0"
+HEAD = (
+    b"GET /a?b HTTP/1.1\r\n"
+    b"Host: echo.test\r\n"
+    b"authorization:\t Basic c2VjcmV0 \t\r\n"
+    b"X-Other: authorization: kept\r\n"
+    b"COOKIE:c2VjcmV0\r\n"
+    b"cookie:a=c2VjcmV0; b=2\r\n"
+    b"\r\n"
+)
+REQUEST = WireRequest(
+    b"GET",
+    b"/a?b",
+    "HTTP/1.1",
+    (
+        (b"Host", b"echo.test"),
+        (b"authorization", b"Basic c2VjcmV0"),
+        (b"X-Other", b"authorization: kept"),
+        (b"COOKIE", b"c2VjcmV0"),
+        (b"cookie", b"a=c2VjcmV0; b=2"),
+    ),
+    trailers=((b"Cookie", b"late=c2VjcmV0"), (b"X-Sum", b"1")),
+    head=HEAD,
+)
+HTTP2 = WireRequest(
+    b"GET",
+    b"/a?b",
+    "HTTP/2.0",
+    ((b"cookie", b"a=1"), (b"cookie", b"b=2")),
+    pseudo=((b":method", b"GET"), (b":authority", b"echo.test"), (b":path", b"/a?b")),
+    authority=b"echo.test",
+)
+
+
+def test_a_value_is_masked_wherever_it_stands() -> None:
+    """In fields, in trailers and in the head, whatever the case of the name; the head keeps every other byte."""
+    masked = redacted(REQUEST, names("Authorization, Cookie"))
+    assert [value for _, value in masked.fields] == [b"echo.test", b"***", b"authorization: kept", b"***", b"***"]
+    assert [name for name, _ in masked.fields] == [name for name, _ in REQUEST.fields]
+    assert masked.trailers == ((b"Cookie", b"***"), (b"X-Sum", b"1"))
+    assert masked.head == (
+        b"GET /a?b HTTP/1.1\r\n"
+        b"Host: echo.test\r\n"
+        b"authorization:\t *** \t\r\n"
+        b"X-Other: authorization: kept\r\n"
+        b"COOKIE:***\r\n"
+        b"cookie:***\r\n"
+        b"\r\n"
+    )
+
+
+def test_nothing_that_is_made_of_it_shows_the_value() -> None:
+    """Neither the reflection (cookies, credentials and all) nor the text of the wire."""
+    masked = redacted(REQUEST, names("Authorization,Cookie"))
+    end = Endpoint("192.0.2.1", 1)
+    shown = json.encode(reflect(Context(masked, ConnectionInfo(end, end), Policy(read({})), "id", 0.0)))
+    assert SECRET not in shown
+    assert SECRET not in wire_head(masked)
+    assert b'"credentials"' not in shown  # `***` is not a scheme
+
+
+@pytest.mark.parametrize("chosen", ["", "X-Api-Key", "X-Api-Key,:path"])
+def test_a_request_without_such_a_field_is_the_same_object(chosen: str) -> None:
+    """Nothing is copied."""
+    assert redacted(REQUEST, names(chosen)) is REQUEST
+
+
+@pytest.mark.parametrize("chosen", ["Host", ":authority"])
+def test_host_and_authority_are_one(chosen: str) -> None:
+    """HTTP/2 says in `:authority` what HTTP/1.1 says in Host: one name hides both."""
+    masked = redacted(HTTP2, names(chosen))
+    assert masked.authority == b"***"
+    assert masked.pseudo == ((b":method", b"GET"), (b":authority", b"***"), (b":path", b"/a?b"))
+    assert masked.target == HTTP2.target
+    assert redacted(REQUEST, names(chosen)).fields[0] == (b"Host", b"***")
+
+
+def test_the_path_is_hidden_where_it_is_named() -> None:
+    """What follows from a pseudo-field is hidden with it: of `:path` the target, of a CONNECT's authority, too."""
+    assert redacted(HTTP2, names(":path")).target == b"***"
+    connect = structs.replace(HTTP2, method=b"CONNECT", target=b"echo.test", pseudo=((b":authority", b"echo.test"),))
+    assert redacted(connect, names("Host")).target == b"***"
+
+
+def test_names_are_read_from_a_list() -> None:
+    """Between commas, whatever the case and the white space."""
+    assert names(" Authorization,X-API-Key ,, :Path") == {b"authorization", b"x-api-key", b":path"}
+
+
+@pytest.mark.parametrize("text", ["Authorization;Cookie", "X Key", "a:b", "Größe", "a,b\r\n,c d", "x" * 100 + " y"])
+def test_what_is_no_name_is_told(text: str) -> None:
+    """The sentence names the part that is none, shortened, and shows a right one."""
+    with pytest.raises(ValueError, match="is not a field name, such as Authorization") as refusal:
+        names(text)
+    assert len(str(refusal.value)) < 100
+
+
+NAMES = st.sampled_from([b"Cookie", b"cOOKIE", b"X-A", b"Cookie2", b"X-Cookie"])
+VALUES = st.from_regex(rb"[^\x00-\x1f\x7f]*", fullmatch=True).map(lambda value: b"v" + value.strip(b" \t") + b"v")
+LINES = st.lists(st.tuples(NAMES, st.sampled_from([b"", b" ", b"\t  "]), VALUES, st.sampled_from([b"", b" \t"])))
+
+
+@given(lines=LINES)
+def test_the_head_stays_as_it_was_but_for_the_values(lines: list[tuple[bytes, bytes, bytes, bytes]]) -> None:
+    """Whatever the values are, and the white space around them."""
+
+    def head(mask: bytes | None) -> bytes:
+        values = (mask if mask and name.lower() == b"cookie" else value for name, _, value, _ in lines)
+        field_lines = (
+            name + b":" + before + value + after for (name, before, _, after), value in zip(lines, values, strict=True)
+        )
+        return b"\r\n".join((b"GET /cookie:x HTTP/1.1", *field_lines, b"", b""))
+
+    fields = tuple((name, value) for name, _, value, _ in lines)
+    masked = redacted(WireRequest(b"GET", b"/cookie:x", "HTTP/1.1", fields, head=head(None)), names("cookie"))
+    assert masked.head == head(MASK.encode())
+    assert all(value == b"***" for name, value in masked.fields if name.lower() == b"cookie")

@@ -1,0 +1,211 @@
+"""The JSON Schema of the reflection, against reflections of random requests."""
+
+import copy
+import gzip
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
+from msgspec.structs import fields
+
+from app import identity
+from app.bodies import Body, Meter, content_of
+from app.context import Context, Policy
+from app.controls import reading
+from app.described.meanings import MEANINGS
+from app.described.schema import reflection_schema, schema_of
+from app.peers import Endpoint, ProxyProtocol, RawTlv, SslTlv, Tlvs, UnixEndpoint
+from app.provenance.networks import networks
+from app.reflection import Reflection, reflect
+from app.settings import Settings
+from app.tls import TLS, Certificate
+from app.wire import ConnectionInfo, Fields, WireRequest
+from tests.requests import requests
+
+SCHEMA = reflection_schema()
+VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
+CLIENT, SERVER = Endpoint("192.0.2.1", 1234), Endpoint("2001:db8::1", 8080)
+CERTIFICATE = Certificate((("commonName", "a"),), (), (("DNS", "a.test"),), "", "", "1f", "0" * 64)
+TOKEN = b"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
+IN_A_POD = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "IMAGE": "echo:1", "POD_LABELS": "app=echo"})
+
+# Fields that mean something to the echo, well formed or not.
+TELLING: list[tuple[bytes, bytes]] = [
+    (b"Accept", b"application/json"),
+    (b"Authorization", TOKEN),
+    (b"Authorization", b"Basic YTpi"),
+    (b"Authorization", b"Basic %"),
+    (b"B3", b"1"),
+    (b"baggage", b"a=%ff,b"),
+    (b"Content-Encoding", b"gzip"),
+    (b"Content-Encoding", b"lzma"),
+    (b"Content-Type", b"application/json"),
+    (b"Content-Type", b"application/x-www-form-urlencoded"),
+    (b"Content-Type", b"multipart/form-data; boundary=b"),
+    (b"Content-Type", b"multipart/mixed"),
+    (b"Cookie", b"a=b; c; =d"),
+    (b"Forwarded", b'for="[2001:db8::1]:80";proto=https, for=_hidden'),
+    (b"Forwarded", b'for="'),
+    (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    (b"tracestate", b"a=b"),
+    (b"Via", b"1.1 a (b), (, 1.1 c"),
+    (b"X-Echo-Status", b"500:1,200:9"),
+    (b"X-Echo-Nothing", b"\xff"),
+    (b"X-Forwarded-For", b"192.0.2.7, unknown, 10.0.0.1:8080"),
+    (b"X-Real-IP", b"192.0.2.8"),
+]
+BODIES = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from(
+        [
+            b"",
+            b'{"a": [1, null, 1e400]}',
+            b'{"length": [{}]}',
+            b"a=b&c=%ff&d",
+            gzip.compress(b"a=b"),
+            gzip.compress(b"[1]") + b"junk",
+            b'--b\r\nContent-Disposition: form-data; name="a"; filename="\xff"\r\n\r\nx\r\n--b--\r\n',
+            b"\xff" * 70_000,
+            b"a" * 70_000,
+        ]
+    ),
+)
+ENDS = st.sampled_from(
+    [
+        ConnectionInfo(CLIENT, SERVER),
+        ConnectionInfo(CLIENT, SERVER, TLS("TLSv1.3", "", "TLS_AES_128_GCM_SHA256")),
+        ConnectionInfo(CLIENT, SERVER, TLS("TLSv1.2", "a.test", "X", "h2", ("PEM",), CERTIFICATE)),
+        ConnectionInfo(CLIENT, SERVER, proxy=ProxyProtocol(2, "LOCAL")),
+        ConnectionInfo(
+            CLIENT,
+            SERVER,
+            proxy=ProxyProtocol(
+                2,
+                "PROXY",
+                "UNIX_STREAM",
+                UnixEndpoint("/a"),
+                CLIENT,
+                Tlvs(alpn="h2", ssl=SslTlv(("SSL",), 0, cn="a"), azure_link_id=7, others=(RawTlv("0xE1", "AA=="),)),
+            ),
+        ),
+    ]
+)
+
+
+def measured(body: bytes, wire: Fields) -> Body:
+    """Measure a body that comes behind these fields, as the carrier does."""
+    meter = Meter(content_of(wire), 1 << 20)
+    meter.take(body)
+    while meter.pending:
+        meter.work()
+    return meter.body(chunked=True)
+
+
+@st.composite
+def contexts(draw: st.DrawFn) -> Context:
+    """Give any request, on any connection, to an echo that is set one way or the other."""
+    _, (method, target, plain, _, trailers) = draw(requests())
+    wire: Fields = (*plain, *draw(st.lists(st.sampled_from(TELLING), max_size=8)))  # type: ignore[misc]
+    if draw(st.booleans()):
+        target = draw(st.sampled_from([b"/?echo_delay=1ms-5ms&echo_time=1", b"/?echo_size=9&echo_body=", b"/?echo_a="]))
+    body = measured(draw(BODIES), wire)
+    pseudo = draw(st.sampled_from([(), ((b":method", b"GET"), (b":authority", b"a\xff"))]))
+    request = WireRequest(method, target, "HTTP/1.1", wire, body, trailers, b"", pseudo, b"a\xff")  # type: ignore[arg-type]
+    where = draw(st.sampled_from([identity.read({}), IN_A_POD]))
+    policy = Policy(
+        where, 8080, networks(draw(st.sampled_from(["192.0.2.0/24", "::/0"]))), frozenset(["authorization"])
+    )
+    asked = reading.read(request, Settings())
+    return Context(request, draw(ENDS), policy, "an-id", draw(st.floats(0, 4e9)), asked.applied)
+
+
+def shown(context: Context) -> Any:
+    """Give a reflection as a client reads it."""
+    return msgspec.json.decode(msgspec.json.encode(reflect(context)))
+
+
+def test_the_schema_is_one() -> None:
+    """By the metaschema of its dialect."""
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@given(contexts())
+def test_every_reflection_is_as_the_schema_says(context: Context) -> None:
+    """Whatever came, on whatever connection."""
+    VALIDATOR.validate(shown(context))
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Give each place in a value as its container and key."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from places(value[key])
+
+
+# What may hold anything: JSON as it was sent, and what an object of no certain names holds.
+ANYTHING = {"json", "claims", "header", "done"}
+
+
+@given(contexts(), st.data())
+def test_what_no_request_would_give_is_not_as_the_schema_says(context: Context, data: st.DataObject) -> None:
+    """A field that is not there, one that nobody knows, a value of another type: none passes."""
+    good = shown(context)
+    for name in ANYTHING:
+        good["body"].pop(name, None)
+    good.pop("credentials", None)
+    changed = copy.deepcopy(good)
+    container, key = data.draw(st.sampled_from(list(places(changed))))
+    how = data.draw(st.sampled_from(["wrong", "unknown", "missing"]))
+    if how == "wrong":
+        container[key] = 1.5
+    elif how == "unknown":
+        changed[data.draw(st.sampled_from(["body", "client", "server", "kubernetes", "applied"]))]["unknown"] = "x"
+    else:
+        del changed[data.draw(st.sampled_from([name for name in good if name not in {"tls", "pseudo", "trace"}]))]
+    assert not VALIDATOR.is_valid(changed)
+    VALIDATOR.validate(good)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("time", "yesterday"), ("time", "2026-01-01"), ("id", None), ("headers", {"A": "b"}), ("query", [["a"]])],
+)
+def test_a_value_of_another_form_is_not_as_the_schema_says(name: str, value: object) -> None:
+    """The form is looked at, not only the type."""
+    request = WireRequest(b"GET", b"/", "HTTP/1.1", ())
+    good = shown(Context(request, ConnectionInfo(CLIENT, SERVER), Policy(identity.read({})), "an-id", 0.0))
+    VALIDATOR.validate(good)
+    assert not VALIDATOR.is_valid(good | {name: value})
+    assert not VALIDATOR.is_valid(good | {"server": {"address": "a", "port": 65_536}})
+
+
+def test_each_field_of_the_reflection_has_its_meaning() -> None:
+    """In the schema and, out of the same table, in the README; and none has one that is not there."""
+    assert list(MEANINGS[Reflection]) == [field.encode_name for field in fields(Reflection)]
+    for struct, meanings in MEANINGS.items():
+        assert set(meanings) <= {field.encode_name for field in fields(struct)}, struct
+        assert struct.__name__ in SCHEMA["$defs"], "a reflection holds it"
+    described = SCHEMA["$defs"]["Reflection"]["properties"]
+    assert {name: each["description"] for name, each in described.items()} == MEANINGS[Reflection]
+
+
+def test_a_meaning_names_only_fields_that_are_there() -> None:
+    """What stands in backticks is a field's name, a setting, or something that a client or an operator writes."""
+    names = {name for struct in SCHEMA["$defs"].values() for name in struct["properties"]}
+    others = {"null", "_", "***", "traceparent", "tracestate", "baggage"}
+    for meanings in MEANINGS.values():
+        for word in re.findall(r"`([^`]+)`", " ".join(meanings.values())):
+            assert word in names | others or re.search(r"[A-Z*:/]", word), word
+
+
+def test_a_type_that_no_answer_is_made_of_has_no_schema() -> None:
+    """Whoever adds one is told at once."""
+    with pytest.raises(TypeError, match="bytes"):
+        schema_of(dict[str, bytes], "#/", {})

@@ -1,0 +1,60 @@
+"""The reflection as YAML: whatever comes is read back as it was."""
+
+from typing import Any
+
+import msgspec
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.yaml_text import yaml_text
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), st.text()
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=20
+)
+# Strings that are something else, or nothing, where they are not quoted, and characters that YAML does not have.
+ODD = [
+    "", "no", "yes", "null", "~", "1", "0x1", "1e3", "1_000", "12:30:45", "2020-01-01", ".inf", "- a", "a: b", "#",
+    "&a", "*a", "!a", "%a", "@a", "`a", "|", ">", "a\nb", "a\r\n", " a ", "\t", "\x00", "\x7f", "\x85", "\u2028",
+    "\ufeff", "\ufffe", "\U0001f600", "'", '"', "\\", "---", "...", "=", "<<", "?", "a\u0300", "{", "}", "[", "]",
+    ",", "\\x41",
+]  # fmt: skip
+
+
+def through(value: Any) -> Any:
+    """Write a value and read it back by a YAML reader."""
+    return yaml.safe_load(yaml_text(msgspec.json.encode(value), value))
+
+
+def test_strings_that_look_like_something_else_stay_strings() -> None:
+    """Also as keys."""
+    value = {"list": ODD, "keys": {each: each for each in ODD}}
+    assert through(value) == value
+
+
+@given(VALUES)
+def test_every_value_comes_back(value: Any) -> None:
+    """As it was, in its order."""
+    again = through(value)
+    assert again == value
+    if isinstance(value, dict):
+        assert list(again) == list(value)
+
+
+@settings(max_examples=25)  # its reader is slow
+@given(st.text(), st.sampled_from(ODD))
+def test_a_large_value_comes_back_too(text: str, odd: str) -> None:
+    """It is written as JSON, which is YAML: in good time, and what JSON may hold and YAML may not is escaped."""
+    value = {"many": list(range(2000)), "text": text, "odd": odd}
+    written = yaml_text(msgspec.json.encode(value), value)
+    assert written.startswith(b'{"many":[0,1,')
+    assert yaml.safe_load(written) == value
+
+
+def test_people_can_read_it() -> None:
+    """A line for each field, lists below their name, characters as they are."""
+    value = {"path": "/ü", "headers": {"Host": ["a"]}, "pod": None, "length": 1}
+    assert yaml_text(b"", value).decode() == "path: /ü\nheaders:\n  Host:\n  - a\npod: null\nlength: 1\n"
