@@ -1,5 +1,6 @@
 """Addresses and networks: whose proxies are believed, and whether an address is one of theirs."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Final
 
@@ -36,8 +37,12 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 def address(text: str) -> IPv4Address | IPv6Address | None:
     """Read an address, without its zone id, an IPv4 address written as IPv6 as the former; None for what is none."""
-    if len(text) > _LONGEST:
-        return None
+    return _address(text) if len(text) <= _LONGEST else None
+
+
+# The same few addresses come with every request; a client that makes them up can't fill the memory.
+@lru_cache(maxsize=1024)
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(text.partition("%")[0])
     except ValueError:
