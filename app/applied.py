@@ -29,7 +29,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """All that was asked for, in the order in which it came."""
+    """All that was asked for: by fields, then by the query, each in the order in which it came."""
 
     granted: tuple[Granted, ...] = ()
     refused: tuple[Refused, ...] = ()

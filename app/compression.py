@@ -8,15 +8,19 @@ from typing import Final, Protocol
 
 import brotli  # type: ignore[import-untyped] # it publishes no types
 
+from app.negotiation import MOST_ELEMENTS, QUALITY
+
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdCompressor
 else:
     from backports.zstd import ZstdCompressor
 
+AUTO: Final = "auto"  # asks for the coding that the client prefers
+
 PIECE: Final = 65_536  # bytes that are compressed in one step, some milliseconds
 # Of what it could save, half is saved by a quality at which it is as fast as gzip is.
 _BROTLI_QUALITY: Final = 4
-_QUALITY: Final = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, 12.4.2
+_QUALITY: Final = re.compile(f"q=({QUALITY})")
 
 
 class _Compressor(Protocol):
@@ -53,12 +57,13 @@ def compressed(pieces: Iterable[bytes], coding: str) -> Iterator[bytes]:
 
 
 def accepted(accept_encoding: str) -> str:
-    """Give the coding that an Accept-Encoding field prefers, or nothing where it takes none (RFC 9110, 12.5.3)."""
+    """Give the coding that an Accept-Encoding field prefers, or nothing where it prefers none (RFC 9110, 12.5.3)."""
     qualities: dict[str, float] = {}
-    for element in accept_encoding.lower().split(","):
+    for element in accept_encoding.lower().split(",", MOST_ELEMENTS)[:MOST_ELEMENTS]:
         name, _, parameter = (part.strip() for part in element.partition(";"))
         match = _QUALITY.fullmatch(parameter.replace(" ", "")) if parameter else None
         if match or not parameter:
             qualities.setdefault(name, float(match[1]) if match else 1.0)
     best = max(COMPRESSIONS, key=lambda name: qualities.get(name, qualities.get("*", 0.0)))
-    return best if qualities.get(best, qualities.get("*", 0.0)) else ""
+    quality = qualities.get(best, qualities.get("*", 0.0))
+    return best if quality and quality >= qualities.get("identity", 0.0) else ""

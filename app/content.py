@@ -13,10 +13,14 @@ _PER_SECOND: Final = 10  # pieces of a body that is spread over time
 
 
 class Content(msgspec.Struct, frozen=True):
-    """A content: its length in bytes, or None where nobody knows; and its pieces, to be asked for once."""
+    """A content: its length in bytes, or None where nobody knows; and its pieces, to be asked for once.
+
+    One that is `endless` is whole behind any of them.
+    """
 
     length: int | None
     pieces: Iterable[bytes]
+    endless: bool = False
 
 
 def generated(length: int, piece: int = PIECE) -> Iterator[bytes]:
@@ -37,8 +41,20 @@ def in_pieces(body: bytes, piece: int = PIECE) -> Iterator[bytes]:
     return (body[start : start + piece] for start in range(0, len(body), piece))
 
 
+def repieced(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Give the same bytes in pieces of so many, holding no more than one of either size."""
+    waiting = bytearray()
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
+    if waiting:
+        yield bytes(waiting)
+
+
 def pieces_for(length: int, seconds: float) -> int:
-    """Give into how many pieces a body is cut that is sent over so long: some each second, at least two."""
+    """Give into how many pieces a body is cut that is sent over so long: some each second, two where it can be."""
     return max(1, min(length, max(2, math.ceil(seconds * _PER_SECOND))))
 
 

@@ -63,5 +63,5 @@ class Context(msgspec.Struct, frozen=True):
     @property
     def time(self) -> str:
         """The time as RFC 3339 has it, in UTC, to the millisecond."""
-        second = int(self.now)
-        return f"{_second(second)}.{int((self.now - second) * 1000):03d}Z"
+        second, milliseconds = divmod(round(self.now * 1000), 1000)
+        return f"{_second(second)}.{milliseconds:03d}Z"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from random import Random
+from typing import Final
 
 from msgspec import structs
 
@@ -15,10 +16,13 @@ from app.controls.choosing import choose, noted
 from app.controls.doing import Outcome, done
 from app.controls.reading import Asked
 from app.controls.tries import Tries
+from app.controls.wishes import NONE
 from app.redaction import redacted
 from app.settings import Settings
 from app.trailers import accepts_trailers, echoed_trailers
 from app.wire import WEBSOCKET_KEY, Environ, connection_of, request_of
+
+_SUCCESS: Final = 2  # the class of status (RFC 9110, 15)
 
 
 class Echo:
@@ -38,10 +42,10 @@ class Echo:
         request = redacted(request_of(environ), self._policy.hidden)
         given_id = self._given_id(environ)
         asked = reading.read(request, self._settings, websocket=websocket)
-        accept = environ.get("HTTP_ACCEPT", "")
-        form = self._form(accept, asked, websocket=websocket)
+        message = websocket or request.method == b"CONNECT"
+        form = self._form(environ.get("HTTP_ACCEPT", ""), asked, websocket=websocket, message=message)
         asked = _sensible(asked, form, given_id)
-        choice = choose(asked.wishes, self._random, self._tries, given_id)
+        choice = choose(asked.wishes, self._random, self._tries, given_id, environ.get("HTTP_ACCEPT_ENCODING", ""))
         pretty = asked.wishes.pretty
         context = Context(
             request,
@@ -52,8 +56,13 @@ class Echo:
             noted(asked.applied, choice),
             self._settings.pretty == "on" if pretty is None else pretty,
         )
-        answer = self._answer(context, asked, form, websocket=websocket)
-        outcome = done(answer, asked.wishes, choice, environ.get("HTTP_ACCEPT_ENCODING", ""))
+        answer = self._answer(context, asked, form)
+        if request.method == b"CONNECT" and not websocket and answer.status // 100 == _SUCCESS:
+            # A 2xx answer to it would open a tunnel (RFC 9110, 9.3.6), and its body would never be read as one.
+            answer = structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
+        if websocket and not isinstance(answer.body, bytes):
+            answer = structs.replace(answer, body=b"")  # a message is no stream
+        outcome = done(answer, asked.wishes, choice)
         outcome.fields.append((request_id.NAME, context.id))
         if request.trailers and accepts_trailers(request):
             effects = structs.replace(outcome.effects, trailers=echoed_trailers(request.trailers))
@@ -64,17 +73,24 @@ class Echo:
         """Give the id that a request brings, or nothing, where it brings none or nobody may see it."""
         return "" if self._hides_ids else request_id.sane(environ.get("HTTP_X_REQUEST_ID", ""))
 
-    def _form(self, accept: str, asked: Asked, *, websocket: bool) -> str | None:
-        """Give the name of the answer's form, None where no type that is accepted is one that there is."""
+    def _form(self, accept: str, asked: Asked, *, websocket: bool, message: bool) -> str | None:
+        """Give the name of the answer's form, None where no type that is accepted is one that there is.
+
+        What is one `message` is no stream of events.
+        """
         wished, dialect = asked.wishes.format, self._settings.dialect
         if wished and wished != formats.ECHO:
-            return wished
-        if dialect != formats.ECHO and not wished:
-            return dialect
-        # A WebSocket's first message is the reflection: nobody names types there.
-        return formats.negotiated(accept, "json" if websocket else self._settings.format)
+            form: str | None = wished
+        elif dialect != formats.ECHO and not wished:
+            form = dialect
+        elif websocket:
+            # Its first message is the reflection: hardly anybody names types there.
+            form = formats.negotiated(accept, "json") or "json"
+        else:
+            form = formats.negotiated(accept, self._settings.format)
+        return "json" if form == formats.EVENTS and message else form
 
-    def _answer(self, context: Context, asked: Asked, form: str | None, *, websocket: bool) -> Answer:
+    def _answer(self, context: Context, asked: Asked, form: str | None) -> Answer:
         if asked.mistakes:
             return refusals.mistaken(context, asked.mistakes, form)
         if form is None:
@@ -82,18 +98,21 @@ class Echo:
         if form == formats.EVENTS:
             count = asked.wishes.count or min(events.DEFAULT_COUNT, self._settings.max_events)
             return events.events(context, self._clock, count)
-        answer = formats.WRITE[form](context)
-        if context.request.method == b"CONNECT" and not websocket:
-            # A 2xx answer to it would open a tunnel (RFC 9110, 9.3.6), and its body would never be read as one.
-            return structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
-        return answer
+        return formats.WRITE[form](context)
 
 
 def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
-    """Find what can't be done with this form, or for a request without an id."""
+    """Find what can't be done with this form, or for a request without an id, and what has nothing to do."""
     wishes = asked.wishes
+    if wishes is NONE or asked.mistakes:
+        return asked
     if wishes.fail_first and not given_id:
-        asked = asked.but(("fail_first",), "there is no X-Request-Id by which tries could be counted")
-    if form == formats.EVENTS and wishes.body is None and wishes.size is None:
+        return asked.but(("fail_first",), "it takes an X-Request-Id, of plain characters, by which tries are counted")
+    is_events = form == formats.EVENTS and wishes.body is None and wishes.size is None
+    if is_events:
         asked = asked.but(("drip", "compress"), "not for server-sent events")
+    elif wishes.count:
+        asked = asked.without("count", "there are no events to count")
+    if wishes.seed and wishes.status is None and wishes.delay is None:
+        asked = asked.without("seed", "nothing is chosen at random")
     return asked

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from app.answer import EVENTS, HARMLESS, Answer
 from app.content import Content
@@ -26,13 +27,15 @@ def events(context: Context, clock: Callable[[], float], count: int) -> Answer:
     first = _after_last_event(context)
     if first >= count:
         return Answer(b"", EVENTS, HTTPStatus.NO_CONTENT, HARMLESS)
-    body = Content(None, _events(context, clock, first, count))
+    body = Content(None, _events(context, clock, first, count), endless=True)
     return Answer(body, EVENTS, fields=(*HARMLESS, _UNBUFFERED), interval=INTERVAL)
 
 
 def _events(context: Context, clock: Callable[[], float], first: int, count: int) -> Iterator[bytes]:
+    reflection = reflect(context)  # once: all but the time is the same
     for number in range(first + 1, count + 1):
-        told = msgspec.json.encode(reflect(msgspec.structs.replace(context, now=clock())))
+        now = structs.replace(context, now=clock())
+        told = msgspec.json.encode(structs.replace(reflection, time=now.time))
         yield b"id: %d\nevent: reflection\ndata: %s\n\n" % (number, told)
 
 

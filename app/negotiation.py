@@ -8,7 +8,11 @@ ANY: Final = "*/*"
 
 # RFC 9110, 12.5.1 and 12.4.2
 _RANGE = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+")
-_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+QUALITY: Final = r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?"
+_QUALITY = re.compile(QUALITY)
+
+# Of a field, elements that are looked at, in some milliseconds: what a browser sends has ten.
+MOST_ELEMENTS: Final = 5000
 
 
 class _Range(NamedTuple):
@@ -22,7 +26,7 @@ def preferred(accept: str, offers: Sequence[str], default: str) -> str | None:
     `offers` are `type/subtype`, in the server's own order; `default` is the one that is given to who takes any. Of
     those with the highest quality, one that is named comes before one that is only covered (`type/*`, `*/*`), then the
     one that is named earlier, then the one that is offered earlier. An element that can't be read is passed over, and
-    all of a field where no element can; a media type's parameters are.
+    all of a field where no element can; so are a media type's parameters, and more elements than anybody means.
     """
     if accept in {"", ANY} or not (ranges := tuple(_ranges(accept))):
         return ANY
@@ -34,8 +38,8 @@ def preferred(accept: str, offers: Sequence[str], default: str) -> str | None:
 
 
 def _ranges(accept: str) -> Iterator[_Range]:
-    for element in accept.lower().split(","):
-        media_type, *parameters = (part.strip() for part in element.split(";"))
+    for element in accept.lower().split(",", MOST_ELEMENTS)[:MOST_ELEMENTS]:
+        media_type, *parameters = (part.strip() for part in element.split(";", MOST_ELEMENTS))
         quality = next((value.strip() for name, _, value in map(_partition, parameters) if name == "q"), "1")
         if _QUALITY.fullmatch(quality) and _RANGE.fullmatch(media_type):
             yield _Range(media_type, float(quality))

@@ -50,10 +50,26 @@ _BROWSERS: Final = frozenset(
         "x-frame-options",
         "x-sourcemap",
         "x-xss-protection",
-        "x-request-id",
+        "activate-storage-access",
+        "critical-ch",
+        "origin-trial",
+        "set-login",
+        "timing-allow-origin",
+        "use-as-dictionary",
     ]
 )
-_PREFIXES: Final = ("access-control-", "content-", "cross-origin-", "sec-", "proxy-")
+# What a proxy acts on, as far as a file of its own, and what stands for one request among many.
+_PROXIES: Final = frozenset(["x-lighttpd-send-file", "x-reproxy-url", "x-request-id", "x-sendfile"])
+_NEVER: Final = _BROWSERS | _PROXIES
+_PREFIXES: Final = (
+    "access-control-", "attribution-reporting-", "content-", "cross-origin-", "proxy-", "sec-", "x-accel-",
+    "x-lighttpd-", "x-reproxy-",
+)  # fmt: skip
+# What says how long an answer may be kept, and as what.
+_CACHES: Final = frozenset(
+    ["age", "cache-control", "cdn-cache-control", "expires", "pragma", "surrogate-control", "vary"]
+)
+_SHOWN: Final = 40  # characters of a name that are shown
 
 
 def why_not(name: str, value: str, *, cookies: bool = False) -> str:
@@ -62,14 +78,24 @@ def why_not(name: str, value: str, *, cookies: bool = False) -> str:
     Set-Cookie may be set where `cookies` are allowed.
     """
     lower = name.lower()
+    shown = name if len(name) <= _SHOWN else name[: _SHOWN - 3] + "..."
     if not _NAME.fullmatch(name):
         return "not a field name (RFC 9110, 5.1), or one with _"
     if not _VALUE.fullmatch(value):
         return "a field value has no control characters (RFC 9110, 5.5)"
     if lower in _FRAMING:
-        return f"{name} is the connection's own"
+        return f"{shown} is the connection's own"
     if lower == "set-cookie":
         return "" if cookies else "cookies are not allowed here (ECHO_ALLOW_COOKIE)"
-    if lower in _BROWSERS or lower.startswith(_PREFIXES):
-        return f"{name} is never set because somebody asks for it"
+    if lower in _NEVER or lower.startswith(_PREFIXES):
+        return f"{shown} is never set because somebody asks for it"
     return ""
+
+
+def is_for_caches(name: str) -> bool:
+    """Tell whether a field says what caches may do.
+
+    What asks for it must be part of what they look answers up by: else one that a client has asked for by a field would
+    be kept for others who have not.
+    """
+    return name.lower() in _CACHES

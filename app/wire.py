@@ -53,7 +53,8 @@ class Effects(msgspec.Struct, frozen=True):
     """What an answer does beyond its bytes; the carrier carries it out.
 
     `delay` seconds pass before the first byte. The pieces of a `streamed` body are asked for one by one, as the client
-    reads them, and `interval` seconds apart; its length is what Content-Length says, unknown without one. `abort`
+    reads them, and `interval` seconds apart; its length is what Content-Length says, unknown without one. One that is
+    `endless` is whole behind any piece, and ends when the echo stops. `abort`
     closes the connection, in HTTP/2 the stream: `before` the head, or in the `middle`, behind the last piece that the
     application gives. `trailers` are sent behind the body.
     """
@@ -62,6 +63,7 @@ class Effects(msgspec.Struct, frozen=True):
     delay: float = 0.0
     streamed: bool = False
     interval: float = 0.0
+    endless: bool = False
     abort: Literal["", "before", "middle"] = ""
 
 

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import yaml
 
-# Scalars above which the text is YAML's flow style, that is JSON (YAML 1.2, 1.3): some 5 microseconds each are the
-# library's cost in block style, and 64 KiB of a query may be 30,000 of them.
+# Cost above which the text is YAML's flow style, that is JSON (YAML 1.2, 1.3). In block style the library takes some 5
+# microseconds for a value, and as much for a few of its characters; 64 KiB of a query may be 30,000 values.
 _MOST_IN_BLOCKS: Final = 2000
+_CHARACTERS: Final = 16  # of a string, that cost as much as a value
 # Characters that JSON may hold as they are, and YAML may not (YAML 1.2, 5.1), or takes for a line break (1.1, 4.1.4).
 _ESCAPED: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
@@ -25,20 +26,23 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 
 def yaml_text(json: bytes, value: Any) -> bytes:
     """Give a value as YAML; `json` is the same value, written as JSON. Lists and objects keep their order."""
-    if _more_scalars_than(value, _MOST_IN_BLOCKS):
+    if _costs_more_than(value, _MOST_IN_BLOCKS):
         return _ESCAPED.sub(lambda each: f"\\u{ord(each[0]):04x}", json.decode()).encode()
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=2**30)
     return text.encode()
 
 
-def _more_scalars_than(value: Any, most: int) -> bool:
-    """Tell whether there are so many values in a value, looking no further than that."""
-    waiting, count = [value], 0
-    while waiting and count <= most:
+def _costs_more_than(value: Any, most: int) -> bool:
+    """Tell whether a value costs so much, looking no further than that."""
+    waiting, cost = [value], 0
+    while waiting and cost <= most:
         each = waiting.pop()
-        count += 1
-        if isinstance(each, dict):
+        cost += 1
+        if isinstance(each, str):
+            cost += len(each) // _CHARACTERS
+        elif isinstance(each, dict):
+            waiting.extend(each)
             waiting.extend(each.values())
         elif isinstance(each, list):
             waiting.extend(each)
-    return count > most
+    return cost > most

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import Final
 
 from app.carrier.errors import failure
 from app.carrier.response import Response, has_content, told_length
+
+# Seconds by which a pace may be behind and is still caught up with: timers come late, and pieces may be close together.
+_CAUGHT_UP: Final = 0.1
 
 
 class Outgoing:
@@ -28,6 +32,7 @@ class Outgoing:
         self.trailers = effects.trailers if self.has_content else ()
         self.length = told_length(response, with_body=with_body)
         self._aborted = effects.abort == "middle"
+        self._endless = effects.endless and self.streamed and self.has_content and self.length is None
         self._interval = effects.interval
         self._report = report
         self._begun = False
@@ -47,23 +52,19 @@ class Outgoing:
         """Whether nothing but its end is still to be sent."""
         return self._begun and self._endless and self._stopping
 
-    @property
-    def _endless(self) -> bool:
-        return self.streamed and self.has_content and self.length is None
-
     def take(self, now: float) -> bytes:
         """Give the next piece, which is empty where the application has none yet, or none any more."""
         piece = b"" if self.ending else self._piece()
         self._begun = True
         if self.ending and not self.over:
             self._finish()
-        # What is late by less than an interval does not put off the others.
-        late = now - self.due
-        self.due = (self.due if late < self._interval else now) + self._interval
+        # What is a little late does not put off the others.
+        on_pace = self._interval and now - self.due < max(self._interval, _CAUGHT_UP)
+        self.due = (self.due if on_pace else now) + self._interval
         return piece
 
     def stop(self, now: float) -> None:
-        """End behind the piece under way, in order, if it is not known how many are to come."""
+        """End behind the piece under way, in order, if there is no end that is worth waiting for."""
         self._stopping = True
         if self.ending:
             self.due = min(self.due, now)

@@ -1,6 +1,6 @@
 """Does what was asked for: an answer and wishes become a status, fields, a content, and effects."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -8,7 +8,7 @@ from msgspec import structs
 
 from app import compression
 from app.answer import HARMLESS, TEXT, Answer
-from app.content import Content, first_half, generated, in_pieces, pieces_for
+from app.content import PIECE, Content, first_half, generated, in_pieces, pieces_for, repieced
 from app.controls.choosing import Choice
 from app.controls.wishes import NONE, Wishes
 from app.wire import NO_EFFECTS, Effects
@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     effects: Effects
 
 
-def done(answer: Answer, wishes: Wishes, choice: Choice, accept_encoding: str) -> Outcome:
+def done(answer: Answer, wishes: Wishes, choice: Choice) -> Outcome:
     """Do what was asked for."""
     if wishes is NONE and isinstance(answer.body, bytes) and not answer.delay:  # most of what ever comes
         return Outcome(answer.status, [("Content-Type", answer.content_type), *answer.fields], answer.body, NO_EFFECTS)
@@ -35,15 +35,16 @@ def done(answer: Answer, wishes: Wishes, choice: Choice, accept_encoding: str) -
     fields = _fields(answer, wishes)
     content, interval = b"" if status in _BODILESS else answer.body, answer.interval
     if wishes.compress and content:
-        content = _compressed(content, wishes.compress, accept_encoding, fields)
+        content = _compressed(content, wishes.compress, choice.coding, fields)
     if wishes.drip and content:
         content, interval = _dripped(content, wishes)
     if wishes.abort == "middle":
         content = _cut(content)
     effects = Effects(
-        delay=choice.delay + answer.delay,
+        delay=max(choice.delay, answer.delay),
         streamed=isinstance(content, Content),
         interval=interval,
+        endless=isinstance(content, Content) and content.endless,
         abort=wishes.abort,
     )
     if isinstance(content, bytes):
@@ -56,10 +57,10 @@ def done(answer: Answer, wishes: Wishes, choice: Choice, accept_encoding: str) -
 def _replaced(answer: Answer, wishes: Wishes) -> Answer:
     """Give the answer that is asked for instead of the echo's own."""
     if wishes.body is not None:
-        return structs.replace(answer, body=wishes.body, content_type=TEXT, fields=HARMLESS)
+        return structs.replace(answer, body=wishes.body, content_type=TEXT, fields=HARMLESS, interval=0.0)
     if wishes.size is not None:
         content = Content(wishes.size, generated(wishes.size))
-        return structs.replace(answer, body=content, content_type=TEXT, fields=HARMLESS)
+        return structs.replace(answer, body=content, content_type=TEXT, fields=HARMLESS, interval=0.0)
     return answer
 
 
@@ -78,12 +79,9 @@ def _pieces(content: bytes | Content, piece: int) -> Iterable[bytes]:
     return in_pieces(content, piece) if isinstance(content, bytes) else content.pieces
 
 
-def _compressed(
-    content: bytes | Content, coding: str, accept_encoding: str, fields: list[tuple[str, str]]
-) -> bytes | Content:
-    """Give a content in a coding, and say so in the fields; `auto` is the coding that the client prefers, if any."""
-    if coding == "auto":
-        coding = compression.accepted(accept_encoding)
+def _compressed(content: bytes | Content, wish: str, coding: str, fields: list[tuple[str, str]]) -> bytes | Content:
+    """Give a content in a coding, if there is one, and say so in the fields."""
+    if wish == compression.AUTO:
         fields.append(("Vary", "Accept-Encoding"))  # RFC 9110, 12.5.5
     if not coding:
         return content
@@ -94,12 +92,13 @@ def _compressed(
     return Content(None, pieces)
 
 
-def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[Content, float]:
+def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[bytes | Content, float]:
     """Give a content in pieces, and the seconds between two, so that the last is sent at the end of the time."""
-    length = len(content) if isinstance(content, bytes) else wishes.size or 0
-    count = pieces_for(length, wishes.drip)
-    piece = -(-length // count)
-    pieces: Iterator[bytes] = in_pieces(content, piece) if isinstance(content, bytes) else generated(length, piece)
+    length = len(content) if isinstance(content, bytes) else content.length
+    if not length:
+        return content, 0.0
+    piece = min(PIECE, -(-length // pieces_for(length, wishes.drip)))
+    pieces = in_pieces(content, piece) if isinstance(content, bytes) else repieced(content.pieces, piece)
     return Content(length, pieces), wishes.drip / max(1, -(-length // piece) - 1)
 
 

@@ -1,9 +1,13 @@
 """Finds what a request asks for: wishes that are met, wishes that are refused, and mistakes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, Literal, NamedTuple
 
+from msgspec import structs
+
+from app import response_fields
 from app.applied import NOTHING, Applied, Granted, Refused
 from app.controls.table import BY_NAME, Control
 from app.controls.values import RefusedError
@@ -19,6 +23,13 @@ _SUCCESS: Final = 2
 _REDIRECTION: Final = 3
 _SHOWN: Final = 80  # characters of a name or value that are shown
 
+# How a parameter begins, its characters percent-encoded or not.
+_PARAMETER: Final = re.compile(
+    rb"(?:^|&)"
+    + b"".join(b"(?:%c|%%%02x|%%%02X)" % (byte, byte, byte) for byte in b"echo")
+    + rb"(?:[_-]|%5[fF]|%2[dD])"
+)
+
 Source = Literal["query", "header"]
 
 
@@ -28,6 +39,16 @@ class Asked(NamedTuple):
     wishes: Wishes = NONE
     applied: Applied = NOTHING
     mistakes: tuple[Refused, ...] = ()
+
+    def without(self, name: str, reason: str) -> "Asked":
+        """Give the same, where this control is asked for without that wish, which is shown as refused."""
+        found = [each for each in self.applied.granted if each.name == name]
+        if not found:
+            return self
+        refused = [Refused(_written(name, each.source), each.value, each.source, reason) for each in found]
+        granted = tuple(each for each in self.applied.granted if each.name != name)
+        wishes = structs.replace(self.wishes, **{name: getattr(NONE, name)})
+        return Asked(wishes if wishes != NONE else NONE, Applied(granted, (*self.applied.refused, *refused)))
 
     def but(self, names: Sequence[str], reason: str) -> "Asked":
         """Give the same, with the wishes of these controls among the mistakes, where they are asked for."""
@@ -71,7 +92,7 @@ def _wishes(request: WireRequest) -> list[_Wish]:
     ]
     query = split_target(request.target)[1]
     # Most requests ask for nothing, and their pairs need not be decoded to know it.
-    if query and (b"echo" in query or b"%" in query):
+    if query and _PARAMETER.search(query):
         for raw, value in query_pairs(query):
             name = shown(raw)
             if name.startswith(PARAMETERS):
@@ -117,7 +138,10 @@ def _value(control: Control, wish: _Wish, settings: Settings, *, again: bool) ->
     """Read a wish's value. Raises `RefusedError`."""
     if again and not control.repeatable:
         raise RefusedError("asked for twice")
-    return control.read(wish.value, settings)
+    value = control.read(wish.value, settings)
+    if control.name == "header" and wish.source == "header" and response_fields.is_for_caches(value[0]):
+        raise RefusedError("only the query may ask for that: by it a cache tells answers apart")
+    return value
 
 
 def _mistaken(wishes: Wishes, refused: Sequence[Refused], mistakes: Sequence[Refused]) -> Asked:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from app import response_fields
-from app.compression import COMPRESSIONS
+from app.compression import AUTO, COMPRESSIONS
 from app.controls import values
 from app.controls.values import RefusedError
 from app.settings import Settings
@@ -288,8 +288,8 @@ CONTROLS: Final = (
         "compress",
         "a content coding; auto: the one that Accept-Encoding prefers",
         "gzip",
-        _said(", ".join((*COMPRESSIONS, "auto"))),
-        _one_of(*COMPRESSIONS, "auto"),
+        _said(", ".join((*COMPRESSIONS, AUTO))),
+        _one_of(*COMPRESSIONS, AUTO),
         permission="allow_compress",
     ),
     Control(

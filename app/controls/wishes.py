@@ -10,7 +10,7 @@ from app.controls.values import Choices, Span
 class Wishes(msgspec.Struct, frozen=True):
     """All that one request asks for; each default is what is done where nothing is asked.
 
-    `fields` are those of `header` and `cookie`, `delay` and `drip` in seconds, `size` in bytes.
+    `header` and `cookie` are fields of the answer; `delay` and `drip` are in seconds, `size` is in bytes.
     """
 
     format: str = ""

@@ -13,7 +13,7 @@ from app.answer import JSON, TEXT, Answer
 from app.context import Context
 from app.dialects import go_http, go_values
 from app.dialects.wishes import WishError, delay, permit
-from app.response_fields import why_not
+from app.response_fields import is_for_caches, why_not
 from app.tls import TLS
 
 # Whole, as echo-basic has it, but for a query by which this dialect itself is asked for.
@@ -138,7 +138,7 @@ def _fields(context: Context) -> tuple[tuple[str, str], ...]:
     """
     asked: dict[str, list[str]] = {}
     for line in go_http.header(context.request).get(_SET_HEADER, ()):
-        for pair in line.decode("latin-1").split(","):
+        for pair in line.decode("utf-8", "replace").split(","):
             name, _, value = pair.strip(" \t").partition(":")
             if name:
                 asked.setdefault(name, []).append(value.strip(" \t"))
@@ -146,6 +146,6 @@ def _fields(context: Context) -> tuple[tuple[str, str], ...]:
         permit("header", context.policy.limits)
     fields = tuple((name, ",".join(values)) for name, values in asked.items())
     for name, value in fields:
-        if reason := why_not(name, value):
+        if reason := why_not(name, value) or (is_for_caches(name) and "a field does not ask for that"):
             raise WishError(f"{_SET_HEADER}: {go_values.quoted(name)}: {reason}")
     return fields

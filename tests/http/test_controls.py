@@ -1,6 +1,7 @@
 """What a client may ask for, over real sockets: time, size, failures, and that nobody else waits for it."""
 
 import asyncio
+import gzip
 import hashlib
 import json
 import re
@@ -261,6 +262,24 @@ def test_events_come_one_by_one_through_a_proxy_that_buffers(echo: Echo, tmp_pat
             came += piece
     assert came.count(b"id: ") == 1
     assert b"Content-Type: text/event-stream" in came
+
+
+def test_a_stop_cuts_nothing_that_has_an_end() -> None:
+    """Its length may be unknown, as that of what is compressed: it is whole, or seen to be cut."""
+    with running() as echo, echo.connect() as sock:
+        sock.sendall(asking("echo_size=30MiB&echo_compress=gzip"))
+        came = sock.recv(1)
+        echo.process.terminate()
+        head, _, chunks = (came + read_to_end(sock)).partition(b"\r\n\r\n")
+        assert b"Content-Encoding: gzip" in head
+        assert chunks.endswith(b"\r\n0\r\n\r\n")
+        coded = bytearray()
+        while (size := int(chunks.partition(b"\r\n")[0], 16)) > 0:
+            start = chunks.index(b"\r\n") + 2
+            coded += chunks[start : start + size]
+            chunks = chunks[start + size + 2 :]
+        assert len(gzip.decompress(coded)) == 30 * MIB
+        assert echo.process.wait(DEADLINE) == 0
 
 
 def test_events_end_with_the_echo() -> None:

@@ -114,6 +114,9 @@ MISTAKES = [
     ("echo_header=Location:http://b.test", "never set", "name:value"),
     ("echo_header=Refresh:0", "never set", "name:value"),
     ("echo_header=X-Request-Id:0", "never set", "name:value"),
+    ("echo_header=X-Accel-Redirect:/a", "never set", "name:value"),
+    ("echo_header=Timing-Allow-Origin:*", "never set", "name:value"),
+    ("echo_header=sec-" + "A" * 3000 + ":a", "...", "name:value"),
     ("echo_cookie=a", "name=value", "name=value"),
     ("echo_cookie=a=b;%20Domain=b.test", "name=value", "name=value"),
     ("echo_cookie=a=b%0ac", "name=value", "name=value"),
@@ -209,6 +212,21 @@ def test_no_tunnel_is_opened_by_a_status() -> None:
     """A 2xx answer to CONNECT would be one (RFC 9110, 9.3.6)."""
     assert "tunnel" in asked("echo_status=200", method=b"CONNECT").mistakes[0].reason
     assert asked("echo_status=403", method=b"CONNECT").mistakes == ()
+
+
+@pytest.mark.parametrize("name", ["Cache-Control", "EXPIRES", "vary", "Pragma", "CDN-Cache-Control"])
+def test_what_caches_obey_is_asked_for_by_the_query_alone(name: str) -> None:
+    """By it they tell answers apart; what a field asks for they would keep for everybody."""
+    assert asked(f"echo_header={name}:a").wishes.header == ((name, "a"),)
+    assert "only the query" in asked("", ("X-Echo-Header", f"{name}: a")).mistakes[0].reason
+
+
+@pytest.mark.parametrize(
+    "query", ["a=1&%65cho_status=500", "%45cho_status=500", "e%63%68o%5Fstatus=500", "echo%2dcode=500"]
+)
+def test_a_parameter_is_found_however_it_is_encoded(query: str) -> None:
+    """Where it is one when it is decoded."""
+    assert (asked(query).wishes.status is None) is ("%45" in query)
 
 
 def test_on_a_websocket_only_the_form_can_be_asked_for() -> None:

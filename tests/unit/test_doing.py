@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answer import HARMLESS, JSON, TEXT, Answer
+from app.answer import EVENTS, HARMLESS, JSON, TEXT, Answer
 from app.applied import Applied, Granted
 from app.codings import Decoding
 from app.compression import COMPRESSIONS, accepted, compressed
-from app.content import first_half, generated, in_pieces, pieces_for
+from app.content import Content, first_half, generated, in_pieces, pieces_for, repieced
 from app.controls import choosing
 from app.controls.choosing import Choice, choose, noted
 from app.controls.doing import Outcome, done
@@ -25,19 +25,26 @@ from app.controls.values import Choices, Span
 from app.controls.wishes import NONE, Wishes
 from app.wire import NO_EFFECTS, Effects
 
+MIB = 1 << 20
 ANSWER = Answer(b"0123456789", JSON, fields=HARMLESS)
 
 
 def do(
     accept_encoding: str = "", *, choice: Choice = choosing.NOTHING, answer: Answer = ANSWER, **wishes: Any
 ) -> Outcome:
-    """Do what these wishes say."""
-    return done(answer, Wishes(**wishes), choice, accept_encoding)
+    """Do what these wishes say, and what was chosen."""
+    coding = chosen(Wishes(compress=wishes.get("compress", "")), accept_encoding).coding
+    return done(answer, Wishes(**wishes), choice._replace(coding=coding))
+
+
+def chosen(wishes: Wishes, accept_encoding: str = "", tries: Tries | None = None, request_id: str = "") -> Choice:
+    """Give what chance chooses."""
+    return choose(wishes, Random(), tries or Tries(), request_id, accept_encoding)  # noqa: S311 - a test's
 
 
 def test_an_answer_of_which_nothing_is_asked_is_as_it_was() -> None:
     """With its type, and with nothing that the carrier must do."""
-    outcome = done(ANSWER, NONE, choosing.NOTHING, "gzip")
+    outcome = done(ANSWER, NONE, choosing.NOTHING)
     assert outcome == Outcome(200, [("Content-Type", JSON), *HARMLESS], b"0123456789", NO_EFFECTS)
     assert outcome.effects is NO_EFFECTS
 
@@ -115,6 +122,50 @@ def test_a_drip_of_a_generated_body_is_in_as_many_pieces() -> None:
     assert outcome.effects == Effects(streamed=True, interval=1.0 / 9)
 
 
+@pytest.mark.parametrize(("size", "seconds"), [(400 * MIB, 0.001), (MIB, 0.5), (1 << 30, 60.0)])
+def test_no_piece_of_a_drip_is_large(size: int, seconds: float) -> None:
+    """However short the time: they are only closer together."""
+    outcome = do(size=size, drip=seconds)
+    first = next(iter(outcome.body))
+    assert isinstance(first, bytes)
+    assert len(first) <= 65_536
+    count = -(-size // len(first))
+    assert outcome.effects.interval * (count - 1) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("answer", "size"), [(Answer(b"", JSON), None), (ANSWER, 0)])
+def test_nothing_is_not_spread(answer: Answer, size: int | None) -> None:
+    """It is sent at once."""
+    outcome = do(answer=answer, drip=1.0, size=size)
+    assert outcome.effects.interval == 0
+    assert b"".join(outcome.body if not isinstance(outcome.body, bytes) else [outcome.body]) == b""
+
+
+@given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 60))
+def test_a_stream_is_cut_anew(pieces: list[bytes], size: int) -> None:
+    """All pieces but the last are of the size that is asked for."""
+    cut = list(repieced(iter(pieces), size))
+    assert b"".join(cut) == b"".join(pieces)
+    assert {len(piece) for piece in cut[:-1]} <= {size}
+    assert all(cut)
+
+
+def test_a_stream_of_another_is_spread_too() -> None:
+    """As a dialect gives one, of its own length."""
+    outcome = do(answer=Answer(Content(10, iter([b"0123456", b"789"])), TEXT), drip=1.0)
+    assert b"".join(outcome.body) == b"0123456789"  # type: ignore[arg-type] # it is no bytes
+    assert ("Content-Length", "10") in outcome.fields
+    assert outcome.effects.interval == pytest.approx(1 / 9)
+
+
+def test_what_is_asked_for_instead_of_events_has_not_their_pace() -> None:
+    """A size or a text is sent at once."""
+    events = Answer(Content(None, iter([b"a"]), endless=True), EVENTS, interval=1.0)
+    assert do(answer=events).effects == Effects(streamed=True, interval=1.0, endless=True)
+    assert do(answer=events, size=9).effects == Effects(streamed=True)
+    assert do(answer=events, body=b"a").effects == Effects()
+
+
 @pytest.mark.parametrize(("length", "seconds", "pieces"), [(0, 5, 1), (1, 5, 1), (10**9, 60, 600), (100, 0.01, 2)])
 def test_a_body_has_no_more_pieces_than_bytes(length: int, seconds: float, pieces: int) -> None:
     """And no more than ten a second."""
@@ -148,10 +199,11 @@ def test_an_abort_before_the_head_needs_no_stream() -> None:
     assert do(abort="before").effects == Effects(abort="before")
 
 
-def test_delays_add_up() -> None:
-    """A dialect may have one of its own."""
+def test_of_two_delays_the_longer_is_kept() -> None:
+    """A dialect may have one of its own, and none is above the bound."""
     slow = Answer(b"", TEXT, delay=1.0)
-    assert do(answer=slow, choice=Choice(delay=0.5)).effects == Effects(delay=1.5)
+    assert do(answer=slow, choice=Choice(delay=0.5)).effects == Effects(delay=1.0)
+    assert do(answer=slow, choice=Choice(delay=2.0)).effects == Effects(delay=2.0)
     assert do(answer=slow).effects == Effects(delay=1.0)
 
 
@@ -201,6 +253,9 @@ def test_a_large_answer_is_compressed_while_it_is_sent() -> None:
         ("*", "gzip"),
         ("gzip;q=0, *", "br"),
         ("identity", ""),
+        ("identity;q=1, gzip;q=0.1", ""),
+        ("identity;q=0.5, gzip", "gzip"),
+        ("x," * 5000 + "gzip", ""),
         ("gzip;q=0", ""),
         ("gzip;q=x", ""),
         (",;,", ""),
@@ -227,23 +282,20 @@ def test_compressing_nothing_gives_a_valid_nothing() -> None:
 def test_the_same_seed_chooses_alike_and_no_seed_does_not() -> None:
     """Both the status and the delay."""
     wishes = Wishes(status=Choices((200, 500), (1, 1)), delay=Span(0, 1), seed="a")
-    alike = {choose(wishes, Random(), Tries(), "") for _ in range(20)}  # noqa: S311 - a test's
+    alike = {chosen(wishes) for _ in range(20)}
     assert len(alike) == 1
     free = Wishes(status=Choices((200, 500), (1, 1)), delay=Span(0, 1))
-    assert len({choose(free, Random(), Tries(), "") for _ in range(20)}) == 20  # noqa: S311
-    seeds = Counter(
-        choose(Wishes(status=Choices((200, 500), (1, 1)), seed=str(seed)), Random(), Tries(), "").status  # noqa: S311
-        for seed in range(400)
-    )
+    assert len({chosen(free) for _ in range(20)}) == 20
+    seeds = Counter(chosen(Wishes(status=Choices((200, 500), (1, 1)), seed=str(seed))).status for seed in range(400))
     assert 140 < seeds[200] < 260
 
 
 def test_the_first_tries_fail_and_the_next_succeed() -> None:
     """Each request by its own id; the status that is asked for comes with the success."""
     tries, wishes = Tries(), Wishes(fail_first=2, status=Choices((201,), (1,)))
-    statuses = [choose(wishes, Random(), tries, "a").status for _ in range(4)]  # noqa: S311
+    statuses = [chosen(wishes, "", tries, "a").status for _ in range(4)]
     assert statuses == [503, 503, 201, 201]
-    assert choose(wishes, Random(), tries, "b").status == 503  # noqa: S311
+    assert chosen(wishes, "", tries, "b").status == 503
 
 
 def test_tries_are_remembered_of_so_many_requests_only() -> None:
@@ -255,7 +307,14 @@ def test_tries_are_remembered_of_so_many_requests_only() -> None:
 def test_what_was_chosen_is_noted() -> None:
     """Beside what was asked for."""
     applied = Applied(
-        tuple(Granted(name, "v", "query") for name in ("status", "delay", "time", "fail_first", "header")), ()
+        tuple(Granted(name, "v", "query") for name in ("status", "delay", "time", "fail_first", "compress", "header")),
+        (),
     )
     assert noted(applied, choosing.NOTHING) is applied
-    assert [each.done for each in noted(applied, Choice(500, 0.5, 3)).granted][:4] == [500, 0.5, 0.5, {"try": 3}]
+    assert [each.done for each in noted(applied, Choice(500, 0.5, 3, "br")).granted][:5] == [
+        500,
+        0.5,
+        0.5,
+        {"try": 3},
+        "br",
+    ]

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import brotli  # type: ignore[import-untyped] # it publishes no types
 import msgspec
 import pytest
 import yaml
@@ -207,7 +208,10 @@ def test_events_are_reflections_a_second_apart() -> None:
     """As many as are asked for, each at its own time, not to be held back by a proxy."""
     ask = Asking(max_events=7)
     answer = ask("/", ("Accept", "text/event-stream"))
-    assert (answer.effects, field(answer, "X-Accel-Buffering")) == (Effects(streamed=True, interval=INTERVAL), "no")
+    assert (answer.effects, field(answer, "X-Accel-Buffering")) == (
+        Effects(streamed=True, interval=INTERVAL, endless=True),
+        "no",
+    )
     times = []
     for number, event in enumerate(answer.body, 1):
         assert isinstance(event, bytes)
@@ -237,6 +241,24 @@ def test_events_have_their_own_time(wish: str) -> None:
     assert answer.status == 400
     assert b"not for server-sent events" in whole(answer)
     assert ASK(f"/?echo_format=events&echo_size=5&echo_{wish}").status == 200
+
+
+def test_what_has_nothing_to_do_is_shown_as_refused() -> None:
+    """It is no mistake, and nothing was done."""
+    told = json.loads(whole(ASK("/?echo_format=json&echo_count=3&echo_seed=1")))["applied"]
+    assert [each["name"] for each in told["granted"]] == ["format"]
+    assert {each["name"]: each["reason"] for each in told["refused"]} == {
+        "echo_count": "there are no events to count",
+        "echo_seed": "nothing is chosen at random",
+    }
+
+
+def test_the_coding_that_was_chosen_is_shown() -> None:
+    """Also that none was."""
+    for accepted, coding in (("br, gzip;q=0.5", "br"), ("", "identity")):
+        answer = ASK("/?echo_format=json&echo_compress=auto", ("Accept-Encoding", accepted))
+        body = brotli.decompress(whole(answer)) if coding == "br" else whole(answer)
+        assert json.loads(body)["applied"]["granted"][1]["done"] == coding
 
 
 def test_a_request_without_an_id_has_no_first_tries() -> None:
@@ -272,9 +294,13 @@ def test_redacted_fields_are_in_no_answer() -> None:
     assert b"a=secret" in whole(Asking(redact="Cookie")("/?echo_format=text", *secrets))
 
 
-def test_connect_opens_no_tunnel() -> None:
-    """In no form."""
-    assert ASK("b.test:443", method="CONNECT").status == 501
+@pytest.mark.parametrize("form", [*formats.WRITE, "events"])
+def test_connect_opens_no_tunnel(form: str) -> None:
+    """In no form, and whatever is asked for."""
+    for fields in ([], [("X-Echo-Body", "hi")], [("X-Echo-Size", "5")], [("Last-Event-ID", "99")]):
+        answer = ASK("b.test:443", ("X-Echo-Format", form), *fields, method="CONNECT")
+        assert answer.status // 100 in {4, 5}
+    assert ASK("b.test:443", ("Accept", "text/event-stream"), method="CONNECT").status == 501
     assert ASK("b.test:443", ("X-Echo-Status", "403"), method="CONNECT").status == 403
 
 
@@ -285,6 +311,9 @@ def test_connect_opens_no_tunnel() -> None:
         ((("Accept", "*/*"),), b"{\n"),
         ((("Accept", "text/plain"),), b"GET"),
         ((("X-Echo-Format", "bare"),), b"<b>"),
+        ((("X-Echo-Format", "events"),), b"{\n"),
+        ((("Accept", "text/event-stream"),), b"{\n"),
+        ((("Accept", "image/png"),), b"{\n"),
     ],
 )
 def test_a_websocket_begins_with_the_reflection_in_the_form_that_is_asked_for(
@@ -328,7 +357,10 @@ def test_a_dialect_does_no_more_than_the_operator_lets_a_client_ask_for(
     assert Asking(dialect="httpbin", **settings)(target).status == status
 
 
-def test_a_field_that_a_dialect_sets_stands_in_the_place_of_our_own() -> None:
+def test_a_field_that_is_asked_for_stands_in_the_place_of_our_own() -> None:
     """There is never more than one of it."""
-    answer = ASK("/?echo_format=gateway-api", ("X-Echo-Set-Header", "Cache-Control:max-age=1"))
+    answer = ASK("/?echo_header=Cache-Control:max-age%3D1")
     assert field(answer, "Cache-Control") == "max-age=1"
+    answer = ASK("/", ("X-Echo-Format", "gateway-api"), ("X-Echo-Set-Header", "X-A:ü, X-Content:b"))
+    assert (answer.status, field(answer, "X-Content-Type-Options")) == (200, "nosniff")
+    assert ASK("/", ("X-Echo-Format", "gateway-api"), ("X-Echo-Set-Header", "Vary:a")).status == 400

@@ -386,7 +386,7 @@ def test_a_body_that_nobody_waits_for_is_closed(
     over: Protocols, end: Callable[[Over, int], None], delay: float
 ) -> None:
     """PEP 3333 asks for it; and no more is asked for."""
-    plan = Plan(Effects(streamed=True, interval=5.0, delay=delay), lambda: endless(1))
+    plan = Plan(Effects(streamed=True, interval=5.0, delay=delay, endless=True), lambda: endless(1))
     client = over(Planned(drip=plan))
     number = client.ask("/drip")
     asked = plan.asked
@@ -499,7 +499,8 @@ def test_a_stop_answers_what_was_accepted(over: Protocols) -> None:
 def test_a_stop_ends_what_has_no_end_of_its_own(over: Protocols, when: str) -> None:
     """In order, behind the piece under way: a rollout does not wait for it, and the client comes again elsewhere."""
     delay = 5.0 if when == "within the delay" else 0.0
-    plan = Plan(Effects(streamed=True, delay=delay, interval=60.0), lambda: iter([b"event "] * 1000))
+    effects = Effects(streamed=True, delay=delay, interval=60.0, endless=True)
+    plan = Plan(effects, lambda: iter([b"event "] * 1000))
     client = over(Planned(events=plan))
     if when == "before":
         client.served.service.draining = True
@@ -517,9 +518,23 @@ def test_a_stop_ends_what_has_no_end_of_its_own(over: Protocols, when: str) -> N
         assert client.asked[number][2].ended
 
 
+def test_a_stop_lets_what_has_an_end_come_to_it(over: Protocols) -> None:
+    """Though nobody knows how long it is: half of it would be taken for the whole."""
+    plan = Plan(Effects(streamed=True, interval=2.0))
+    client = over(Planned(coded=plan))
+    number = client.ask("/coded")
+    client.served.service.drain()
+    for _ in range(8):
+        client.served.after(1)
+        run(client)
+        client.served.service.last_call()
+    answer = client.seen(number) if client.name == "HTTP/1.1" else of_stream(client.served.transport, number)
+    assert (answer.body, answer.ended, answer.broken) == (b"one two three", True, False)
+
+
 def test_a_stop_does_not_make_whole_what_is_to_be_broken(over: Protocols) -> None:
     """An abort in the middle is one, whenever it comes."""
-    plan = Plan(Effects(streamed=True, interval=60.0, abort="middle"), lambda: endless(1))
+    plan = Plan(Effects(streamed=True, interval=60.0, abort="middle", endless=True), lambda: endless(1))
     client = over(Planned(cut=plan))
     number = client.ask("/cut")
     client.served.service.drain()

@@ -55,7 +55,7 @@ def test_the_answer_to_head_needs_no_room() -> None:
 
 def test_a_stop_ends_a_stream_without_room() -> None:
     """END_STREAM takes none (RFC 9113, 6.9)."""
-    plan = Plan(STREAMED, lambda: endless(10))
+    plan = Plan(Effects(streamed=True, endless=True), lambda: endless(10))
     client = Client(answer=Planned(large=plan), initial_window_size=10)
     stream = client.ask("/large")
     assert (len(client.answer(stream)), client.ended(stream)) == (10, False)

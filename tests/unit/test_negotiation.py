@@ -41,6 +41,8 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
         ("a/b/c, /, a/", ANY),
         ("a/b, json", None),
         ("a" * 100_000 + ",application/json", JSON),
+        ("a/b," * 5000 + "application/json", None),
+        ("," * 100_000, ANY),
     ],
 )
 def test_a_client_gets_what_it_prefers(accept: str, answer: str | None) -> None:

@@ -48,10 +48,11 @@ def test_every_value_comes_back(value: Any) -> None:
 @given(st.text(), st.sampled_from(ODD))
 def test_a_large_value_comes_back_too(text: str, odd: str) -> None:
     """It is written as JSON, which is YAML: in good time, and what JSON may hold and YAML may not is escaped."""
-    value = {"many": list(range(2000)), "text": text, "odd": odd}
-    written = yaml_text(msgspec.json.encode(value), value)
-    assert written.startswith(b'{"many":[0,1,')
-    assert yaml.safe_load(written) == value
+    for many in (list(range(2000)), "x" * 40_000, {"x" * number: 1 for number in range(300)}):
+        value = {"many": many, "text": text, "odd": odd}
+        written = yaml_text(msgspec.json.encode(value), value)
+        assert written.startswith(b'{"many":')
+        assert yaml.safe_load(written) == value
 
 
 def test_people_can_read_it() -> None:
