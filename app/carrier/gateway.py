@@ -3,10 +3,12 @@
 import io
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from app.carrier.errors import failure
-from app.carrier.response import FAILED, Response
+from app.carrier.errors import ProtocolError, failure
+from app.carrier.response import FAILED, Response, refusal
 from app.carrier.service import Service
 from app.names import cgi_key
 from app.wire import (
@@ -106,6 +108,11 @@ def call(application: Application, environ: Environ) -> Response:
     return Response(status, headers, b"".join(written), environ.get(EFFECTS_KEY, NO_EFFECTS))
 
 
+_NO_ROOM: Final = refusal(
+    ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too much waits for its time already; try again")
+)
+
+
 class Gateway:
     """The way from one connection to the application."""
 
@@ -123,7 +130,10 @@ class Gateway:
         if websocket:
             environ[WEBSOCKET_KEY] = True
         try:
-            return call(self._application, environ)
+            response = call(self._application, environ)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker
             self._service.report(failure(error))
             return FAILED
+        if response.effects.delay and not self._service.waiting.has_room(len(response.body)):
+            return _NO_ROOM
+        return response

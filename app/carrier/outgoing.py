@@ -1,14 +1,17 @@
 """One answer that takes time: its delay, the pieces of its body, the pace of them, and how it ends. Without I/O."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
 from app.carrier.errors import failure
 from app.carrier.response import Response, has_content, told_length
+from app.carrier.service import Service
 
 # Seconds by which a pace may be behind and is still caught up with: timers come late, and pieces may be close together.
 _CAUGHT_UP: Final = 0.1
+
+_Pieces = Iterator[object]  # the application may give what it must not
 
 
 class Outgoing:
@@ -18,11 +21,12 @@ class Outgoing:
     the length that was told: what it does wrong is reported, once.
     """
 
-    def __init__(
-        self, response: Response, now: float, report: Callable[[str], None], *, with_body: bool, stopping: bool
-    ) -> None:
+    def __init__(self, response: Response, service: Service, *, with_body: bool) -> None:
         effects = response.effects
-        self.due = now + effects.delay
+        self._waiting = service.waiting
+        self._waits = len(response.body) if effects.delay else 0  # bytes, until their time has come
+        self._waiting.size += self._waits
+        self.due = service.clock() + effects.delay
         self.over = False  # nothing more comes
         self.broken = False  # and the client must see that what came is not whole
         self.failed = False  # since the application has raised
@@ -34,15 +38,15 @@ class Outgoing:
         self._aborted = effects.abort == "middle"
         self._endless = effects.endless and self.streamed and self.has_content and self.length is None
         self._interval = effects.interval
-        self._report = report
+        self._report = service.report
         self._begun = False
-        self._stopping = stopping
+        self._stopping = service.draining
         self._made = response.pieces
         self._left = self.length if self.has_content else 0
         if self._aborted and self._left:
             self._left -= 1  # so that it never becomes whole
         whole = () if self.streamed and not response.body else (response.body,)
-        self._pieces: Iterator[object] = chain(whole, response.pieces or ())
+        self._pieces: _Pieces = chain(whole, response.pieces or ())
         if self.dropped or not self.has_content:
             self._pieces = iter(())
             self.close()
@@ -54,6 +58,7 @@ class Outgoing:
 
     def take(self, now: float) -> bytes:
         """Give the next piece, which is empty where the application has none yet, or none any more."""
+        self._wait_no_more()
         piece = b"" if self.ending else self._piece()
         self._begun = True
         if self.ending and not self.over:
@@ -71,6 +76,7 @@ class Outgoing:
 
     def close(self) -> None:
         """Tell the application that no more is asked for (PEP 3333)."""
+        self._wait_no_more()
         made, self._made = self._made, None
         close = getattr(made, "close", None)
         if close is None:
@@ -79,6 +85,10 @@ class Outgoing:
             close()
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one answer, not the worker
             self._report(failure(error))
+
+    def _wait_no_more(self) -> None:
+        self._waiting.size -= self._waits
+        self._waits = 0
 
     def _next(self) -> bytes | None:
         """Ask for a piece; give None when there is none any more."""

@@ -15,6 +15,7 @@ import msgspec
 from app.bodies import MAX_DECODED, Meter, content_of
 from app.carrier.limits import Limits
 from app.carrier.timing import Time
+from app.carrier.waiting import Waiting
 from app.wire import Fields
 
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
@@ -99,6 +100,7 @@ class Service:
             Phase.CLOSING: LINGER,
         }
         self.connections: set[Serving] = set()
+        self.waiting = Waiting()
         self._decoding: weakref.WeakSet[Meter] = weakref.WeakSet()
         self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
         self._wall_clock = time.wall

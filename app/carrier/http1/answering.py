@@ -25,9 +25,7 @@ class Answering:
         self._response: Response | None = response  # until its head is sent
         self._with_body = head.request.method != b"HEAD"
         self._old = head.request.version == "HTTP/1.0"
-        self._outgoing = outgoing = Outgoing(
-            response, service.clock(), service.report, with_body=self._with_body, stopping=service.draining
-        )
+        self._outgoing = outgoing = Outgoing(response, service, with_body=self._with_body)
         endless = outgoing.has_content and outgoing.length is None
         # Only chunks can have trailers behind them (7.1.2), and HTTP/1.0 knows neither: there, an answer of which the
         # length is not known ends with the connection (6.3).

@@ -27,13 +27,7 @@ class Paced:
     def begin(self, number: int, exchange: Exchange, response: Response) -> None:
         """Answer with what takes time; what is due at once is sent at once."""
         now = self._service.clock()
-        outgoing = exchange.outgoing = Outgoing(
-            response,
-            now,
-            self._service.report,
-            with_body=exchange.request.method != b"HEAD",
-            stopping=self._service.draining,
-        )
+        outgoing = exchange.outgoing = Outgoing(response, self._service, with_body=exchange.request.method != b"HEAD")
         exchange.answered, exchange.head = True, response
         if outgoing.due <= now:
             self._step(number, exchange, outgoing, now)
