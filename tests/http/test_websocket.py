@@ -193,9 +193,9 @@ def test_who_does_not_read_is_not_read(echo: Echo) -> None:
 def test_who_never_reads_is_dropped() -> None:
     """After the time of an answer that is not read."""
     with running(body_timeout=1) as echo, raw(echo) as sock:
-        send_until_it_is_not_read(sock, frame(BINARY, bytes(100_000)))
-        sock.settimeout(DEADLINE)
-        with pytest.raises(ConnectionError):
+        with pytest.raises(ConnectionError):  # on a busy machine it may come before the buffers are full
+            send_until_it_is_not_read(sock, frame(BINARY, bytes(100_000)))
+            sock.settimeout(DEADLINE)
             while True:
                 sock.sendall(HI)
 
