@@ -48,12 +48,67 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 Labels of the pod of `helm test`. Not the selector's: the Service would send requests to a pod that answers none.
 */}}
 {{- define "echo.testLabels" -}}
-app.kubernetes.io/name: {{ printf "%s-test" (include "echo.name" .) | quote }}
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{ include "echo.testSelectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/component: test
 app.kubernetes.io/part-of: {{ include "echo.name" . | quote }}
 {{ include "echo.helmLabels" . }}
+{{- end -}}
+
+{{- define "echo.testSelectorLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-test" (include "echo.name" .) | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{/*
+Labels and annotations of an object. `of`: the values with its `labels` and `annotations`; `own`: the chart's labels for
+it. What is common comes first, then what is the object's, then the chart's own, which nothing may replace.
+*/}}
+{{- define "echo.metadata" -}}
+{{- $labels := merge (.own | fromYaml) (.of.labels | default dict) .root.Values.commonLabels -}}
+{{- $annotations := merge (dict) (.of.annotations | default dict) .root.Values.commonAnnotations -}}
+labels:
+  {{- include "echo.tpl" (dict "value" $labels "root" .root) | nindent 2 }}
+{{- with $annotations }}
+annotations:
+  {{- include "echo.tpl" (dict "value" . "root" $.root) | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The beginning of an object by the chart's name. `of`: the values with its `labels` and `annotations`. */}}
+{{- define "echo.named" -}}
+metadata:
+  name: {{ include "echo.fullname" .root | quote }}
+  {{- include "echo.metadata" (dict "of" .of "own" (include "echo.labels" .root) "root" .root) | nindent 2 }}
+{{- end -}}
+
+{{/*
+A value as YAML, every text in it taken for a template. Text by text, and not as one text of YAML, so that a template may
+hold quotes, and its result anything.
+*/}}
+{{- define "echo.tpl" -}}
+{{- get (include "echo.tplJson" . | printf "{\"value\": %s}" | fromJson) "value" | toYaml -}}
+{{- end -}}
+
+{{- define "echo.tplJson" -}}
+{{- $root := .root -}}
+{{- if kindIs "string" .value -}}
+{{- if contains "{{" .value }}{{ tpl .value $root | toJson }}{{ else }}{{ .value | toJson }}{{ end -}}
+{{- else if kindIs "map" .value -}}
+{{- $parts := list -}}
+{{- range $key, $value := .value -}}
+{{- $parts = printf "%s: %s" ($key | toJson) (include "echo.tplJson" (dict "value" $value "root" $root)) | append $parts -}}
+{{- end -}}
+{{ printf "{%s}" (join ", " $parts) }}
+{{- else if kindIs "slice" .value -}}
+{{- $parts := list -}}
+{{- range .value -}}
+{{- $parts = include "echo.tplJson" (dict "value" . "root" $root) | append $parts -}}
+{{- end -}}
+{{ printf "[%s]" (join ", " $parts) }}
+{{- else -}}
+{{- .value | toJson -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "echo.serviceAccountName" -}}
@@ -64,28 +119,99 @@ app.kubernetes.io/part-of: {{ include "echo.name" . | quote }}
 {{- end -}}
 {{- end -}}
 
+{{/* By its digest where one is given; then the tag is there only to be read, and only if somebody wrote it. */}}
 {{- define "echo.image" -}}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- with .Values.image -}}
+{{- if and .digest (not .tag) -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) -}}{{- with .digest }}@{{ . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the certificate, or nothing. */}}
+{{- define "echo.tlsSecret" -}}
+{{- if .Values.tls.secretName -}}
+{{- .Values.tls.secretName -}}
+{{- else if .Values.tls.certificate.enabled -}}
+{{- printf "%s-tls" (include "echo.fullname" . | trunc 59 | trimSuffix "-") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the pods serve TLS, from a Secret or from a file that a volume brings: "yes", or nothing. */}}
+{{- define "echo.servesTls" -}}
+{{- if or (include "echo.tlsSecret" .) .Values.echo.tlsCert -}}yes{{- end -}}
 {{- end -}}
 
 {{/*
-The restricted profile's part of a pod, for every pod of the chart. The user is the image's, and a number, since the
-kubelet can't tell whether a name is root's.
-https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+Whether the Service has a port for TLS: "yes", or nothing. A headless one has not, since its clients find the pods, and
+their one port, by themselves.
 */}}
-{{- define "echo.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-seccompProfile:
-  type: RuntimeDefault
+{{- define "echo.httpsPort" -}}
+{{- if and (include "echo.servesTls" .) (ne .Values.service.clusterIP "None") -}}yes{{- end -}}
 {{- end -}}
 
-{{/* The restricted profile's part of a container, and a root file system that can't be written. */}}
-{{- define "echo.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop:
-    - ALL
+{{/*
+A setting of the service as the text that its variable has: lists with commas, on and off for what YAML takes for a
+boolean, and no exponent in whole numbers, which Helm reads from files as fractions.
+*/}}
+{{- define "echo.setting" -}}
+{{- if kindIs "bool" . -}}
+{{- ternary "on" "off" . -}}
+{{- else if kindIs "slice" . -}}
+{{- join "," . -}}
+{{- else if and (kindIs "float64" .) (eq (floor .) .) -}}
+{{- int64 . -}}
+{{- else -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The settings of the service that differ from its own defaults, as variables. */}}
+{{- define "echo.settings" -}}
+{{- range $name, $value := omit .Values.echo "labels" }}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
+- name: {{ printf "ECHO_%s" ($name | snakecase | upper) }}
+  value: {{ include "echo.setting" $value | quote }}
+{{- end }}
+{{- end }}
+{{- if include "echo.tlsSecret" . }}
+- name: ECHO_TLS_CERT
+  value: /tls/tls.crt
+- name: ECHO_TLS_KEY
+  value: /tls/tls.key
+{{- with .Values.tls.clientAuth }}
+- name: ECHO_TLS_CLIENT_CA
+  value: /tls/ca.crt
+- name: ECHO_TLS_CLIENT_AUTH
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The seconds that a pod needs to leave: the preStop sleep, and the drain. */}}
+{{- define "echo.leavingSeconds" -}}
+{{- add .Values.preStopSeconds (ceil .Values.echo.drainSeconds | int64) -}}
+{{- end -}}
+
+{{/* The least number of pods that there can be in good times. */}}
+{{- define "echo.replicas" -}}
+{{- if .Values.autoscaling.enabled }}{{ int64 .Values.autoscaling.minReplicas }}{{ else }}{{ int64 .Values.replicaCount }}{{ end -}}
+{{- end -}}
+
+{{/* A probe of the admin port. `of`: its values; `path`: what it asks. */}}
+{{- define "echo.probe" -}}
+httpGet:
+  path: {{ .path }}
+  port: admin
+{{- with .of.initialDelaySeconds }}
+initialDelaySeconds: {{ . }}
+{{- end }}
+periodSeconds: {{ .of.periodSeconds }}
+timeoutSeconds: {{ .of.timeoutSeconds }}
+failureThreshold: {{ .of.failureThreshold }}
+{{- if gt (int64 (default 1 .of.successThreshold)) 1 }}
+successThreshold: {{ .of.successThreshold }}
+{{- end }}
 {{- end -}}

@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ MANIFESTS = ROOT / "k8s"
 KUBERNETES = "1.37.0"
 HOOK = "helm.sh/hook"
 SECONDS = 60
+AT_ONCE = 4  # each waits for a program
 
 Manifest = dict[str, Any]
 
@@ -83,6 +85,20 @@ def parsed(documents: Iterable[Any]) -> Objects:
     return Objects(tuple(document for document in documents if document))
 
 
+def render_at_once(flags: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Objects | HelmError]:
+    """Render the chart with each of many flags, some at a time; a refusal stands in the place of the objects."""
+
+    def rendered(each: tuple[str, ...]) -> Objects | HelmError:
+        try:
+            return chart(*each)
+        except HelmError as error:
+            return error
+
+    every = list(flags)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(every, pool.map(rendered, every), strict=True))
+
+
 def template(*flags: str, release: str = "echo", namespace: str = "default", chart: Path = CHART) -> str:
     """Render the chart as text, hooks too."""
     return helm("template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES, *flags)
@@ -94,12 +110,43 @@ def chart(*flags: str, release: str = "echo", namespace: str = "default") -> Obj
     return parsed(yaml.safe_load_all(template(*flags, release=release, namespace=namespace)))
 
 
+def value_sets() -> dict[str, Path]:
+    """Give the files of helm/ci by what they stand for."""
+    return {file.name.removesuffix("-values.yaml"): file for file in sorted((CHART / "ci").glob("*-values.yaml"))}
+
+
 @cache
-def manifests() -> Objects:
-    """Read k8s/ by its kustomization: its resources as they stand. Raises `LookupError` if it asks for more."""
-    kustomization = yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())
-    more = set(kustomization) - {"apiVersion", "kind", "resources"}
+def manifests(folder: str = ".") -> Objects:
+    """Read a folder of k8s/ as kustomize would. Raises `LookupError` for what is not followed here."""
+    return parsed(_built(MANIFESTS / folder))
+
+
+def _built(folder: Path) -> Iterator[Manifest]:
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    more = set(kustomization) - {"apiVersion", "kind", "resources", "patches"}
     if more:
-        raise LookupError(f"k8s/kustomization.yaml has {', '.join(sorted(more))}, which is not followed here")
-    files = (MANIFESTS / name for name in kustomization["resources"])
-    return parsed(document for file in files for document in yaml.safe_load_all(file.read_text()))
+        raise LookupError(f"{folder}/kustomization.yaml has {', '.join(sorted(more))}, which is not followed here")
+    for manifest in (each for name in kustomization["resources"] for each in _resources(folder / name)):
+        for patch in kustomization.get("patches", ()):
+            if (manifest["kind"], manifest["metadata"]["name"]) == (patch["target"]["kind"], patch["target"]["name"]):
+                _patch(manifest, yaml.safe_load(patch["patch"]))
+        yield manifest
+
+
+def _resources(path: Path) -> Iterator[Manifest]:
+    if path.is_dir():
+        yield from _built(path)
+    else:
+        yield from (document for document in yaml.safe_load_all(path.read_text()) if document)
+
+
+def _patch(manifest: Manifest, operations: list[Manifest]) -> None:
+    """Take away what operations of a JSON patch name, RFC 6902; there are no others here."""
+    for operation in operations:
+        *above, last = operation["path"].removeprefix("/").split("/")
+        place = manifest
+        for step in above:
+            place = place[step]
+        if operation["op"] != "remove":
+            raise LookupError(f"a patch with {operation['op']}, which is not followed here")
+        del place[last]

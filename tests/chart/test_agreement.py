@@ -2,12 +2,28 @@
 
 import copy
 import difflib
+import os
 import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 import yaml
 
-from tests.chart.rendering import CHART, Manifest, Objects, chart, is_hook, manifests
-from tests.commands import ROOT
+from tests.chart import documented
+from tests.chart.rendering import (
+    CHART,
+    MANIFESTS,
+    Manifest,
+    Objects,
+    chart,
+    is_hook,
+    manifests,
+    parsed,
+    value_sets,
+)
+from tests.commands import ROOT, run
 
 HELM_ONLY = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 
@@ -34,10 +50,46 @@ def as_text(objects: Objects) -> list[str]:
     return yaml.safe_dump_all(kept, sort_keys=True).splitlines()
 
 
-def test_the_manifests_are_the_rendered_chart() -> None:
-    """`kubectl apply -k k8s` gives what `helm install echo ./helm` gives, but for Helm's own labels."""
-    difference = difflib.unified_diff(as_text(chart()), as_text(manifests()), "helm", "k8s", lineterm="", n=5)
-    assert "\n".join(difference) == ""
+# Each folder that `kubectl apply -k` can be given, with the values that give the same by Helm.
+FOLDERS = {
+    ".": (),
+    "base": (),
+    "overlays/gateway": ("--values", str(value_sets()["gateway"])),
+    "overlays/ha": ("--values", str(value_sets()["ha"])),
+}
+
+
+def difference(left: Objects, right: Objects, left_name: str, right_name: str) -> str:
+    """Give the lines in which two sets of objects differ, with those around them; empty: in none."""
+    return "\n".join(difflib.unified_diff(as_text(left), as_text(right), left_name, right_name, "", "", 5, ""))
+
+
+@pytest.mark.parametrize(("folder", "flags"), FOLDERS.items(), ids=FOLDERS.keys())
+def test_the_manifests_are_the_rendered_chart(folder: str, flags: tuple[str, ...]) -> None:
+    """`kubectl apply -k` gives what `helm install echo ./helm` gives with these values, but for Helm's own labels."""
+    assert difference(chart(*flags), manifests(folder), "helm", f"k8s/{folder}") == ""
+
+
+def test_a_difference_between_chart_and_manifests_is_told_by_its_lines() -> None:
+    """What is compared would be seen, and one finds the place."""
+    told = difference(chart("--set", "replicaCount=7"), manifests(), "helm", "k8s")
+    assert [line for line in told.splitlines() if re.match(r"[-+] ", line)] == ["-  replicas: 7", "+  replicas: 2"]
+
+
+def test_every_folder_that_can_be_applied_is_compared() -> None:
+    """None is there that no values stand for."""
+    found = {str(each.parent.relative_to(MANIFESTS)) for each in MANIFESTS.rglob("kustomization.yaml")}
+    assert found == set(FOLDERS)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_kustomize_reads_the_manifests_as_these_tests_do(folder: str) -> None:
+    """With the kubectl that is here, if one is."""
+    kubectl = os.environ.get("KUBECTL") or shutil.which("kubectl")
+    if not kubectl:
+        pytest.skip("no kubectl on this machine: https://kubernetes.io/docs/tasks/tools/")
+    built = parsed(yaml.safe_load_all(run(kubectl, "kustomize", MANIFESTS / folder)))
+    assert difference(manifests(folder), built, "read here", "kubectl kustomize") == ""
 
 
 def test_the_chart_has_the_services_version() -> None:
@@ -60,14 +112,32 @@ def test_the_manifests_are_labelled_with_this_version() -> None:
     assert {each["labels"]["app.kubernetes.io/version"] for each in metadata} == {version()}
 
 
-def test_the_readme_names_every_value_and_its_default() -> None:
-    """The chart's README has a row for each leaf of values.yaml, and no other."""
-    rows = re.findall(r"^\| `([\w.]+)` \| (.+?) \|", (CHART / "README.md").read_text(), re.MULTILINE)
-    defaults: dict[str, object] = {}
-    for name, value in yaml.safe_load((CHART / "values.yaml").read_text()).items():
-        if name != "resources" and isinstance(value, dict):
-            defaults |= {f"{name}.{key}": inner for key, inner in value.items()}
+@pytest.mark.parametrize("path", [documented.VALUES, documented.SCHEMA, documented.README], ids=lambda path: path.name)
+def test_what_is_made_of_the_values_and_the_settings_is_as_it_has_to_be(path: Path) -> None:
+    """`python -m tests.chart.documented` has nothing to write."""
+    assert path.read_text() == documented.written()[path]
+
+
+def test_the_table_has_every_value_and_no_other() -> None:
+    """Row by row, in the order of values.yaml, with its meaning."""
+    rows = re.findall(r"^\| `([\w.]+)` \| .+ \| (.+) \|$", documented.README.read_text(), re.MULTILINE)
+    text = documented.VALUES.read_text()
+    assert rows == [(each.name, each.meaning) for each in documented.values(text) if not each.group]
+    assert {name for name, _ in rows} == set(leaves(yaml.safe_load(text)))
+
+
+def leaves(values: Manifest, above: str = "") -> Iterator[str]:
+    """Give the names of all values, without the help of their comments but for what is one value as a whole."""
+    whole = {each.name for each in documented.values(documented.VALUES.read_text()) if not each.group}
+    for name, value in values.items():
+        path = f"{above}{name}"
+        if isinstance(value, dict) and path not in whole:
+            yield from leaves(value, f"{path}.")
         else:
-            defaults[name] = value
-    written = {name: yaml.safe_load(text.strip("`")) if "`" in text else defaults.get(name) for name, text in rows}
-    assert written == defaults
+            yield path
+
+
+def test_a_value_without_a_meaning_is_not_taken() -> None:
+    """Whoever adds one is told what is missing."""
+    with pytest.raises(ValueError, match=r"says of service\.extra not what it means"):
+        list(documented.values("service:\n  extra: 1\n"))

@@ -49,6 +49,7 @@ def test_every_object_has_the_same_name(release: str, flags: tuple[str, ...], na
         ("ServiceAccount", name),
         ("Service", name),
         ("Deployment", name),
+        ("PodDisruptionBudget", name),
         ("Pod", f"{name}-test"),
     }
 

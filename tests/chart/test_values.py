@@ -86,7 +86,7 @@ def test_it_can_be_a_subchart(tmp_path: Path) -> None:
 
 
 def test_an_older_cluster_is_refused() -> None:
-    """Below 1.30 the native preStop sleep is off: the chart says so rather than lose requests."""
+    """Below 1.27 fields that the chart sets are unknown: the chart says so rather than have them dropped."""
     with pytest.raises(HelmError, match="kubeVersion"):
-        template("--kube-version", "1.29.9")
-    assert template("--kube-version", "1.30.0-gke.1")
+        template("--kube-version", "1.26.9")
+    assert template("--kube-version", "1.27.0-gke.1")
