@@ -22,11 +22,18 @@ HOOK = "helm.sh/hook"
 SECONDS = 60
 AT_ONCE = 4  # each waits for a program
 
+# In C where it is there: much is read here.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Manifest = dict[str, Any]
 
 
 class HelmError(Exception):
     """Helm refused; the message is what it said."""
+
+
+# Texts, or what was said in their place, by the flags that they were rendered with.
+Rendered = dict[tuple[str, ...], str | HelmError]
 
 
 def helm(*arguments: str) -> str:
@@ -85,18 +92,24 @@ def parsed(documents: Iterable[Any]) -> Objects:
     return Objects(tuple(document for document in documents if document))
 
 
-def render_at_once(flags: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Objects | HelmError]:
-    """Render the chart with each of many flags, some at a time; a refusal stands in the place of the objects."""
+def render_at_once(flags: Iterable[tuple[str, ...]]) -> Rendered:
+    """Render the chart with each of many flags, some at a time; a refusal stands in the place of the text."""
 
-    def rendered(each: tuple[str, ...]) -> Objects | HelmError:
+    def rendered(each: tuple[str, ...]) -> str | HelmError:
         try:
-            return chart(*each)
+            return template(*each)
         except HelmError as error:
             return error
 
     every = list(flags)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return dict(zip(every, pool.map(rendered, every), strict=True))
+
+
+@cache
+def read(text: str) -> Objects:
+    """Give the objects of a text: to be read, not changed, since all who ask the same get the same."""
+    return parsed(yaml.load_all(text, LOADER))
 
 
 def template(*flags: str, release: str = "echo", namespace: str = "default", chart: Path = CHART) -> str:
@@ -107,7 +120,7 @@ def template(*flags: str, release: str = "echo", namespace: str = "default", cha
 @cache
 def chart(*flags: str, release: str = "echo", namespace: str = "default") -> Objects:
     """Render the chart as objects: to be read, not changed, since all who ask the same get the same."""
-    return parsed(yaml.safe_load_all(template(*flags, release=release, namespace=namespace)))
+    return read(template(*flags, release=release, namespace=namespace))
 
 
 def value_sets() -> dict[str, Path]:

@@ -1,0 +1,151 @@
+"""Every value of values.yaml: a change of it changes what is rendered, and what it can't be is refused."""
+
+import json
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
+
+from tests.chart import documented
+from tests.chart.documented import Value
+from tests.chart.rendering import HelmError, Rendered, render_at_once, value_sets
+
+VALUES = [each for each in documented.values(documented.VALUES.read_text()) if not each.group]
+# Settings are changed all at once, in test_settings.py.
+WALKED = [each for each in VALUES if each.path[0] != "echo" or each.path[-1] == "labels"]
+ALL = yaml.safe_load(value_sets()["all"].read_text())
+
+# What a value is changed to, where neither its default nor its schema tells a good example.
+CHANGED: dict[str, Any] = {
+    "affinity": {"podAffinity": {}},
+    "autoscaling.behavior": {"scaleUp": {"stabilizationWindowSeconds": 9}},
+    "echo.labels": ["tier"],
+    "image.digest": "sha256:" + "f" * 64,
+    "image.repository": "example.test/echo",
+    "imagePullSecrets": [{"name": "other"}],
+    "dnsConfig": {"nameservers": ["192.0.2.54"]},
+    "extraContainers": [],
+    "extraObjects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "changed"}}],
+    "fullnameOverride": "changed",
+    "httpRoute.hostnames": ["changed.example.test"],
+    "httpRoute.timeouts": {"request": "9s"},
+    "ingress.hosts": [{"host": "changed.example.test"}],
+    "lifecycle": {"postStart": {"sleep": {"seconds": 1}}},
+    "minReadySeconds": 9,
+    "podDisruptionBudget.maxUnavailable": 2,
+    "podDisruptionBudget.minAvailable": "50%",
+    "podSecurityContext": {"runAsUser": 20002},
+    "probes.startup.initialDelaySeconds": 9,
+    "resources": {"limits": {"memory": "256Mi"}},
+    "securityContext": {"readOnlyRootFilesystem": False},
+    "service.clusterIP": "10.96.0.7",
+    "service.externalIPs": ["198.51.100.8"],
+    "service.ipFamilies": ["IPv6"],
+    "service.loadBalancerSourceRanges": ["198.51.100.0/24"],
+    "tls.certificate.dnsNames": ["changed.example.test"],
+    "tls.certificate.duration": "24h",
+    "tls.certificate.privateKey": {"rotationPolicy": "Never"},
+    "tls.certificate.renewBefore": "8h",
+    "topologySpreadConstraints": [],
+    "updateStrategy": {"type": "Recreate"},
+}
+# What one is changed to by what it may be.
+BY_REFERENCE: dict[str, Any] = {
+    "named": [{"name": "changed"}],
+    "objects": [{"name": "changed"}],
+    "parentRefs": [{"name": "changed"}],
+    "strings": {"example.test/changed": "yes"},
+}
+# What has to be set so that a value is looked at, or may be what it is changed to.
+WITH = {
+    "podDisruptionBudget.minAvailable": ("podDisruptionBudget.maxUnavailable=null",),
+    "replicaCount": ("autoscaling.enabled=false",),
+    "service.sessionAffinity": ("service.sessionAffinitySeconds=null",),
+    "service.type": ('service.loadBalancerClass=""', "service.loadBalancerSourceRanges=[]"),
+    "tls.certificate.enabled": ('tls.certificate.issuerRef.name="authority"',),
+}
+CERTIFICATE = ('tls.certificate.issuerRef.name="authority"', "tls.certificate.enabled=true")
+
+
+def current(value: Value) -> Any:
+    """Give what a value is with all options on."""
+    found = reduce(lambda place, step: place.get(step, {}) if isinstance(place, dict) else {}, value.path[:-1], ALL)
+    return found.get(value.path[-1], value.default) if isinstance(found, dict) else value.default
+
+
+def changed(value: Value) -> Any:
+    """Give another value: an example from above, or what its schema tells."""
+    if value.name in CHANGED:
+        return CHANGED[value.name]
+    now, schema = current(value), documented.value_schema(value)
+    if "enum" in schema:
+        return next(word for word in reversed(schema["enum"]) if word not in (now, ""))
+    if isinstance(now, bool):
+        return not now
+    if isinstance(now, int):
+        return now + 1
+    return BY_REFERENCE.get(value.hints.get("$ref", ""), 30 if "integer" in schema.get("type", ()) else "extra")
+
+
+def flags(value: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the flags that render it as it is, and those that render it changed."""
+    context = WITH.get(value.name, CERTIFICATE if value.name.startswith("tls.certificate.") else ())
+    before = (f"--values={value_sets()['all']}", *(f"--set-json={each}" for each in context))
+    return before, (*before, f"--set-json={value.name}={json.dumps(changed(value))}")
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Rendered:
+    """Give all renderings, made once."""
+    return render_at_once(dict.fromkeys(each for value in WALKED for each in flags(value)))
+
+
+@pytest.mark.parametrize("value", WALKED, ids=lambda value: value.name)
+def test_a_change_of_the_value_changes_the_rendering(value: Value, rendered: Rendered) -> None:
+    """None is there for nothing."""
+    before, after = (rendered[each] for each in flags(value))
+    for each in (before, after):
+        if isinstance(each, HelmError):
+            raise each
+    assert before != after
+
+
+SCHEMA = json.loads(documented.SCHEMA.read_text())
+VALIDATOR = Draft7Validator(SCHEMA)
+GROUPS = [("",), *((each.name,) for each in documented.values(documented.VALUES.read_text()) if each.group)]
+
+
+def nested(path: tuple[str, ...], inner: Any) -> Any:
+    """Give values with one of them, at its place."""
+    return reduce(lambda found, step: {step: found}, reversed(path), inner)
+
+
+def mistakes(values: Any) -> Iterator[ValidationError]:
+    """Give what the schema refuses, but for values that are absent here."""
+    return (each for each in VALIDATOR.iter_errors(values) if each.validator != "required")
+
+
+def test_the_schema_is_one() -> None:
+    """Of draft 7, as Helm 3 and 4 read it; and the defaults keep to it."""
+    Draft7Validator.check_schema(SCHEMA)
+    VALIDATOR.validate(yaml.safe_load(documented.VALUES.read_text()))
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.name)
+def test_what_a_value_can_not_be_is_refused(value: Value) -> None:
+    """Its default is taken, something of a wrong type is not, and the message says where."""
+    assert not list(mistakes(nested(value.path, value.default)))
+    wrong = "text" if documented.value_schema(value).get("type") == "object" else {"unexpected": [{"a": 1}]}
+    refused = [list(each.absolute_path)[: len(value.path)] for each in mistakes(nested(value.path, wrong))]
+    assert list(value.path) in refused
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group[0] or "at the root")
+def test_an_unknown_key_is_refused_in_each_group(group: tuple[str]) -> None:
+    """By its name."""
+    path = (*filter(None, group[0].split(".")), "unknownKey")
+    assert ["'unknownKey' was unexpected" in each.message for each in mistakes(nested(path, 1))] == [True]
