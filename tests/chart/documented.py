@@ -283,7 +283,8 @@ def schema(text: str) -> Schema:
         place = places[value.path[:-1]]
         made = {"type": "object", "additionalProperties": False, "required": [], "properties": {}}
         place["properties"][value.path[-1]] = places[value.path] = made if value.group else value_schema(value)
-        if value.default is not None:
+        # null takes a default away before Helm looks at the schema.
+        if value.default is not None and (value.group or "null" not in value_schema(value).get("type", ())):
             place["required"].append(value.path[-1])
     return root | {"definitions": DEFINITIONS}
 
