@@ -12,7 +12,7 @@ SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format image e2e lock clean
+.PHONY: help run test lint format image chart e2e lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,12 +30,14 @@ lint: $(VENV)/installed-dev ## style, types, chart, Dockerfile, scripts
 	@$(IN_VENV)mypy
 	@$(IN_VENV)hadolint Dockerfile
 	@$(IN_VENV)shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_FILES)
-	@helm=$$($(TOOL) helm) && $$helm lint --strict --quiet helm
+	@helm=$$($(TOOL) helm) && for values in helm/values.yaml helm/ci/*.yaml; do \
+	  $$helm lint --strict --quiet helm --values $$values || exit; done
 
-format: $(VENV)/installed-dev ## put the code, and the README's tables, into their one form
+format: $(VENV)/installed-dev ## put the code, the tables of the READMEs and the chart's schema into their one form
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
 	@$(IN_VENV)ruff format --quiet
 	@$(IN_VENV)python -m tests.documents
+	@$(IN_VENV)python -m tests.chart.documented
 
 image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, REQUIREMENTS its lock file
 	@docker build --tag $(IMAGE) --build-arg base_image=$(BASE_IMAGE) \
@@ -46,6 +48,10 @@ image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, 
 	  --build-arg created=$$(date --utc --date=@$$(git log -1 --format=%ct) +%FT%TZ) \
 	  $${PIP_CERT:+--secret id=ca_bundle,src=$$PIP_CERT} .
 	@echo $(IMAGE)
+
+chart: $(VENV)/installed-dev ## the chart as .chart/echo-VERSION.tgz, the same bytes for the same commit
+	@helm=$$($(TOOL) helm) && HELM=$$helm SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  $(IN_VENV)python -m tests.chart.packaging .chart
 
 e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KEEP=1 keeps it, CLUSTER=name uses one
 	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm) && kubectl=$$($(TOOL) kubectl) && \
@@ -59,7 +65,7 @@ lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	done
 
 clean: ## take away what the targets made here
-	@rm -rf $(VENV) .tools .e2e .page .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .tools .chart .e2e .page .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find app tests -name __pycache__ -type d -prune -exec rm -r {} +
 
 # A Debian without python3-venv has no pip to put into a new environment; a pip of its own serves as well.

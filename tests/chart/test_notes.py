@@ -1,39 +1,172 @@
-"""What `helm install` prints: commands that can be copied as they stand."""
+"""What `helm install` prints: commands that can be copied as they stand, for what was installed."""
 
+import subprocess
 from functools import cache
 
 import pytest
 
-from tests.chart.rendering import CHART, helm
+from tests.chart.rendering import CHART, helm, value_sets
+
+WAIT = "kubectl --namespace trial rollout status deployment/echo"
+FORWARD = "kubectl --namespace trial port-forward svc/echo 8080:80"
+FORWARD_TLS = "kubectl --namespace trial port-forward svc/echo 8443:443"
+CURL = "curl http://127.0.0.1:8080/blah/blah"
+CURL_TLS = "curl --insecure https://127.0.0.1:8443/blah/blah"
+TEST = "helm --namespace trial test echo"
+ADDRESS = "{.status.loadBalancer.ingress[0]['ip','hostname']}"
+
+INSTALLED = {
+    "by default": ((), [WAIT, FORWARD, CURL, TEST]),
+    "another port": (
+        ("--set=service.port=8000",),
+        [WAIT, "kubectl --namespace trial port-forward svc/echo 8080:8000", CURL, TEST],
+    ),
+    "TLS, too": (("--set=tls.secretName=a",), [WAIT, FORWARD, CURL, FORWARD_TLS, CURL_TLS, TEST]),
+    "nothing but TLS": (("--set=tls.secretName=a,echo.tlsOnly=on",), [WAIT, FORWARD_TLS, CURL_TLS, TEST]),
+    "behind the PROXY protocol": (
+        ("--set=echo.proxyProtocol=on",),
+        [WAIT, FORWARD, "curl --haproxy-protocol http://127.0.0.1:8080/blah/blah", TEST],
+    ),
+    "headless": (
+        (f"--values={value_sets()['headless']}",),
+        [WAIT, "kubectl --namespace trial port-forward deployment/echo 8080:8080", CURL, TEST],
+    ),
+    "ports of the nodes": (
+        ("--set=service.type=NodePort",),
+        [
+            WAIT,
+            FORWARD,
+            CURL,
+            (
+                "curl \"http://$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[0].address}')"
+                ":$(kubectl --namespace trial get service echo --output jsonpath='{.spec.ports[0].nodePort}')/blah/blah\""
+            ),
+            TEST,
+        ],
+    ),
+    "a load balancer": (
+        ("--set=service.type=LoadBalancer",),
+        [
+            WAIT,
+            FORWARD,
+            CURL,
+            f'curl "http://$(kubectl --namespace trial get service echo --output jsonpath="{ADDRESS}"):80/blah/blah"',
+            TEST,
+        ],
+    ),
+    "an Ingress": (
+        (f"--values={value_sets()['ingress']}",),
+        [
+            WAIT,
+            FORWARD,
+            CURL,
+            (
+                'curl --header "Host: echo.example.test" '
+                f'"http://$(kubectl --namespace trial get ingress echo --output jsonpath="{ADDRESS}")/blah/blah"'
+            ),
+            (
+                'curl --header "Host: echo.example.test" '
+                f'"http://$(kubectl --namespace trial get ingress echo --output jsonpath="{ADDRESS}")/shown"'
+            ),
+            TEST,
+        ],
+    ),
+    "an Ingress for every host": (
+        ("--set=ingress.enabled=true",),
+        [
+            WAIT,
+            FORWARD,
+            CURL,
+            f'curl "http://$(kubectl --namespace trial get ingress echo --output jsonpath="{ADDRESS}")/blah/blah"',
+            TEST,
+        ],
+    ),
+    "a Gateway elsewhere, for some hosts": (
+        (
+            "--set=httpRoute.enabled=true,httpRoute.parentRefs[0].name=web,httpRoute.parentRefs[0].namespace=infra",
+            "--set=httpRoute.hostnames={*.example.test}",
+        ),
+        [
+            WAIT,
+            FORWARD,
+            CURL,
+            (
+                "kubectl --namespace trial wait "
+                "--for=jsonpath='{.status.parents[0].conditions[?(@.type==\"Accepted\")].status}'=True httproute/echo"
+            ),
+            (
+                'curl --header "Host: echo.example.test" "http://$(kubectl --namespace infra get gateway web '
+                "--output jsonpath='{.status.addresses[0].value}')/blah/blah\""
+            ),
+            TEST,
+        ],
+    ),
+    "an autoscaler": (
+        (f"--values={value_sets()['ha']}",),
+        [WAIT, FORWARD, CURL, "kubectl --namespace trial get horizontalpodautoscaler echo", TEST],
+    ),
+    "no pod": (
+        ("--set=replicaCount=0",),
+        [WAIT, FORWARD, CURL, TEST, "kubectl --namespace trial scale deployment/echo --replicas=2"],
+    ),
+}
 
 
 @cache
-def notes(release: str, *flags: str) -> list[str]:
+def notes(*flags: str, release: str = "echo") -> list[str]:
     """Give the notes as lines, without their indentation, as a dry run prints them without a cluster."""
     printed = helm("install", release, str(CHART), "--dry-run=client", "--namespace", "trial", *flags)
     return [line.strip() for line in printed.partition("\nNOTES:\n")[2].splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("release", "flags", "name", "port"),
-    [
-        pytest.param("echo", (), "echo", 80, id="by default"),
-        pytest.param("demo", ("--set", "service.port=8000"), "demo-echo", 8000, id="another name and port"),
-    ],
-)
-def test_the_notes_have_the_exact_commands(release: str, flags: tuple[str, ...], name: str, port: int) -> None:
-    """They wait, forward a port, ask, and test: by the namespace, name and port that were installed."""
-    lines = notes(release, *flags)
-    commands = [line for line in lines if line.startswith(("kubectl ", "curl ", "helm "))]
-    assert commands == [
-        f"kubectl --namespace trial rollout status deployment/{name}",
-        f"kubectl --namespace trial port-forward svc/{name} 8080:{port}",
-        "curl http://127.0.0.1:8080/blah/blah",
-        f"helm --namespace trial test {release}",
+def commands(lines: list[str]) -> list[str]:
+    """Give the lines that are commands."""
+    return [line for line in lines if line.startswith(("kubectl ", "curl ", "helm "))]
+
+
+@pytest.mark.parametrize(("flags", "expected"), INSTALLED.values(), ids=INSTALLED.keys())
+def test_the_notes_have_the_exact_commands(flags: tuple[str, ...], expected: list[str]) -> None:
+    """They wait, forward a port, ask, by each way that there is, and test; a shell takes each as it stands."""
+    found = commands(notes(*flags))
+    assert found == expected
+    for command in found:
+        subprocess.run(["bash", "-n", "-c", command], check=True, timeout=10)
+
+
+def test_the_notes_name_what_was_installed() -> None:
+    """By the namespace and name of the release."""
+    assert commands(notes("--set", "service.port=8000", release="demo")) == [
+        "kubectl --namespace trial rollout status deployment/demo-echo",
+        "kubectl --namespace trial port-forward svc/demo-echo 8080:8000",
+        CURL,
+        "helm --namespace trial test demo",
     ]
 
 
 def test_the_notes_show_the_answer_to_expect() -> None:
     """The answer stands on a line of its own, below the command that gives it."""
-    lines = notes("echo")
-    assert lines.index("<b>Got: blah/blah</b>!") > lines.index("curl http://127.0.0.1:8080/blah/blah")
+    lines = notes()
+    assert lines.index("<b>Got: blah/blah</b>!") > lines.index(CURL)
+
+
+@pytest.mark.parametrize(
+    ("flags", "value"),
+    [
+        (("--set=replicaCount=1",), "replicaCount=2."),
+        (("--set=autoscaling.enabled=true,autoscaling.minReplicas=1",), "autoscaling.minReplicas=2."),
+    ],
+)
+def test_the_notes_warn_of_a_single_pod(flags: tuple[str, ...], value: str) -> None:
+    """And say what to set; with two there is no warning."""
+    lines = notes(*flags)
+    assert any(line.startswith("WARNING: there is one pod") for line in lines)
+    assert value in lines
+    assert not any("WARNING" in line for line in notes())
+
+
+@pytest.mark.parametrize("name", value_sets())
+def test_the_notes_have_no_gaps(name: str) -> None:
+    """For every set: no empty lines in a row, nothing that a template left."""
+    lines = notes(f"--values={value_sets()[name]}")
+    assert "\n\n\n" not in "\n".join(lines)
+    assert not any("<no value>" in line or "{{" in line or "%!" in line for line in lines)

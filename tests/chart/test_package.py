@@ -1,0 +1,75 @@
+"""The chart as it is handed out: what it says of itself, and its archive."""
+
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app import __version__
+from tests.chart import packaging
+from tests.chart.rendering import CHART, chart, template
+
+ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text())
+ANNOTATIONS = ABOUT["annotations"]
+TIME = 1_790_000_000
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the archive, made as `make chart` makes it."""
+    return packaging.package(tmp_path_factory.mktemp("chart"), TIME)
+
+
+def test_the_archive_is_the_same_bytes_at_another_time(archive: Path, tmp_path: Path) -> None:
+    """Whenever it is made, and whenever the files were checked out."""
+    copied = shutil.copytree(CHART, tmp_path / "checked-out", copy_function=shutil.copyfile)
+    again = packaging.package(tmp_path, TIME, copied)
+    assert again.name == archive.name == f"echo-{__version__}.tgz"
+    assert again.read_bytes() == archive.read_bytes()
+
+
+def test_the_archive_holds_every_file_of_the_chart(archive: Path) -> None:
+    """And no other; each of the one time, and nobody's."""
+    with tarfile.open(archive) as opened:
+        members = opened.getmembers()
+    files = {f"echo/{file.relative_to(CHART)}" for file in CHART.rglob("*") if file.is_file()}
+    assert sorted(member.name for member in members) == sorted(files)
+    assert {(member.mtime, member.uid, member.uname, member.mode) for member in members} == {(TIME, 0, "", 0o644)}
+
+
+def test_the_archive_renders_as_the_folder_does(archive: Path) -> None:
+    """What is handed out is what is tested here."""
+    assert template(chart=archive) == template()
+
+
+def test_the_image_that_is_named_is_the_one_that_runs() -> None:
+    """Artifact Hub shows, and scans, what it is told."""
+    (image,) = yaml.safe_load(ANNOTATIONS["artifacthub.io/images"])
+    (container,) = chart().one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert image == {"name": container["name"], "image": container["image"]}
+
+
+def test_category_and_licence_are_words_that_artifact_hub_knows() -> None:
+    """https://artifacthub.io/docs/topics/annotations/helm/."""
+    assert ANNOTATIONS["artifacthub.io/category"] == "networking"
+    assert ANNOTATIONS["artifacthub.io/license"] == "Apache-2.0"
+    assert "Apache License" in (CHART.parent / "LICENSE").read_text()
+
+
+def test_the_changes_are_told_by_their_kind() -> None:
+    """In sentences without an end, as a list has them."""
+    changes = yaml.safe_load(ANNOTATIONS["artifacthub.io/changes"])
+    assert changes
+    for each in changes:
+        assert set(each) == {"kind", "description"}
+        assert each["kind"] in {"added", "changed", "deprecated", "removed", "fixed", "security"}
+        assert re.fullmatch(r"[A-Z].*[^.]", each["description"])
+
+
+def test_it_says_which_kubernetes_it_needs() -> None:
+    """With a suffix, or versions of those who sell clusters would be refused; and it asks for no icon."""
+    assert ABOUT["kubeVersion"] == ">=1.27.0-0"
+    assert "icon" not in ABOUT
