@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ import yaml
 from msgspec.structs import FieldInfo, fields
 
 from app.settings import READ, Settings, groups
-from tests.chart.rendering import CHART
+from tests.chart.rendering import CHART, LOADER
 
 Schema = dict[str, Any]
 
@@ -211,11 +212,12 @@ def setting_schema(field: FieldInfo) -> Schema:
 # --- values.yaml -----------------------------------------------------------------------------------------------------
 
 
-def values(text: str) -> Iterator[Value]:
+@cache
+def values(text: str) -> tuple[Value, ...]:
     """Give the keys of values.yaml, groups before what is in them. Raises `ValueError` for one without a meaning."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = yaml.compose(text, Loader=LOADER)
     assert isinstance(node, yaml.MappingNode)
-    yield from _values(node, (), text.splitlines())
+    return tuple(_values(node, (), text.splitlines()))
 
 
 def _values(node: yaml.MappingNode, above: tuple[str, ...], lines: list[str]) -> Iterator[Value]:
@@ -227,7 +229,7 @@ def _values(node: yaml.MappingNode, above: tuple[str, ...], lines: list[str]) ->
             raise ValueError(
                 f"values.yaml says of {'.'.join(path)} not what it means: put a comment before it, # -- ..."
             )
-        default = yaml.safe_load(yaml.serialize(inner))
+        default = yaml.SafeLoader("").construct_object(inner, deep=True)
         yield Value(path, meaning, default, hints, group)
         if group:
             yield from _values(inner, path, lines)

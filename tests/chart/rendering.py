@@ -43,7 +43,8 @@ def helm(*arguments: str) -> str:
     """
     done = subprocess.run(
         [os.environ.get("HELM") or "helm", *arguments],
-        env=os.environ | {"KUBECONFIG": os.devnull},
+        # It lives for a moment: to collect garbage would only take time.
+        env=os.environ | {"KUBECONFIG": os.devnull, "GOGC": "off"},
         capture_output=True,
         text=True,
         timeout=SECONDS,

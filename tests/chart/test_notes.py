@@ -38,8 +38,8 @@ INSTALLED = {
             FORWARD,
             CURL,
             (
-                "curl \"http://$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[0].address}')"
-                ":$(kubectl --namespace trial get service echo --output jsonpath='{.spec.ports[0].nodePort}')/blah/blah\""
+                "curl \"http://$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[0].address}'):$("
+                "kubectl --namespace trial get service echo --output jsonpath='{.spec.ports[0].nodePort}')/blah/blah\""
             ),
             TEST,
         ],
