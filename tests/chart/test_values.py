@@ -38,6 +38,31 @@ MISTAKES = {
     "a name with capitals": ("fullnameOverride=Echo", "fullnameOverride"),
     "a name that is too long": ("fullnameOverride=" + "e" * 64, "fullnameOverride"),
     "a chart's name that starts with a digit": ("nameOverride=1echo", "nameOverride"),
+    "a digest that is cut off": ("image.digest=sha256:0123", "/image/digest"),
+    "a digest of another kind": ("image.digest=md5:" + "0" * 64, "/image/digest"),
+    "a Secret that is named without its key": ("imagePullSecrets={registry}", "/imagePullSecrets/0"),
+    "an unknown key of a probe": ("probes.startup.period=1", "'period'"),
+    "a probe that never asks": ("probes.liveness.periodSeconds=0", "/probes/liveness/periodSeconds"),
+    "a strategy that is none": ("updateStrategy.type=Blue", "/updateStrategy/type"),
+    "an unknown key of the strategy": ("updateStrategy.rollingUpdate.surge=1", "'surge'"),
+    "more than all of the pods": ("podDisruptionBudget.maxUnavailable=101%", "/podDisruptionBudget/maxUnavailable"),
+    "an eviction policy that is none": (
+        "podDisruptionBudget.unhealthyPodEvictionPolicy=Never",
+        "unhealthyPodEvictionPolicy",
+    ),
+    "an autoscaler of none": ("autoscaling.minReplicas=0", "/autoscaling/minReplicas"),
+    "a Gateway without a name": ("httpRoute.parentRefs[0].namespace=infra", "/httpRoute/parentRefs/0"),
+    "an unknown key of a Gateway's reference": ("httpRoute.parentRefs[0].section=web", "'section'"),
+    "an Ingress's host that is only a text": ("ingress.hosts={echo.example.test}", "/ingress/hosts/0"),
+    "a path that does not begin with a slash": ("ingress.hosts[0].paths[0].path=a", "/ingress/hosts/0/paths/0/path"),
+    "a port that is none": ("ingress.servicePort=http2", "/ingress/servicePort"),
+    "a network without its size": ("service.loadBalancerSourceRanges={192.0.2.1}", "/service/loadBalancerSourceRanges"),
+    "an address that is none": ("service.clusterIP=none", "/service/clusterIP"),
+    "a duration of cert-manager without a unit": ("tls.certificate.duration=90", "/tls/certificate/duration"),
+    "a label that is a number": ("podLabels.tier=1", "/podLabels/tier"),
+    "an unknown key of a group in a group": ("tls.certificate.issuerRef.issuer=a", "'issuer'"),
+    "a variable without a name": ("extraEnv[0].value=a", "/extraEnv/0"),
+    "an object that is none": ("extraObjects={1}", "/extraObjects/0"),
 }
 
 
@@ -72,6 +97,45 @@ def test_resources_can_be_chosen_and_taken_away() -> None:
     objects = chart("--set", "resources.limits.cpu=1,resources.limits.memory=256Mi,resources.requests.memory=null")
     (container,) = objects.one("Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["resources"] == {"limits": {"cpu": 1, "memory": "256Mi"}, "requests": {"cpu": "50m"}}
+
+
+# Every value that 0.1.0 had, changed, and what it made of it.
+OF_0_1_0 = """
+replicaCount: 3
+image: {repository: example.test/echo, tag: v9, pullPolicy: Always}
+nameOverride: mirror
+serviceAccount: {create: true, name: own}
+service: {type: NodePort, port: 8000, tlsPort: 8443}
+tls: {secretName: echo-tls, clientAuth: request}
+echo: {drainSeconds: 30, labels: [tier]}
+preStopSeconds: 15
+resources: {requests: {cpu: 100m, memory: 32Mi}, limits: {memory: 256Mi}}
+"""
+
+
+def test_the_values_of_the_version_before_still_do_what_they_did(tmp_path: Path) -> None:
+    """Who upgrades needs to change none of them."""
+    (tmp_path / "values.yaml").write_text(OF_0_1_0)
+    objects = chart("--values", str(tmp_path / "values.yaml"), release="demo")
+    deployment, service = objects.one("Deployment"), objects.one("Service")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    assert deployment["metadata"]["name"] == service["metadata"]["name"] == "demo-mirror"
+    assert deployment["spec"]["replicas"] == 3
+    assert (container["image"], container["imagePullPolicy"]) == ("example.test/echo:v9", "Always")
+    assert pod["serviceAccountName"] == objects.one("ServiceAccount")["metadata"]["name"] == "own"
+    assert service["spec"]["type"] == "NodePort"
+    assert [(each["name"], each["port"]) for each in service["spec"]["ports"]] == [("http", 8000), ("https", 8443)]
+    assert pod["volumes"][0]["secret"]["secretName"] == "echo-tls"
+    assert (told["ECHO_TLS_CLIENT_AUTH"], told["ECHO_DRAIN_SECONDS"]) == ("request", "30")
+    assert told["POD_LABELS"] == "tier=$(POD_LABEL_0)"
+    assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 15}}}
+    assert pod["terminationGracePeriodSeconds"] == 50
+    assert container["resources"] == {
+        "requests": {"cpu": "100m", "memory": "32Mi"},
+        "limits": {"memory": "256Mi"},
+    }
 
 
 def test_it_can_be_a_subchart(tmp_path: Path) -> None:
