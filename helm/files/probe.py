@@ -7,6 +7,7 @@ Kubernetes replaces a dollar sign before a parenthesis in a pod's command: there
 import argparse
 import json
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,9 @@ class Target:
     namespace: str
     pod_prefix: str
     deadline: float
+    tls: bool = False
+    proxy_protocol: bool = False
+    by_name: bool = False  # ask for each form by its name, since the one that is the default is another
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,28 @@ class Answer:
     body: bytes
 
 
-def ask(host: str, port: int, target: str, accept: str | None, seconds: float) -> Answer:
+class ServiceConnection(HTTPConnection):
+    """A connection as the Service wants it: begun by a PROXY protocol header, over TLS, or neither."""
+
+    def __init__(self, probed: Target) -> None:
+        super().__init__(probed.host, probed.port, timeout=ATTEMPT_SECONDS)
+        self.probed = probed
+
+    def connect(self) -> None:
+        """Connect, and say what has to be said first. Raises OSError."""
+        super().connect()
+        if self.probed.proxy_protocol:
+            self.sock.sendall(b"PROXY UNKNOWN\r\n")
+        if self.probed.tls:
+            # It is the echo that is probed; who vouches for its certificate is not known here.
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def ask(connection: HTTPConnection, target: str, accept: str | None) -> Answer:
     """Send one GET; no Accept field unless given. Raises OSError or HTTPException when nothing answers."""
-    connection = HTTPConnection(host, port, timeout=seconds)
     try:
         connection.request("GET", target, headers={} if accept is None else {"Accept": accept})
         response = connection.getresponse()
@@ -59,7 +82,7 @@ def ask_until_answered(probed: Target, target: str, accept: str | None = None) -
     """Ask again while nothing answers, as right after an installation; any answer is taken as it is."""
     while True:
         try:
-            return ask(probed.host, probed.port, target, accept, ATTEMPT_SECONDS)
+            return ask(ServiceConnection(probed), target, accept)
         except (OSError, HTTPException) as error:
             if time.monotonic() + PAUSE_SECONDS > probed.deadline:
                 raise CheckError(f"no answer in time; the last try: {error!r}") from error
@@ -74,7 +97,7 @@ def equal(what: str, found: object, expected: object) -> None:
 
 def bare_answer(probed: Target) -> str:
     """Check that the bare answer is exact."""
-    answer = ask_until_answered(probed, "/blah/blah")
+    answer = ask_until_answered(probed, "/blah/blah?echo_format=bare" if probed.by_name else "/blah/blah")
     equal("the status", answer.status, 200)
     equal("the Content-Type", answer.content_type, "text/html; charset=utf-8")
     equal("the body", answer.body, b"<b>Got: blah/blah</b>!")
@@ -83,7 +106,8 @@ def bare_answer(probed: Target) -> str:
 
 def reflection(probed: Target) -> str:
     """Check that the JSON reflection tells the request, and a pod of this release."""
-    answer = ask_until_answered(probed, "/blah/blah?from=helm-test", "application/json")
+    target = "/blah/blah?from=helm-test" + ("&echo_format=json" if probed.by_name else "")
+    answer = ask_until_answered(probed, target, "application/json")
     equal("the status", answer.status, 200)
     equal("the Content-Type", answer.content_type, "application/json")
     try:
@@ -93,7 +117,7 @@ def reflection(probed: Target) -> str:
     if not isinstance(fields, dict):
         raise CheckError(f"the body is not an object: {answer.body!r}")
     equal("method", fields.get("method"), "GET")
-    equal("path", fields.get("path"), "/blah/blah?from=helm-test")
+    equal("path", fields.get("path"), target)
     equal("namespace", fields.get("namespace"), probed.namespace)
     pod = fields.get("pod")
     if not isinstance(pod, str) or not pod.startswith(probed.pod_prefix):
@@ -107,7 +131,7 @@ def admin_port_closed(probed: Target) -> str:
     A name that can't be looked up is a failure: it would prove nothing.
     """
     try:
-        answer = ask(probed.host, probed.admin_port, "/version", None, CLOSED_SECONDS)
+        answer = ask(HTTPConnection(probed.host, probed.admin_port, timeout=CLOSED_SECONDS), "/version", None)
     except socket.gaierror as error:
         raise CheckError(f"{probed.host} can't be looked up: {error}") from error
     except (OSError, HTTPException) as error:
@@ -127,7 +151,7 @@ CHECKS: tuple[tuple[str, Callable[[Target], str]], ...] = (
 
 def run(probed: Target) -> int:
     """Run every check, print a line for each, and give the exit code."""
-    print(f"probing http://{probed.host}:{probed.port}", flush=True)
+    print(f"probing {'https' if probed.tls else 'http'}://{probed.host}:{probed.port}", flush=True)
     failures = 0
     for name, check in CHECKS:
         try:
@@ -148,6 +172,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--namespace", required=True, help="the namespace that answers must name")
     parser.add_argument("--pod-prefix", required=True, help="what the name of the pod that answers must begin with")
     parser.add_argument("--deadline", required=True, type=float, help="seconds until something must have answered")
+    parser.add_argument("--tls", action="store_true", help="speak TLS")
+    parser.add_argument("--proxy-protocol", action="store_true", help="begin with a PROXY protocol header")
+    parser.add_argument("--by-name", action="store_true", help="ask for each form of the answer by its name")
     given = parser.parse_args(argv)
     return run(
         Target(
@@ -157,6 +184,9 @@ def main(argv: Sequence[str]) -> int:
             namespace=given.namespace,
             pod_prefix=given.pod_prefix,
             deadline=time.monotonic() + given.deadline,
+            tls=given.tls,
+            proxy_protocol=given.proxy_protocol,
+            by_name=given.by_name,
         )
     )
 

@@ -152,6 +152,30 @@ their one port, by themselves.
 {{- if and (include "echo.servesTls" .) (ne .Values.service.clusterIP "None") -}}yes{{- end -}}
 {{- end -}}
 
+{{/* Whether a setting that is on or off is on: "yes", or nothing. YAML may have taken it for a boolean. */}}
+{{- define "echo.isOn" -}}
+{{- if has (toString .) (list "on" "true") -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "echo.speaksTlsOnly" -}}
+{{- include "echo.isOn" .Values.echo.tlsOnly -}}
+{{- end -}}
+
+{{/* The port of the Service that answers for sure. */}}
+{{- define "echo.askedPort" -}}
+{{- if and (include "echo.speaksTlsOnly" .) (include "echo.httpsPort" .) -}}
+{{- int64 .Values.service.tlsPort -}}
+{{- else -}}
+{{- int64 .Values.service.port -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether somebody without a certificate is answered, as `helm test` is: "yes", or nothing. */}}
+{{- define "echo.canBeProbed" -}}
+{{- $asked := or (eq .Values.tls.clientAuth "require") (and .Values.echo.tlsClientCa (ne (toString .Values.echo.tlsClientAuth) "request")) -}}
+{{- if not (and $asked (include "echo.speaksTlsOnly" .)) -}}yes{{- end -}}
+{{- end -}}
+
 {{/*
 A setting of the service as the text that its variable has: lists with commas, on and off for what YAML takes for a
 boolean, and no exponent in whole numbers, which Helm reads from files as fractions.

@@ -34,7 +34,7 @@ tls.clientAuth, and echo.tlsClientCa or echo.tlsClientAuth, say two things: leav
 {{- if ne (empty $echo.tlsCert) (empty $echo.tlsKey) }}
 echo.tlsCert and echo.tlsKey go together: set both, to files of a volume in extraVolumes, or neither
 {{- end }}
-{{- if and (not (include "echo.servesTls" .)) (or $echo.tlsClientCa (has (toString $echo.tlsOnly) (list "on" "true"))) }}
+{{- if and (not (include "echo.servesTls" .)) (or $echo.tlsClientCa (include "echo.speaksTlsOnly" .)) }}
 echo.tlsOnly and echo.tlsClientCa need a certificate: set tls.secretName, or tls.certificate.enabled=true
 {{- end }}
 {{- end -}}

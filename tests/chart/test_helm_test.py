@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
+import trustme
 
 from tests.chart.rendering import CHART, Manifest, chart
+from tests.http.process import running
 
 
 def probe(*flags: str, release: str = "echo", namespace: str = "trial") -> Manifest:
@@ -79,15 +82,18 @@ def closed_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def run(port: int, admin_port: int, host: str = "127.0.0.1", deadline: float = 30) -> tuple[int, list[str]]:
+def run(
+    port: int, admin_port: int, *flags: str, host: str = "127.0.0.1", deadline: float = 30
+) -> tuple[int, list[str]]:
     """Run the rendered probe as the pod does, but against other addresses. Gives exit code and report."""
-    container = probe()
-    given = dict(flag.removeprefix("--").split("=", 1) for flag in container["args"])
-    given |= {"host": host, "port": str(port), "admin-port": str(admin_port), "deadline": str(deadline)}
+    container = probe(*flags)
+    given = [flag for flag in container["args"] if "=" not in flag]
+    named = dict(flag.removeprefix("--").split("=", 1) for flag in container["args"] if "=" in flag)
+    named |= {"host": host, "port": str(port), "admin-port": str(admin_port), "deadline": str(deadline)}
     python, *program = container["command"]
     assert python == "python3"
     done = subprocess.run(
-        [sys.executable, *program, *(f"--{name}={value}" for name, value in given.items())],
+        [sys.executable, *program, *given, *(f"--{name}={value}" for name, value in named.items())],
         capture_output=True,
         text=True,
         timeout=60,
@@ -221,3 +227,62 @@ def test_silence_fails_at_the_deadline() -> None:
         code, report = run(port, admin_port, deadline=0)
     assert [line for line in report if "no answer in time" in line and "Refused" in line] == report[1:3]
     assert code == 1
+
+
+# How an echo may be set so that it answers, but not to everybody who asks as if it were not.
+SET = {
+    "by default": (),
+    "another form": ("--set=echo.format=yaml",),
+    "another dialect": ("--set=echo.dialect=whoami",),
+    "a dialect, and nothing else allowed": ("--set=echo.dialect=httpbin,echo.controls=off",),
+    "behind the PROXY protocol": ("--set=echo.proxyProtocol=on",),
+    "TLS, too": ("--set=tls.secretName=a",),
+    "nothing but TLS": ("--set=tls.secretName=a,echo.tlsOnly=on",),
+    "nothing but TLS, behind the PROXY protocol": ("--set=tls.secretName=a,echo.tlsOnly=on,echo.proxyProtocol=on",),
+    "certificates asked for": ("--set=tls.secretName=a,echo.tlsOnly=on,tls.clientAuth=request",),
+}
+
+
+@pytest.mark.parametrize("flags", SET.values(), ids=SET.keys())
+def test_an_echo_passes_however_it_is_set(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real one, with the settings that the chart gives it, is asked as it wants to be."""
+    (container,) = chart(*flags, namespace="trial").one("Deployment")["spec"]["template"]["spec"]["containers"]
+    settings = {each["name"]: each["value"] for each in container["env"] if each["name"].startswith("ECHO_")}
+    monkeypatch.setenv("POD_NAME", RIGHT.pod)
+    monkeypatch.setenv("NAMESPACE", RIGHT.namespace)
+    certified(tmp_path)
+    given = {
+        name.removeprefix("ECHO_").lower(): value.replace("/tls/", f"{tmp_path}/") for name, value in settings.items()
+    }
+    with running(**given) as echo, closed_port() as admin_port:
+        code, report = run(echo.port, admin_port, *flags)
+    assert report[-1] == "3 of 3 checks passed", report
+    assert code == 0
+
+
+def certified(folder: Path) -> None:
+    """Put the files of a Secret into a folder."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("echo.trial.svc")
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    certificate.private_key_pem.write_to_path(folder / "tls.key")
+    (folder / "tls.crt").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+
+
+def test_the_port_that_speaks_tls_is_asked_where_no_other_answers() -> None:
+    """A headless Service has one port for both."""
+    only = "tls.secretName=a,echo.tlsOnly=on"
+    assert {"--port=443", "--tls"} <= set(probe("--set", only)["args"])
+    assert {"--port=8080", "--tls"} <= set(probe("--set", f"{only},service.clusterIP=None,service.port=8080")["args"])
+    assert "--tls" not in probe("--set", "tls.secretName=a")["args"]
+
+
+def test_an_echo_that_answers_only_with_a_certificate_is_not_probed() -> None:
+    """The pod has none to show: there is no test rather than one that fails."""
+    for flags in (
+        "tls.secretName=a,echo.tlsOnly=true,tls.clientAuth=require",
+        "echo.tlsCert=/a,echo.tlsKey=/b,echo.tlsOnly=on,echo.tlsClientCa=/c",
+    ):
+        assert "Pod" not in {each["kind"] for each in chart("--set", flags).all}

@@ -25,9 +25,17 @@ INSTALLED = {
     ),
     "TLS, too": (("--set=tls.secretName=a",), [WAIT, FORWARD, CURL, FORWARD_TLS, CURL_TLS, TEST]),
     "nothing but TLS": (("--set=tls.secretName=a,echo.tlsOnly=on",), [WAIT, FORWARD_TLS, CURL_TLS, TEST]),
+    "nothing but TLS, with a certificate": (
+        ("--set=tls.secretName=a,tls.clientAuth=require,echo.tlsOnly=on",),
+        [WAIT, FORWARD_TLS, CURL_TLS],
+    ),
     "behind the PROXY protocol": (
         ("--set=echo.proxyProtocol=on",),
         [WAIT, FORWARD, "curl --haproxy-protocol http://127.0.0.1:8080/blah/blah", TEST],
+    ),
+    "another form": (
+        ("--set=echo.format=json",),
+        [WAIT, FORWARD, r"curl http://127.0.0.1:8080/blah/blah\?echo_format=bare", TEST],
     ),
     "headless": (
         (f"--values={value_sets()['headless']}",),
