@@ -1,7 +1,7 @@
 """Every value of values.yaml: a change of it changes what is rendered, and what it can't be is refused."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
@@ -53,12 +53,14 @@ CHANGED: dict[str, Any] = {
     "topologySpreadConstraints": [],
     "updateStrategy": {"type": "Recreate"},
 }
-# What one is changed to by what it may be.
-BY_REFERENCE: dict[str, Any] = {
-    "named": [{"name": "changed"}],
-    "objects": [{"name": "changed"}],
-    "parentRefs": [{"name": "changed"}],
-    "strings": {"example.test/changed": "yes"},
+# How a text that is in no other value can be given, by what a value may be.
+MARKED: dict[str, Callable[[str], Any]] = {
+    "label": str,
+    "named": lambda mark: [{"name": mark}],
+    "objectName": str,
+    "objects": lambda mark: [{"name": mark}],
+    "parentRefs": lambda mark: [{"name": mark}],
+    "strings": lambda mark: {mark: "yes"},
 }
 # What has to be set so that a value is looked at, or may be what it is changed to.
 WITH = {
@@ -88,7 +90,7 @@ def changed(value: Value) -> Any:
         return not now
     if isinstance(now, int):
         return now + 1
-    return BY_REFERENCE.get(value.hints.get("$ref", ""), 30 if "integer" in schema.get("type", ()) else "extra")
+    return 30 if "integer" in schema.get("type", ()) else "extra"
 
 
 def flags(value: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -98,20 +100,45 @@ def flags(value: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return before, (*before, f"--set-json={value.name}={json.dumps(changed(value))}")
 
 
+def mark(value: Value) -> str:
+    """Give a text that stands for a value."""
+    return f"changed-{value.name.lower().replace('.', '-')}-here"
+
+
+# Values that can hold such a text are looked at in one rendering, the others one by one.
+TOGETHER = [each for each in WALKED if each.hints.get("$ref") in MARKED and each.name not in CHANGED]
+ALONE = [each for each in WALKED if each not in TOGETHER]
+ALL_MARKED = (
+    f"--values={value_sets()['all']}",
+    *(f"--set-json={each}" for each in CERTIFICATE),
+    *(f"--set-json={each.name}={json.dumps(MARKED[each.hints['$ref']](mark(each)))}" for each in TOGETHER),
+)
+
+
 @pytest.fixture(scope="module")
 def rendered() -> Rendered:
     """Give all renderings, made once."""
-    return render_at_once(dict.fromkeys(each for value in WALKED for each in flags(value)))
+    return render_at_once(dict.fromkeys([*(each for value in ALONE for each in flags(value)), ALL_MARKED]))
 
 
-@pytest.mark.parametrize("value", WALKED, ids=lambda value: value.name)
+def text(of: str | HelmError) -> str:
+    """Give a rendering. Raises what was said in its place."""
+    if isinstance(of, HelmError):
+        raise of
+    return of
+
+
+@pytest.mark.parametrize("value", ALONE, ids=lambda value: value.name)
 def test_a_change_of_the_value_changes_the_rendering(value: Value, rendered: Rendered) -> None:
     """None is there for nothing."""
-    before, after = (rendered[each] for each in flags(value))
-    for each in (before, after):
-        if isinstance(each, HelmError):
-            raise each
+    before, after = (text(rendered[each]) for each in flags(value))
     assert before != after
+
+
+@pytest.mark.parametrize("value", TOGETHER, ids=lambda value: value.name)
+def test_a_text_in_the_value_comes_to_an_object(value: Value, rendered: Rendered) -> None:
+    """Each one of its own, so that it is seen where it came from."""
+    assert mark(value) in text(rendered[ALL_MARKED])
 
 
 SCHEMA = json.loads(documented.SCHEMA.read_text())
