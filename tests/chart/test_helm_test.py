@@ -231,13 +231,9 @@ def test_silence_fails_at_the_deadline() -> None:
 
 # How an echo may be set so that it answers, but not to everybody who asks as if it were not.
 SET = {
-    "by default": (),
     "another form": ("--set=echo.format=yaml",),
-    "another dialect": ("--set=echo.dialect=whoami",),
     "a dialect, and nothing else allowed": ("--set=echo.dialect=httpbin,echo.controls=off",),
     "behind the PROXY protocol": ("--set=echo.proxyProtocol=on",),
-    "TLS, too": ("--set=tls.secretName=a",),
-    "nothing but TLS": ("--set=tls.secretName=a,echo.tlsOnly=on",),
     "nothing but TLS, behind the PROXY protocol": ("--set=tls.secretName=a,echo.tlsOnly=on,echo.proxyProtocol=on",),
     "certificates asked for": ("--set=tls.secretName=a,echo.tlsOnly=on,tls.clientAuth=request",),
 }
