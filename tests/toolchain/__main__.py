@@ -31,7 +31,9 @@ class Tool:
     """A program: how to ask its version, which versions are fit (from, below), and how the pinned one is built.
 
     `module` is the main package for `go install`; where it is empty, the package is the folder `name` beside this file.
-    One that does not tell its version is always the pinned one: it has no `version_arguments`.
+    With `within` it is built in the module of that folder beside this file, whose go.mod says which versions of others
+    it is built of. `program` is its name on PATH, where that is not `name`. One that does not tell its version is
+    always the pinned one: it has no `version_arguments`.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Tool:
     fit: tuple[Version, Version]
     module: str
     ldflags: str = ""
+    within: str = ""
+    program: str = ""
 
     @property
     def pinned(self) -> Path:
@@ -49,9 +53,23 @@ class Tool:
 
 _KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = _KUBERNETES.split(".")
 _COMPONENT_BASE = "k8s.io/component-base/version"
+
+# Helm 3, kustomize and cyclonus, each by itself, would compile a Kubernetes' client library of its own version, which
+# is nine tenths of the work. In one module with Helm 4 they take its versions, and what Go has compiled for it.
+# A new version: `go get -tool MODULE@VERSION && go mod tidy` there, and its row here; a test compares the two.
+_WITH_HELM = "chart"
 TOOLS = {
     tool.name: tool
     for tool in (
+        Tool(
+            # Tells what NetworkPolicies let through. It does not tell its version.
+            name="cyclonus",
+            version="v0.5.6",
+            version_arguments=(),
+            fit=((0, 5, 6), (0, 5, 7)),
+            module="github.com/mattfenwick/cyclonus/cmd/cyclonus",
+            within=_WITH_HELM,
+        ),
         Tool(
             # The Gateway API's echo server, of the version whose conformance client asks us.
             name="echo-basic",
@@ -81,9 +99,20 @@ TOOLS = {
             name="helm",
             version="v4.3.1",
             version_arguments=("version", "--template", "{{.Version}}"),
-            fit=((3, 18, 0), (5, 0, 0)),
+            fit=((4, 0, 0), (5, 0, 0)),
             module="helm.sh/helm/v4/cmd/helm",
             ldflags="-X helm.sh/helm/v4/internal/version.version=v4.3.1",
+        ),
+        Tool(
+            # The chart is for both.
+            name="helm3",
+            version="v3.22.0",
+            version_arguments=("version", "--template", "{{.Version}}"),
+            fit=((3, 18, 0), (4, 0, 0)),
+            module="helm.sh/helm/v3/cmd/helm",
+            ldflags="-X helm.sh/helm/v3/internal/version.version=v3.22.0",
+            within=_WITH_HELM,
+            program="helm",
         ),
         Tool(
             name="kind",
@@ -91,6 +120,15 @@ TOOLS = {
             version_arguments=("version",),
             fit=((0, 33, 0), (0, 40, 0)),
             module="sigs.k8s.io/kind",
+        ),
+        Tool(
+            name="kubeconform",
+            version="v0.8.0",
+            version_arguments=("-v",),
+            fit=((0, 7, 0), (1, 0, 0)),
+            module="github.com/yannh/kubeconform/cmd/kubeconform",
+            ldflags="-X main.version=v0.8.0",
+            within=_WITH_HELM,
         ),
         Tool(
             # One minor version away from the cluster's at most.
@@ -102,6 +140,17 @@ TOOLS = {
             module="",  # a main package of our own, beside this file
             ldflags=f"-X {_COMPONENT_BASE}.gitVersion=v{_KUBERNETES}"
             f" -X {_COMPONENT_BASE}.gitMajor={_KUBERNETES_MAJOR} -X {_COMPONENT_BASE}.gitMinor={_KUBERNETES_MINOR}",
+        ),
+        Tool(
+            # The same code as in kubectl, at a tenth of its time to build. Newer ones ask for Go 1.27, or another kyaml
+            # than Helm 4 has.
+            name="kustomize",
+            version="v5.8.1",
+            version_arguments=("version",),
+            fit=((5, 4, 0), (6, 0, 0)),
+            module="sigs.k8s.io/kustomize/kustomize/v5",
+            ldflags="-X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1",
+            within=_WITH_HELM,
         ),
     )
 }
@@ -125,7 +174,7 @@ def is_fit(tool: Tool, output: str) -> bool:
 
 def find(tool: Tool, environ: Mapping[str, str]) -> Path:
     """Give a fit program: from PATH, else the pinned one, built when it is not there. Raises `ToolError`."""
-    on_path = shutil.which(tool.name, path=environ.get("PATH"))
+    on_path = shutil.which(tool.program or tool.name, path=environ.get("PATH"))
     if on_path and tool.version_arguments:
         output = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False).stdout
         if is_fit(tool, output):
@@ -149,12 +198,12 @@ def _build(tool: Tool, environ: Mapping[str, str]) -> None:
     began = time.monotonic()
     BUILT.mkdir(parents=True, exist_ok=True)
     flags = ["-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip()]
-    if tool.module:
+    if tool.module and not tool.within:
         command = [go, "install", *flags, f"{tool.module}@{tool.version}"]
         made, folder = BUILT / tool.name, ROOT
     else:
-        made, folder = BUILT / f"{tool.name}.new", HERE / tool.name
-        command = [go, "build", *flags, "-o", str(made), "."]
+        made, folder = BUILT / f"{tool.name}.new", HERE / (tool.within or tool.name)
+        command = [go, "build", *flags, "-o", str(made), tool.module or "."]
     done = subprocess.run(
         command, cwd=folder, env={**environ, "CGO_ENABLED": "0", "GOBIN": str(BUILT)}, stdout=sys.stderr, check=False
     )
