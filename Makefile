@@ -8,7 +8,7 @@ IMAGE := echoserver:$(VERSION)
 VENV := .venv
 IN_VENV := $(VENV)/bin/
 TOOL := $(IN_VENV)python -m tests.toolchain
-SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep --files-with-matches --null -m1 '^\#!.*bash' 2>/dev/null | tr '\0' ' ')
+CHECKOV := .tools/checkov
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -24,13 +24,8 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 test: lint ## all tests that need no Docker: unit, HTTP, chart
 	@helm=$$($(TOOL) helm) && HELM=$$helm $(IN_VENV)pytest --numprocesses=3 --dist=loadfile
 
-lint: $(VENV)/installed-dev ## style, types, chart, Dockerfile, scripts
-	@$(IN_VENV)ruff check --quiet
-	@$(IN_VENV)ruff format --check --quiet
-	@$(IN_VENV)mypy
-	@$(IN_VENV)hadolint Dockerfile
-	@$(IN_VENV)shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_FILES)
-	@helm=$$($(TOOL) helm) && $$helm lint --strict --quiet helm
+lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, chart, manifests, Dockerfile, scripts: all at once, all failures told
+	@$(IN_VENV)python -m tests.lint
 
 format: $(VENV)/installed-dev ## put the code, the tables of the READMEs and the chart's schema into their one form
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
@@ -58,7 +53,7 @@ e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KE
 
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" "-build:--group build" \
-	  "-dev:pyproject.toml --group dev"; do \
+	  "-checkov:--group checkov" "-dev:pyproject.toml --group dev"; do \
 	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $(UPGRADE) --output-file requirements$${lock%%:*}.txt $${lock#*:} || exit; \
 	done
@@ -87,3 +82,13 @@ $(VENV)/installed-dev: requirements-dev.txt | $(VENV)/bin/python
 	@echo "Installing what the tests need into $(VENV), once ..." >&2
 	@$(INSTALL) --requirement requirements-dev.txt
 	@touch $@ $(VENV)/installed
+
+# checkov asks for a hundred packages: uv, which the tests need anyway, has them there in seconds where pip takes minutes.
+# But uv reads no pip.conf: where one names the index that is reached, pip does it.
+$(CHECKOV)/installed: requirements-checkov.txt | $(VENV)/installed-dev
+	@echo "Installing checkov into $(CHECKOV), once ..." >&2
+	@$(IN_VENV)uv venv --quiet --clear --python $(IN_VENV)python $(CHECKOV)
+	@$(IN_VENV)uv pip install --quiet --python $(CHECKOV)/bin/python --require-hashes --requirement requirements-checkov.txt || \
+	  $$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip --python $(CHECKOV)/bin/python \
+	    --quiet --disable-pip-version-check install --require-hashes --requirement requirements-checkov.txt
+	@touch $@

@@ -1,0 +1,99 @@
+"""Judges rendered manifests by the schemas of one version of Kubernetes: with kubeconform, and without asking anybody.
+
+The schemas are made once, of files in Go modules, and kept in `.tools/schemas`, in a folder whose name says of what.
+"""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.commands import ROOT, CommandError, run
+from tests.lint import schemas
+from tests.toolchain.__main__ import TOOLS
+from tests.toolchain.modules import module
+
+_MADE = ROOT / ".tools" / "schemas"
+
+# Whose custom resources the chart makes: module, version, files.
+_CUSTOM_RESOURCES = (
+    # Of the version whose conformance client asks us.
+    ("sigs.k8s.io/gateway-api", TOOLS["echo-basic"].version, "config/crd/standard/*_httproutes.yaml"),
+    ("github.com/cert-manager/cert-manager", "v1.21.2", "deploy/crds/cert-manager.io_certificates.yaml"),
+)
+
+
+# k8s/ can't choose by version, as the chart does: its preStop sleep is there without more since 1.30.
+# https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/3960-pod-lifecycle-sleep-action
+_OLDEST_OF_K8S = "1.30.0"
+
+
+def claims() -> dict[str, set[str]]:
+    """Give the versions of Kubernetes that are claimed, and what is claimed to run there: "chart", "k8s"."""
+    claimed: dict[str, set[str]] = {}
+    for what, oldest in (("chart", _oldest_of_chart()), ("k8s", _OLDEST_OF_K8S)):
+        for version in (oldest, newest()):
+            claimed.setdefault(version, set()).add(what)
+    return claimed
+
+
+def _oldest_of_chart() -> str:
+    """Give the oldest version that Chart.yaml's kubeVersion lets in."""
+    claimed = yaml.safe_load((ROOT / "helm" / "Chart.yaml").read_text())["kubeVersion"]
+    found = re.match(r">=\s*(\d+\.\d+\.\d+)", claimed)
+    if not found:
+        raise CommandError(f"helm/Chart.yaml: kubeVersion {claimed!r} does not begin with the oldest (>=1.30.0)")
+    return found[1]
+
+
+def newest() -> str:
+    """Give the newest version that the chart is tried on: that of the cluster of `make e2e`, and of kubectl."""
+    return TOOLS["kubectl"].version.removeprefix("v")
+
+
+def judge(kubeconform: Path, kubernetes: str, files: Sequence[Path], environ: Mapping[str, str]) -> None:
+    """Judge files by the schemas of a version. Raises `CommandError`, which names each object and its mistake."""
+    location = f"{_schemas_of(kubernetes, environ)}/{schemas.PATH_TEMPLATE}"
+    said = run(kubeconform, "-strict", "-summary", "-schema-location", location, *files)
+    if not re.search(r"\bValid: [1-9]", said):
+        raise CommandError(f"kubeconform found nothing to judge in {', '.join(map(str, files))}")
+
+
+def _schemas_of(kubernetes: str, environ: Mapping[str, str]) -> Path:
+    """Give the folder of the schemas of a version, made when it is not there. Raises `ToolError`."""
+    # Who changes the maker, or adds custom resources, gets schemas of a new name.
+    origin = Path(schemas.__file__).read_bytes() + repr(_CUSTOM_RESOURCES).encode()
+    folder = _MADE / f"kubernetes-{kubernetes}-{hashlib.sha256(origin).hexdigest()[:8]}"
+    if not folder.exists():
+        _MADE.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all, also when it is interrupted.
+        with tempfile.TemporaryDirectory(dir=_MADE) as unfinished:
+            for path, schema in _all_schemas(kubernetes, environ):
+                file = Path(unfinished, "all", path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(schema, separators=(",", ":")))
+            Path(unfinished, "all").rename(folder)
+    return folder
+
+
+def _all_schemas(kubernetes: str, environ: Mapping[str, str]) -> Iterator[tuple[str, schemas.Schema]]:
+    published = module("k8s.io/kubernetes", f"v{kubernetes}", environ) / "api" / "openapi-spec" / "swagger.json"
+    document = json.loads(published.read_bytes())
+    yield from schemas.of_openapi(document)
+    definitions = schemas.strict_definitions(document)
+    for path, version, pattern in _CUSTOM_RESOURCES:
+        for crd in _documents(module(path, version, environ), pattern):
+            yield from schemas.of_crd(crd, definitions)
+
+
+def _documents(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
+    files = sorted(folder.glob(pattern))
+    if not files:
+        raise CommandError(f"{folder} has no {pattern}")
+    for file in files:
+        yield from filter(None, yaml.load_all(file.read_bytes(), yaml.CSafeLoader))
