@@ -4,7 +4,6 @@ import copy
 import difflib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.chart.rendering import (
     value_sets,
 )
 from tests.commands import ROOT, run
+from tests.toolchain.__main__ import TOOLS, find
 
 HELM_ONLY = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 
@@ -84,12 +84,10 @@ def test_every_folder_that_can_be_applied_is_compared() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_kustomize_reads_the_manifests_as_these_tests_do(folder: str) -> None:
-    """With the kubectl that is here, if one is."""
-    kubectl = os.environ.get("KUBECTL") or shutil.which("kubectl")
-    if not kubectl:
-        pytest.skip("no kubectl on this machine: https://kubernetes.io/docs/tasks/tools/")
-    built = parsed(yaml.safe_load_all(run(kubectl, "kustomize", MANIFESTS / folder)))
-    assert difference(manifests(folder), built, "read here", "kubectl kustomize") == ""
+    """As those see them who apply them."""
+    kustomize = find(TOOLS["kustomize"], os.environ)
+    built = parsed(yaml.safe_load_all(run(kustomize, "build", MANIFESTS / folder)))
+    assert difference(manifests(folder), built, "read here", "kustomize build") == ""
 
 
 def test_the_chart_has_the_services_version() -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.chart.network_policies import (
     ADMIN,
@@ -19,13 +18,7 @@ from tests.chart.network_policies import (
     Pod,
     allowed,
 )
-from tests.chart.rendering import CHART, chart
-
-# Until the chart has the values, the table can't be asked; with them, this mark does nothing, and goes.
-NEEDS_THE_POLICY = pytest.mark.xfail(
-    "networkPolicy" not in yaml.safe_load((CHART / "values.yaml").read_text()),
-    reason="the chart has none yet",
-)
+from tests.chart.rendering import chart
 
 # The values of the chart are in its README. One namespace may ask the admin port, and nobody is let in by default.
 ADMIN_FROM = (
@@ -77,7 +70,6 @@ EVERYBODY = ALWAYS | {
 }
 
 
-@NEEDS_THE_POLICY
 @pytest.mark.parametrize(
     ("flags", "let_through"),
     [

@@ -142,8 +142,8 @@ TOOLS = {
             f" -X {_COMPONENT_BASE}.gitMajor={_KUBERNETES_MAJOR} -X {_COMPONENT_BASE}.gitMinor={_KUBERNETES_MINOR}",
         ),
         Tool(
-            # The same code as in kubectl, at a tenth of its time to build. Newer ones ask for Go 1.27, or another kyaml
-            # than Helm 4 has.
+            # The same code as in kubectl, at a tenth of its time to build. Newer ones ask for Go 1.27, or another
+            # kustomize/api than Helm 4 has.
             name="kustomize",
             version="v5.8.1",
             version_arguments=("version",),
