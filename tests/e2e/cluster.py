@@ -3,24 +3,23 @@
 It never touches a cluster that it did not make or was not named, nor the user's kubeconfig.
 """
 
+import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.commands import ROOT, CommandError, Say, follow, run
 
 STATE = ROOT / ".e2e"
-OWN = "echo-e2e"  # the name of the cluster that is made here
+OWN = "echo-e2e"  # the name of the cluster that is made here, unless OWN_NAME says another one
+OWN_NAME = "ECHO_E2E_CLUSTER"
+SHAPE = Path(__file__).with_name("cluster.yaml")  # its nodes
 DEADLINE = 300  # seconds for a node to be ready
 
-
-# The labels of a cluster's nodes, of those that are made here.
-# https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
+# Labels of the nodes of those that are made here.
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
-TOPOLOGY = {ZONE: "zone-1", REGION: "region-1"}
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,19 @@ class Cluster:
     name: str
     kubeconfig: Path
     tools: Tools
+    ours: bool  # made for the tests: its nodes are known, and may be taken out of service
 
     def helm(self, *arguments: str | Path, deadline: float = 180) -> str:
         """Run helm against the cluster."""
         return run(self.tools.helm, *arguments, deadline=deadline, environ=self.environ)
+
+    def change(self, *arguments: str | Path) -> str:
+        """Run a helm that changes the cluster. Fails when the API server warns of anything."""
+        said: list[str] = []
+        output = follow(self.tools.helm, *arguments, say=said.append, deadline=180, environ=self.environ)
+        warned = [line for line in said if "warn" in line.lower()]
+        assert not warned, f"the API server warns: {warned}"
+        return output
 
     def kubectl(self, *arguments: str | Path, deadline: float = 120) -> str:
         """Run kubectl against the cluster."""
@@ -59,21 +67,21 @@ class Cluster:
         return self.kubeconfig.with_suffix(".cache")
 
 
-@contextmanager
+@contextlib.contextmanager
 def cluster(
     environ: Mapping[str, str], tools: Tools, node_image: str, say: Say, state: Path = STATE
 ) -> Iterator[Cluster]:
     """Give a cluster.
 
-    `CLUSTER` names one that exists, which is left as it is found. Else one is made; `KEEP=1` keeps it, and the next
-    run finds it. Raises `CommandError` when it can't be had.
+    `CLUSTER` names one that exists, which is left as it is found. Else one is made, under the name that
+    `ECHO_E2E_CLUSTER` says; `KEEP=1` keeps it, and the next run finds it. Raises `CommandError` when it can't be had.
     """
     named = environ.get("CLUSTER", "")
-    name = named or OWN
+    name = named or environ.get(OWN_NAME, OWN)
     state.mkdir(exist_ok=True)
     made_here = state / f"{name}.made-here"
     exists = name in run(tools.kind, "get", "clusters").split()
-    found = Cluster(name, state / f"{name}.kubeconfig", tools)
+    found = Cluster(name, state / f"{name}.kubeconfig", tools, ours=not named)
     if named and not exists:
         raise CommandError(f"CLUSTER={named}: kind knows no cluster of this name; without CLUSTER one is made")
     if not named and exists and not made_here.exists():
@@ -104,21 +112,29 @@ def cluster(
 
 
 def _create(made: Cluster, node_image: str, say: Say) -> None:
-    say(f"kind create cluster --name {made.name} --image {node_image}")
+    say(f"kind create cluster --name {made.name} --image {node_image} --config {SHAPE.relative_to(ROOT)}")
     follow(
-        made.tools.kind, "create", "cluster", "--name", made.name, "--image", node_image,
+        made.tools.kind, "create", "cluster", "--name", made.name, "--image", node_image, "--config", SHAPE,
         "--kubeconfig", made.kubeconfig, "--wait", f"{DEADLINE}s",
         say=lambda line: say(f"  {line.strip()}") if line.strip() else None,
     )  # fmt: skip
     made.kubeconfig.chmod(0o600)
-    # kind's own wait only warns.
+    # kind's own wait only warns, and looks only at the control plane. By name: a node that never joined is no node.
+    nodes = [f"node/{name}" for name in run(made.tools.kind, "get", "nodes", "--name", made.name).split()]
     patience = f"--timeout={DEADLINE}s"
-    made.kubectl("wait", "--for=condition=Ready", "nodes", "--all", patience, deadline=DEADLINE + 10)
-    # As the nodes of a cloud have them; Kubernetes copies them onto the pods, from which the echo is told.
-    made.kubectl("label", "nodes", "--all", *(f"{name}={value}" for name, value in TOPOLOGY.items()))
-    # Names are looked up by the tests, and the nodes are ready before the cluster's DNS is.
-    coredns = ("--namespace", "kube-system", "rollout", "status", "deployment/coredns")
-    made.kubectl(*coredns, patience, deadline=DEADLINE + 10)
+    try:
+        made.kubectl("wait", "--for=condition=Ready", *nodes, patience, deadline=DEADLINE + 10)
+        # Names are looked up by the tests, and the nodes are ready before the cluster's DNS is. The proxy is what makes
+        # a Service of addresses, on each of them.
+        for what in ("daemonset/kube-proxy", "deployment/coredns"):
+            made.kubectl("--namespace", "kube-system", "rollout", "status", what, patience, deadline=DEADLINE + 10)
+    except CommandError:
+        logs = made.kubeconfig.with_suffix(".logs")
+        with contextlib.suppress(CommandError):
+            run(made.tools.kind, "export", "logs", logs, "--name", made.name)
+        say(f"not all is ready: the nodes' logs are in {logs}")
+        raise
+    say(f"ready: {', '.join(nodes)}")
 
 
 def _forget(found: Cluster) -> None:

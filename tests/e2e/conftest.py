@@ -1,6 +1,7 @@
 """The cluster, the image in it, and the echo installed in two ways."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +12,11 @@ from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 
 from tests.commands import Say, run
 from tests.e2e import evidence
+from tests.e2e.admission import RESTRICTED, evaluations, fail_at_warnings
 from tests.e2e.cluster import Cluster, Tools
 from tests.e2e.cluster import cluster as made_or_found
 from tests.e2e.supply import Supply
-from tests.e2e.watching import rolled_out, until_gone
-
-# By Pod Security admission: a pod that asks for more than the restricted profile is refused.
-# https://kubernetes.io/docs/concepts/security/pod-security-admission/
-_RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+from tests.e2e.watching import objects_in, rolled_out, until_gone
 
 
 @dataclass(frozen=True)
@@ -26,18 +24,18 @@ class Way:
     """A way in which people put the echo into a cluster: the commands, given cluster and namespace."""
 
     name: str
-    install: Callable[[Cluster, str], str]
-    remove: Callable[[Cluster, str], str]
+    install: Callable[[Cluster, str], object]
+    remove: Callable[[Cluster, str], object]
 
 
 HELM = Way(
     "helm",
-    lambda cluster, namespace: cluster.helm("install", "echo", "./helm", "--namespace", namespace),
-    lambda cluster, namespace: cluster.helm("uninstall", "echo", "--namespace", namespace),
+    lambda cluster, namespace: cluster.change("install", "echo", "./helm", "--namespace", namespace),
+    lambda cluster, namespace: cluster.change("uninstall", "echo", "--namespace", namespace),
 )
 MANIFESTS = Way(
     "manifests",
-    lambda cluster, namespace: cluster.kubectl("apply", "-k", "k8s", "--namespace", namespace),
+    lambda cluster, namespace: cluster.kubectl("apply", "-k", "k8s", "--warnings-as-errors", "--namespace", namespace),
     lambda cluster, namespace: cluster.kubectl("delete", "-k", "k8s", "--namespace", namespace),
 )
 
@@ -48,6 +46,8 @@ class Installed:
 
     way: Way
     namespace: str
+    before: frozenset[str]  # the objects of the namespace, as objects_in gives them
+    evaluated: Counter[tuple[str, str]]  # by Pod Security admission, since then
     deployment: Any
 
 
@@ -65,24 +65,30 @@ def cluster(supplied: Supply, image: str, say: Say) -> Iterator[Cluster]:
 def api(cluster: Cluster) -> Iterator[ApiClient]:
     """Give the official client, with this cluster's credentials alone."""
     with config.new_client_from_config(config_file=str(cluster.kubeconfig)) as client:
+        fail_at_warnings(client)
         yield client
 
 
 @pytest.fixture(scope="session")
-def new_namespace(api: ApiClient) -> Callable[[str], Iterator[str]]:
-    """Give a way to have a namespace that enforces the restricted profile, and is seen to be gone afterwards."""
-    core = CoreV1Api(api)
+def new_namespace(api: ApiClient) -> Iterator[Callable[[str], Iterator[str]]]:
+    """Give a way to have a namespace that enforces the restricted profile. All are seen to be gone at the end.
+
+    Not one by one: to delete one takes the cluster some ten seconds, in which the next test can be at work.
+    """
+    core, made = CoreV1Api(api), []
 
     def namespace(name: str) -> Iterator[str]:
-        labels = {evidence.LABEL: "true", **_RESTRICTED}
+        labels = {evidence.LABEL: "true", **RESTRICTED}
         core.create_namespace({"metadata": {"name": name, "labels": labels}})
+        made.append(name)
         try:
             yield name
         finally:
             core.delete_namespace(name)
-            until_gone(core.list_namespace, f"namespace {name}", field_selector=f"metadata.name={name}")
 
-    return namespace
+    yield namespace
+    for name in made:
+        until_gone(core.list_namespace, f"namespace {name}", field_selector=f"metadata.name={name}")
 
 
 @pytest.fixture(scope="module", params=(HELM, MANIFESTS), ids=lambda way: way.name)
@@ -93,19 +99,20 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 
 @pytest.fixture(scope="module")
-def namespace(way: Way, new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
-    """Give a namespace for this way."""
-    yield from new_namespace(f"echo-{way.name}")
+def namespace(request: pytest.FixtureRequest, way: Way, new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
+    """Give a namespace for this way, and these tests."""
+    yield from new_namespace(f"echo-{request.module.__name__.rpartition('test_')[2]}-{way.name}")
 
 
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster, api: ApiClient, way: Way, namespace: str, say: Say) -> Installed:
-    """Give an echo, installed and rolled out."""
+    """Give an echo, installed and rolled out. Fails at a warning of the API server."""
     say(f"installing by {way.name} into {namespace}")
+    objects, evaluated = objects_in(cluster, namespace), evaluations(cluster)
     way.install(cluster, namespace)
     deployment = rolled_out(AppsV1Api(api), namespace, "echo")
     say(f"rolled out: {deployment.status.available_replicas} replicas")
-    return Installed(way, namespace, deployment)
+    return Installed(way, namespace, objects, evaluations(cluster) - evaluated, deployment)
 
 
 @pytest.hookimpl(wrapper=True)

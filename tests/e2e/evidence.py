@@ -11,10 +11,14 @@ from tests.e2e.cluster import Cluster
 
 LABEL = "echo-e2e"  # marks the namespaces of the tests
 
+_WORKING = (
+    "deployments,replicasets,pods,services,jobs,poddisruptionbudgets,horizontalpodautoscalers,networkpolicies,ingresses"
+)
+
 # What is asked of kubectl in each namespace, by the name of the file that keeps it.
 _QUESTIONS = {
-    "objects.yaml": ("get", "deployments,replicasets,pods,services,endpointslices,serviceaccounts,jobs", "-o", "yaml"),
-    "description.txt": ("describe", "deployments,replicasets,pods,services,jobs"),
+    "objects.yaml": ("get", f"{_WORKING},endpointslices,serviceaccounts", "-o", "yaml"),
+    "description.txt": ("describe", _WORKING),
     "events.txt": ("get", "events", "--sort-by=.lastTimestamp"),
     "logs.txt": ("logs", "--all-containers", "--prefix", "--tail=-1", "--selector", "app.kubernetes.io/name"),
     "previous-logs.txt": (

@@ -14,7 +14,8 @@ from websockets.sync.client import connect
 
 from tests.e2e import protocols_client
 from tests.e2e.cluster import Cluster
-from tests.e2e.reaching import kubectl_port_forward, python_in_a_pod, service_name
+from tests.e2e.reaching import kubectl_port_forward, service_name
+from tests.e2e.running import python_in_a_pod
 from tests.e2e.watching import rolled_out
 from tests.http.process import DEADLINE
 
@@ -44,7 +45,7 @@ def namespace(
             },
         }
         CoreV1Api(api).create_namespaced_secret(name, secret)
-        cluster.helm("install", "echo", "./helm", "--namespace", name, "--set", f"tls.secretName={SECRET}")
+        cluster.change("install", "echo", "./helm", "--namespace", name, "--set", f"tls.secretName={SECRET}")
         rolled_out(AppsV1Api(api), name, "echo")
         yield name
 

@@ -6,20 +6,28 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
 from kubernetes.client import ApiClient, CoreV1Api
 
+from tests.commands import Say
 from tests.e2e.cluster import REGION, ZONE, Cluster
-from tests.e2e.conftest import HELM, Installed
-from tests.e2e.reaching import (
-    BARE,
-    ask_from_a_pod,
-    exchange_with_pod,
-    kubectl_port_forward,
-    python_in_a_pod,
-    service_name,
-)
+from tests.e2e.conftest import Installed
+from tests.e2e.reaching import BARE, exchange_with_pod, kubectl_port_forward, service_name
+from tests.e2e.running import python_in_a_pod
 from tests.http.process import ask
+
+# Asks many times, each on a connection of its own, and prints what it got as one line of JSON.
+_ASKING = """
+import collections, http.client, json, sys
+host, count = sys.argv[1], int(sys.argv[2])
+def ask(path, headers):
+    client = http.client.HTTPConnection(host, timeout=10)
+    client.request("GET", path, headers=headers)
+    answer = client.getresponse()
+    return answer.status, answer.read().decode()
+bare = collections.Counter(ask("/blah/blah", {})[1] for _ in range(count))
+reflections = [json.loads(ask("/in/cluster", {"Accept": "application/json"})[1]) for _ in range(count)]
+print(json.dumps({"bare": bare, "reflections": reflections}))
+"""
 
 # Asks as the Gateway API's conformance client does, and prints what it got as one line of JSON.
 _GATEWAY_API = """
@@ -29,6 +37,8 @@ client.request("GET", sys.argv[2], headers={"X-A": "b"})
 answer = client.getresponse()
 print(json.dumps({"type": answer.headers["Content-Type"], "answer": json.loads(answer.read())}))
 """
+
+_REFLECTION_ONCE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept: application/json\r\n\r\n"
 
 
 def pods(api: ApiClient, installed: Installed) -> dict[str, Any]:
@@ -84,7 +94,7 @@ def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, install
     """Every answer is right, and both replicas give some of them."""
     del cluster
     count = 60  # that one of two replicas gets none of 60 has a chance of 2 in 10^18
-    told = ask_from_a_pod(api, installed.namespace, image, count)
+    told = python_in_a_pod(api, installed.namespace, image, _ASKING, service_name(installed.namespace), str(count))
     assert told["bare"] == {BARE.decode(): count}
     seen = Counter(reflection["pod"] for reflection in told["reflections"])
     assert set(seen) == set(pods(api, installed))
@@ -93,6 +103,35 @@ def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, install
         assert reflection["path"] == "/in/cluster"
         assert reflection["host"] == service_name(installed.namespace)
         assert_is_of(reflection, api, installed)
+
+
+def test_the_pods_are_spread_over_the_zones(cluster: Cluster, api: ApiClient, installed: Installed, say: Say) -> None:
+    """One in each, where the Deployment asks for that; and each says in which."""
+    nodes = {node.metadata.name: node for node in CoreV1Api(api).list_node().items}
+    there = {zone_of(node) for node in nodes.values() if takes_pods(node)}
+    taken = {name: zone_of(nodes[pod.spec.node_name]) for name, pod in pods(api, installed).items()}
+    if cluster.ours:
+        assert there == {"zone-1", "zone-2"}
+    if cluster.ours and installed.deployment.spec.template.spec.topology_spread_constraints:
+        assert set(taken.values()) == there
+    else:
+        say(f"nothing asks for a spread over {there}; the scheduler has put the pods into {list(taken.values())}")
+    for name, zone in taken.items():
+        answer = exchange_with_pod(api, installed.namespace, name, _REFLECTION_ONCE)
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["kubernetes"]["zone"] == zone
+
+
+def zone_of(node: Any) -> str | None:
+    """Give the zone of a node; the nodes of somebody's own cluster may have none."""
+    zone: str | None = node.metadata.labels.get(ZONE)
+    return zone
+
+
+def takes_pods(node: Any) -> bool:
+    """Whether pods that tolerate nothing are put on a node."""
+    return not node.spec.unschedulable and not any(
+        taint.effect != "PreferNoSchedule" for taint in node.spec.taints or []
+    )
 
 
 def test_the_dialect_of_the_gateway_apis_echo(
@@ -133,10 +172,3 @@ def test_nothing_was_restarted(cluster: Cluster, api: ApiClient, installed: Inst
         assert (status.restart_count, status.ready) == (0, True)
         log = CoreV1Api(api).read_namespaced_pod_log(name, installed.namespace)
         assert len(log.splitlines()) == 2, log
-
-
-@pytest.mark.parametrize("way", [HELM], ids=[HELM.name], indirect=True)
-def test_helm_test(cluster: Cluster, installed: Installed) -> None:
-    """The chart's own test passes."""
-    said = cluster.helm("test", "echo", "--namespace", installed.namespace)
-    assert "Phase:          Succeeded" in said

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from kubernetes.client import AppsV1Api, BatchV1Api, CoreV1Api
+from kubernetes.client import ApiClient, AppsV1Api, BatchV1Api, CoreV1Api, DiscoveryV1Api
 from kubernetes.watch import Watch
+
+from tests.e2e.cluster import Cluster
 
 DEADLINE = 180  # seconds
 
@@ -72,3 +74,19 @@ def job_log(batch: BatchV1Api, core: CoreV1Api, namespace: str, name: str) -> st
     log = str(core.read_namespaced_pod_log(pod.metadata.name, namespace))
     assert job.status.succeeded, f"the Job {namespace}/{name} failed: {job.status.conditions}\n{log}"
     return log
+
+
+def objects_in(cluster: Cluster, namespace: str) -> frozenset[str]:
+    """Give every object of a namespace, of whatever kind the cluster knows, but for events."""
+    kinds = cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
+    wanted = ",".join(sorted(kind for kind in kinds if not kind.startswith("events")))
+    found = cluster.kubectl("--namespace", namespace, "get", wanted, "--ignore-not-found", "--output=name")
+    return frozenset(found.split())
+
+
+def until_left_as(cluster: Cluster, api: ApiClient, namespace: str, before: frozenset[str]) -> None:
+    """Wait until the namespace has no pod and no EndpointSlice left; fail with all that it has beside `before`."""
+    for listing in (CoreV1Api(api).list_namespaced_pod, DiscoveryV1Api(api).list_namespaced_endpoint_slice):
+        until_gone(listing, f"{listing.__name__} in {namespace}", namespace=namespace)
+    left = objects_in(cluster, namespace) - before
+    assert not left, f"left behind in {namespace}: {sorted(left)}"

@@ -1,20 +1,35 @@
-"""The harness of the cluster tests: which cluster is taken, which images, and what is never touched."""
+"""The harness of the cluster tests: which cluster is taken, which images, what is never touched, what is noticed."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.commands import CommandError, follow, run
-from tests.e2e import evidence, supply
-from tests.e2e.cluster import OWN, Cluster, Tools, cluster
+from tests.e2e import evidence, load_client, previous, supply
+from tests.e2e.admission import evaluations
+from tests.e2e.cluster import OWN, OWN_NAME, SHAPE, Cluster, Tools, cluster
 
 
-def tools_that_know(names: str, folder: Path) -> Tools:
+def program(folder: Path, name: str, script: str) -> str:
+    """Give a program of this name and script, in which `$*` are its arguments."""
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}")
+    file.chmod(0o755)
+    return str(file)
+
+
+def tools_that_know(names: str, folder: Path, kubectl: str = "/nonexistent/kubectl") -> Tools:
     """Give a kind that lists these clusters and writes down all that it is asked; no other program."""
-    kind = folder / "kind"
-    kind.write_text(f'#!/bin/sh\necho "$*" >> {folder}/asked\n[ "$1 $2" != "get clusters" ] || echo {names}\n')
-    kind.chmod(0o755)
-    return Tools(str(kind), "/nonexistent/helm", "/nonexistent/kubectl")
+    kind = f"""echo "$*" >> {folder}/asked
+    case "$*" in
+    get\\ clusters) echo {names} ;;
+    create*) touch {folder}/state/{OWN}.kubeconfig ;;
+    get\\ nodes*) echo a; echo b ;;
+    esac
+    """
+    return Tools(program(folder, "kind", kind), "/nonexistent/helm", kubectl)
 
 
 def asked(folder: Path) -> list[str]:
@@ -53,29 +68,148 @@ def test_a_cluster_that_is_named_is_left_as_it_is_found(tmp_path: Path) -> None:
     assert not found.kubeconfig.exists()
 
 
-def test_a_cluster_whose_making_fails_is_taken_down(tmp_path: Path) -> None:
-    """Also after Ctrl-C, which comes this way."""
+@pytest.mark.parametrize(("environ", "name"), [({}, OWN), ({OWN_NAME: "another"}, "another")])
+def test_a_cluster_whose_making_fails_is_taken_down(environ: dict[str, str], name: str, tmp_path: Path) -> None:
+    """Also after Ctrl-C, which comes this way; it has the name that is asked for."""
     tools = tools_that_know("''", tmp_path)
-    with pytest.raises(FileNotFoundError), cluster({}, tools, "node", print, tmp_path / "state"):
+    with pytest.raises(FileNotFoundError), cluster(environ, tools, "node", print, tmp_path / "state"):
         pytest.fail("it was used, without a kubectl to see its nodes")
+    assert asked(tmp_path)[1].startswith(f"create cluster --name {name} --image node --config {SHAPE}")
+    assert asked(tmp_path)[-1].startswith(f"delete cluster --name {name}")
+    assert list((tmp_path / "state").glob("*.made-here")) == []
+
+
+def test_a_cluster_with_a_node_that_is_not_ready_is_not_used(tmp_path: Path) -> None:
+    """Kind only warns of it; each node that kind has made is asked for by its name, and its logs are kept."""
+    kubectl = program(tmp_path, "kubectl", f'echo "kubectl $*" >> {tmp_path}/asked; exit 1\n')
+    tools = tools_that_know("''", tmp_path, kubectl)
+    with (
+        pytest.raises(CommandError, match="wait --for=condition=Ready node/a node/b"),
+        cluster({}, tools, "node", print, tmp_path / "state"),
+    ):
+        pytest.fail("it was used")
+    first, *words = asked(tmp_path)[-2].split()
+    assert [first, *words[:2]] == ["export", "logs", str(tmp_path / "state" / f"{OWN}.logs")]
     assert asked(tmp_path)[-1].startswith(f"delete cluster --name {OWN}")
-    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_cluster_that_is_made_is_ours_when_all_is_ready(tmp_path: Path) -> None:
+    """Its nodes, the proxies on them, and its DNS; one that is named is not ours."""
+    kubectl = program(tmp_path, "kubectl", f'echo "kubectl $*" >> {tmp_path}/asked\n')
+    with cluster({}, tools_that_know("''", tmp_path, kubectl), "node", print, tmp_path / "state") as made:
+        assert made.ours
+    waited = [line.split()[1:6] for line in asked(tmp_path) if line.startswith("kubectl")]
+    assert waited == [
+        ["wait", "--for=condition=Ready", "node/a", "node/b", "--timeout=300s"],
+        ["--namespace", "kube-system", "rollout", "status", "daemonset/kube-proxy"],
+        ["--namespace", "kube-system", "rollout", "status", "deployment/coredns"],
+    ]
+    with cluster({"CLUSTER": "mine"}, tools_that_know("mine", tmp_path), "node", print, tmp_path / "state") as named:
+        assert not named.ours
+
+
+def found(folder: Path, **programs: str) -> Cluster:
+    """Give a cluster to which these scripts are the way."""
+    ways = {name: program(folder, name, script) for name, script in programs.items()}
+    nothing = {name: f"/nonexistent/{name}" for name in ("kind", "helm", "kubectl")}
+    return Cluster("name", folder / "state" / "kubeconfig", Tools(**nothing | ways), ours=True)
+
+
+def test_a_warning_of_the_api_server_fails_a_change_by_helm(tmp_path: Path) -> None:
+    """Which passes it on as a line on stderr, and succeeds; a line of another kind is none."""
+    warned = "echo done; echo 'W1124 12:00:00 1 warnings.go:70] would violate PodSecurity' >&2\n"
+    with pytest.raises(AssertionError, match="would violate PodSecurity"):
+        found(tmp_path, helm=warned).change("install")
+    assert found(tmp_path, helm="echo done; echo progress >&2\n").change("install") == "done\n"
+
+
+def test_what_pod_security_admission_has_counted_is_summed_up(tmp_path: Path) -> None:
+    """Over pods and what makes them, for the restricted profile alone."""
+
+    def line(decision: str, mode: str, level: str, resource: str, count: int) -> str:
+        labels = f'decision="{decision}",mode="{mode}",policy_level="{level}",policy_version="latest"'
+        return f'pod_security_evaluations_total{{{labels},request_operation="create",resource="{resource}"}} {count}'
+
+    lines = (
+        "# HELP pod_security_evaluations_total of no matter",
+        line("allow", "enforce", "privileged", "pod", 9),
+        line("allow", "enforce", "restricted", "pod", 2),
+        line("deny", "audit", "restricted", "pod", 1),
+        line("deny", "audit", "restricted", "controller", 3),
+    )
+    (tmp_path / "metrics").write_text("\n".join(lines))
+    assert evaluations(found(tmp_path, kubectl=f"cat {tmp_path}/metrics\n")) == {
+        ("allow", "enforce"): 2,
+        ("deny", "audit"): 4,
+    }
+
+
+def test_the_previous_releases_chart_is_asked_for_where_the_history_lacks_it(tmp_path: Path) -> None:
+    """With what to do: in a shallow clone, and where there is no git. A folder that is named must have one."""
+    with pytest.raises(CommandError, match=r"git fetch --unshallow.*PREVIOUS_CHART=folder"):
+        previous.previous_chart({}, tmp_path, "0" * 40)
+    with pytest.raises(CommandError, match=f"PREVIOUS_CHART={tmp_path}: there is no chart in this folder"):
+        previous.previous_chart({"PREVIOUS_CHART": str(tmp_path)}, tmp_path)
+    (tmp_path / "Chart.yaml").touch()
+    assert previous.previous_chart({"PREVIOUS_CHART": str(tmp_path)}, tmp_path / "other", "0" * 40) == tmp_path
+
+
+class Failing(BaseHTTPRequestHandler):
+    """Answers right, then with an error, then with what is no reflection, then not at all."""
+
+    protocol_version = "HTTP/1.1"
+    answers = iter([(200, b'{"pod": "a"}'), (503, b"no"), (200, b"<b>"), None, (200, b'{"pod": "a"}')])
+
+    def do_GET(self) -> None:
+        answer = next(self.answers)
+        if answer is None:
+            self.close_connection = True
+            return
+        status, body = answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_client_that_asks_all_along_notes_each_failure() -> None:
+    """Once each, with what went wrong; it goes on after that, and tries nothing again by itself."""
+    told = load_client.Told("kept")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        client = load_client.Client(f"127.0.0.1:{server.server_port}", told)
+        try:
+            for _ in range(5):
+                load_client.ask(client, "host", told)
+        finally:
+            client.close()
+            server.shutdown()
+            serving.join()
+    summed = load_client.summed_up([told])
+    assert (summed["kept"], summed["pods"], summed["failed"]) == ({"answers": 2, "connections": 4}, {"a": 2}, 3)
+    told_of = [failure.split(": ", 1)[1] for failure in told.failures]
+    assert told_of[0] == "ValueError: status 503: b'no'"
+    assert told_of[1].startswith("JSONDecodeError: ")
+    assert told_of[2].startswith("RemoteDisconnected: ")
 
 
 def test_what_a_failed_test_leaves_is_there_also_where_a_question_fails(tmp_path: Path) -> None:
     """Each answer has its file, for each namespace of the tests; what can't be had is said in it."""
-    program = tmp_path / "program"
-    program.write_text(
-        "#!/bin/sh\n"
+    answering = program(
+        tmp_path,
+        "program",
         'case "$*" in\n'
         "get\\ namespaces*) echo namespace/echo-a ;;\n"
         "*logs*) echo none >&2; exit 1 ;;\n"
         '*) echo "$*" ;;\n'
-        "esac\n"
+        "esac\n",
     )
-    program.chmod(0o755)
-    tools = Tools("/nonexistent/kind", str(program), str(program))
-    folder = evidence.keep(Cluster("name", tmp_path / "state" / "kubeconfig", tools), "test_it[helm]")
+    tools = Tools("/nonexistent/kind", answering, answering)
+    folder = evidence.keep(Cluster("name", tmp_path / "state" / "kubeconfig", tools, ours=True), "test_it[helm]")
     assert folder == tmp_path / "state" / "test_it-helm"
     kept = {file.name: file.read_text() for file in folder.iterdir()}
     assert kept["nodes.txt"] == "describe nodes\n"

@@ -1,0 +1,138 @@
+"""What is installed is admitted without a word, does what it says it does, and goes away altogether."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
+
+from tests.commands import CommandError, run
+from tests.e2e.admission import evaluations
+from tests.e2e.cluster import Cluster
+from tests.e2e.conftest import HELM, Installed
+from tests.e2e.watching import until_left_as
+from tests.http.process import DEADLINE, read_lines
+
+by_helm = pytest.mark.parametrize("way", [HELM], ids=[HELM.name], indirect=True)
+
+# A pod of somebody who has not thought of what it may do.
+_CARELESS: dict[str, Any] = {"containers": [{"name": "careless", "image": "careless"}]}
+_CARELESS_CHART = {
+    "Chart.yaml": "apiVersion: v2\nname: careless\nversion: 0.0.1\n",
+    "templates/deployment.yaml": (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: careless}\nspec:\n  replicas: 0\n"
+        "  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n"
+        "    spec: {containers: [{name: careless, image: careless}]}\n"
+    ),
+}
+
+
+def careless_deployment() -> dict[str, Any]:
+    """Give a Deployment whose pods would be refused; of none."""
+    labels = {"a": "b"}
+    template = {"metadata": {"labels": labels}, "spec": _CARELESS}
+    return {
+        "metadata": {"name": "careless"},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+def test_the_pods_are_admitted_without_a_word(cluster: Cluster, installed: Installed) -> None:
+    """By a namespace that enforces the restricted profile: none refused, none warned of, none noted in the audit log.
+
+    A warning would have failed the installation.
+    """
+    if not cluster.ours:
+        pytest.skip("an API server that was not made for the tests counts what others do, too")
+    assert installed.evaluated["allow", "enforce"] >= installed.deployment.spec.replicas
+    assert [what for what in installed.evaluated if what[0] != "allow"] == []
+
+
+@by_helm
+def test_what_asks_for_more_is_refused_warned_of_and_noted(
+    cluster: Cluster, api: ApiClient, installed: Installed, tmp_path: Path
+) -> None:
+    """The control of the test above, and of every installation here: each of these ways to hear of it is open."""
+    namespace, before = installed.namespace, evaluations(cluster)
+    with pytest.raises(ApiException, match='violates PodSecurity \\\\"restricted:latest') as refused:
+        CoreV1Api(api).create_namespaced_pod(namespace, {"metadata": {"name": "careless"}, "spec": _CARELESS})
+    assert refused.value.status == 403
+    if cluster.ours:  # another one counts what others do, too
+        assert evaluations(cluster) - before == {("deny", "enforce"): 1, ("deny", "audit"): 1}
+
+    before = evaluations(cluster)
+    with pytest.raises(AssertionError, match="would violate PodSecurity"):
+        AppsV1Api(api).create_namespaced_deployment(namespace, careless_deployment(), dry_run="All")
+    if cluster.ours:
+        assert evaluations(cluster) - before == {("deny", "warn"): 1, ("deny", "audit"): 1}
+
+    creating = ("create", "deployment", "careless", "--image=careless", "--dry-run=server", "--warnings-as-errors")
+    with pytest.raises(CommandError, match="would violate PodSecurity"):
+        cluster.kubectl("--namespace", namespace, *creating)
+
+    for name, text in _CARELESS_CHART.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    try:
+        with pytest.raises(AssertionError, match="would violate PodSecurity"):
+            cluster.change("install", "careless", tmp_path, "--namespace", namespace)
+    finally:
+        cluster.change("uninstall", "careless", "--namespace", namespace)
+
+
+@by_helm
+def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, installed: Installed, tmp_path: Path) -> None:
+    """Copied from what the release says: they wait, forward, ask and test, and the answer is the one that stands there.
+
+    The last is `helm test`, whose pod is admitted without a word, too.
+    """
+    notes = cluster.helm("get", "notes", "echo", "--namespace", installed.namespace)
+    commands = re.findall(r"^ {4}((?:kubectl|helm|curl) .*)$", notes, re.MULTILINE)
+    environ = as_a_person_has_it(cluster, tmp_path)
+    before = evaluations(cluster)
+    wait, forward, ask, test = commands
+    assert "successfully rolled out" in run("bash", "-c", wait, environ=environ)
+    with kept_running(forward, environ):
+        answer = run("bash", "-c", ask, environ=environ)
+    assert f"\n    {answer}\n" in notes
+    assert "Phase:          Succeeded" in run("bash", "-c", test, deadline=180, environ=environ)
+    evaluated = evaluations(cluster) - before
+    assert not cluster.ours or evaluated == {("allow", "enforce"): 1}
+
+
+def as_a_person_has_it(cluster: Cluster, folder: Path) -> dict[str, str]:
+    """Give an environment in which kubectl and helm are on PATH by these names, and lead to this cluster."""
+    for name, program in (("kubectl", cluster.tools.kubectl), ("helm", cluster.tools.helm)):
+        (folder / name).symlink_to(program)
+    return cluster.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
+
+
+@contextmanager
+def kept_running(command: str, environ: Mapping[str, str]) -> Iterator[None]:
+    """Run a port-forward that stays open until Ctrl-C, on the port of this machine that it names."""
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {command}"],
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            (line,) = read_lines(process.stdout, 1)
+            assert line.startswith("Forwarding from "), f"{command}: {line}"
+            yield
+        finally:
+            process.terminate()
+            process.wait(DEADLINE)
+
+
+def test_everything_is_deleted_and_seen_to_be_gone(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
+    """The namespace has what it had before, of whatever kind."""
+    installed.way.remove(cluster, installed.namespace)
+    until_left_as(cluster, api, installed.namespace, installed.before)

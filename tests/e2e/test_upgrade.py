@@ -1,0 +1,56 @@
+"""From the previous release's chart to this one, and back, with somebody asking all along."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
+
+from tests.commands import Say
+from tests.e2e.cluster import Cluster
+from tests.e2e.previous import previous_chart
+from tests.e2e.running import assert_nothing_was_lost, under_load
+from tests.e2e.watching import objects_in, rolled_out, until_gone, until_left_as
+
+NAMESPACE = "echo-upgrade"
+
+
+@pytest.fixture
+def namespace(new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
+    """Give a namespace for it."""
+    yield from new_namespace(NAMESPACE)
+
+
+def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # noqa: PLR0913, PLR0917 - fixtures
+    cluster: Cluster, api: ApiClient, namespace: str, image: str, tmp_path: Path, say: Say
+) -> None:
+    """Each gives new pods, each of which answers; no request fails; what was installed goes away altogether.
+
+    Both charts run the same image, since it is the charts that are told apart. A field that can't be changed would fail
+    the upgrade, and so would a value that the new chart knows no more.
+    """
+    core, before, pods = CoreV1Api(api), objects_in(cluster, namespace), [set[str]()]
+
+    def change(*arguments: str | Path) -> None:
+        """Change what is installed; go on when the pods that were are gone, of whom requests may be lost until then."""
+        say(" ".join(map(str, arguments)))
+        cluster.change(*arguments, "--namespace", namespace)
+        rolled_out(AppsV1Api(api), namespace, "echo")
+        for name in pods[-1]:
+            until_gone(core.list_namespaced_pod, name, namespace=namespace, field_selector=f"metadata.name={name}")
+        found = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=echo").items
+        pods.append({pod.metadata.name for pod in found})
+
+    tag = ("--set", f"image.tag={image.rpartition(':')[2]}")
+    change("install", "echo", previous_chart(os.environ, tmp_path), *tag)
+    with under_load(cluster, api, namespace, image) as end:
+        # a setting changes as well, so that there are new pods even where both charts make the same ones
+        change("upgrade", "echo", "./helm", *tag, "--set", "echo.drainSeconds=9")
+        change("rollback", "echo", "1")
+        told = end()
+    say(f"asked all along: {told}")
+    assert_nothing_was_lost(told)
+    assert set(told["pods"]) == set().union(*pods)
+    cluster.change("uninstall", "echo", "--namespace", namespace)
+    until_left_as(cluster, api, namespace, before)
