@@ -1,22 +1,18 @@
 """What is installed is admitted without a word, does what it says it does, and goes away altogether."""
 
-import os
-import re
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
 
-from tests.commands import CommandError, run
+from tests.commands import CommandError
 from tests.e2e.admission import evaluations
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import HELM, Installed
+from tests.e2e.notes import run_as_they_stand
+from tests.e2e.reaching import BARE
 from tests.e2e.watching import until_left_as
-from tests.http.process import DEADLINE, read_lines
 
 by_helm = pytest.mark.parametrize("way", [HELM], ids=[HELM.name], indirect=True)
 
@@ -91,45 +87,16 @@ def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, installed
 
     The last is `helm test`, whose pod is admitted without a word, too.
     """
-    notes = cluster.helm("get", "notes", "echo", "--namespace", installed.namespace)
-    commands = re.findall(r"^ {4}((?:kubectl|helm|curl) .*)$", notes, re.MULTILINE)
-    environ = as_a_person_has_it(cluster, tmp_path)
     before = evaluations(cluster)
-    wait, forward, ask, test = commands
-    assert "successfully rolled out" in run("bash", "-c", wait, environ=environ)
-    with kept_running(forward, environ):
-        answer = run("bash", "-c", ask, environ=environ)
-    assert f"\n    {answer}\n" in notes
-    assert "Phase:          Succeeded" in run("bash", "-c", test, deadline=180, environ=environ)
+    notes, said = run_as_they_stand(cluster, installed.namespace, tmp_path)
+    wait, forward, ask, test = said
+    assert "successfully rolled out" in said[wait]
+    assert said[forward].startswith("Forwarding from 127.0.0.1:8080")
+    assert said[ask].encode() == BARE
+    assert f"\n    {said[ask]}\n" in notes
+    assert "Phase:          Succeeded" in said[test]
     evaluated = evaluations(cluster) - before
     assert not cluster.ours or evaluated == {("allow", "enforce"): 1}
-
-
-def as_a_person_has_it(cluster: Cluster, folder: Path) -> dict[str, str]:
-    """Give an environment in which kubectl and helm are on PATH by these names, and lead to this cluster."""
-    for name, program in (("kubectl", cluster.tools.kubectl), ("helm", cluster.tools.helm)):
-        (folder / name).symlink_to(program)
-    return cluster.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
-
-
-@contextmanager
-def kept_running(command: str, environ: Mapping[str, str]) -> Iterator[None]:
-    """Run a port-forward that stays open until Ctrl-C, on the port of this machine that it names."""
-    with subprocess.Popen(
-        ["bash", "-c", f"exec {command}"],
-        env={**os.environ, **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            (line,) = read_lines(process.stdout, 1)
-            assert line.startswith("Forwarding from "), f"{command}: {line}"
-            yield
-        finally:
-            process.terminate()
-            process.wait(DEADLINE)
 
 
 def test_everything_is_deleted_and_seen_to_be_gone(cluster: Cluster, api: ApiClient, installed: Installed) -> None:

@@ -14,7 +14,8 @@ from websockets.sync.client import connect
 
 from tests.e2e import protocols_client
 from tests.e2e.cluster import Cluster
-from tests.e2e.reaching import kubectl_port_forward, service_name
+from tests.e2e.notes import run_as_they_stand
+from tests.e2e.reaching import BARE, kubectl_port_forward, service_name
 from tests.e2e.running import python_in_a_pod
 from tests.e2e.watching import rolled_out
 from tests.http.process import DEADLINE
@@ -89,6 +90,14 @@ def test_each_is_spoken_through_a_port_forward(cluster: Cluster, namespace: str,
         h2 = reflection(client, f"https://localhost:{port}/a")
     assert (h2c["proto"], h2["proto"], greeting["proto"]) == ("HTTP/2.0", "HTTP/2.0", "HTTP/1.1")
     assert h2["tls"]["serverName"] == "localhost"
+
+
+def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """Where TLS is served, too, whatever they ask by: what is asked is answered."""
+    _, said = run_as_they_stand(cluster, namespace, tmp_path)
+    answers = {command: answer for command, answer in said.items() if command.startswith("curl ")}
+    assert answers
+    assert set(answers.values()) == {BARE.decode()}
 
 
 def reflection(client: httpx.Client, url: str) -> dict[str, Any]:
