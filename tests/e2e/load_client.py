@@ -47,8 +47,8 @@ class Client(http.client.HTTPConnection):
         self._told.connections += 1
 
 
-def ask(client: Client, host: str, told: Told) -> None:
-    """Ask once; note who answered, or what went wrong."""
+def ask(client: Client, host: str, told: Told) -> bool:
+    """Ask once; note who answered, or what went wrong; give whether it was answered right."""
     began = time.monotonic()
     try:
         client.request("GET", "/load?echo_pretty=0", headers={"Host": host, "Accept": "application/json"})
@@ -64,6 +64,8 @@ def ask(client: Client, host: str, told: Told) -> None:
         at = time.strftime("%H:%M:%S", time.gmtime())
         told.failures.append(f"{at} {told.kind}, after {now - began:.3f} s: {type(error).__name__}: {error}")
         client.close()
+        return False
+    return True
 
 
 def keep_asking(address: str, host: str, told: Told, enough: threading.Event) -> None:
@@ -74,6 +76,16 @@ def keep_asking(address: str, host: str, told: Told, enough: threading.Event) ->
         if told.kind == "fresh":
             client.close()
         enough.wait(PAUSE)
+    client.close()
+
+
+def wait_until_answered(address: str, host: str) -> None:
+    """Return when there is an answer: the node's proxy may hear of the pods later than the API server says so."""
+    client, give_up = Client(address, Told("first")), time.monotonic() + TIMEOUT
+    while not ask(client, host, told := Told("first")):
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"no answer within {TIMEOUT} s: {told.failures}")
+        time.sleep(PAUSE)
     client.close()
 
 
@@ -99,6 +111,7 @@ def main(host: str) -> dict[str, object]:
     enough = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: enough.set())
     address = socket.gethostbyname(host)  # once: the cluster's DNS is not what is asked here
+    wait_until_answered(address, host)
     all_told = [Told(kind) for kind in ("kept", "fresh") * THREADS]
     threads = [threading.Thread(target=keep_asking, args=(address, host, told, enough)) for told in all_told]
     for thread in threads:
