@@ -2,14 +2,12 @@
 
 import os
 import re
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.commands import run
 from tests.e2e.cluster import Cluster
-from tests.http.process import DEADLINE, read_lines
+from tests.e2e.reaching import forwarding
 
 
 def run_as_they_stand(cluster: Cluster, namespace: str, folder: Path) -> tuple[str, dict[str, str]]:
@@ -23,30 +21,10 @@ def run_as_they_stand(cluster: Cluster, namespace: str, folder: Path) -> tuple[s
         (folder / name).symlink_to(program)
     environ = cluster.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
     said = {}
-    with ExitStack() as forwarding:
+    with ExitStack() as open_ways:
         for command in re.findall(r"^ {4}((?:kubectl|helm|curl) .*)$", notes, re.MULTILINE):
             if " port-forward " in command:
-                said[command] = forwarding.enter_context(_kept_running(command, environ))
+                said[command] = open_ways.enter_context(forwarding(["bash", "-c", f"exec {command}"], environ))
             else:
                 said[command] = run("bash", "-c", command, deadline=180, environ=environ)
     return notes, said
-
-
-@contextmanager
-def _kept_running(command: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Run what goes on until Ctrl-C; give its first line, which says that the port of this machine is open."""
-    with subprocess.Popen(
-        ["bash", "-c", f"exec {command}"],
-        env={**os.environ, **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            (line,) = read_lines(process.stdout, 1)
-            assert line.startswith("Forwarding from "), f"{command}: {line}"
-            yield line
-        finally:
-            process.terminate()
-            process.wait(DEADLINE)

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kubernetes.client import ApiClient, CoreV1Api
@@ -17,24 +17,29 @@ BARE = b"<b>Got: blah/blah</b>!"
 
 
 @contextmanager
-def kubectl_port_forward(cluster: Cluster, namespace: str, port: int = 80) -> Iterator[int]:
-    """Run `kubectl port-forward svc/echo`, as the README tells people; give the local port for one of the Service's."""
+def forwarding(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Run a port-forward, which goes on until it is ended; give its first line, which says that a port is open."""
     with subprocess.Popen(
-        [cluster.tools.kubectl, "--namespace", namespace, "port-forward", "svc/echo", f":{port}"],
-        env={**os.environ, **cluster.environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
+        command, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
     ) as process:
         try:
             assert process.stdout is not None
             (line,) = read_lines(process.stdout, 1)
-            match = re.fullmatch(r"Forwarding from 127\.0\.0\.1:(\d+) -> 8080", line)
-            assert match, line
-            yield int(match[1])
+            assert line.startswith("Forwarding from "), f"{command}: {line}"
+            yield line
         finally:
             process.terminate()
             process.wait(DEADLINE)
+
+
+@contextmanager
+def kubectl_port_forward(cluster: Cluster, namespace: str, port: int = 80) -> Iterator[int]:
+    """Run `kubectl port-forward svc/echo`, as the README tells people; give the local port for one of the Service's."""
+    command = [cluster.tools.kubectl, "--namespace", namespace, "port-forward", "svc/echo", f":{port}"]
+    with forwarding(command, cluster.environ) as line:
+        match = re.fullmatch(r"Forwarding from 127\.0\.0\.1:(\d+) -> 8080", line)
+        assert match, line
+        yield int(match[1])
 
 
 def exchange_with_pod(api: ApiClient, namespace: str, pod: str, sent: bytes) -> bytes:
