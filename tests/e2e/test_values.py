@@ -1,0 +1,115 @@
+"""The chart's value sets (helm/ci) in a cluster: each as the API server takes it, the main ones installed."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
+
+from tests.commands import ROOT
+from tests.e2e.cluster import Cluster
+from tests.e2e.notes import run_as_they_stand
+from tests.e2e.reaching import BARE
+from tests.e2e.watching import rolled_out, until
+from tests.lint.conformity import custom_resources
+
+SETS = sorted((ROOT / "helm" / "ci").glob("*-values.yaml"))
+INSTALLED = ("headless", "minimal")  # beside the defaults, and TLS, which others here are about
+HA = ROOT / "helm" / "ci" / "ha-values.yaml"
+
+
+@pytest.fixture(scope="module")
+def extended(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Give a cluster that knows the objects of others that the chart makes: routes, certificates."""
+    if not cluster.ours:
+        pytest.skip("a cluster that was not made for the tests is given no definitions of others' objects")
+    file = tmp_path_factory.mktemp("definitions") / "definitions.yaml"
+    file.write_text(yaml.safe_dump_all(custom_resources(os.environ)))
+    cluster.kubectl("apply", "--server-side", "--filename", file)
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", file)
+    yield cluster
+    cluster.kubectl("delete", "--filename", file)
+
+
+@pytest.fixture(scope="module")
+def namespace(api: ApiClient, new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
+    """Give a namespace in which nothing is made, but for the ServiceAccount that a pod must have to be let in."""
+    with contextmanager(new_namespace)("echo-values") as name:
+        CoreV1Api(api).create_namespaced_service_account(name, {"metadata": {"name": "echo"}})
+        yield name
+
+
+@pytest.mark.parametrize("values", SETS, ids=[file.name.removesuffix("-values.yaml") for file in SETS])
+def test_the_api_server_takes_every_object_of_each_set(
+    extended: Cluster, namespace: str, values: Path, tmp_path: Path
+) -> None:
+    """It knows each field, finds each value right, warns of nothing; the restricted profile lets each pod in."""
+    version = json.loads(extended.kubectl("version", "--output=json"))["serverVersion"]["gitVersion"]
+    rendered = extended.helm(
+        "template", "echo", "./helm", "--namespace", namespace, "--kube-version", version, "--values", values
+    )
+    file = tmp_path / "rendered.yaml"
+    file.write_text(rendered)
+    strictly = ("--server-side", "--dry-run=server", "--validate=strict", "--warnings-as-errors")
+    said = extended.kubectl("--namespace", namespace, "apply", *strictly, "--filename", file)
+    objects = [document for document in yaml.safe_load_all(rendered) if document]
+    assert len(said.splitlines()) == len(objects) > 0
+    assert all(line.endswith(" (server dry run)") for line in said.splitlines()), said
+
+
+@pytest.fixture(scope="module")
+def installed(
+    cluster: Cluster, api: ApiClient, new_namespace: Callable[[str], Iterator[str]]
+) -> Iterator[dict[str, str]]:
+    """Give a namespace for each of the main sets, with an echo that is rolled out, by the set's name."""
+    with ExitStack() as namespaces:
+        made = {name: namespaces.enter_context(contextmanager(new_namespace)(f"echo-{name}")) for name in INSTALLED}
+        for name, namespace in made.items():
+            values = ROOT / "helm" / "ci" / f"{name}-values.yaml"
+            cluster.change("install", "echo", "./helm", "--namespace", namespace, "--values", values)
+        for namespace in made.values():
+            rolled_out(AppsV1Api(api), namespace, "echo")
+        yield made
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_the_main_sets_do_what_their_notes_say(
+    cluster: Cluster, installed: dict[str, str], name: str, tmp_path: Path
+) -> None:
+    """Each command of the notes runs as it stands, `helm test` among them, and the answer is right."""
+    _, said = run_as_they_stand(cluster, installed[name], tmp_path)
+    assert [answer for command, answer in said.items() if command.startswith("curl ")] == [BARE.decode()]
+    assert any("Phase:          Succeeded" in answer for answer in said.values())
+
+
+def test_an_upgrade_leaves_the_number_of_pods_to_the_autoscaler(
+    cluster: Cluster, api: ApiClient, new_namespace: Callable[[str], Iterator[str]]
+) -> None:
+    """Helm applies on the server's side: a number in the chart would be its own, set again by each upgrade."""
+    apps, least = AppsV1Api(api), yaml.safe_load(HA.read_text())["autoscaling"]["minReplicas"]
+
+    def scaled(deployment: Any) -> bool:
+        return bool(deployment.spec.replicas == deployment.status.available_replicas == least)
+
+    with contextmanager(new_namespace)("echo-ha") as namespace:
+        its = {"namespace": namespace, "field_selector": "metadata.name=echo"}
+        cluster.change("install", "echo", "./helm", "--namespace", namespace, "--values", HA)
+        until(apps.list_namespaced_deployment, scaled, f"{least} pods in {namespace}", **its)
+        change = ("upgrade", "echo", "./helm", "--namespace", namespace)
+        cluster.change(*change, "--values", HA, "--set", "echo.drainSeconds=9")
+        deployment = rolled_out(apps, namespace, "echo")
+        assert deployment.spec.replicas == least
+        assert "helm" not in who_owns_replicas(deployment)
+        cluster.change(*change, "--set", "replicaCount=2")  # without the autoscaler it is the chart's
+        assert "helm" in who_owns_replicas(apps.read_namespaced_deployment("echo", namespace))
+
+
+def who_owns_replicas(deployment: Any) -> set[str]:
+    """Give whose field the number of pods of a Deployment is, by what the API server keeps of who applied what."""
+    fields = deployment.metadata.managed_fields
+    return {entry.manager for entry in fields if "f:replicas" in (entry.fields_v1 or {}).get("f:spec", {})}
