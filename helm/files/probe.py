@@ -30,7 +30,7 @@ class Target:
 
     host: str
     port: int
-    admin_port: int
+    admin_port: int | None  # None: a headless Service has no ports, and its name is the pods' own addresses
     namespace: str
     pod_prefix: str
     deadline: float
@@ -130,6 +130,8 @@ def admin_port_closed(probed: Target) -> str:
 
     A name that can't be looked up is a failure: it would prove nothing.
     """
+    if probed.admin_port is None:
+        return "not looked at: a headless Service leads to every port of its pods"
     try:
         answer = ask(HTTPConnection(probed.host, probed.admin_port, timeout=CLOSED_SECONDS), "/version", None)
     except socket.gaierror as error:
@@ -168,7 +170,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="probe", description="Probes an echo through its Service.")
     parser.add_argument("--host", required=True, help="DNS name of the Service")
     parser.add_argument("--port", required=True, type=int, help="its port")
-    parser.add_argument("--admin-port", required=True, type=int, help="a port that must not answer")
+    parser.add_argument("--admin-port", type=int, help="a port that must not answer")
     parser.add_argument("--namespace", required=True, help="the namespace that answers must name")
     parser.add_argument("--pod-prefix", required=True, help="what the name of the pod that answers must begin with")
     parser.add_argument("--deadline", required=True, type=float, help="seconds until something must have answered")

@@ -83,13 +83,15 @@ def closed_port() -> Iterator[int]:
 
 
 def run(
-    port: int, admin_port: int, *flags: str, host: str = "127.0.0.1", deadline: float = 30
+    port: int, admin_port: int | None, *flags: str, host: str = "127.0.0.1", deadline: float = 30
 ) -> tuple[int, list[str]]:
     """Run the rendered probe as the pod does, but against other addresses. Gives exit code and report."""
     container = probe(*flags)
     given = [flag for flag in container["args"] if "=" not in flag]
     named = dict(flag.removeprefix("--").split("=", 1) for flag in container["args"] if "=" in flag)
-    named |= {"host": host, "port": str(port), "admin-port": str(admin_port), "deadline": str(deadline)}
+    named |= {"host": host, "port": str(port), "deadline": str(deadline)}
+    if admin_port is not None:
+        named["admin-port"] = str(admin_port)
     python, *program = container["command"]
     assert python == "python3"
     done = subprocess.run(
@@ -219,6 +221,16 @@ def test_a_name_that_is_not_known_fails_every_check() -> None:
         code, report = run(1, admin_port, host="echo.invalid", deadline=0)
     assert report[-1] == "0 of 3 checks passed"
     assert code == 1
+
+
+def test_a_headless_service_has_no_port_to_be_closed() -> None:
+    """Its name is the pods' own addresses: the report says that it was not looked at."""
+    headless = ("--set", "service.clusterIP=None,service.port=8080")
+    assert not any(flag.startswith("--admin-port") for flag in probe(*headless)["args"])
+    with serving(RIGHT) as port:
+        code, report = run(port, None, *headless)
+    assert code == 0
+    assert report[3].startswith("ok    admin port not in the Service: not looked at")
 
 
 def test_silence_fails_at_the_deadline() -> None:

@@ -11,10 +11,14 @@ COMMIT = "1ca138958a52a528399bfeaf0b23029d8e59ab09"
 GIVEN = "PREVIOUS_CHART"
 
 
+class HistoryError(CommandError):
+    """The tree is without the history in which the chart of the previous release is."""
+
+
 def previous_chart(environ: Mapping[str, str], folder: Path, commit: str = COMMIT) -> Path:
     """Give the folder of the chart, unpacked below `folder`, or named by `PREVIOUS_CHART`.
 
-    Raises `CommandError`, which says what to do, where the history is not at hand.
+    Raises `HistoryError`, which says what to do, where the history is not at hand.
     """
     if given := environ.get(GIVEN, ""):
         chart = Path(given)
@@ -24,7 +28,7 @@ def previous_chart(environ: Mapping[str, str], folder: Path, commit: str = COMMI
     try:
         run("git", "cat-file", "-e", f"{commit}:helm/Chart.yaml")
     except (CommandError, FileNotFoundError) as error:
-        raise CommandError(
+        raise HistoryError(
             f"the chart of the previous release is that of the commit {commit}, which is not here. In a shallow clone,"
             f" `git fetch --unshallow` (or `git fetch --depth=1 origin {commit}`) brings it; in a tree without history,"
             f" {GIVEN}=folder names that chart, unpacked\n{error}"

@@ -9,7 +9,7 @@ from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 
 from tests.commands import Say
 from tests.e2e.cluster import Cluster
-from tests.e2e.previous import previous_chart
+from tests.e2e.previous import HistoryError, previous_chart
 from tests.e2e.running import assert_nothing_was_lost, under_load
 from tests.e2e.watching import objects_in, rolled_out, until_gone, until_left_as
 
@@ -30,6 +30,10 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
     Both charts run the same image, since it is the charts that are told apart. A field that can't be changed would fail
     the upgrade, and so would a value that the new chart knows no more.
     """
+    try:
+        previous = previous_chart(os.environ, tmp_path)
+    except HistoryError as error:  # a copy of the tree is no reason to fail, and no program is missing
+        pytest.skip(str(error))
     core, before, pods = CoreV1Api(api), objects_in(cluster, namespace), [set[str]()]
 
     def change(*arguments: str | Path) -> None:
@@ -43,7 +47,7 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
         pods.append({pod.metadata.name for pod in found})
 
     tag = ("--set", f"image.tag={image.rpartition(':')[2]}")
-    change("install", "echo", previous_chart(os.environ, tmp_path), *tag)
+    change("install", "echo", previous, *tag)
     with under_load(cluster, api, namespace, image) as end:
         # a setting changes as well, so that there are new pods even where both charts make the same ones
         change("upgrade", "echo", "./helm", *tag, "--set", "echo.drainSeconds=9")

@@ -86,9 +86,14 @@ def _all_schemas(kubernetes: str, environ: Mapping[str, str]) -> Iterator[tuple[
     document = json.loads(published.read_bytes())
     yield from schemas.of_openapi(document)
     definitions = schemas.strict_definitions(document)
+    for crd in custom_resources(environ):
+        yield from schemas.of_crd(crd, definitions)
+
+
+def custom_resources(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Give the definitions of the custom resources that the chart makes. Raises `ToolError`."""
     for path, version, pattern in _CUSTOM_RESOURCES:
-        for crd in _documents(module(path, version, environ), pattern):
-            yield from schemas.of_crd(crd, definitions)
+        yield from _documents(module(path, version, environ), pattern)
 
 
 def _documents(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
