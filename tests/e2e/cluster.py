@@ -13,7 +13,7 @@ from tests.commands import ROOT, CommandError, Say, follow, run
 
 STATE = ROOT / ".e2e"
 OWN = "echo-e2e"  # the name of the cluster that is made here, unless OWN_NAME says another one
-OWN_NAME = "ECHO_E2E_CLUSTER"
+OWN_NAME = "NEW_CLUSTER"
 SHAPE = Path(__file__).with_name("cluster.yaml")  # its nodes
 DEADLINE = 300  # seconds for a node to be ready
 
@@ -74,7 +74,7 @@ def cluster(
     """Give a cluster.
 
     `CLUSTER` names one that exists, which is left as it is found. Else one is made, under the name that
-    `ECHO_E2E_CLUSTER` says; `KEEP=1` keeps it, and the next run finds it. Raises `CommandError` when it can't be had.
+    `NEW_CLUSTER` says; `KEEP=1` keeps it, and the next run finds it. Raises `CommandError` when it can't be had.
     """
     named = environ.get("CLUSTER", "")
     name = named or environ.get(OWN_NAME, OWN)
