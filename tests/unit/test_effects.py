@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.carrier.waiting import MOST
+from app.carrier.waiting import Waiting
 from app.wire import EFFECTS_KEY, Effects, Environ
 from tests.unit.planned import (
     KIB,
@@ -561,13 +561,13 @@ def test_a_web_socket_is_greeted_at_once(over: Protocols) -> None:
 @pytest.mark.parametrize("ending", ["its time", "the client goes"])
 def test_what_waits_for_its_time_is_bounded_for_all_connections(over: Protocols, ending: str) -> None:
     """One answer too many is refused at once; when one before it is gone, there is room again."""
-    large = MOST // 4 - 1 if over is OverHttp1 else MOST - 1  # HTTP/2 has a bound for each connection, too
+    large = 999
     plan = Plan(Effects(delay=5.0), lambda: [bytes(large)])
-    client = over(Planned(large=plan, small=Plan(Effects(delay=5.0), lambda: [b"some"])))
-    waiting = [client.ask("/large") for _ in range(4 if over is OverHttp1 else 1)]
-    if over is OverHttp1:
-        refused = client.seen(client.ask("/large"))
-        assert (refused.status, refused.ended) == (503, True)
+    client = over(Planned(large=plan, small=Plan(Effects(delay=5.0), lambda: [b"some"])), streams=8)
+    client.served.service.waiting = Waiting(4000)
+    waiting = [client.ask("/large") for _ in range(4)]
+    refused = client.seen(client.ask("/large"))
+    assert (refused.status, refused.ended) == (503, True)
     assert client.served.service.waiting.size == large * len(waiting)
     if ending == "its time":
         client.served.after(5)
