@@ -40,7 +40,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--version", action="version", version=f"echo {__version__}")
     parser.parse_args(argv)
     try:
-        configured = settings.read(environ)
+        configured = settings.read(environ, policy.READERS)
         how = policy.read(configured, identity.read(environ))
         files = tls.files_of(configured)
         contexts = tls.Contexts(files) if files else None

@@ -1,12 +1,22 @@
 """What the operator has set of how requests are shown, made of the settings that are lists, files or names."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
+from app import redaction
 from app.context import Limits, Policy
 from app.controls.table import BY_NAME
 from app.identity import Identity
-from app.provenance import verification
-from app.settings import READ, Settings, SettingsError
+from app.provenance import jwks, networks, verification
+from app.settings import Settings, SettingsError
+
+# How the texts of settings are read that are lists, or name a file: each raises `ValueError` for what it can't read.
+READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "jwks": jwks.load,
+    "jwt_fields": redaction.names,
+    "redact": redaction.names,
+    "trusted_proxies": networks.networks,
+}
 
 
 def read(settings: Settings, identity: Identity) -> Policy:
@@ -15,7 +25,7 @@ def read(settings: Settings, identity: Identity) -> Policy:
     def value(name: str, nothing: Any) -> Any:
         text = getattr(settings, name)
         try:
-            return READ[name](text) if text else nothing
+            return READERS[name](text) if text else nothing
         except ValueError as error:  # a file may have changed since the settings were read
             raise SettingsError(f"ECHO_{name.upper()}: {error}") from None
 

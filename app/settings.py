@@ -12,12 +12,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from app import redaction
 from app.bodies import MAX_DECODED
-from app.provenance import jwks, networks
+from app.excerpts import quoted
 
 PREFIX = "ECHO_"
-_SHOWN = 40  # characters of a bad value that are shown
 
 Address = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -140,15 +138,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
-# How the texts are read that are lists, or name a file: each raises `ValueError` for what it can't read.
-READ: Final[dict[str, Callable[[str], Any]]] = {
-    "jwks": jwks.load,
-    "jwt_fields": redaction.names,
-    "redact": redaction.names,
-    "trusted_proxies": networks.networks,
-}
-
-
 Row = tuple[str, str, str]
 
 _SWITCH: Final = ["off", "on"]
@@ -161,6 +150,8 @@ _GROUPS: Final = {
     "max_connections": "Bounds",
     "proxy_protocol": "PROXY protocol and TLS",
 }
+
+_NO_READERS: Final[Mapping[str, Callable[[str], object]]] = {}
 
 
 class SettingsError(ValueError):
@@ -182,14 +173,12 @@ def _variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def _shortened(value: str) -> str:
-    return repr(value if len(value) <= _SHOWN else value[: _SHOWN - 3] + "...")
-
-
-def read(environ: Mapping[str, str]) -> Settings:
+def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], object]] = _NO_READERS) -> Settings:
     """Read the settings from an environment.
 
-    Raises `SettingsError` with a sentence for every unknown `ECHO_*` name and every bad value.
+    `readers` are, by a field's name, what must be able to read its text, where that is more than a type says, such as a
+    list or a file's name: each raises `ValueError` for what it can't. Raises `SettingsError` with a sentence for every
+    unknown `ECHO_*` name and every bad value.
     """
     fields = {_variable(field.name): field for field in msgspec.structs.fields(Settings)}
     given: dict[str, Any] = {}
@@ -205,10 +194,10 @@ def read(environ: Mapping[str, str]) -> Settings:
             continue
         try:
             given[field.name] = msgspec.convert(value, field.type, strict=False)
-            if value and field.name in READ:
-                READ[field.name](value)
+            if value and field.name in readers:
+                readers[field.name](value)
         except ValueError as error:  # msgspec's own is one, too
-            mistakes.append(f"{name}={_shortened(value)}: {_reason(field.type, error)}")
+            mistakes.append(f"{name}={quoted(value)}: {_reason(field.type, error)}")
     if not mistakes:
         settings = Settings(**given)
         mistakes += _contradictions(settings)

@@ -16,7 +16,8 @@ import msgspec
 import yaml
 from msgspec.structs import FieldInfo, fields
 
-from app.settings import READ, Settings, groups
+from app.policy import READERS
+from app.settings import Settings, groups
 from tests.chart.rendering import CHART, LOADER
 
 Schema = dict[str, Any]
@@ -29,7 +30,7 @@ README: Final = CHART / "README.md"
 OWN: Final = ("host", "port", "admin_port")
 KNOWN: Final = {"drain_seconds": int(Settings().drain_seconds)}
 # A list of names or networks may be a list in YAML, too.
-LISTS: Final = set(READ) - {"jwks"}
+LISTS: Final = set(READERS) - {"jwks"}
 
 _NAME: Final = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _LABEL: Final = f"^({_NAME}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"

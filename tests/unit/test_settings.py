@@ -3,6 +3,7 @@
 import pytest
 
 from app import settings
+from app.policy import READERS
 from app.settings import SettingsError
 
 
@@ -85,7 +86,7 @@ def test_what_else_there_is_is_told() -> None:
 def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
     """Each bound holds."""
     with pytest.raises(SettingsError, match=name):
-        settings.read({name: value})
+        settings.read({name: value}, READERS)
 
 
 def test_one_port_for_both_is_refused() -> None:
@@ -191,3 +192,9 @@ def test_what_is_one_of_a_few_words_says_which() -> None:
     told = {variable: meaning for variable, _, meaning in settings.rows()}
     assert told["ECHO_TLS_MIN_VERSION"].endswith(": 1.2, 1.3")
     assert told["ECHO_PRETTY"].endswith("indentation")
+
+
+def test_who_only_asks_for_the_port_reads_no_file() -> None:
+    """As the health check does, every few seconds: keys are for who serves."""
+    read = settings.read({"ECHO_JWKS": "/nowhere/keys.json", "ECHO_ADMIN_PORT": "9091"})
+    assert read.admin_port == 9091
