@@ -12,6 +12,9 @@ TEXT: Final = "text/plain; charset=utf-8"
 YAML: Final = "application/yaml"
 EVENTS: Final = "text/event-stream"
 
+# Statuses of final answers that have no content (RFC 9110, 15.3.5, 15.3.6, 15.4.5).
+BODILESS: Final = frozenset((204, 205, 304))
+
 # No answer is taken for another type than it says, kept by anybody, or let run anything.
 HARMLESS: Final = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
 

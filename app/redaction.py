@@ -5,12 +5,12 @@ from typing import Final
 
 from msgspec import structs
 
+from app.excerpts import quoted
 from app.provenance.forwarded import TCHARS
 from app.wire import Fields, WireRequest
 
 MASK: Final = "***"
 
-_SHOWN: Final = 40  # characters of a bad name that are shown
 # A field's name, or a pseudo-field's (RFC 9113, 8.3).
 _NAME = re.compile(f":?{TCHARS}")
 _HIDDEN: Final = MASK.encode("ascii")
@@ -29,8 +29,7 @@ def names(text: str) -> frozenset[bytes]:
     found = [part for each in text.split(",") if (part := each.strip())]
     for part in found:
         if not _NAME.fullmatch(part):
-            shown = part if len(part) <= _SHOWN else part[: _SHOWN - 3] + "..."
-            raise ValueError(f"{shown!r} is not a field name, such as Authorization")
+            raise ValueError(f"{quoted(part)} is not a field name, such as Authorization")
     return frozenset(part.lower().encode("ascii") for part in found)
 
 

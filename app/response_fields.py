@@ -7,6 +7,8 @@ that makes a browser run, remember, send or open anything, or that takes back wh
 import re
 from typing import Final
 
+from app.excerpts import shortened
+
 # RFC 9110, 5.1, without `_`, which many readers take for `-`.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 # RFC 9110, 5.5: visible characters, spaces and tabs between them, and obs-text, which here is UTF-8.
@@ -69,7 +71,6 @@ _PREFIXES: Final = (
 _CACHES: Final = frozenset(
     ["age", "cache-control", "cdn-cache-control", "expires", "pragma", "surrogate-control", "vary"]
 )
-_SHOWN: Final = 40  # characters of a name that are shown
 
 
 def why_not(name: str, value: str, *, cookies: bool = False) -> str:
@@ -78,7 +79,7 @@ def why_not(name: str, value: str, *, cookies: bool = False) -> str:
     Set-Cookie may be set where `cookies` are allowed.
     """
     lower = name.lower()
-    shown = name if len(name) <= _SHOWN else name[: _SHOWN - 3] + "..."
+    shown = shortened(name)
     if not _NAME.fullmatch(name):
         return "not a field name (RFC 9110, 5.1), or one with _"
     if not _VALUE.fullmatch(value):

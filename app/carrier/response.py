@@ -6,14 +6,15 @@ from typing import Final
 
 import msgspec
 
+from app.answer import BODILESS, HARMLESS, TEXT
 from app.carrier.errors import ProtocolError
 from app.wire import NO_EFFECTS, Effects
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# Statuses whose answers have no content (RFC 9110, 6.4.1; 15.3.6 for 205).
+# Statuses whose answers have no content (RFC 9110, 6.4.1).
 _NO_LENGTH: Final = frozenset({*map(str, range(100, 200)), "204"})  # nor do they tell a length (8.6)
-WITHOUT_CONTENT: Final = _NO_LENGTH | {"205", "304"}
+WITHOUT_CONTENT: Final = _NO_LENGTH | frozenset(map(str, BODILESS))
 
 _CONTENT_LENGTH: Final = "content-length"
 _LENGTH_OF_THE_NAME: Final = len(_CONTENT_LENGTH)  # to compare it is faster than to make every name lower case
@@ -38,9 +39,8 @@ def refusal(error: ProtocolError) -> Response:
     """Give the answer to a request that can't be read: one line of plain text, for people."""
     body = f"{error.status.value} {error.status.phrase}: {error.reason}\n".encode()
     fields = (
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Cache-Control", "no-store"),
+        ("Content-Type", TEXT),
+        *HARMLESS,
         *error.fields,
     )
     return Response(f"{error.status.value} {error.status.phrase}", fields, body)

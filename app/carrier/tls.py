@@ -313,7 +313,10 @@ def _names(relative_names: tuple[tuple[tuple[str, str], ...], ...]) -> tuple[tup
 
 def _text(name: object) -> str:
     """Give an alternative name as one string; a directory name is a sequence of its own."""
-    return name if isinstance(name, str) else ", ".join(f"{key}={value}" for key, value in _names(name))  # type: ignore[arg-type]
+    if isinstance(name, str):
+        return name
+    pairs = _names(name)  # type: ignore[arg-type] # ssl's own type says that it may be anything
+    return ", ".join(f"{key}={value}" for key, value in pairs)
 
 
 def _time(openssl: str) -> str:

@@ -2,19 +2,16 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec import structs
 
 from app import compression
-from app.answer import HARMLESS, TEXT, Answer
+from app.answer import BODILESS, HARMLESS, TEXT, Answer
 from app.content import PIECE, Content, first_half, generated, in_pieces, pieces_for, repieced
 from app.controls.choosing import Choice
 from app.controls.wishes import NONE, Wishes
 from app.wire import NO_EFFECTS, Effects
-
-# Statuses whose answers have no content (RFC 9110, 15.3.5, 15.3.6, 15.4.5).
-_BODILESS: Final = frozenset((204, 205, 304))
 
 
 class Outcome(NamedTuple):
@@ -33,7 +30,7 @@ def done(answer: Answer, wishes: Wishes, choice: Choice) -> Outcome:
     answer = _replaced(answer, wishes)
     status = int(choice.status or (HTTPStatus.FOUND if wishes.redirect else answer.status))
     fields = _fields(answer, wishes)
-    content, interval = b"" if status in _BODILESS else answer.body, answer.interval
+    content, interval = b"" if status in BODILESS else answer.body, answer.interval
     if wishes.compress and content:
         content = _compressed(content, wishes.compress, choice.coding, fields)
     if wishes.drip and content:

@@ -12,6 +12,7 @@ from app.applied import NOTHING, Applied, Granted, Refused
 from app.controls.table import BY_NAME, Control
 from app.controls.values import RefusedError
 from app.controls.wishes import NONE, Wishes
+from app.excerpts import shortened
 from app.settings import Settings
 from app.wire import WireRequest, query_pairs, shown, split_target
 
@@ -79,11 +80,6 @@ def read(request: WireRequest, settings: Settings, *, websocket: bool = False) -
     return _judged(request, wishes, settings, websocket=websocket) if wishes else NOTHING_ASKED
 
 
-def shortened(text: str) -> str:
-    """Give the beginning of a text, as much as is shown of it."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-
-
 def _wishes(request: WireRequest) -> list[_Wish]:
     found = [
         _Wish(_plain(name[len(FIELD) :].decode("latin-1")), name.decode("latin-1"), value, "header")
@@ -126,7 +122,7 @@ def _judged(request: WireRequest, wishes: list[_Wish], settings: Settings, *, we
             mistakes.append(_refused(wish, str(error), control.bound(settings)))
             continue
         given[control.field] = (*given.get(control.field, ()), value) if control.repeatable else value
-        granted.append(Granted(control.name, shortened(shown(wish.value)), wish.source))
+        granted.append(Granted(control.name, shortened(shown(wish.value), _SHOWN), wish.source))
     if len(wishes) > MOST:
         mistakes.append(_refused(wishes[MOST], "too many", f"at most {MOST} in one request"))
     mistakes += _contradictions(given, wishes, connect=request.method == b"CONNECT")
@@ -171,7 +167,7 @@ def _unknown(name: str) -> str:
 
 
 def _refused(wish: _Wish, reason: str, bound: str = "") -> Refused:
-    return Refused(shortened(wish.written), shortened(shown(wish.value)), wish.source, reason, bound)
+    return Refused(shortened(wish.written, _SHOWN), shortened(shown(wish.value), _SHOWN), wish.source, reason, bound)
 
 
 def _contradictions(given: dict[str, Any], wishes: list[_Wish], *, connect: bool) -> Iterator[Refused]:

@@ -83,8 +83,7 @@ def _status(raw: bytes, settings: Settings) -> values.Choices:
 def _delay(unit: str) -> Callable[[bytes, Settings], values.Span]:
     def read(raw: bytes, settings: Settings) -> values.Span:
         span = values.span(_text(raw), unit)
-        if span.most > settings.max_delay:
-            raise RefusedError("too long")
+        _check_time(span.most, settings)
         return span
 
     return read
@@ -92,9 +91,13 @@ def _delay(unit: str) -> Callable[[bytes, Settings], values.Span]:
 
 def _drip(raw: bytes, settings: Settings) -> float:
     seconds = values.duration(_text(raw))
+    _check_time(seconds, settings)
+    return seconds
+
+
+def _check_time(seconds: float, settings: Settings) -> None:
     if seconds > settings.max_delay:
         raise RefusedError("too long")
-    return seconds
 
 
 def _header(raw: bytes, settings: Settings) -> tuple[str, str]:
@@ -146,15 +149,16 @@ def _redirect(raw: bytes, settings: Settings) -> str:
 
 def _fail_first(raw: bytes, settings: Settings) -> int:
     del settings
-    count = values.whole(_text(raw))
-    if not 1 <= count <= _MOST_FAILURES:
-        raise RefusedError("out of bounds")
-    return count
+    return _number(raw, _MOST_FAILURES)
 
 
 def _count(raw: bytes, settings: Settings) -> int:
+    return _number(raw, settings.max_events)
+
+
+def _number(raw: bytes, most: int) -> int:
     count = values.whole(_text(raw))
-    if not 1 <= count <= settings.max_events:
+    if not 1 <= count <= most:
         raise RefusedError("out of bounds")
     return count
 

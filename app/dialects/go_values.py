@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from app.excerpts import shortened
+
 _SHOWN: Final = 80  # characters of a value that are shown
 _MOST: Final = (1 << 63) - 1  # nanoseconds of a time.Duration, some 292 years
 _MOST_DIGITS: Final = 40  # of a number that means something
@@ -29,7 +31,7 @@ class GoError(ValueError):
 
 def quoted(text: str) -> str:
     """Give a value in quotes, shortened."""
-    return msgspec.json.encode(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...").decode()
+    return msgspec.json.encode(shortened(text, _SHOWN)).decode()
 
 
 def nanoseconds(text: str) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
-from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
+from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped] # no types
 
 from app.bodies import content_of
 from app.dialects import go_http

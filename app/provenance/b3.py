@@ -6,6 +6,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from app.excerpts import quoted
+
 _B3: Final = "B3"
 # By what they say: X-B3-TraceId and the others, as they are spelled here.
 _X_B3: Final = {
@@ -18,7 +20,6 @@ _X_B3: Final = {
 B3_NAMES: Final = frozenset({_B3, *_X_B3.values()})
 """The fields that are looked at, by canonical name."""
 
-_SHOWN: Final = 40  # characters of what is wrong that are shown
 
 _B3_SINGLE = re.compile(r"([0-9a-f]{32}|[0-9a-f]{16})-([0-9a-f]{16})(?:-([01d])(?:-([0-9a-f]{16}))?)?")
 _B3_TRACE_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
@@ -35,11 +36,6 @@ class B3(msgspec.Struct, frozen=True, rename="camel"):
     parent_span_id: str | UnsetType = UNSET
     sampled: bool | UnsetType = UNSET
     debug: bool | UnsetType = UNSET
-
-
-def excerpt(text: str) -> str:
-    """Give a text to be shown in a sentence, shortened."""
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
 
 def only(headers: dict[str, list[str]], name: str, invalid: dict[str, str]) -> str | None:
@@ -97,5 +93,5 @@ def _choice(
     name = _X_B3[part]
     value = only(headers, name, invalid)
     if value is not None and value not in choices:
-        invalid[name] = f"{excerpt(value)} is none of {', '.join(choices)}"
+        invalid[name] = f"{quoted(value)} is none of {', '.join(choices)}"
     return choices.get(value, UNSET) if value is not None else UNSET

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
+from app.excerpts import quoted
+
 INSTALL: Final = "pip install 'pyjwt[crypto]', or an image built with --build-arg requirements=requirements-jwt.txt"
 
 _MOST_BYTES: Final = 1 << 20
 _MOST_KEYS: Final = 64
-_SHOWN: Final = 40
 
 # RFC 7518, 3.1; RFC 8037, 3.1; RFC 8812, 3.2: what a key of each type, and curve, can verify.
 _ALGORITHMS: Final[Mapping[tuple[str, str | None], tuple[str, ...]]] = {
@@ -56,20 +57,14 @@ def load(path: str) -> tuple[Key, ...]:
     kids = [key.kid for key in keys if key.kid is not None]
     for kid in kids:
         if kids.count(kid) > 1:
-            raise ValueError(f"{path} has two keys with the kid {shortened(kid)}")
+            raise ValueError(f"{path} has two keys with the kid {quoted(str(kid))}")
     return keys
-
-
-def shortened(value: object) -> str:
-    """Give a value to be shown in a sentence."""
-    text = str(value)
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
 
 def _library() -> ModuleType:
     try:
         import cryptography  # noqa: F401, PLC0415 - PyJWT does without, but then knows symmetric keys alone
-        import jwt  # noqa: PLC0415
+        import jwt  # noqa: PLC0415 - only where keys are set, as above
     except ImportError:
         raise ValueError(f"tokens can't be verified: PyJWT and cryptography are not installed ({INSTALL})") from None
     return jwt
@@ -105,15 +100,15 @@ def _key(jwt: ModuleType, jwk: dict[str, Any], name: str) -> Key:
     kid, kind, curve = jwk.get("kid"), jwk.get("kty"), jwk.get("crv")
     if kid is not None and not isinstance(kid, str):
         raise ValueError(f"the kid of {name} is not a string")
-    name = name if kid is None else f"{name}, {shortened(kid)},"
+    name = name if kid is None else f"{name}, {quoted(str(kid))},"
     if kind not in _TYPES:
-        raise ValueError(f"{name} has the kty {shortened(kind)}: none of {', '.join(_TYPES)}")
+        raise ValueError(f"{name} has the kty {quoted(str(kind))}: none of {', '.join(_TYPES)}")
     algorithms = _ALGORITHMS.get((kind, curve if kind in _CURVED and isinstance(curve, str) else None))
     if algorithms is None:
-        raise ValueError(f"{name} has the crv {shortened(curve)}, which is not known for {kind}")
+        raise ValueError(f"{name} has the crv {quoted(str(curve))}, which is not known for {kind}")
     chosen = jwk.get("alg")
     if chosen is not None and chosen not in algorithms:
-        raise ValueError(f"{name} is for alg {shortened(chosen)}, but can only verify {', '.join(algorithms)}")
+        raise ValueError(f"{name} is for alg {quoted(str(chosen))}, but can only verify {', '.join(algorithms)}")
     return Key(kid, _signed(jwt, jwk, (chosen,) if chosen else algorithms, name))
 
 

@@ -4,9 +4,10 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Final
 
+from app.excerpts import quoted
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
-_SHOWN: Final = 40  # characters of a bad part that are shown
 _LONGEST: Final = 64  # characters of an address, its zone id with it: what is longer is looked at no further
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
 
@@ -21,7 +22,7 @@ def networks(text: str) -> Networks:
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
-    part = repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+    part = quoted(text)
     try:
         # A zone id belongs to one machine's links; a network has none.
         interface = ip_interface(text.replace("%", " "))

@@ -7,7 +7,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from app.provenance.b3 import B3, B3_NAMES, b3_of, excerpt, only
+from app.excerpts import quoted
+from app.provenance.b3 import B3, B3_NAMES, b3_of, only
 from app.provenance.forwarded import TCHARS
 from app.wire import shown
 
@@ -113,7 +114,7 @@ def _state(
     elif len(members) > _MOST_MEMBERS:
         invalid[_TRACESTATE] = f"it has {len(members)} members: {_MOST_MEMBERS} are the most"
     elif len(pairs) < len(members):
-        invalid[_TRACESTATE] = f"{excerpt(members[matches.index(None)])} is not a member, such as vendor=value"
+        invalid[_TRACESTATE] = f"{quoted(members[matches.index(None)])} is not a member, such as vendor=value"
     elif len(dict(pairs)) < len(pairs):
         invalid[_TRACESTATE] = "it has a key twice"
     else:
@@ -129,5 +130,5 @@ def _baggage(values: list[str], invalid: dict[str, str]) -> list[tuple[str, str]
         if match:
             pairs.append((match[1], shown(unquote_to_bytes(match[2].rstrip(" \t")))))
         else:
-            invalid.setdefault(_BAGGAGE, f"{excerpt(member)} is not a member, such as key=value")
+            invalid.setdefault(_BAGGAGE, f"{quoted(member)} is not a member, such as key=value")
     return pairs or UNSET

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from app.provenance.jwks import Key, shortened
+from app.excerpts import quoted
+from app.provenance.jwks import Key
 from app.provenance.tokens import Decoded, Verify
 
 _MOST_TRIES: Final = 8  # of a token that does not say which key it is: each costs up to a millisecond
@@ -55,15 +56,15 @@ def _unusable(header: dict[str, Any], algorithm: object) -> str | None:
 
 def _unfit(named: list[Key], kid: str, algorithm: str) -> str | None:
     if not named:
-        return f"no key of ECHO_JWKS has its kid, {shortened(kid)}"
+        return f"no key of ECHO_JWKS has its kid, {quoted(str(kid))}"
     if algorithm not in named[0].signed:
-        return f"its key is for {', '.join(named[0].signed)}, and not for its algorithm, {shortened(algorithm)}"
+        return f"its key is for {', '.join(named[0].signed)}, and not for its algorithm, {quoted(str(algorithm))}"
     return None
 
 
 def _none_or_many(fitting: list[Key], algorithm: str) -> str | None:
     if not fitting:
-        return f"no key of ECHO_JWKS is for its algorithm, {shortened(algorithm)}"
+        return f"no key of ECHO_JWKS is for its algorithm, {quoted(str(algorithm))}"
     return f"it names no key (kid), and more than {_MOST_TRIES} could be its" if len(fitting) > _MOST_TRIES else None
 
 
@@ -86,4 +87,4 @@ def _time(moment: float) -> str:
     try:
         return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     except (OverflowError, OSError, ValueError):
-        return shortened(moment)
+        return quoted(str(moment))

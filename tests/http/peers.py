@@ -18,13 +18,11 @@ from http.client import HTTPResponse
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.commands import run
 from tests.http.process import DEADLINE, end, free_ports, read_to_end
-from tests.http.programs import missing, program
-from tests.toolchain.__main__ import BUILT, HERE, TOOLS, ToolError, find
+from tests.http.programs import missing
+from tests.toolchain.__main__ import TOOLS, ToolError, find
 
 _RECORDINGS = Path(__file__).parent / "recordings"
-_BUILD_DEADLINE = 300.0  # seconds; Go compiles its standard library the first time
 _PAUSE = 0.02  # seconds between two looks at a peer that starts
 _CHUNKS = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 _MULTIPART = (
@@ -210,17 +208,6 @@ def told(request: bytes, raw: bytes) -> Told:
     answer.begin()
     names = {name.lower() for name in answer.headers}
     return Told(answer.status, {name: ", ".join(answer.headers.get_all(name, ())) for name in names}, answer.read())
-
-
-def go_program(name: str) -> Path:
-    """Give a program of ours that lies beside the toolchain, built from its source as it is now."""
-    built = BUILT / name
-    run(
-        *(program("go"), "-C", HERE / name, "build", "-trimpath", "-o", built, "."),
-        deadline=_BUILD_DEADLINE,
-        environ={"CGO_ENABLED": "0"},
-    )
-    return built
 
 
 def _tool(name: str) -> str:

@@ -40,11 +40,11 @@ def program(name: str) -> str:
     return shutil.which(name) or missing(f"no {name} on this machine: {_BROUGHT_BY[name]}")
 
 
-def go_client() -> Path:
-    """Give our client of Go's net/http, built from its source as it is now; Go's cache makes that quick."""
-    built = BUILT / "h2client"
+def go_program(name: str) -> Path:
+    """Give a program of ours beside the toolchain, built from its source as it is now; Go's cache makes that quick."""
+    built = BUILT / name
     run(
-        *(program("go"), "-C", HERE / "h2client", "build", "-trimpath", "-o", built, "."),
+        *(program("go"), "-C", HERE / name, "build", "-trimpath", "-o", built, "."),
         deadline=_BUILD_DEADLINE,
         environ={"CGO_ENABLED": "0"},
     )

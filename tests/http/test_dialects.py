@@ -17,9 +17,9 @@ import trustme
 
 from app.dialects.gateway_api import CIPHER_SUITES
 from tests.commands import run
-from tests.http.peers import REAL, Told, ask, asked, go_program, recording, running_peer, told
+from tests.http.peers import REAL, Told, ask, asked, recording, running_peer, told
 from tests.http.process import DEADLINE, Echo, read_to_end, running
-from tests.http.programs import program, running_with_tls
+from tests.http.programs import go_program, program, running_with_tls
 
 DIALECTS = ("gateway-api", "whoami", "echoserver", "httpbin")
 # Where it runs, as the peers are told that it does.

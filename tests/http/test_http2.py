@@ -14,7 +14,7 @@ import pytest
 
 from tests.commands import run
 from tests.http.process import DEADLINE, Echo, read_lines
-from tests.http.programs import Secure, go_client, program, running_with_tls
+from tests.http.programs import Secure, go_program, program, running_with_tls
 
 JSON = "Accept: application/json"
 BODY = {
@@ -37,7 +37,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 @pytest.fixture(scope="module")
 def go() -> Path:
     """Give the client of Go's standard library."""
-    return go_client()
+    return go_program("h2client")
 
 
 def clear(secure: Secure) -> list[str]:
