@@ -27,8 +27,8 @@ class Policy(msgspec.Struct, frozen=True):
     """What the operator has set of how requests are shown.
 
     `port` is the echo's own. `trusted` are the networks whose proxies are believed. A token is looked for in
-    Authorization and in `jwt_fields` (lower case); `verify` knows the keys, where there are any. `hidden` are the
-    fields (lower case) whose values no answer shows.
+    Authorization and in `jwt_fields` (lower case); `verify` knows the keys, where there are any. `unlogged` are the
+    fields (lower case) whose values no log shows, `hidden` those that no answer shows.
     """
 
     identity: Identity
@@ -38,12 +38,19 @@ class Policy(msgspec.Struct, frozen=True):
     show_passwords: bool = False
     limits: Limits = Limits()
     verify: Verify | None = None
+    unlogged: frozenset[bytes] = frozenset()
     hidden: frozenset[bytes] = frozenset()
 
 
 @lru_cache(maxsize=2)
 def _second(now: int) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def time_of(now: float) -> str:
+    """Give POSIX time as RFC 3339 has it, in UTC, to the millisecond."""
+    second, milliseconds = divmod(round(now * 1000), 1000)
+    return f"{_second(second)}.{milliseconds:03d}Z"
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -63,5 +70,16 @@ class Context(msgspec.Struct, frozen=True):
     @property
     def time(self) -> str:
         """The time as RFC 3339 has it, in UTC, to the millisecond."""
-        second, milliseconds = divmod(round(self.now * 1000), 1000)
-        return f"{_second(second)}.{milliseconds:03d}Z"
+        return time_of(self.now)
+
+
+class About(msgspec.Struct, frozen=True):
+    """What the application tells of an answer: its form's name, the request's id, its time (POSIX), what was applied.
+
+    Not the request: an answer may take its time, and its body's memory is not kept for that.
+    """
+
+    form: str
+    id: str
+    now: float
+    applied: Applied

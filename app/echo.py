@@ -10,7 +10,7 @@ from msgspec import structs
 
 from app import events, formats, refusals, request_id
 from app.answer import Answer
-from app.context import Context, Policy
+from app.context import About, Context, Policy
 from app.controls import reading
 from app.controls.choosing import choose, noted
 from app.controls.doing import Outcome, done
@@ -20,7 +20,7 @@ from app.controls.wishes import NONE
 from app.redaction import redacted
 from app.settings import Settings
 from app.trailers import accepts_trailers, echoed_trailers
-from app.wire import WEBSOCKET_KEY, Environ, connection_of, request_of
+from app.wire import ABOUT_KEY, WEBSOCKET_KEY, Environ, connection_of, request_of
 
 _SUCCESS: Final = 2  # the class of status (RFC 9110, 15)
 
@@ -37,7 +37,10 @@ class Echo:
         self._tries = Tries()
 
     def answer(self, environ: Environ) -> Outcome:
-        """Answer a request: as it is asked for, or with what was wrong about that."""
+        """Answer a request: as it is asked for, or with what was wrong about that.
+
+        Of the answer it leaves an `About` in the environ, for who watches.
+        """
         websocket = WEBSOCKET_KEY in environ
         request = redacted(request_of(environ), self._policy.hidden)
         given_id = self._given_id(environ)
@@ -64,6 +67,7 @@ class Echo:
             answer = structs.replace(answer, body=b"")  # a message is no stream
         outcome = done(answer, asked.wishes, choice)
         outcome.fields.append((request_id.NAME, context.id))
+        environ[ABOUT_KEY] = About(_name(asked, form), context.id, context.now, context.applied)
         if request.trailers and accepts_trailers(request):
             effects = structs.replace(outcome.effects, trailers=echoed_trailers(request.trailers))
             outcome = outcome._replace(effects=effects)
@@ -99,6 +103,15 @@ class Echo:
             count = asked.wishes.count or min(events.DEFAULT_COUNT, self._settings.max_events)
             return events.events(context, self._clock, count)
         return formats.WRITE[form](context)
+
+
+def _name(asked: Asked, form: str | None) -> str:
+    """Give a name for what is answered: that of the form, or of what is asked for instead of it."""
+    if asked.mistakes or form is None:
+        return "mistake"
+    if asked.wishes is NONE:
+        return form
+    return "body" if asked.wishes.body is not None else "size" if asked.wishes.size is not None else form
 
 
 def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:

@@ -26,8 +26,9 @@ REQUEST_KEY: Final = "echo.wire"
 CONNECTION_KEY: Final = "echo.connection"
 DRAINING_KEY: Final = "echo.draining"
 WEBSOCKET_KEY: Final = "echo.websocket"
-# What the application tells the carrier: the `Effects`.
+# What the application tells the carrier: the `Effects`; and what it has to tell of the answer to who watches.
 EFFECTS_KEY: Final = "echo.effects"
+ABOUT_KEY: Final = "echo.about"
 
 # The authority that an absolute-form target begins with (RFC 9112, 3.2.2).
 _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")

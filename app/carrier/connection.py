@@ -10,6 +10,7 @@ import struct
 from http import HTTPStatus
 from typing import Final, cast
 
+from app.answered import Answered
 from app.carrier.alarm import Alarm
 from app.carrier.errors import ProtocolError
 from app.carrier.gateway import Gateway, connection_environ
@@ -18,9 +19,11 @@ from app.carrier.http2 import frames
 from app.carrier.http2.session import Http2Session
 from app.carrier.layers import Layers, Listener
 from app.carrier.response import encode, refusal
-from app.carrier.service import Phase, Service
+from app.carrier.service import Phase, Service, UnderWay
 from app.carrier.session import Session
+from app.carrier.watching import TLS, TOO_MANY_CONNECTIONS, reason_of, unread
 from app.peers import Endpoint
+from app.wire import ConnectionInfo
 
 # Bytes that are enough of one connection for a turn of the loop. libuv would read up to 32 times before it looks at
 # another connection, and all that time somebody else's request would wait.
@@ -37,6 +40,7 @@ class Connection(asyncio.Protocol):
         self.closing = False  # nothing is taken or answered any more
         self._service = service
         self._listener = listener
+        self._watch = listener.watch
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._layers = Layers(listener)
         self._first = b""  # what came before it was known which protocol is spoken
@@ -52,11 +56,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin. One connection too many is answered 503 and closed."""
         self._transport = cast("asyncio.Transport", transport)
-        full = self._listener.counted and len(self._service.connections) >= self._service.bounds.connections
+        full = self.counted and len(self._service.connections) >= self._service.bounds.connections
         self._service.connections.add(self)
+        self._watch.connected()
         self.enter(Phase.IDLE)
         if full:
-            self._refuse(ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections; try again"))
+            error = ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections; try again")
+            self._refuse(error, TOO_MANY_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, however it came to it."""
@@ -71,6 +77,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
+        self._watch.received(len(data))
         if self.closing:
             return
         if self._session is not None and self._layers.tls is None:  # most of what ever comes
@@ -100,6 +107,16 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     # what the service asks for
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is one of those of which there may be so many."""
+        return self._listener.counted
+
+    @property
+    def under_way(self) -> UnderWay:
+        """What is under way on it."""
+        return self._session.under_way if self._session is not None else UnderWay()
 
     def expire(self) -> None:
         """End a connection whose time is over."""
@@ -140,7 +157,9 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        self._transport.write(self._layers.put(data))
+        data = self._layers.put(data)
+        self._watch.sent(len(data))
+        self._transport.write(data)
 
     def enter(self, phase: Phase, until: float | None = None) -> None:
         """Wait for what the phase says, until a time on the loop's clock, or with the time that goes with it."""
@@ -213,6 +232,7 @@ class Connection(asyncio.Protocol):
             self._refuse(error)
             return
         except ssl.SSLError:
+            self._watch.refused(TLS)
             self.close()
             return
         finally:
@@ -242,9 +262,12 @@ class Connection(asyncio.Protocol):
             self.enter(Phase.IDLE)
 
     def _gateway(self) -> Gateway:
+        environ = connection_environ(self._listener.environ, self._info())
+        return Gateway(self._listener.application, environ, self._service, self._watch)
+
+    def _info(self) -> ConnectionInfo:
         peer, own = (self._endpoint(name) for name in ("peername", "sockname"))
-        info = self._layers.info(peer, own)
-        return Gateway(self._listener.application, connection_environ(self._listener.environ, info), self._service)
+        return self._layers.info(peer, own)
 
     def _endpoint(self, name: str) -> Endpoint:
         address, port, *_ = self._transport.get_extra_info(name) or ("", 0)
@@ -254,10 +277,14 @@ class Connection(asyncio.Protocol):
         if self.phase is not Phase.HEAD:
             self.enter(Phase.HEAD)
 
-    def _refuse(self, error: ProtocolError) -> None:
+    def _refuse(self, error: ProtocolError, reason: str = "") -> None:
         """Answer before anything is known of the request, in the words of HTTP/1.1."""
-        self.write(encode(refusal(error), date=self._service.date(), connection="close"))
+        response = refusal(error)
+        self.write(encode(response, date=self._service.date(), connection="close"))
         self.close()
+        self._watch.refused(reason or reason_of(error))
+        sent, why = len(response.body), error.reason
+        self._watch.answered(Answered(unread(), self._info(), response.status, None, 0.0, sent, 0, why=why))
 
     def _end(self) -> None:
         if self.closing:
@@ -277,6 +304,7 @@ class Connection(asyncio.Protocol):
     def _flush(self) -> None:
         out = self._layers.outgoing()
         if out:
+            self._watch.sent(len(out))
             self._transport.write(out)
 
     def _work(self) -> None:

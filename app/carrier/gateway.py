@@ -4,14 +4,17 @@ import io
 import sys
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from app.answered import Answered
 from app.carrier.errors import ProtocolError, failure
 from app.carrier.response import FAILED, Response, refusal
 from app.carrier.service import Service
+from app.carrier.watching import APPLICATION_FAILED, TOO_MUCH_WAITS, WEBSOCKET, Watch, reason_of
 from app.names import cgi_key
 from app.wire import (
+    ABOUT_KEY,
     CONNECTION_KEY,
     DRAINING_KEY,
     EFFECTS_KEY,
@@ -97,7 +100,7 @@ def call(application: Application, environ: Environ) -> Response:
     pieces = application(environ, start_response)
     if EFFECTS_KEY in environ and environ[EFFECTS_KEY].streamed and started:
         status, headers = started[0]
-        return Response(status, headers, b"".join(written), environ[EFFECTS_KEY], pieces)
+        return Response(status, headers, b"".join(written), environ[EFFECTS_KEY], pieces, environ.get(ABOUT_KEY))
     try:
         written.extend(pieces)
     finally:
@@ -105,7 +108,9 @@ def call(application: Application, environ: Environ) -> Response:
         if close is not None:
             close()
     status, headers = started[0]
-    return Response(status, headers, b"".join(written), environ.get(EFFECTS_KEY, NO_EFFECTS))
+    return Response(
+        status, headers, b"".join(written), environ.get(EFFECTS_KEY, NO_EFFECTS), about=environ.get(ABOUT_KEY)
+    )
 
 
 _NO_ROOM: Final = refusal(
@@ -113,13 +118,23 @@ _NO_ROOM: Final = refusal(
 )
 
 
-class Gateway:
-    """The way from one connection to the application."""
+class Count(NamedTuple):
+    """When a request's head had come, by the service's exact clock, and bytes of the two bodies."""
 
-    def __init__(self, application: Application, environ: Environ, service: Service) -> None:
+    begun: float
+    sent: int
+    received: int
+
+
+class Gateway:
+    """The way from one connection to the application, and to who watches what is answered."""
+
+    def __init__(self, application: Application, environ: Environ, service: Service, watch: Watch) -> None:
         self._application = application
         self._environ = environ
         self._service = service
+        self._connection: ConnectionInfo = environ[CONNECTION_KEY]
+        self.watch = watch
 
     def ask(self, request: WireRequest, *, websocket: bool = False) -> Response:
         """Give the application's answer to a request, or 500 where it fails: the fault goes to the log.
@@ -133,7 +148,39 @@ class Gateway:
             response = call(self._application, environ)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker
             self._service.report(failure(error))
+            self.watch.refused(APPLICATION_FAILED)
             return FAILED
         if response.effects.delay and not self._service.waiting.has_room(len(response.body)):
+            self.watch.refused(TOO_MUCH_WAITS)
             return _NO_ROOM
         return response
+
+    def answered(self, request: WireRequest, response: Response, count: Count, *, whole: bool = True) -> None:
+        """Tell that a request was answered."""
+        self.watch.answered(
+            Answered(
+                request,
+                self._connection,
+                response.status,
+                response.about,
+                self._service.exact() - count.begun,
+                count.sent,
+                count.received,
+                whole,
+            )
+        )
+
+    def upgraded(self, request: WireRequest, response: Response, greeting: Response, begun: float) -> None:
+        """Tell that a WebSocket was opened, with a greeting."""
+        seconds = self._service.exact() - begun
+        self.watch.answered(
+            Answered(request, self._connection, response.status, greeting.about, seconds, 0, 0, protocol=WEBSOCKET)
+        )
+
+    def refused(self, error: ProtocolError, request: WireRequest, count: Count) -> None:
+        """Tell that a request was refused, and why."""
+        self.watch.refused(reason_of(error))
+        status, seconds = str(error.status.value), self._service.exact() - count.begun
+        self.watch.answered(
+            Answered(request, self._connection, status, None, seconds, count.sent, count.received, why=error.reason)
+        )

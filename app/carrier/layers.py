@@ -9,6 +9,7 @@ from app.carrier import tls
 from app.carrier.errors import bad_request
 from app.carrier.proxy.header import ProxyReader
 from app.carrier.tls import TlsLayer
+from app.carrier.watching import UNWATCHED, Watch
 from app.peers import Endpoint, ProxyProtocol, client_of
 from app.wire import Application, ConnectionInfo, Environ
 
@@ -18,6 +19,7 @@ class Listener(msgspec.Struct, frozen=True):
 
     One that is not `counted` takes connections also when there are enough. `context` gives what TLS is served with, or
     None; `tls_only` refuses who does not begin with it; `proxied` tells whether a PROXY protocol header comes first.
+    `watch` is who watches them.
     """
 
     application: Application
@@ -26,6 +28,7 @@ class Listener(msgspec.Struct, frozen=True):
     proxied: bool = False
     context: Callable[[], ssl.SSLContext | None] = lambda: None
     tls_only: bool = False
+    watch: Watch = UNWATCHED
 
 
 class Layers:

@@ -27,6 +27,7 @@ class Outgoing:
         self._waits = len(response.body) if effects.delay else 0  # bytes, until their time has come
         self._waiting.size += self._waits
         self.due = service.clock() + effects.delay
+        self.sent = 0  # bytes of the body, that were taken
         self.over = False  # nothing more comes
         self.broken = False  # and the client must see that what came is not whole
         self.failed = False  # since the application has raised
@@ -60,6 +61,7 @@ class Outgoing:
         """Give the next piece, which is empty where the application has none yet, or none any more."""
         self._wait_no_more()
         piece = b"" if self.ending else self._piece()
+        self.sent += len(piece)
         self._begun = True
         if self.ending and not self.over:
             self._finish()

@@ -25,7 +25,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """What the application answered: `status` is code and phrase, `body` is whole.
 
     Where there are `pieces`, they come behind it, made while they are sent; whoever takes them has to close them
-    (PEP 3333). `effects` is what the answer does beyond its bytes.
+    (PEP 3333). `effects` is what the answer does beyond its bytes, `about` what the application tells who watches.
     """
 
     status: str
@@ -33,6 +33,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     effects: Effects = NO_EFFECTS
     pieces: Iterable[bytes] | None = None
+    about: object = None
 
 
 def refusal(error: ProtocolError) -> Response:

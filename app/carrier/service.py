@@ -8,7 +8,7 @@ import enum
 import weakref
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -63,10 +63,25 @@ class Phase(enum.Enum):
     CLOSING = enum.auto()
 
 
+class UnderWay(NamedTuple):
+    """How many requests are under way, of which the head has come, and how many WebSockets are open."""
+
+    requests: int = 0
+    websockets: int = 0
+
+
 class Serving(Protocol):
-    """A connection, as far as the service ends it from outside."""
+    """A connection, as far as the service ends it from outside, and asks what it does."""
 
     deadline: float
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is one of the echo's, of which there may be so many."""
+
+    @property
+    def under_way(self) -> "UnderWay":
+        """What is under way on it."""
 
     def expire(self) -> None:
         """End, since the time is over."""
@@ -86,7 +101,7 @@ class Service:
 
     def __init__(self, bounds: Bounds, *, time: Time, report: Callable[[str], None]) -> None:
         self.bounds = bounds
-        self.clock, self.soon, self.later = time.clock, time.soon, time.later
+        self.clock, self.soon, self.later, self.exact = time.clock, time.soon, time.later, time.exact
         self.report = report
         self.draining = False
         timeouts = bounds.timeouts
@@ -118,6 +133,11 @@ class Service:
         now = self.clock()
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
+
+    def counts(self) -> tuple[UnderWay, int]:
+        """Give what is under way on the echo's connections, and how many of these there are."""
+        counted = [each.under_way for each in self.connections if each.counted]
+        return UnderWay(sum(each.requests for each in counted), sum(each.websockets for each in counted)), len(counted)
 
     def meter(self, fields: Fields) -> Meter:
         """Give a meter for the body that comes behind these fields.

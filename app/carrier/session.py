@@ -6,11 +6,15 @@ wants done comes out as calls on its `Channel`, so that a test can stand in for 
 
 from typing import Protocol
 
-from app.carrier.service import Phase
+from app.carrier.service import Phase, UnderWay
 
 
 class Session(Protocol):
     """One protocol, spoken on one connection. It never waits, and never blocks for long."""
+
+    @property
+    def under_way(self) -> UnderWay:
+        """What is under way."""
 
     def receive(self, data: bytes) -> None:
         """Take bytes that the client sent."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -19,13 +20,15 @@ class Time(msgspec.Struct, frozen=True):
     """The time, in seconds, and calls in it: those of an event loop, or of a test.
 
     `clock` is monotonic, `wall` is POSIX time. `soon` calls back in the loop's next turn, `later` when so many seconds
-    have passed, never before.
+    have passed, never before. `exact` is a clock of its own, for how long something takes, where a turn of the loop, in
+    which `clock` stands still, is long.
     """
 
     clock: Callable[[], float]
     wall: Callable[[], float]
     soon: Callable[[Callable[[], None]], object]
     later: Callable[[float, Callable[[], None]], Timer]
+    exact: Callable[[], float] = time.perf_counter
 
 
 def time_of(loop: asyncio.AbstractEventLoop, wall: Callable[[], float]) -> Time:

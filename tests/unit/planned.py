@@ -11,6 +11,7 @@ from h2.errors import ErrorCodes
 from app.carrier.connection import Connection
 from app.carrier.http2 import frames
 from app.carrier.http2.frames import FrameReader
+from app.carrier.watching import UNWATCHED, Watch
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ
 from tests.unit.served import Served, Transport
 from tests.unit.test_http2_session import Client
@@ -108,8 +109,8 @@ class OverHttp1:
 
     name = "HTTP/1.1"
 
-    def __init__(self, application: Application, streams: int = 4, version: str = "1.1") -> None:
-        self.served = Served(application=application, connections=streams * 3)
+    def __init__(self, application: Application, streams: int = 4, version: str = "1.1", **listener: Any) -> None:
+        self.served = Served(application=application, connections=streams * 3, **listener)
         self.version = version
         self.asked: list[tuple[str, Connection, Transport]] = []
 
@@ -169,8 +170,10 @@ class OverHttp2:
 
     name = "HTTP/2"
 
-    def __init__(self, application: Application, streams: int = 4, window: int = 1 << 30) -> None:
-        self.client = Client(answer=application, streams=streams, initial_window_size=window)
+    def __init__(
+        self, application: Application, streams: int = 4, window: int = 1 << 30, watch: Watch = UNWATCHED
+    ) -> None:
+        self.client = Client(answer=application, streams=streams, watch=watch, initial_window_size=window)
         self.client.h2.increment_flow_control_window(window)
         self.client.exchange()
         self.served = self.client.served

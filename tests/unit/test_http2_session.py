@@ -25,6 +25,7 @@ from app.carrier.http2.frames import ErrorCode, FrameReader
 from app.carrier.http2.session import Http2Session
 from app.carrier.limits import Limits
 from app.carrier.service import LINGER
+from app.carrier.watching import UNWATCHED, Watch
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ, WireRequest
 from tests.unit.served import LIMITS, Served
 
@@ -45,10 +46,15 @@ class Client:
     """A client in memory: what it sends reaches the echo at once, and the other way."""
 
     def __init__(
-        self, limits: Limits = LIMITS, answer: Application = application, streams: int = 4, **settings: int
+        self,
+        limits: Limits = LIMITS,
+        answer: Application = application,
+        streams: int = 4,
+        watch: Watch = UNWATCHED,
+        **settings: int,
     ) -> None:
         self.seen: list[WireRequest] = []
-        self.served = Served(application=answer, limits=limits, streams=streams)
+        self.served = Served(application=answer, limits=limits, streams=streams, watch=watch)
         self.served.listener.environ["test.seen"] = self.seen
         self.h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(

@@ -19,10 +19,12 @@ class Answering:
 
     def __init__(self, channel: Channel, service: Service, head: Head, response: Response, *, last: bool) -> None:
         self.over = False
+        self.request = head.request
         self.keep = head.keep_alive and not last
         self._channel = channel
         self._service = service
-        self._response: Response | None = response  # until its head is sent
+        self.response = response  # that which is sent
+        self._head_waits = True
         self._with_body = head.request.method != b"HEAD"
         self._old = head.request.version == "HTTP/1.0"
         self._outgoing = outgoing = Outgoing(response, service, with_body=self._with_body)
@@ -39,6 +41,16 @@ class Answering:
             self._send(now)
         if not self.over:
             self._wait(now)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was sent, once it is over."""
+        return self.response is FAILED or not (self._outgoing.broken or self._outgoing.dropped)
+
+    @property
+    def sent(self) -> int:
+        """How many bytes of content were sent."""
+        return len(FAILED.body) * self._with_body if self.response is FAILED else self._outgoing.sent
 
     def stop(self) -> None:
         """End what has no known end."""
@@ -63,7 +75,8 @@ class Answering:
             self._end(lambda: self._channel.cut(reset=False))
             return
         piece = outgoing.take(now)
-        if outgoing.failed and self._response is not None:  # nothing was sent
+        if outgoing.failed and self._head_waits:  # nothing was sent
+            self.response = FAILED
             self._channel.write(
                 encode(FAILED, date=self._service.date(), connection="close", with_body=self._with_body)
             )
@@ -80,11 +93,11 @@ class Answering:
                 self._channel.close()
 
     def _head(self) -> bytes:
-        response, self._response = self._response, None
-        if response is None:
+        waits, self._head_waits = self._head_waits, False
+        if not waits:
             return b""
         self.keep = self.keep and not self._closes and not self._service.draining
-        return encode_head(response, self._service.date(), told(keep=self.keep, old=self._old), self._framing())
+        return encode_head(self.response, self._service.date(), told(keep=self.keep, old=self._old), self._framing())
 
     def _framing(self) -> str:
         if not self._chunked:

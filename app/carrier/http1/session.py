@@ -7,14 +7,15 @@ from msgspec import structs
 
 from app.bodies import Meter
 from app.carrier.errors import ProtocolError
-from app.carrier.gateway import Gateway
+from app.carrier.gateway import Count, Gateway
 from app.carrier.http1.answering import Answering, told
 from app.carrier.http1.reader import Data, End, Event, Head, RequestReader
 from app.carrier.http2.session import Http2Session
 from app.carrier.http2.upgrade import SWITCHING_TO_HTTP2, http2_settings
-from app.carrier.response import CONTINUE, Response, encode, refusal
-from app.carrier.service import Phase, Service
+from app.carrier.response import CONTINUE, FAILED, Response, encode, has_content, refusal
+from app.carrier.service import Phase, Service, UnderWay
 from app.carrier.session import Channel, Session
+from app.carrier.watching import APPLICATION_FAILED, unread
 from app.carrier.websocket.echo import WebSocketEcho
 from app.carrier.websocket.handshake import accept
 from app.carrier.websocket.session import WebSocketSession
@@ -32,7 +33,8 @@ class Http1Session:
         self._service = service
         self._secure = secure
         self._reader = RequestReader(service.bounds.limits)
-        self._head: Head | None = None
+        self._head: Head | None = None  # of a request that is not answered
+        self._began = 0.0  # when that had come, by the exact clock
         self._meter: Meter | None = None  # of a body that has begun
         self._answering: Answering | None = None  # an answer that takes time; no request is taken while there is one
         self._phase = Phase.IDLE
@@ -41,6 +43,11 @@ class Http1Session:
         self._received = 0  # bytes of the body
         self._ended = False  # the client has closed its side
         self._over = False  # nothing is read any more, or another session reads
+
+    @property
+    def under_way(self) -> UnderWay:
+        """Whether a request is under way."""
+        return UnderWay(1 if self._head or self._answering else 0)
 
     def receive(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -99,8 +106,10 @@ class Http1Session:
 
     def lost(self) -> None:
         """Let go of an answer that is under way."""
-        if self._answering:
-            self._answering.close()
+        answering, self._answering = self._answering, None
+        if answering:
+            answering.close()
+            self._tell(answering, whole=False)
 
     def _advance(self) -> None:
         """Take what the reader makes of the bytes so far."""
@@ -134,6 +143,7 @@ class Http1Session:
     def _take(self, event: Event) -> None:
         if isinstance(event, Head):
             self._head, self._meter, self._received = event, None, 0
+            self._began = self._service.exact()
             if event.expects_continue:
                 self._channel.write(CONTINUE)
         elif isinstance(event, Data):
@@ -159,6 +169,7 @@ class Http1Session:
         if head.upgrade and self._upgrade(request, head.upgrade):
             return
         response = self._gateway.ask(request)
+        self._head = None
         if response.effects is not NO_EFFECTS:
             self._begin_to_answer(head, response)
             return
@@ -167,7 +178,10 @@ class Http1Session:
         self._phase = Phase.IDLE
         self._channel.enter(Phase.IDLE)
         connection = "" if keep and request.version != "HTTP/1.0" else told(keep=keep, old=True)
-        self._send(response, connection, with_body=request.method != b"HEAD")
+        with_body = request.method != b"HEAD"
+        self._send(response, connection, with_body=with_body)
+        sent = len(response.body) if has_content(response, with_body=with_body) else 0
+        self._gateway.answered(request, response, Count(self._began, sent, self._received))
         if not keep:
             self._over = True
             self._channel.close()
@@ -189,6 +203,7 @@ class Http1Session:
         if not answering.over:
             return False
         self._answering = None
+        self._tell(answering, whole=answering.whole)
         if not answering.keep:
             self._over = True
             return False
@@ -196,13 +211,23 @@ class Http1Session:
             self._channel.soon()
         return not self._channel.blocked
 
+    def _tell(self, answering: Answering, *, whole: bool) -> None:
+        """Tell of an answer that took time."""
+        response = answering.response
+        if response is FAILED:
+            self._gateway.watch.refused(APPLICATION_FAILED)
+        count = Count(self._began, answering.sent, self._received)
+        self._gateway.answered(answering.request, response, count, whole=whole)
+
     def _upgrade(self, request: WireRequest, protocol: bytes) -> bool:
         """Go over to another protocol, if that is possible; a request to do so may be passed over (RFC 9110, 7.8)."""
         if protocol == b"websocket":
             accepted = accept(request)
             self._send(accepted.response, "Upgrade", with_body=False)
             echo = WebSocketEcho(accepted.extensions, self._service.bounds.message)
-            echo.greet(self._gateway.ask(request, websocket=True).body)
+            greeting = self._gateway.ask(request, websocket=True)
+            echo.greet(greeting.body)
+            self._gateway.upgraded(request, accepted.response, greeting, self._began)
             session: Session = WebSocketSession(self._channel, echo, self._service)
         else:
             settings = http2_settings(request)
@@ -220,9 +245,16 @@ class Http1Session:
         self._channel.leave()
 
     def _refuse(self, error: ProtocolError) -> None:
-        self._send(refusal(error), "close", with_body=self._reader.method != b"HEAD")
+        with_body = self._reader.method != b"HEAD"
+        response = refusal(error)
+        self._send(response, "close", with_body=with_body)
         self._over = True
         self._channel.close()
+        head, self._head = self._head, None
+        request = head.request if head else unread(self._reader.method)
+        begun = self._began if head else self._service.exact()
+        sent = len(response.body) if with_body else 0
+        self._gateway.refused(error, request, Count(begun, sent, self._received if head else 0))
 
     def _send(self, response: Response, connection: str, *, with_body: bool) -> None:
         self._channel.write(encode(response, date=self._service.date(), connection=connection, with_body=with_body))

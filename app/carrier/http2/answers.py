@@ -6,12 +6,15 @@ from typing import Final
 from msgspec import structs
 
 from app.carrier.errors import ProtocolError
+from app.carrier.gateway import Count, Gateway
 from app.carrier.http2.exchange import Exchange, fields_of
 from app.carrier.http2.frames import ErrorCode
+from app.carrier.http2.requests import VERSION
 from app.carrier.http2.schedule import Schedule
 from app.carrier.http2.streams import Streams
-from app.carrier.response import WITHOUT_CONTENT, Response, refusal, told_length
-from app.carrier.service import Phase, Service
+from app.carrier.response import FAILED, WITHOUT_CONTENT, Response, refusal, told_length
+from app.carrier.service import Phase, Service, UnderWay
+from app.carrier.watching import APPLICATION_FAILED, unread
 
 _ECHOED: Final = 1 << 18  # bytes of a WebSocket that wait to be sent, above which no more of it is taken
 
@@ -19,18 +22,20 @@ _ECHOED: Final = 1 << 18  # bytes of a WebSocket that wait to be sent, above whi
 class Answers:
     """Sends what the exchanges of a connection have to send, and ends them."""
 
-    def __init__(self, streams: Streams, service: Service) -> None:
+    def __init__(self, streams: Streams, gateway: Gateway, service: Service) -> None:
         self.exchanges: dict[int, Exchange] = {}  # those under way
         self.schedule = Schedule()  # of those that have more to send than what waits
         self.queued = 0  # bytes that wait to be sent
         self.held = 0  # bytes of whole bodies whose time has not come
         self._streams = streams
+        self._gateway = gateway
         self._service = service
         self._sending: dict[int, Exchange] = {}  # those of which some wait
 
     def respond(self, number: int, exchange: Exchange, response: Response, *, with_body: bool) -> None:
         """Answer with what is whole, and has no effects."""
         exchange.answered = True
+        exchange.response = response
         self.client_reads(exchange)
         content = with_body and response.status[:3] not in WITHOUT_CONTENT
         length = len(response.body) if content else told_length(response, with_body=with_body)
@@ -43,10 +48,15 @@ class Answers:
         self.queue(number, exchange, response.body)
         self.send(number, exchange)
 
+    def fail(self, number: int, exchange: Exchange) -> None:
+        """Answer 500, since the application has failed before anything was sent."""
+        self._gateway.watch.refused(APPLICATION_FAILED)
+        self.respond(number, exchange, FAILED, with_body=True)
+
     def refuse(self, number: int, error: ProtocolError, *, bodiless: bool = False) -> None:
         """Say what was wrong, and that no more of it is wanted (8.1): a malformed request is a stream error (8.1.1)."""
         exchange = self.exchanges.get(number)
-        response = refusal(error)
+        response, sent = refusal(error), 0
         if bodiless or (exchange is not None and exchange.request.method == b"HEAD"):
             self.send_head(number, response, None, end=True)
         elif self._streams.room(number) < len(response.body):
@@ -55,10 +65,15 @@ class Answers:
         else:
             self.send_head(number, response, len(response.body), end=False)
             self._streams.send_data(number, response.body, end=True)
+            sent = len(response.body)
         malformed = error.status is HTTPStatus.BAD_REQUEST
         if malformed or self._streams.knows(number):
             self._streams.reset(number, ErrorCode.PROTOCOL_ERROR if malformed else ErrorCode.NO_ERROR)
         self.forget(number)
+        if exchange is not None:
+            self._gateway.refused(error, exchange.request, Count(exchange.since, sent, exchange.received))
+        else:
+            self._gateway.refused(error, unread(version=VERSION), Count(self._service.exact(), sent, 0))
 
     def send_head(self, number: int, response: Response, length: int | None, *, end: bool) -> None:
         """Send the head of an answer that tells this length."""
@@ -81,6 +96,7 @@ class Answers:
             piece = bytes(exchange.out[:size])
             exchange.out = rest
             self.queued -= size
+            exchange.sent += size
             self._streams.send_data(number, piece, end=ends)
             if not rest:
                 self._sending.pop(number, None)
@@ -101,6 +117,12 @@ class Answers:
         for number, exchange in list(self._sending.items()):
             progress = self.send(number, exchange) or progress
         return progress
+
+    @property
+    def under_way(self) -> UnderWay:
+        """What is under way."""
+        websockets = sum(exchange.websocket is not None for exchange in self.exchanges.values())
+        return UnderWay(len(self.exchanges) - websockets, websockets)
 
     def client_reads(self, exchange: Exchange) -> None:
         """Begin the time in which the client has to let more be sent; what it waits for itself comes before that."""
@@ -123,15 +145,15 @@ class Answers:
         """Forget an exchange that was answered. A client that has not ended its side need not go on (8.1)."""
         if self._streams.knows(number):
             self._streams.reset(number, ErrorCode.NO_ERROR)
-        self.forget(number)
+        self.forget(number, whole=True)
 
     def reset(self, number: int, code: ErrorCode) -> None:
         """End a stream, whatever is under way on it."""
         self._streams.reset(number, code)
         self.forget(number)
 
-    def forget(self, number: int) -> None:
-        """Let go of an exchange, if it is known, and of what was not sent of its answer."""
+    def forget(self, number: int, *, whole: bool = False) -> None:
+        """Let go of an exchange, if it is known, and of what was not sent of its answer, unless that was `whole`."""
         exchange = self.exchanges.pop(number, None)
         if exchange is None:
             return
@@ -143,6 +165,9 @@ class Answers:
             self.schedule.drop(number)
         if exchange.untaken:
             self._streams.take(number, exchange.untaken)  # the connection's window outlives the stream
+        if exchange.response is not None:
+            count = Count(exchange.since, exchange.sent, exchange.received)
+            self._gateway.answered(exchange.request, exchange.response, count, whole=whole)
 
     def _end(self, number: int, exchange: Exchange) -> None:
         if exchange.trailers:

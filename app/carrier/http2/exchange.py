@@ -16,11 +16,14 @@ class Exchange:
 
     __slots__ = (
         "answered", "begun", "broken", "closes", "deadline", "done", "goodbye", "head", "held", "meter", "out",
-        "outgoing", "queued", "received", "request", "trailers", "untaken", "websocket",
+        "outgoing", "queued", "received", "request", "response", "sent", "since", "trailers", "untaken", "websocket",
     )  # fmt: skip
 
-    def __init__(self, request: WireRequest, now: float) -> None:
+    def __init__(self, request: WireRequest, now: float, since: float) -> None:
         self.request = request
+        self.since = since  # when its head had come, by the exact clock
+        self.response: Response | None = None  # once it is answered
+        self.sent = 0  # bytes of the answer's body
         self.meter: Meter | None = None
         self.begun = now
         self.received = 0  # bytes of body

@@ -7,7 +7,7 @@ from app.carrier.http2.exchange import Exchange
 from app.carrier.http2.frames import ErrorCode
 from app.carrier.http2.streams import Streams
 from app.carrier.outgoing import Outgoing
-from app.carrier.response import FAILED, Response
+from app.carrier.response import Response
 from app.carrier.service import Service
 
 # What is enough for a turn of the loop: bytes that answers were asked for, and how often they were.
@@ -28,7 +28,7 @@ class Paced:
         """Answer with what takes time; what is due at once is sent at once."""
         now = self._service.clock()
         outgoing = exchange.outgoing = Outgoing(response, self._service, with_body=exchange.request.method != b"HEAD")
-        exchange.answered, exchange.head = True, response
+        exchange.answered, exchange.head, exchange.response = True, response, response
         if outgoing.due <= now:
             self._step(number, exchange, outgoing, now)
         else:
@@ -86,7 +86,7 @@ class Paced:
         if head and outgoing.failed:  # nothing was sent
             exchange.outgoing = None
             self._schedule.drop(number)
-            self._answers.respond(number, exchange, FAILED, with_body=True)
+            self._answers.fail(number, exchange)
             return 0
         self._wait(number, exchange, outgoing)
         if head:

@@ -18,7 +18,7 @@ from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
 from app.carrier.http2.paced import Paced
 from app.carrier.http2.streams import Streams
 from app.carrier.http2.websockets import WebSockets
-from app.carrier.service import Phase, Service
+from app.carrier.service import Phase, Service, UnderWay
 from app.carrier.session import Channel
 from app.wire import NO_EFFECTS, Fields, WireRequest
 
@@ -38,7 +38,7 @@ class Http2Session:
         self._gateway = gateway
         self._service = service
         self._streams = Streams(service.bounds.limits, service.bounds.streams, service.clock)
-        self._answers = Answers(self._streams, service)
+        self._answers = Answers(self._streams, gateway, service)
         self._paced = Paced(self._streams, self._answers, service)
         self._websockets = WebSockets(channel, gateway, self._answers, service)
         self._exchanges = self._answers.exchanges
@@ -55,6 +55,11 @@ class Http2Session:
         if request is not None:
             self._guarded(partial(self._take_upgraded, settings, request))
         self._settle()
+
+    @property
+    def under_way(self) -> UnderWay:
+        """What is under way on its streams."""
+        return self._answers.under_way
 
     def receive(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -135,6 +140,7 @@ class Http2Session:
         try:
             step()
         except Http2ConnectionError as error:
+            self._gateway.watch.refused(f"http2_{error.code.name.lower()}")
             self._go_away(error.code, error.reason)
             self._finish()
             return False
@@ -175,7 +181,7 @@ class Http2Session:
         if isinstance(what, ProtocolError):
             self._answers.refuse(head.stream, what, bodiless=head.bodiless)
             return
-        exchange = self._exchanges[head.stream] = Exchange(what.request, self._service.clock())
+        exchange = self._exchanges[head.stream] = Exchange(what.request, self._service.clock(), self._service.exact())
         limit = self._service.bounds.limits.body
         if what.length is not None and what.length > limit:
             self._refuse_body(head.stream)
@@ -190,7 +196,7 @@ class Http2Session:
 
     def _take_upgraded(self, settings: bytes, request: WireRequest) -> None:
         head = self._streams.upgraded(settings, request)
-        exchange = self._exchanges[head.stream] = Exchange(request, self._service.clock())
+        exchange = self._exchanges[head.stream] = Exchange(request, self._service.clock(), self._service.exact())
         self._answer(head.stream, exchange, request.trailers, body_is_known=True)
 
     def _take_data(self, data: Data) -> None:

@@ -43,6 +43,7 @@ class WebSockets:
         echo = exchange.websocket = WebSocketEcho(accepted.extensions, self._service.bounds.message)
         echo.greet(greeting.body)
         self._answers.send_head(number, accepted.response, None, end=False)
+        self._gateway.upgraded(what.request, accepted.response, greeting, exchange.since)
         if self._service.draining:
             self.stop(number, exchange)
         else:

@@ -4,7 +4,7 @@ from typing import Final
 
 from websockets.frames import CloseCode
 
-from app.carrier.service import LINGER, Phase, Service
+from app.carrier.service import LINGER, Phase, Service, UnderWay
 from app.carrier.session import Channel
 from app.carrier.websocket.echo import WebSocketEcho
 
@@ -23,6 +23,11 @@ class WebSocketSession:
         self._given_up: float | None = None  # when an answer to our Close frame is waited for no more
         self._ended = False  # the client has closed its side
         self._flush()
+
+    @property
+    def under_way(self) -> UnderWay:
+        """Itself."""
+        return UnderWay(websockets=1)
 
     def receive(self, data: bytes) -> None:
         """Take what the client sent."""

@@ -1,0 +1,204 @@
+"""What a connection tells of its requests to who watches: each once, however it ends."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.answered import Answered
+from app.carrier.response import FAILED
+from app.carrier.service import UnderWay
+from app.wire import Effects
+from tests.unit.planned import KIB, STREAMED, Over, OverHttp1, OverHttp2, Plan, Planned, failing, run
+from tests.unit.served import Served, answer_with_path
+
+CLIENTS: list[Callable[[Planned, "Told"], Over]] = [
+    lambda application, told: OverHttp1(application, watch=told),
+    lambda application, told: OverHttp2(application, watch=told),
+]
+
+
+class Told:
+    """Remembers all that it is told."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.reasons: list[str] = []
+        self.requests: list[Answered] = []
+
+    def connected(self) -> None:
+        self.connections += 1
+
+    def received(self, size: int) -> None:
+        self.bytes_received += size
+
+    def sent(self, size: int) -> None:
+        self.bytes_sent += size
+
+    def refused(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def answered(self, answered: Answered) -> None:
+        self.requests.append(answered)
+
+    def facts(self) -> list[tuple[str, int, bool]]:
+        """Give of each request its status, the bytes of the answer's body, and whether it was whole."""
+        return [(each.status[:3], each.sent, each.whole) for each in self.requests]
+
+
+@pytest.fixture(params=CLIENTS, ids=["HTTP/1.1", "HTTP/2"])
+def clients(request: pytest.FixtureRequest) -> Callable[..., tuple[Over, Told]]:
+    """Give what makes a client of each protocol, and who watches its connections."""
+
+    def made(**plans: Plan) -> tuple[Over, Told]:
+        told = Told()
+        return request.param(Planned(**plans), told), told
+
+    return made
+
+
+PLANS: dict[str, tuple[Plan, tuple[str, int, bool]]] = {
+    "at once": (Plan(Effects(), lambda: [b"four"]), ("200", 4, True)),
+    "without content": (Plan(Effects(), list, status="204 No Content"), ("204", 0, True)),
+    "streamed": (Plan(), ("200", 13, True)),
+    "paced": (Plan(Effects(streamed=True, interval=1.0)), ("200", 13, True)),
+    "late": (Plan(Effects(delay=2.0), lambda: [b"four"]), ("200", 4, True)),
+    "never": (Plan(Effects(abort="before"), lambda: [b"four"]), ("200", 0, False)),
+    "half": (
+        Plan(Effects(streamed=True, abort="middle"), lambda: [b"half"], fields=[("Content-Length", "8")]),
+        ("200", 4, False),
+    ),
+    "failing at first": (Plan(STREAMED, failing()), ("500", len(FAILED.body), True)),
+    "failing later": (Plan(STREAMED, failing(b"some")), ("200", 4, False)),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_request_is_told_of_when_its_answer_ends(clients: Callable[..., tuple[Over, Told]], name: str) -> None:
+    """Once, with its status, how much of its body was sent, and whether that was all of it."""
+    plan, facts = PLANS[name]
+    client, told = clients(plan=plan)
+    client.ask("/plan")
+    run(client)
+    for _ in range(5):
+        client.served.after(1.0)
+    assert told.facts() == [facts]
+    assert told.reasons == (["application_failed"] if name == "failing at first" else [])
+    assert client.served.service.counts()[0] == UnderWay()
+
+
+def test_an_answer_that_is_given_up_was_not_whole(clients: Callable[..., tuple[Over, Told]]) -> None:
+    """The client goes while an answer waits; until then it is under way."""
+    client, told = clients(late=Plan(Effects(delay=5.0), lambda: [b"four"]))
+    number = client.ask("/late")
+    assert client.served.service.counts()[0] == UnderWay(requests=1)
+    assert told.facts() == []
+    client.give_up(number)
+    assert told.facts() == [("200", 0, False)]
+    assert client.served.service.counts()[0] == UnderWay()
+
+
+def test_a_fault_of_the_application_is_told() -> None:
+    """500, for a reason that is no status of what was asked."""
+    told = Told()
+    served = Served(application=answer_with_path, watch=told)
+    served.send(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (told.facts(), told.reasons) == ([("500", len(FAILED.body), True)], ["application_failed"])
+
+
+REFUSED = {
+    b"GET / HTTP/1.1\r\n\r\n": ("400", "bad_request", b"GET"),
+    b"nonsense\r\n\r\n": ("400", "bad_request", b""),
+    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n": ("413", "body_too_large", b"GET"),
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + bytes(KIB) + b"\r\n\r\n": ("431", "head_too_large", b""),
+    b"GET / HTTP/2.0\r\nHost: a\r\n\r\n": ("505", "http_version", b""),
+    b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n": ("417", "expectation", b"PUT"),
+    b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: zip, chunked\r\n\r\n": ("501", "not_implemented", b"PUT"),
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 12\r\n\r\n": (
+        "426",
+        "websocket_version",
+        b"GET",
+    ),
+}
+
+
+@pytest.mark.parametrize("sent", REFUSED)
+def test_a_refusal_is_told_with_its_reason(sent: bytes) -> None:
+    """As a request too, which has a method where that could be read."""
+    told = Told()
+    served = Served(watch=told)
+    answer = served.send(sent)
+    status, reason, method = REFUSED[sent]
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    (request,) = told.requests
+    assert (request.status[:3], told.reasons, request.request.method) == (status, [reason], method)
+    assert request.why
+    assert request.why.encode() in answer
+    assert served.service.counts()[0] == UnderWay()
+
+
+def test_a_body_that_takes_too_long_is_told_with_what_was_asked() -> None:
+    """The head has come: its request is known, and how much of the body came."""
+    told = Told()
+    served = Served(watch=told)
+    served.send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+    assert served.service.counts() == (UnderWay(requests=1), 1)
+    served.after(100)
+    (request,) = told.requests
+    assert (request.request.target, request.received, told.reasons) == (b"/a", 3, ["timeout"])
+
+
+def test_one_connection_too_many_is_told() -> None:
+    """Each connection is, and the one that was refused."""
+    told = Told()
+    served = Served(watch=told, connections=2)
+    served.connect()
+    assert told.reasons == []
+    served.connect()
+    assert (told.connections, told.reasons) == (3, ["too_many_connections"])
+    assert [each.status[:3] for each in told.requests] == ["503"]
+
+
+def test_bytes_are_told_as_they_pass() -> None:
+    """All of the wire, both ways."""
+    told = Told()
+    served = Served(watch=told)
+    sent = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = served.send(sent)
+    assert (told.bytes_received, told.bytes_sent) == (len(sent), len(answer))
+
+
+def test_a_websocket_is_told_of_when_it_opens() -> None:
+    """As a request over the protocol `websocket`; while it is open, it is under way as what it is."""
+    told = Told()
+    served = Served(watch=told)
+    served.send(
+        b"GET /a HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    (request,) = told.requests
+    assert (request.status[:3], request.protocol) == ("101", "websocket")
+    assert served.service.counts() == (UnderWay(websockets=1), 1)
+    served.connection.connection_lost(None)
+    assert len(told.requests) == 1
+    assert served.service.counts() == (UnderWay(), 0)
+
+
+def test_a_malformed_request_of_a_stream_is_told() -> None:
+    """Of HTTP/2 as of HTTP/1.1."""
+    told = Told()
+    client = OverHttp2(Planned(), watch=told)
+    client.client.h2.config.validate_outbound_headers = False
+    client.client.h2.send_headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/")], end_stream=True)
+    client.client.exchange()
+    (request,) = told.requests
+    assert (request.status[:3], request.request.version, told.reasons) == ("400", "HTTP/2.0", ["bad_request"])
+
+
+def test_what_ends_a_connection_of_http2_is_told() -> None:
+    """By the error's name."""
+    told = Told()
+    client = OverHttp2(Planned(), watch=told)
+    client.served.send(bytes(9) + b"\xff" * 40_000)
+    assert told.reasons[0].startswith("http2_")
