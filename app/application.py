@@ -14,6 +14,8 @@ from app.echo import Echo
 from app.settings import Settings
 from app.wire import DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
 
+Metrics = Callable[[str], tuple[bytes, str]]  # from an Accept field to the metrics and their media type
+
 # Every path, also one with a line break in it, which `.` would leave out.
 _EVERY_PATH = r"/<:re:[\s\S]*>"
 _EVERY_METHOD = "ANY"
@@ -47,14 +49,18 @@ def echo(echoing: Echo) -> bottle.Bottle:
     return application
 
 
-def admin(settings: Settings) -> bottle.Bottle:
-    """Give the application of the cluster's port: liveness, readiness, version, OpenAPI; all else is 404 in JSON.
+def admin(settings: Settings, metrics: Metrics | None = None) -> bottle.Bottle:
+    """Give the application of the cluster's port: liveness, readiness, version, OpenAPI, metrics if there are any.
+
+    All else is 404 in JSON.
 
     Kubernetes takes any status from 200 to 399 for success.
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
     """
     described = document(settings)
     routes = {"/livez": _live, "/readyz": _ready, "/version": _version, "/openapi.json": lambda: _json(described)}
+    if metrics is not None:
+        routes["/metrics"] = lambda: _told(metrics)
 
     def unknown() -> bottle.HTTPResponse:
         return _json({"error": "not found", "known": list(routes)}, HTTPStatus.NOT_FOUND)
@@ -64,6 +70,11 @@ def admin(settings: Settings) -> bottle.Bottle:
         application.route(path, "GET", handler)
     application.route(_EVERY_PATH, _EVERY_METHOD, unknown)
     return application
+
+
+def _told(metrics: Metrics) -> bottle.HTTPResponse:
+    body, media_type = metrics(bottle.request.environ.get("HTTP_ACCEPT", ""))
+    return bottle.HTTPResponse(body, HTTPStatus.OK.value, {"Content-Type": media_type, **dict(HARMLESS)})
 
 
 def _live() -> bottle.HTTPResponse:

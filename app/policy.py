@@ -30,6 +30,7 @@ def read(settings: Settings, identity: Identity) -> Policy:
             raise SettingsError(f"ECHO_{name.upper()}: {error}") from None
 
     keys = value("jwks", ())
+    unlogged = value("redact", frozenset())
     return Policy(
         identity,
         settings.port,
@@ -37,7 +38,8 @@ def read(settings: Settings, identity: Identity) -> Policy:
         frozenset(name.decode("ascii") for name in value("jwt_fields", frozenset())),
         show_passwords=settings.show_passwords == "on",
         verify=verification.verifier(keys) if keys else None,
-        hidden=value("redact", frozenset()) if settings.redact_answers == "on" else frozenset(),
+        unlogged=unlogged,
+        hidden=unlogged if settings.redact_answers == "on" else frozenset(),
         limits=_limits(settings),
     )
 

@@ -2,6 +2,7 @@
 
 import math
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from app.context import Policy
 from app.echo import Echo
 from app.listeners import BACKLOG
 from app.settings import Settings
+from app.telemetry.telemetry import Telemetry
 from app.wire import Application
 
 # Where heartbeats are written: memory, never a disk that may stall, and the one place that can be written to in a
@@ -37,6 +39,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.settings = settings
         self.policy = policy
         self.contexts = contexts
+        self.telemetry = Telemetry(settings, policy)
         # gunicorn takes a socket over by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]
         self._announcement = announcement
@@ -61,6 +64,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "loglevel": "warning",
             "proc_name": "echo",
             "when_ready": self._announce,
+            "pre_fork": lambda _, worker: self.telemetry.place(worker),
+            "post_fork": lambda _, worker: self.telemetry.enter(worker),
+            "child_exit": lambda _, worker: self.telemetry.leave(worker),
         }
 
     def load(self) -> Application:
@@ -68,7 +74,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return application.by_port(
             {
                 self.settings.port: application.echo(Echo(self.settings, self.policy)),
-                self.settings.admin_port: application.admin(self.settings),
+                self.settings.admin_port: application.admin(
+                    self.settings, self.telemetry.metrics if self.settings.metrics == "on" else None
+                ),
             }
         )
 
@@ -79,4 +87,5 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def _announce(self, arbiter: object) -> None:
         del arbiter  # gunicorn's hooks are told it
-        print(self._announcement, flush=True)
+        # What reads the log expects nothing else there.
+        print(self._announcement, flush=True, file=sys.stdout if self.settings.access_log == "off" else sys.stderr)

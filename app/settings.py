@@ -136,6 +136,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls_ciphers: Annotated[
         str, Meta(description="cipher suites of TLS 1.2, in OpenSSL's words; empty: its default")
     ] = ""
+    metrics: Annotated[Switch, Meta(description="on: the admin port has /metrics, for Prometheus")] = "on"
+    # A line for each request costs a tenth of it, and what a client sends may be nobody's business.
+    access_log: Annotated[
+        Literal["off", "json", "common"], Meta(description="what is written to stdout of each request")
+    ] = "off"
 
 
 Row = tuple[str, str, str]
@@ -149,6 +154,7 @@ _GROUPS: Final = {
     "trusted_proxies": "Who asked",
     "max_connections": "Bounds",
     "proxy_protocol": "PROXY protocol and TLS",
+    "metrics": "Watching",
 }
 
 _NO_READERS: Final[Mapping[str, Callable[[str], object]]] = {}

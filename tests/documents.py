@@ -12,6 +12,7 @@ from app.formats import BARE, media_types
 from app.reflected_body import ReflectedBody
 from app.reflection import Reflection
 from app.settings import Settings, groups
+from app.telemetry.families import FAMILIES
 from tests.commands import ROOT
 
 README: Final = ROOT / "README.md"
@@ -92,12 +93,22 @@ def settings() -> str:
     )
 
 
+def metrics() -> str:
+    """Give the metrics."""
+    rows = [
+        (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help)
+        for family in FAMILIES.values()
+    ]
+    return _table(("metric", "kind", "labels", "is"), rows)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "answers": answers,
     "reflection": reflection,
     "controls": controls,
     "dialects": dialects,
     "settings": settings,
+    "metrics": metrics,
 }
 
 

@@ -26,7 +26,9 @@ from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
 from app.carrier.timing import time_of
 from app.carrier.tls import Contexts
+from app.carrier.watching import UNWATCHED
 from app.settings import Settings
+from app.telemetry.tally import Gauges
 
 TICK: Final = 0.5  # seconds between heartbeats, and by which a deadline may be late
 # Seconds for which idle connections outlive the listener: a request that was under way to us when we began to stop
@@ -86,6 +88,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             time=time_of(self.loop, time.time),
             report=self.log.error,
         )
+        self.watch = self.app.telemetry.watch(service.later, service.report, partial(_gauges, service))
         listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
         while self.alive and self.ppid == os.getppid():
             await self._turn(service, TICK)
@@ -95,6 +98,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         """Show that this worker lives, end what is late, and wait at most so long for something to happen."""
         self.notify()
         service.sweep()
+        self.app.telemetry.publish()
         if self.contexts is not None:
             self.contexts.refresh(self.log.error)
         self.wake.clear()
@@ -124,6 +128,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
                 proxied=settings.proxy_protocol == "on",
                 context=lambda: contexts.current if contexts else None,
                 tls_only=settings.tls_only == "on",
+                watch=self.watch or UNWATCHED,
             )
         else:
             # Probes are answered also when there are as many connections as may be: else the kubelet would end a pod
@@ -152,6 +157,12 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             listener.close()
         service.abort()
         await asyncio.sleep(0)  # one turn of the loop closes what was dropped
+        self.app.telemetry.close()
+
+
+def _gauges(service: Service) -> Gauges:
+    under_way, connections = service.counts()
+    return Gauges(under_way.requests, under_way.websockets, connections, int(service.draining))
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -15,6 +15,7 @@ from app.described.schema import Definitions, Schema, schema_of
 from app.listeners import near
 from app.reflection import Reflection
 from app.settings import Settings
+from app.telemetry.exposition import MEDIA_TYPES
 
 VERSION: Final = "3.1.1"
 # Those that a document can name. https://spec.openapis.org/oas/v3.1.1.html#path-item-object
@@ -120,6 +121,8 @@ def _cluster_paths(settings: Settings) -> dict[str, Any]:
         "/version": ("The echo's version", {"200": _json("The version", "version")}),
         "/openapi.json": ("This document", {"200": _json("This document", "openapi", "info", "paths")}),
     }
+    if settings.metrics == "on":
+        answers["/metrics"] = ("Metrics for Prometheus", {"200": _metrics()})
     return {
         path: {
             "servers": servers,
@@ -132,6 +135,11 @@ def _cluster_paths(settings: Settings) -> dict[str, Any]:
         }
         for path, (summary, responses) in answers.items()
     }
+
+
+def _metrics() -> dict[str, Any]:
+    answer = _json("The metrics of all workers")
+    return answer | {"content": {media_type: {"schema": TEXT} for media_type in MEDIA_TYPES}}
 
 
 def _json(description: str, *names: str) -> dict[str, Any]:

@@ -168,7 +168,8 @@ def running(**settings: object) -> Iterator[Echo]:
         try:
             echo = Echo(process, int(str(ports["port"])), int(str(ports["admin_port"])))
             try:
-                echo.announced = read_lines(process.stdout, 2)
+                logs = settings.get("access_log", "off") != "off"  # then stdout is the log's alone
+                echo.announced = read_lines(process.stderr if logs else process.stdout, 2)
             except AssertionError as error:
                 process.kill()
                 raise AssertionError(f"{error}; it said: {echo.errors()}") from error

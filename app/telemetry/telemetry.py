@@ -1,0 +1,88 @@
+"""What all workers of one echo tell of themselves: made by the arbiter, used by each worker at its own place."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from app.context import Policy
+from app.settings import Settings
+from app.telemetry.access_log import AccessLog
+from app.telemetry.board import Board
+from app.telemetry.exposition import exposed
+from app.telemetry.lines import Later, Lines
+from app.telemetry.tally import Gauges, Tally
+from app.telemetry.watch import Watch
+
+# Beside the workers that are to be there: those that end while others come in their place already (SIGHUP), and those
+# that gunicorn is told to start (SIGTTIN).
+_MORE_PLACES: Final = 8
+
+
+class Telemetry:
+    """The metrics and the log of one echo.
+
+    The arbiter gives each worker a place before it forks it (`place`, `leave`); a worker enters its own (`enter`), and
+    begins to `watch`. Gunicorn's hooks say when: https://gunicorn.org/reference/settings/#server-hooks.
+    """
+
+    def __init__(self, settings: Settings, policy: Policy) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._board = Board(2 * settings.workers + _MORE_PLACES)
+        self._places: dict[int, int | None] = {}  # by a worker's age, which is its number
+        self._place: int | None = None  # of this worker
+        self._tally = Tally()
+        self._dropped = 0  # lines of the log, by workers that had this place before
+        self._watch: Watch | None = None
+        self._now: Callable[[], Gauges] = Gauges
+
+    def place(self, worker: Any) -> None:
+        """Give a worker that is about to be forked a place: without one, only itself knows what it counts."""
+        self._places[worker.age] = self._board.take()
+
+    def leave(self, worker: Any) -> None:
+        """Free the place of a worker that has ended."""
+        place = self._places.pop(worker.age, None)
+        if place is not None:
+            self._board.leave(place)
+
+    def enter(self, worker: Any) -> None:
+        """Enter this worker's place, and go on with what was counted there."""
+        self._place = self._places.get(worker.age)
+        if self._place is not None:
+            self._tally = self._board.read(self._place)
+            self._dropped = self._tally.dropped
+        self._tally.starts += 1
+
+    def watch(self, later: Later, report: Callable[[str], None], now: Callable[[], Gauges]) -> Watch | None:
+        """Begin to watch in this worker, if there is anything to be told; `now` gives what is so at the time."""
+        settings = self._settings
+        kind = settings.access_log
+        if settings.metrics == "off" and kind == "off":
+            return None
+        log = AccessLog(kind, self._policy) if kind != "off" else None
+        lines = Lines(sys.stdout.fileno(), later, report) if log else None
+        self._watch, self._now = Watch(self._tally, log, lines), now
+        return self._watch
+
+    def publish(self) -> None:
+        """Let the other workers know what this one has counted."""
+        if self._watch is None:
+            return
+        self._tally.dropped = self._dropped + self._watch.dropped
+        self._tally.now = self._now()
+        if self._place is not None:
+            self._board.write(self._place, self._tally)
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Give the metrics of all workers, as an Accept field asks for, and their media type."""
+        self.publish()
+        tallies = self._board.all() if self._place is not None else [self._tally]
+        workers = max(1, self._board.taken())
+        return exposed(accept, tallies, workers, workers * self._settings.max_connections)
+
+    def close(self) -> None:
+        """Tell what is still to be told."""
+        self.publish()
+        if self._watch is not None:
+            self._watch.close()

@@ -1,0 +1,265 @@
+"""The access log's lines: what they say, what they hide, and that nobody waits for them."""
+
+import json
+import os
+import select
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import identity, policy
+from app.answered import Answered
+from app.applied import NOTHING, Applied, Granted, Refused
+from app.context import About
+from app.peers import Endpoint
+from app.settings import Settings
+from app.telemetry.access_log import AccessLog
+from app.telemetry.lines import LONGEST, Lines
+from app.wire import ConnectionInfo, WireRequest, shown
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CONNECTION = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 80))
+NOW = 1_700_000_000.125
+DEADLINE = 20.0
+
+
+def request(target: bytes = b"/a?b=c", method: bytes = b"GET", **fields: str) -> WireRequest:
+    """Give a request with these fields."""
+    named = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in fields.items())
+    head = b"\r\n".join((b"%s %s HTTP/1.1" % (method, target), *(b"%s: %s" % each for each in named), b"", b""))
+    return WireRequest(method, target, "HTTP/1.1", named, head=head)
+
+
+def answered(asked: WireRequest, applied: Applied = NOTHING, **facts: Any) -> Answered:
+    """Give it answered."""
+    given: dict[str, Any] = {
+        "status": "200 OK",
+        "about": About("json", "some-id", NOW, applied),
+        "seconds": 0.0123456789,
+        "sent": 5,
+    }
+    return Answered(asked, CONNECTION, **({"received": 7} | given | facts))
+
+
+def log(kind: str = "json", **settings: Any) -> AccessLog:
+    """Give a log of an echo with these settings."""
+    return AccessLog(kind, policy.read(Settings(**settings), identity.read({})), wall=lambda: NOW)
+
+
+def line(asked: WireRequest, applied: Applied = NOTHING, **settings: Any) -> dict[str, Any]:
+    """Give a line of JSON, read."""
+    told = log(**settings).line(answered(asked, applied))
+    assert told.endswith(b"\n")
+    read: dict[str, Any] = json.loads(told)
+    return read
+
+
+def test_a_line_says_what_was_asked_and_what_came_of_it() -> None:
+    """In JSON, with names that need no explanation."""
+    assert line(request(traceparent=f"00-{TRACE}-b7ad6b7169203331-01")) == {
+        "time": "2023-11-14T22:13:20.125Z",
+        "client": "192.0.2.1",
+        "method": "GET",
+        "target": "/a?b=c",
+        "protocol": "HTTP/1.1",
+        "status": 200,
+        "bytes": 5,
+        "received": 7,
+        "duration": 0.012346,
+        "format": "json",
+        "id": "some-id",
+        "trace_id": TRACE,
+    }
+
+
+def test_a_line_of_the_common_format() -> None:
+    """As Apache's httpd, nginx and whatever reads their logs has it."""
+    told = log("common").line(answered(request()))
+    assert told == b'192.0.2.1 - - [14/Nov/2023:22:13:20 +0000] "GET /a?b=c HTTP/1.1" 200 5\n'
+    nothing = log("common").line(answered(request(), sent=0, status="204 No Content"))
+    assert nothing.endswith(b'" 204 -\n')
+
+
+def test_what_was_applied_is_told() -> None:
+    """What was granted, and what was refused and why."""
+    wishes = Applied((Granted("delay", "1s", "query", 1.0),), (Refused("status", "x", "header", "no number"),))
+    assert line(request(), wishes)["applied"] == {
+        "granted": [{"name": "delay", "value": "1s", "source": "query", "done": 1.0}],
+        "refused": [{"name": "status", "value": "x", "source": "header", "reason": "no number", "bound": ""}],
+    }
+
+
+def test_a_refusal_says_why() -> None:
+    """A request that could not be read has no target; what was wrong is said."""
+    unread = WireRequest(b"", b"", "HTTP/1.1", ())
+    told = json.loads(log().line(answered(unread, about=None, status="400", why="no Host field", whole=False)))
+    assert (told["format"], told["error"], told["whole"], told["time"]) == (
+        "refusal",
+        "no Host field",
+        False,
+        "2023-11-14T22:13:20.125Z",
+    )
+    assert b'] "-" 400 ' in log("common").line(answered(unread, about=None, status="400"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "trace_id"),
+    [
+        ({"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}, TRACE),
+        ({"TraceParent": f"00-{TRACE}-b7ad6b7169203331-01"}, TRACE),
+        ({"b3": f"{TRACE}-b7ad6b7169203331-1"}, TRACE),
+        ({"X-B3-TraceId": TRACE, "X-B3-SpanId": "b7ad6b7169203331"}, TRACE),
+        ({"traceparent": "junk"}, None),
+        ({}, None),
+    ],
+)
+def test_the_trace_is_told(fields: dict[str, str], trace_id: str | None) -> None:
+    """By either way of telling it."""
+    assert line(request(b"/", b"GET", **fields)).get("trace_id") == trace_id
+
+
+def test_the_client_is_who_is_believed() -> None:
+    """By the proxies that are trusted; else the connection's other end."""
+    asked = request(X_Forwarded_For="203.0.113.9, 192.0.2.1")
+    assert line(asked)["client"] == "192.0.2.1"
+    assert line(asked, trusted_proxies="192.0.2.0/24")["client"] == "203.0.113.9"
+
+
+HIDDEN: dict[str, tuple[str, WireRequest, Applied]] = {
+    "the target": (":path", request(b"/SECRET"), NOTHING),
+    "the trace": ("Traceparent", request(traceparent=f"00-{TRACE}-5EC5E75EC5E75EC5-01"), NOTHING),
+    "the client": ("X-Forwarded-For", request(X_Forwarded_For="SECRET"), NOTHING),
+    "a wish": (
+        "X-Echo-Header",
+        request(),
+        Applied((Granted("header", "X-A:SECRET", "header"),), (Refused("header", "SECRET", "header", "no"),)),
+    ),
+    "a wish of two words": ("X-Echo-Fail-First", request(), Applied((Granted("fail_first", "SECRET", "header"),))),
+}
+
+
+@pytest.mark.parametrize("kind", ["json", "common"])
+@pytest.mark.parametrize("what", HIDDEN)
+def test_what_is_hidden_is_not_told(what: str, kind: str) -> None:
+    """Nothing that is made of a field that `ECHO_REDACT` names."""
+    name, asked, applied = HIDDEN[what]
+    told = log(kind, redact=name, trusted_proxies="192.0.2.0/24").line(answered(asked, applied))
+    assert b"SECRET" not in told
+    assert b"5EC5" not in told
+    assert TRACE.encode() not in told
+
+
+def test_no_field_is_told_unless_the_line_is_made_of_it() -> None:
+    """Whatever `ECHO_REDACT` says: nor is the id, where it came in a field that is hidden."""
+    asked = request(Authorization="Basic SECRET", Cookie="SECRET", User_Agent="SECRET")
+    assert b"SECRET" not in log(redact="").line(answered(asked))
+    assert line(request(), redact="X-Request-Id")["id"] == "***"
+
+
+HOSTILE = st.binary(max_size=2000) | st.text(max_size=600).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize("kind", ["json", "common"])
+@given(target=HOSTILE, method=HOSTILE, value=st.text(max_size=300), address=st.text(max_size=80))
+def test_whatever_comes_it_is_one_line_of_printable_ascii(
+    kind: str, target: bytes, method: bytes, value: str, address: str
+) -> None:
+    """No byte of a client's ends a line or speaks to a terminal; and it fits in what a pipe takes at once."""
+    wishes = Applied((Granted("body", value, "query"),) * 3)
+    entry = Answered(
+        WireRequest(method, target, "HTTP/1.1", ()),
+        ConnectionInfo(Endpoint(address, 1), Endpoint("", 1)),
+        "200 OK",
+        About("json", "id", NOW, wishes),
+        1.0,
+        1,
+        1,
+        why=value,
+    )
+    told = log(kind).line(entry)
+    assert len(told) <= LONGEST
+    assert told.endswith(b"\n")
+    assert all(0x20 <= byte < 0x7F for byte in told[:-1])
+    if kind == "json":
+        assert shown(target).startswith(json.loads(told)["target"].removesuffix("..."))
+    else:
+        assert told.count(b'"') - told.count(rb"\"") == 2
+
+
+class Loop:
+    """Calls that are to come, made by hand."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def later(self, _seconds: float, call: Callable[[], None]) -> None:
+        self.calls.append(call)
+
+    def turn(self) -> None:
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call()
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Give the two ends of a pipe."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with suppress(OSError):
+            os.close(end)
+
+
+def read_lines(end: int, count: int) -> list[bytes]:
+    """Give so many lines of a pipe."""
+    data = b""
+    while data.count(b"\n") < count:
+        ready, _, _ = select.select([end], [], [], DEADLINE)
+        assert ready, data[-100:]
+        data += os.read(end, 1 << 16)
+    return data.splitlines(keepends=True)
+
+
+def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
+    """Also where somebody has made the descriptor one that does not wait, and it is full meanwhile."""
+    os.set_blocking(pipe[1], False)
+    loop = Loop()
+    lines = Lines(pipe[1], loop.later, pytest.fail)
+    sent = [b"%06d %b\n" % (number, b"x" * (number % 900)) for number in range(1000)]
+    for each in sent:
+        lines.put(each)
+    loop.turn()
+    assert read_lines(pipe[0], len(sent)) == sent
+    lines.close(DEADLINE)
+    assert lines.dropped == 0
+
+
+def test_nobody_waits_for_who_does_not_read(pipe: tuple[int, int]) -> None:
+    """What is too much is dropped, and counted; those before it come when they are read."""
+    loop = Loop()
+    lines = Lines(pipe[1], loop.later, pytest.fail)
+    line = b"x" * 1023 + b"\n"
+    for _ in range(20_000):
+        lines.put(line)
+        loop.turn()
+    assert 8_000 < lines.dropped < 13_000
+    lines.close(0.01)
+    assert read_lines(pipe[0], 20_000 - lines.dropped) == [line] * (20_000 - lines.dropped)
+
+
+def test_what_can_not_be_written_any_more_is_said_once(pipe: tuple[int, int]) -> None:
+    """Nobody is there to read: the log ends, the echo goes on."""
+    os.close(pipe[0])
+    loop, reports = Loop(), list[str]()
+    lines = Lines(pipe[1], loop.later, reports.append)
+    lines.put(b"a\n")
+    lines.close(DEADLINE)
+    lines.put(b"b\n")
+    loop.turn()
+    assert reports == ["the access log can't be written to stdout: Broken pipe; it ends here"]
+    assert lines.dropped == 1

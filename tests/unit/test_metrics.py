@@ -1,0 +1,218 @@
+"""What workers have counted: on one board, summed, in the words of Prometheus."""
+
+import multiprocessing
+import threading
+from itertools import product
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from app.carrier.http2.frames import ErrorCode
+from app.context import Policy
+from app.formats import EVENTS, WRITE
+from app.identity import read
+from app.settings import Settings
+from app.telemetry.board import ROOM, Board
+from app.telemetry.exposition import exposed
+from app.telemetry.families import BUCKETS, FAMILIES, METHODS, OTHER, REFUSAL
+from app.telemetry.tally import Gauges, Tally, decoded, encoded, total
+from app.telemetry.telemetry import Telemetry
+
+FORMATS = (*WRITE, EVENTS, "body", "size", "mistake", REFUSAL)
+PROTOCOLS = ("HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "websocket")
+KEY = ("GET", "2", "HTTP/1.1", "json")
+PREFERRED = (  # what Prometheus sends
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+
+
+def counted(times: int = 1, seconds: float = 0.0002) -> Tally:
+    """Give a tally of so many requests, one refusal, and one of everything else."""
+    tally = Tally(connections=1, received=10, sent=20, dropped=1, starts=1, now=Gauges(1, 1, 1, 1))
+    for _ in range(times):
+        tally.answered(KEY, seconds)
+    tally.refused("timeout")
+    return tally
+
+
+def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Read the text format as another program does."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in read_text(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_the_sum_is_of_all() -> None:
+    """Each number, and each bucket."""
+    sum_ = total([counted(2), counted(3, seconds=100.0), Tally()])
+    assert sum_.requests == {KEY: 5}
+    assert sum_.refusals == {"timeout": 2}
+    durations = sum_.durations["HTTP/1.1"]
+    assert (durations.counts[2], durations.counts[-1], sum(durations.counts)) == (2, 3, 5)
+    assert durations.seconds == pytest.approx(300.0004)
+    assert (sum_.connections, sum_.received, sum_.sent, sum_.dropped, sum_.starts) == (2, 20, 40, 2, 2)
+    assert sum_.now == Gauges(2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("seconds", [0.0, BUCKETS[0], BUCKETS[0] * 1.01, BUCKETS[-1], 1000.0])
+def test_a_bucket_holds_what_is_at_most_its_bound(seconds: float) -> None:
+    """As `le` says; what is longer than all is in +Inf."""
+    tally = Tally()
+    tally.answered(KEY, seconds)
+    bound = [*BUCKETS, float("inf")][tally.durations["HTTP/1.1"].counts.index(1)]
+    assert seconds <= bound
+    assert bound == BUCKETS[0] or seconds > max((each for each in BUCKETS if each < bound), default=-1)
+
+
+def everything() -> Tally:
+    """Give a tally in which each method, class, protocol and format has come, and each reason."""
+    tally = counted()
+    for method, status, protocol, form in product((*METHODS.values(), OTHER), "12345", PROTOCOLS, FORMATS):
+        key = (method, status, protocol, form)
+        tally.answered(key, 0.1)
+        tally.requests[key] = 2**53
+    for code in ErrorCode:
+        tally.refused(f"http2_{code.name.lower()}")
+    return tally
+
+
+def test_all_that_can_be_counted_has_room() -> None:
+    """A client that asks for everything there is does not fill a place."""
+    data = encoded(everything())
+    assert len(data) * 1.5 < ROOM
+    assert decoded(data) == everything()
+
+
+def test_a_place_is_gone_on_with() -> None:
+    """Who takes the place of one that has ended begins with its counts; what was so at the time is so no more."""
+    board = Board(2)
+    place = board.take()
+    assert place is not None
+    assert (board.read(place), board.taken()) == (Tally(), 1)
+    board.write(place, counted(3))
+    board.leave(place)
+    assert board.taken() == 0
+    assert board.take() == place
+    left = board.read(place)
+    assert (left.requests, left.now) == ({KEY: 3}, Gauges())
+    assert board.take() is not None
+    assert board.take() is None, "there are two places"
+
+
+def test_what_another_process_writes_is_read_whole() -> None:
+    """Whenever it is read: never less than was read before, though one writes all the time."""
+    board = Board(1)
+    place = board.take()
+    assert place is not None
+    most = 3000
+
+    def write() -> None:
+        for count in range(1, most + 1):
+            # Of a length that changes, so that a mixture could not be read.
+            board.write(place, Tally(received=count, refusals={"x" * (count % 97): count}))
+
+    process = multiprocessing.get_context("fork").Process(target=write)
+    process.start()
+    seen = 0
+    while seen < most:
+        tally = board.read(place)
+        assert tally.received >= seen
+        assert not tally.received or list(tally.refusals.values()) == [tally.received]
+        seen = tally.received
+        assert seen == most or process.is_alive() or board.read(place).received == most
+    process.join(20)
+    assert process.exitcode == 0
+
+
+def test_what_was_half_written_is_not_read() -> None:
+    """A worker that is killed while it writes leaves what it had written before."""
+    board = Board(1)
+    place = board.take()
+    assert place is not None
+    board.write(place, counted(1))
+    there, count = board._state(place)  # noqa: SLF001 - its memory, as a worker leaves it that does not come to its end
+    board.write(place, counted(2))
+    board._put(place, there, count)  # noqa: SLF001
+    assert board.read(place).requests == {KEY: 1}
+
+
+def test_the_text_format_says_it_all() -> None:
+    """Read by the library's own parser: every family, every sample."""
+    text, media_type = exposed("", [counted(2), counted(1)], 2, 20)
+    assert media_type == "text/plain; version=0.0.4; charset=utf-8"
+    found = samples(text)
+    labels = (("format", "json"), ("method", "GET"), ("protocol", "HTTP/1.1"), ("status", "2xx"))
+    assert found["echo_requests_total", labels] == 3
+    protocol = ("protocol", "HTTP/1.1")
+    assert found["echo_request_duration_seconds_bucket", (("le", "0.0001"), protocol)] == 0
+    assert found["echo_request_duration_seconds_bucket", (("le", "0.00025"), protocol)] == 3
+    assert found["echo_request_duration_seconds_bucket", (("le", "+Inf"), protocol)] == 3
+    assert found["echo_request_duration_seconds_count", (protocol,)] == 3
+    assert found["echo_refusals_total", (("reason", "timeout"),)] == 2
+    assert found["echo_workers", ()] == 2
+    assert found["echo_connections_limit", ()] == 20
+    assert found["echo_draining", ()] == 1
+    assert {family.name for family in read_text(text.decode())} == {name.removesuffix("_total") for name in FAMILIES}
+
+
+def test_openmetrics_is_for_who_prefers_it() -> None:
+    """As Prometheus does; both say the same."""
+    text, media_type = exposed(PREFERRED, [counted()], 1, 1)
+    assert media_type.startswith("application/openmetrics-text; version=1.0.0")
+    read = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in read_openmetrics(text.decode())  # type: ignore[no-untyped-call]
+        for sample in family.samples
+    }
+    assert read == samples(exposed("text/plain", [counted()], 1, 1)[0])
+
+
+@pytest.mark.parametrize("accept", ["image/png", "application/openmetrics-text;version=x", "/", ",", "é", "text/*"])
+def test_whatever_is_accepted_there_is_an_answer(accept: str) -> None:
+    """A scraper that names neither format gets the one that all can read."""
+    text, media_type = exposed(accept, [counted()], 1, 1)
+    assert text
+    assert media_type.partition(";")[0] in {"text/plain", "application/openmetrics-text"}
+
+
+def test_a_worker_goes_on_where_another_one_was() -> None:
+    """Through the arbiter's hooks: one ends, another one comes, and all is counted."""
+    telemetry = Telemetry(Settings(), Policy(read({})))
+
+    def work(age: int, requests: int) -> Telemetry:
+        worker = SimpleNamespace(age=age)
+        telemetry.place(worker)
+        telemetry.enter(worker)
+        watch = telemetry.watch(lambda *_: None, lambda _: None, lambda: Gauges(connections=requests))
+        assert watch is not None
+        for _ in range(requests):
+            watch.tally.answered(KEY, 0.1)
+        telemetry.publish()
+        return telemetry
+
+    work(1, 2)
+    telemetry.leave(SimpleNamespace(age=1))
+    work(2, 3)
+    found = samples(telemetry.metrics("")[0])
+    assert (
+        found[
+            "echo_requests_total", (("format", "json"), ("method", "GET"), ("protocol", "HTTP/1.1"), ("status", "2xx"))
+        ]
+        == 5
+    )
+    assert found["echo_worker_starts_total", ()] == 2
+    assert found["echo_workers", ()] == 1
+    assert found["echo_connections_open", ()] == 3
+
+
+def test_nothing_is_counted_where_nothing_is_told() -> None:
+    """Without metrics and without a log, nobody watches."""
+    telemetry = Telemetry(Settings(metrics="off"), Policy(read({})))
+    assert telemetry.watch(lambda *_: None, lambda _: None, Gauges) is None
+    assert threading.active_count() == 1
