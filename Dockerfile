@@ -56,7 +56,8 @@ RUN --mount=type=cache,target=/var/cache/apk,sharing=locked \
 WORKDIR /build
 
 # The lock files alone: the dependencies are built again when they change, not whenever the code does.
-# requirements-jwt.txt verifies tokens, too (ECHO_JWKS), for 15 MB more.
+# requirements-jwt.txt verifies tokens, too (ECHO_JWKS), for 15 MB more; requirements-otlp.txt sends spans
+# (ECHO_OTLP_ENDPOINT); requirements-all.txt does both.
 ARG requirements=requirements.txt
 COPY ${requirements} requirements-build.txt ./
 

@@ -53,7 +53,8 @@ e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KE
 	  KIND=$$kind HELM=$$helm KUBECTL=$$kubectl $(IN_VENV)pytest --verbose tests/image tests/e2e
 
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
-	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" "-build:--group build" \
+	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" \
+	  "-otlp:pyproject.toml --extra otlp" "-all:pyproject.toml --all-extras" "-build:--group build" \
 	  "-checkov:--group checkov" "-dev:pyproject.toml --group dev"; do \
 	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $(UPGRADE) --output-file requirements$${lock%%:*}.txt $${lock#*:} || exit; \

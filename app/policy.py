@@ -9,11 +9,13 @@ from app.controls.table import BY_NAME
 from app.identity import Identity
 from app.provenance import jwks, networks, verification
 from app.settings import Settings, SettingsError
+from app.telemetry import otlp
 
 # How the texts of settings are read that are lists, or name a file: each raises `ValueError` for what it can't read.
 READERS: Final[dict[str, Callable[[str], Any]]] = {
     "jwks": jwks.load,
     "jwt_fields": redaction.names,
+    "otlp_endpoint": otlp.endpoint,
     "redact": redaction.names,
     "trusted_proxies": networks.networks,
 }

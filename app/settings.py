@@ -141,6 +141,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     access_log: Annotated[
         Literal["off", "json", "common"], Meta(description="what is written to stdout of each request")
     ] = "off"
+    otlp_endpoint: Annotated[
+        str, Meta(description="URL to which a span of each request is sent, by OTLP: http://collector:4318")
+    ] = ""
 
 
 Row = tuple[str, str, str]

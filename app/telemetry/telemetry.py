@@ -9,13 +9,17 @@ from app.settings import Settings
 from app.telemetry.access_log import AccessLog
 from app.telemetry.board import Board
 from app.telemetry.exposition import exposed
+from app.telemetry.facts import Facts
 from app.telemetry.lines import Later, Lines
+from app.telemetry.otlp import Sender
+from app.telemetry.spans import Spans
 from app.telemetry.tally import Gauges, Tally
 from app.telemetry.watch import Watch
 
 # Beside the workers that are to be there: those that end while others come in their place already (SIGHUP), and those
 # that gunicorn is told to start (SIGTTIN).
 _MORE_PLACES: Final = 8
+_LAST_SECONDS: Final = 1.0  # for which spans are still sent at the end
 
 
 class Telemetry:
@@ -34,6 +38,7 @@ class Telemetry:
         self._tally = Tally()
         self._dropped = 0  # lines of the log, by workers that had this place before
         self._watch: Watch | None = None
+        self._sender: Sender | None = None
         self._now: Callable[[], Gauges] = Gauges
 
     def place(self, worker: Any) -> None:
@@ -58,11 +63,15 @@ class Telemetry:
         """Begin to watch in this worker, if there is anything to be told; `now` gives what is so at the time."""
         settings = self._settings
         kind = settings.access_log
-        if settings.metrics == "off" and kind == "off":
+        if settings.metrics == "off" and kind == "off" and not settings.otlp_endpoint:
             return None
-        log = AccessLog(kind, self._policy) if kind != "off" else None
+        facts = Facts(self._policy)
+        log = AccessLog(kind, facts) if kind != "off" else None
         lines = Lines(sys.stdout.fileno(), later, report) if log else None
-        self._watch, self._now = Watch(self._tally, log, lines), now
+        # In each worker, and not before it is forked: the SDK sends by a thread.
+        self._sender = Sender(settings.otlp_endpoint, self._policy.identity) if settings.otlp_endpoint else None
+        spans = Spans(self._sender.tracer, facts) if self._sender else None
+        self._watch, self._now = Watch(self._tally, log, lines, spans), now
         return self._watch
 
     def publish(self) -> None:
@@ -86,3 +95,5 @@ class Telemetry:
         self.publish()
         if self._watch is not None:
             self._watch.close()
+        if self._sender is not None:
+            self._sender.close(_LAST_SECONDS)

@@ -3,10 +3,11 @@
 from typing import Final
 
 from app.answered import Answered
-from app.context import About
 from app.telemetry.access_log import AccessLog
+from app.telemetry.facts import about_of
 from app.telemetry.families import METHODS, OTHER, REFUSAL
 from app.telemetry.lines import Lines
+from app.telemetry.spans import Spans
 from app.telemetry.tally import Tally
 
 _LOG_SECONDS: Final = 1.0  # for which the log is still written at the end
@@ -20,10 +21,12 @@ class Watch:
         tally: Tally,
         log: AccessLog | None = None,
         lines: Lines | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self.tally = tally
         self._log = log
         self._lines = lines
+        self._spans = spans
 
     def connected(self) -> None:
         """Count a connection."""
@@ -42,14 +45,16 @@ class Watch:
         self.tally.refused(reason)
 
     def answered(self, answered: Answered) -> None:
-        """Count a request that was answered, and log it."""
-        request, about = answered.request, answered.about
-        form = about.form if isinstance(about, About) else REFUSAL
+        """Count a request that was answered, log it, and make its span."""
+        request, about = answered.request, about_of(answered)
+        form = about.form if about else REFUSAL
         protocol = answered.protocol or request.version
         method = METHODS.get(request.method, OTHER)
         self.tally.answered((method, answered.status[0], protocol, form), answered.seconds)
         if self._log is not None and self._lines is not None:
             self._lines.put(self._log.line(answered))
+        if self._spans is not None:
+            self._spans.record(answered)
 
     def close(self) -> None:
         """Write what is still to be logged, for some time."""

@@ -18,6 +18,7 @@ from app.context import About
 from app.peers import Endpoint
 from app.settings import Settings
 from app.telemetry.access_log import AccessLog
+from app.telemetry.facts import Facts
 from app.telemetry.lines import LONGEST, Lines
 from app.wire import ConnectionInfo, WireRequest, shown
 
@@ -47,7 +48,7 @@ def answered(asked: WireRequest, applied: Applied = NOTHING, **facts: Any) -> An
 
 def log(kind: str = "json", **settings: Any) -> AccessLog:
     """Give a log of an echo with these settings."""
-    return AccessLog(kind, policy.read(Settings(**settings), identity.read({})), wall=lambda: NOW)
+    return AccessLog(kind, Facts(policy.read(Settings(**settings), identity.read({}))), wall=lambda: NOW)
 
 
 def line(asked: WireRequest, applied: Applied = NOTHING, **settings: Any) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""What may be told of a request, by a log or a trace: nothing that is made of a field that ECHO_REDACT names."""
+
+from typing import Final, TypeVar
+
+from msgspec import UNSET, UnsetType, structs
+
+from app.answered import Answered
+from app.applied import Applied, Granted, Refused
+from app.context import About, Policy
+from app.excerpts import shortened
+from app.names import canonical
+from app.provenance.client import client_of
+from app.provenance.trace import Trace, trace_of
+from app.redaction import MASK
+from app.telemetry.families import METHODS
+from app.wire import WireRequest, shown
+
+TARGET: Final = 1024  # characters of a request target that are told
+_ADDRESS: Final = 64
+_ID: Final = b"x-request-id"
+_PATH: Final = b":path"
+# The fields of which something is made.
+_CLIENT_FIELDS: Final = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
+_TRACE_FIELDS: Final = frozenset(
+    (b"traceparent", b"tracestate", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-sampled", b"x-b3-flags")
+)
+_CONTROL: Final = "x-echo-"
+
+_Wish = TypeVar("_Wish", Granted, Refused)
+
+
+class Facts:
+    """Gives the facts of requests, as a policy lets them be told."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._hidden = policy.unlogged
+        self._trace_fields = _TRACE_FIELDS - self._hidden
+        self._client_fields = _CLIENT_FIELDS - self._hidden if policy.trusted else frozenset()
+
+    def hides(self, name: bytes) -> bool:
+        """Tell whether a field (in lower case) is one whose value nobody may see."""
+        return name in self._hidden
+
+    def target(self, request: WireRequest) -> str:
+        """Give the request target, as it is shown, its beginning if it is long."""
+        return MASK if _PATH in self._hidden else shortened(shown(request.target), TARGET)
+
+    def id(self, about: About) -> str:
+        """Give the request's id."""
+        return MASK if _ID in self._hidden else about.id
+
+    def client(self, answered: Answered) -> str:
+        """Give the address of who is believed to have sent it."""
+        address = answered.connection.client.address
+        if self._client_fields:
+            headers = _values(answered.request, self._client_fields)
+            address = client_of(headers, answered.connection, self._policy.trusted).effective
+        return shortened(address, _ADDRESS)
+
+    def trace(self, request: WireRequest) -> Trace | UnsetType:
+        """Give what the request says of its trace."""
+        head = request.head.lower()  # one look through all, where there is one: most requests have none of these
+        if head and b"traceparent" not in head and b"b3" not in head:
+            return UNSET
+        headers = _values(request, self._trace_fields)
+        return trace_of(headers) if headers else UNSET
+
+    def applied(self, applied: Applied) -> Applied:
+        """Give what was asked for."""
+        return Applied(tuple(map(self._wish, applied.granted)), tuple(map(self._wish, applied.refused)))
+
+    def _wish(self, wish: _Wish) -> _Wish:
+        names = (f"{_CONTROL}{wish.name}", f"{_CONTROL}{wish.name.replace('_', '-')}")
+        hidden = wish.source == "header" and any(name.encode() in self._hidden for name in names)
+        return structs.replace(wish, value=MASK) if hidden else wish
+
+
+def method(request: WireRequest) -> str:
+    """Give the method, as it is shown, its beginning if it is long."""
+    return METHODS.get(request.method) or shortened(shown(request.method))
+
+
+def about_of(answered: Answered) -> About | None:
+    """Give what the application tells of an answer, None where it was not asked."""
+    return answered.about if isinstance(answered.about, About) else None
+
+
+def _values(request: WireRequest, names: frozenset[bytes]) -> dict[str, list[str]]:
+    """Give the values of the fields of these names, as they are shown, by canonical name."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.fields:
+        if name.lower() in names:
+            found.setdefault(canonical(name), []).append(shown(value))
+    return found

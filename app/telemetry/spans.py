@@ -1,0 +1,116 @@
+"""A span of OpenTelemetry for each request, made when its answer ends.
+
+Names and attributes are those of the semantic conventions for HTTP servers
+(https://opentelemetry.io/docs/specs/semconv/http/http-spans/). The parent is who `traceparent` tells, or B3.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from app.answered import Answered
+from app.excerpts import shortened
+from app.provenance.trace import Trace
+from app.redaction import MASK
+from app.telemetry.facts import TARGET, Facts, about_of, method
+from app.telemetry.families import METHODS
+from app.wire import WireRequest, shown, split_target
+
+_NANO: Final = 1_000_000_000
+_SERVER_ERROR: Final = 500
+_PROTOCOL_VERSIONS: Final = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
+_USER_AGENT: Final = b"user-agent"
+
+
+class Spans:
+    """Makes spans by a tracer, of what may be told."""
+
+    def __init__(self, tracer: Any, facts: Facts, wall: Callable[[], float] = time.time) -> None:
+        from opentelemetry import trace  # noqa: PLC0415 - it is there only where spans are wanted
+        from opentelemetry.context import Context  # noqa: PLC0415
+
+        self._api: Any = trace
+        self._nothing = Context()
+        self._tracer = tracer
+        self._facts = facts
+        self._wall = wall
+
+    def record(self, answered: Answered) -> None:
+        """Make the span of a request."""
+        end = self._wall()
+        code = int(answered.status[:3])
+        span = self._tracer.start_span(
+            METHODS.get(answered.request.method, "HTTP"),
+            context=self._parent(answered.request),
+            kind=self._api.SpanKind.SERVER,
+            attributes=dict(self._attributes(answered, code)),
+            start_time=int((end - answered.seconds) * _NANO),
+        )
+        if code >= _SERVER_ERROR:
+            span.set_status(self._api.StatusCode.ERROR)
+        span.end(end_time=int(end * _NANO))
+
+    def _attributes(self, answered: Answered, code: int) -> Iterator[tuple[str, str | int]]:
+        request, connection, about = answered.request, answered.connection, about_of(answered)
+        known = request.method in METHODS
+        yield "http.request.method", METHODS.get(request.method, "_OTHER")
+        if request.method and not known:
+            yield "http.request.method_original", method(request)
+        yield "http.response.status_code", code
+        if code >= _SERVER_ERROR:
+            yield "error.type", str(code)
+        yield "url.scheme", "https" if connection.tls else "http"
+        yield from self._target(request)
+        yield "network.protocol.name", answered.protocol or "http"
+        yield "network.protocol.version", _PROTOCOL_VERSIONS.get(request.version, "")
+        yield "network.peer.address", connection.client.address
+        yield "network.peer.port", connection.client.port
+        yield "client.address", self._facts.client(answered)
+        yield "server.address", connection.server.address
+        yield "server.port", connection.server.port
+        yield "http.request.body.size", answered.received
+        yield "http.response.body.size", answered.sent
+        agent = next((value for name, value in request.fields if name.lower() == _USER_AGENT), None)
+        if agent is not None and not self._facts.hides(_USER_AGENT):
+            yield "user_agent.original", shortened(shown(agent), TARGET)
+        if about:
+            yield "echo.request.id", self._facts.id(about)
+            yield "echo.format", about.form
+        if answered.why:
+            yield "echo.refusal", answered.why
+
+    def _target(self, request: WireRequest) -> Iterator[tuple[str, str]]:
+        target = self._facts.target(request)
+        if target == MASK:
+            yield "url.path", MASK
+            return
+        path, query = split_target(request.target)
+        yield "url.path", shortened(shown(path), TARGET)
+        if query:
+            yield "url.query", shortened(shown(query), TARGET)
+
+    def _parent(self, request: WireRequest) -> Any:
+        """Give the context that a request brings: empty where it brings none, since nothing else here is a parent."""
+        trace = self._facts.trace(request)
+        parent = trace and (self._of_traceparent(trace) or self._of_b3(trace))
+        if not parent:
+            return self._nothing
+        return self._api.set_span_in_context(self._api.NonRecordingSpan(parent), self._nothing)
+
+    def _of_traceparent(self, trace: Trace) -> Any:
+        parent = trace.traceparent
+        if not parent:
+            return None
+        state = self._api.TraceState(trace.tracestate) if trace.tracestate else None
+        return self._context(parent.trace_id, parent.parent_id, state, sampled=parent.sampled)
+
+    def _of_b3(self, trace: Trace) -> Any:
+        b3 = trace.b3
+        if not b3 or not b3.trace_id or not b3.span_id:
+            return None
+        return self._context(b3.trace_id, b3.span_id, None, sampled=bool(b3.sampled or b3.debug))
+
+    def _context(self, trace_id: str, span_id: str, state: Any, *, sampled: bool) -> Any:
+        flags = self._api.TraceFlags(self._api.TraceFlags.SAMPLED if sampled else self._api.TraceFlags.DEFAULT)
+        ids = int(trace_id, 16), int(span_id, 16)
+        return self._api.SpanContext(*ids, is_remote=True, trace_flags=flags, trace_state=state)

@@ -1,0 +1,128 @@
+"""Spans: what a collector gets of the requests, by OTLP, from a running echo."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from app.telemetry import otlp
+from tests.commands import ROOT
+from tests.http.collector import attributes, collecting
+from tests.http.process import free_ports, running, start
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}  # milliseconds for which spans are collected
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the SDK send at once what it has."""
+    for name, value in SOON.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_each_request_is_a_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its parent, its times, and what the semantic conventions say of it; who sent it is the pod."""
+    monkeypatch.setenv("POD_NAME", "echo-1")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
+    with collecting() as collector, running(otlp_endpoint=collector.endpoint + "/") as echo:
+        echo.get("/a?b=c", {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "x=y", "User-Agent": "me"})
+        echo.get("/late?echo_delay=50ms&echo_status=503", method="PUT")
+        echo.get("/b3", {"b3": f"{TRACE}-{PARENT}-1"})
+        echo.exchange(b"SECRET / HTTP/1.1\r\n\r\n")
+        first, late, b3, refused = collector.spans(4)
+    assert first.trace_id.hex() == b3.trace_id.hex() == TRACE
+    assert first.parent_span_id.hex() == b3.parent_span_id.hex() == PARENT
+    assert (first.name, first.kind, first.trace_state, first.status.code) == ("GET", Span.SPAN_KIND_SERVER, "x=y", 0)
+    told = attributes(first)
+    assert told.pop("network.peer.port") > 0
+    assert len(told.pop("echo.request.id")) == 32
+    assert told == {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "url.scheme": "http",
+        "url.path": "/a",
+        "url.query": "b=c",
+        "network.protocol.name": "http",
+        "network.protocol.version": "1.1",
+        "network.peer.address": "127.0.0.1",
+        "client.address": "127.0.0.1",
+        "server.address": "127.0.0.1",
+        "server.port": echo.port,
+        "http.request.body.size": 0,
+        "http.response.body.size": len("<b>Got: a</b>!"),
+        "user_agent.original": "me",
+        "echo.format": "bare",
+    }
+    assert (late.parent_span_id, late.status.code) == (b"", Status.STATUS_CODE_ERROR)
+    assert late.trace_id not in {first.trace_id, bytes(16)}
+    assert late.end_time_unix_nano - late.start_time_unix_nano >= 50_000_000
+    assert attributes(late)["error.type"] == "503"
+    assert attributes(refused)["echo.refusal"] == "no Host field"
+    assert attributes(refused)["http.request.method"] == "_OTHER"
+    assert refused.name == "HTTP"
+    assert (collector.resource["service.name"], collector.resource["service.instance.id"]) == ("echo", "echo-1")
+    assert collector.resource["deployment.environment.name"] == "test"
+
+
+def test_what_is_not_sampled_or_is_hidden_is_not_sent() -> None:
+    """The caller decides whether a trace is kept; and what `ECHO_REDACT` names is in no span."""
+    settings = {"redact": "User-Agent,:path,Traceparent,X-Request-Id", "trusted_proxies": "127.0.0.0/8"}
+    with collecting() as collector, running(otlp_endpoint=collector.endpoint, **settings) as echo:
+        echo.get("/1", {"b3": f"{TRACE}-{PARENT}-0"})
+        echo.get(
+            "/SECRET?SECRET",
+            {"User-Agent": "SECRET", "X-Request-Id": "SECRET", "traceparent": f"00-{TRACE}-{PARENT}-01"},
+        )
+        (span,) = collector.spans(1)
+    assert "SECRET" not in str(span)
+    assert span.trace_id.hex() != TRACE
+
+
+def test_a_collector_that_is_not_there_holds_up_nobody() -> None:
+    """Requests are answered, and the echo stops in time."""
+    (nobody,) = free_ports(1)
+    with running(otlp_endpoint=f"http://127.0.0.1:{nobody}", drain_seconds=5) as echo:
+        assert [echo.get(f"/{number}")[0].status for number in range(20)] == [200] * 20
+        assert echo.end(signal.SIGTERM) == 0
+
+
+def test_what_waits_is_sent_when_the_echo_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before its time."""
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
+        echo.get("/a")
+        assert echo.end(signal.SIGTERM) == 0
+        assert len(collector.spans(1)) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["collector:4318", "grpc://collector:4317", "http://", "http://a:x", "http://[", "http://a:99999"]
+)
+def test_an_endpoint_that_is_none_stops_the_start(text: str) -> None:
+    """With what one looks like."""
+    with pytest.raises(ValueError, match="is not a URL of http or https, such as http://collector:4318"):
+        otlp.endpoint(text)
+
+
+def test_a_start_without_the_library_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not installed unless somebody wants it."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    with pytest.raises(ValueError, match=r"not installed \(pip install .*requirements-otlp\.txt"):
+        otlp.endpoint("http://collector:4318")
+
+
+def test_nobody_else_pays_for_it() -> None:
+    """Without an endpoint, nothing of the SDK is loaded."""
+    code = "import sys, app.server, app.__main__; print([name for name in sys.modules if 'opentelemetry' in name])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_bad_endpoint_is_named_at_the_start() -> None:
+    """As every setting is."""
+    failed = start(otlp_endpoint="nowhere")
+    assert failed.returncode == 2
+    assert "ECHO_OTLP_ENDPOINT='nowhere': 'nowhere' is not a URL" in failed.stderr
