@@ -19,7 +19,10 @@ from app.telemetry.watch import Watch
 # Beside the workers that are to be there: those that end while others come in their place already (SIGHUP), and those
 # that gunicorn is told to start (SIGTTIN).
 _MORE_PLACES: Final = 8
-_LAST_SECONDS: Final = 1.0  # for which spans are still sent at the end
+# For as many there is room, whatever is set at the start: a reload may set more. Memory that is not used is none.
+_WORKERS: Final = 32
+# The part of the drain time for which each of log and spans is still written at the end, at most.
+_LAST: Final = 0.04
 
 
 class Telemetry:
@@ -32,7 +35,7 @@ class Telemetry:
     def __init__(self, settings: Settings, policy: Policy) -> None:
         self._settings = settings
         self._policy = policy
-        self._board = Board(2 * settings.workers + _MORE_PLACES)
+        self._board = Board(2 * max(settings.workers, _WORKERS) + _MORE_PLACES)
         self._places: dict[int, int | None] = {}  # by a worker's age, which is its number
         self._place: int | None = None  # of this worker
         self._tally = Tally()
@@ -40,6 +43,10 @@ class Telemetry:
         self._watch: Watch | None = None
         self._sender: Sender | None = None
         self._now: Callable[[], Gauges] = Gauges
+
+    def renew(self, settings: Settings, policy: Policy) -> None:
+        """Let the workers that are forked from now on tell by these settings; what was counted stays."""
+        self._settings, self._policy = settings, policy
 
     def place(self, worker: Any) -> None:
         """Give a worker that is about to be forked a place: without one, only itself knows what it counts."""
@@ -93,7 +100,8 @@ class Telemetry:
     def close(self) -> None:
         """Tell what is still to be told."""
         self.publish()
+        seconds = self._settings.drain_seconds * _LAST
         if self._watch is not None:
-            self._watch.close()
+            self._watch.close(seconds)
         if self._sender is not None:
-            self._sender.close(_LAST_SECONDS)
+            self._sender.close(seconds)

@@ -1,7 +1,5 @@
 """What the carrier tells of its requests and connections, counted and logged."""
 
-from typing import Final
-
 from app.answered import Answered
 from app.telemetry.access_log import AccessLog
 from app.telemetry.facts import about_of
@@ -9,8 +7,6 @@ from app.telemetry.families import METHODS, OTHER, REFUSAL
 from app.telemetry.lines import Lines
 from app.telemetry.spans import Spans
 from app.telemetry.tally import Tally
-
-_LOG_SECONDS: Final = 1.0  # for which the log is still written at the end
 
 
 class Watch:
@@ -56,10 +52,10 @@ class Watch:
         if self._spans is not None:
             self._spans.record(answered)
 
-    def close(self) -> None:
-        """Write what is still to be logged, for some time."""
+    def close(self, seconds: float) -> None:
+        """Write what is still to be logged, for so many seconds at most."""
         if self._lines is not None:
-            self._lines.close(_LOG_SECONDS)
+            self._lines.close(seconds)
 
     @property
     def dropped(self) -> int:
