@@ -22,7 +22,7 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 	@if [ -t 0 ]; then set -m; fi; $(IN_VENV)python -m app
 
 test: lint ## all tests that need no Docker: unit, HTTP, chart
-	@helm=$$($(TOOL) helm) && $(TOOL) helm3 cyclonus >/dev/null && \
+	@helm=$$($(TOOL) helm) && $(TOOL) helm3 cyclonus promtool >/dev/null && \
 	  HELM=$$helm $(IN_VENV)pytest --numprocesses=3 --dist=loadfile
 
 lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, chart, manifests, Dockerfile, scripts: all at once, all failures told

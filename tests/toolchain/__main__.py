@@ -32,8 +32,9 @@ class Tool:
 
     `module` is the main package for `go install`; where it is empty, the package is the folder `name` beside this file.
     With `within` it is built in the module of that folder beside this file, whose go.mod says which versions of others
-    it is built of. `program` is its name on PATH, where that is not `name`. One that does not tell its version is
-    always the pinned one: it has no `version_arguments`.
+    it is built of. `program` is its name on PATH, where that is not `name`; `module_version` its module's version,
+    where that is not its own; `tags` leave parts of it out. One that does not tell its version is always the pinned
+    one: it has no `version_arguments`.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Tool:
     ldflags: str = ""
     within: str = ""
     program: str = ""
+    module_version: str = ""
+    tags: str = ""
 
     @property
     def pinned(self) -> Path:
@@ -152,6 +155,18 @@ TOOLS = {
             ldflags="-X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1",
             within=_WITH_HELM,
         ),
+        Tool(
+            # Judges rules and metrics as Prometheus reads them. Left out is what looks for targets in the clouds of
+            # others, each with a client library of its own. Prometheus 3.16 is the version 0.316 of its Go module.
+            name="promtool",
+            version="v3.16.0",
+            version_arguments=("--version",),
+            fit=((3, 0, 0), (4, 0, 0)),
+            module="github.com/prometheus/prometheus/cmd/promtool",
+            ldflags="-X github.com/prometheus/common/version.Version=3.16.0",
+            module_version="v0.316.0",
+            tags="remove_all_sd",
+        ),
     )
 }
 
@@ -197,9 +212,9 @@ def _build(tool: Tool, environ: Mapping[str, str]) -> None:
     say_to_stderr(f"building {tool.name} {tool.version} into {BUILT.relative_to(ROOT)}, once, a minute or two ...")
     began = time.monotonic()
     BUILT.mkdir(parents=True, exist_ok=True)
-    flags = ["-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip()]
+    flags = ["-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip(), *(["-tags", tool.tags] if tool.tags else [])]
     if tool.module and not tool.within:
-        command = [go, "install", *flags, f"{tool.module}@{tool.version}"]
+        command = [go, "install", *flags, f"{tool.module}@{tool.module_version or tool.version}"]
         made, folder = BUILT / tool.name, ROOT
     else:
         made, folder = BUILT / f"{tool.name}.new", HERE / (tool.within or tool.name)

@@ -39,6 +39,8 @@ def test_a_programs_version_is_found_in_what_it_prints(output: str, version: tup
         ("kubectl", "v1.35.9", False),
         ("kubectl", "v1.38.9", True),
         ("kind", "nonsense", False),
+        ("promtool", "promtool, version 2.55.1 (branch: , revision: unknown)", False),
+        ("promtool", "promtool, version 3.16.0 (branch: , revision: unknown)", True),
     ],
 )
 def test_only_versions_that_the_tests_were_made_for_are_fit(name: str, output: str, fit: bool) -> None:  # noqa: FBT001 - a column
