@@ -20,11 +20,18 @@ from tests.toolchain.modules import module
 
 _MADE = ROOT / ".tools" / "schemas"
 
+_OF_THE_OPERATOR = "example/prometheus-operator-crd/monitoring.coreos.com"
+
 # Whose custom resources the chart makes: module, version, files.
 _CUSTOM_RESOURCES = (
     # Of the version whose conformance client asks us.
     ("sigs.k8s.io/gateway-api", TOOLS["echo-basic"].version, "config/crd/standard/*_httproutes.yaml"),
     ("github.com/cert-manager/cert-manager", "v1.21.2", "deploy/crds/cert-manager.io_certificates.yaml"),
+    *(
+        # The newest that the module proxy hands out; what the chart makes is in all since.
+        ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", f"{_OF_THE_OPERATOR}_{kind}.yaml")
+        for kind in ("podmonitors", "prometheusrules", "servicemonitors")
+    ),
 )
 
 
