@@ -1,0 +1,66 @@
+"""What judges metrics and rules is judged itself, by some whose faults are known."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import CommandError
+from tests.promtool import check_metrics, check_rules, try_rules
+
+METRICS = """\
+# HELP echo_requests_total Requests that were answered.
+# TYPE echo_requests_total counter
+echo_requests_total{method="GET"} 1
+"""
+GROUPS = [{"name": "a", "rules": [{"alert": "Down", "expr": "up == 0", "labels": {"severity": "critical"}}]}]
+
+
+def firing(name: str, up: str, expected: list[str]) -> dict[str, object]:
+    """Give a test: what of the alert is to fire, where `up` is so."""
+    samples = [{"labels": labels, "value": 1} for labels in expected]
+    expression = {"expr": "ALERTS", "eval_time": "1m", "exp_samples": samples}
+    return {"name": name, "input_series": [{"series": "up", "values": up}], "promql_expr_test": [expression]}
+
+
+def test_metrics_without_fault_are_told_none() -> None:
+    """By Prometheus' own conventions."""
+    assert check_metrics(METRICS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (METRICS.replace("_total", ""), 'echo_requests counter metrics should have "_total" suffix'),
+        (METRICS.partition("\n")[2], "echo_requests_total no help text"),
+    ],
+)
+def test_metrics_with_a_fault_are_told_it(text: str, said: str) -> None:
+    """One line for each."""
+    assert check_metrics(text) == [said]
+
+
+def test_what_can_not_be_read_is_no_verdict() -> None:
+    """Nobody takes it for metrics without fault."""
+    with pytest.raises(CommandError, match="can't read"):
+        check_metrics("echo_requests_total{ 1\n")
+
+
+@pytest.mark.parametrize("expression", ["sum(up", "nothing(up)"])
+def test_rules_that_prometheus_would_not_load_are_refused(expression: str, tmp_path: Path) -> None:
+    """With what is wrong; others are let through."""
+    check_rules(GROUPS, tmp_path)
+    with pytest.raises(CommandError, match="could not parse expression"):
+        check_rules([{"name": "a", "rules": [{"alert": "Down", "expr": expression}]}], tmp_path)
+
+
+def test_rules_are_tried_on_series(tmp_path: Path) -> None:
+    """What fires where it should not, or not where it should, is told by the name of the test."""
+    alert = 'ALERTS{alertname="Down",alertstate="firing",severity="critical"}'
+    tests = [
+        firing("fires", "0 0", [alert]),
+        firing("silent", "1 1", []),
+        firing("too loud", "0 0", []),
+        firing("too silent", "1 1", [alert]),
+    ]
+    found = try_rules(GROUPS, tests, tmp_path)
+    assert [name for name, failures in found.items() if failures] == ["too loud", "too silent"]
