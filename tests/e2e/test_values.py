@@ -25,7 +25,7 @@ HA = ROOT / "helm" / "ci" / "ha-values.yaml"
 
 @pytest.fixture(scope="module")
 def extended(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Give a cluster that knows the objects of others that the chart makes: routes, certificates."""
+    """Give a cluster that knows the objects of others that the chart makes: routes, certificates, monitors."""
     if not cluster.ours:
         pytest.skip("a cluster that was not made for the tests is given no definitions of others' objects")
     file = tmp_path_factory.mktemp("definitions") / "definitions.yaml"
