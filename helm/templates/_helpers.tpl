@@ -152,6 +152,11 @@ their one port, by themselves.
 {{- if and (include "echo.servesTls" .) (ne .Values.service.clusterIP "None") -}}yes{{- end -}}
 {{- end -}}
 
+{{/* The Service with the admin port, for a ServiceMonitor; as long as a Service's name can be. */}}
+{{- define "echo.metricsName" -}}
+{{- printf "%s-metrics" (include "echo.fullname" . | trunc 55 | trimSuffix "-") -}}
+{{- end -}}
+
 {{/* Whether a setting that is on or off is on: "yes", or nothing. YAML may have taken it for a boolean. */}}
 {{- define "echo.isOn" -}}
 {{- if has (toString .) (list "on" "true") -}}yes{{- end -}}

@@ -4,7 +4,7 @@ all of them are told at once.
 */}}
 {{- define "echo.refuseMistakes" -}}
 {{- $told := list -}}
-{{- range list "echo.mistakesOfTls" "echo.mistakesOfService" "echo.mistakesOfRoutes" "echo.mistakesOfScaling" "echo.mistakesOfPod" "echo.mistakesOfLabels" -}}
+{{- range list "echo.mistakesOfTls" "echo.mistakesOfService" "echo.mistakesOfRoutes" "echo.mistakesOfScaling" "echo.mistakesOfPod" "echo.mistakesOfMonitoring" "echo.mistakesOfLabels" -}}
 {{- range include . $ | splitList "\n" -}}
 {{- with trim . }}{{ $told = append $told . }}{{ end -}}
 {{- end -}}
@@ -178,6 +178,30 @@ extraContainers has a container named echo, which is the service: give it anothe
 {{- end }}
 {{- end -}}
 
+{{- define "echo.mistakesOfMonitoring" -}}
+{{- $values := .Values }}
+{{- if has (toString .Values.echo.metrics) (list "off" "false") }}
+{{- range $name := list "podMonitor" "serviceMonitor" "prometheusRule" "grafanaDashboard" }}
+{{- if (get $values $name).enabled }}
+{{ $name }}.enabled=true needs /metrics, and echo.metrics=off takes it away: leave one of the two away
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled }}
+podMonitor.enabled=true and serviceMonitor.enabled=true would have each pod asked, and counted, twice: leave one of the two away
+{{- end }}
+{{- range $name := list "podMonitor" "serviceMonitor" }}
+{{- with get $values $name }}
+{{- if and .enabled $values.networkPolicy.enabled (not $values.networkPolicy.adminFrom) }}
+{{ $name }}.enabled=true asks port 9090, which the NetworkPolicy opens to nobody: name the namespace of Prometheus in networkPolicy.adminFrom, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
+{{- end }}
+{{- if and .enabled .interval .scrapeTimeout (gt (include "echo.seconds" .scrapeTimeout | float64) (include "echo.seconds" .interval | float64)) }}
+{{ $name }}.scrapeTimeout={{ .scrapeTimeout }} is longer than {{ $name }}.interval={{ .interval }}, which the operator passes over in silence: make it that, or less
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "echo.mistakesOfLabels" -}}
 {{- $own := include "echo.labels" . | fromYaml }}
 {{- $values := .Values }}
@@ -192,6 +216,10 @@ extraContainers has a container named echo, which is the service: give it anothe
   "autoscaling.labels" $values.autoscaling.labels
   "podDisruptionBudget.labels" $values.podDisruptionBudget.labels
   "networkPolicy.labels" $values.networkPolicy.labels
+  "podMonitor.labels" $values.podMonitor.labels
+  "serviceMonitor.labels" $values.serviceMonitor.labels
+  "prometheusRule.labels" $values.prometheusRule.labels
+  "grafanaDashboard.labels" $values.grafanaDashboard.labels
   "tls.certificate.labels" $values.tls.certificate.labels }}
 {{- range $name, $labels := $given }}
 {{- range $label, $_ := $labels }}

@@ -1,6 +1,7 @@
 """What is made of values.yaml and app/settings.py: `python -m tests.chart.documented` writes it into its places.
 
-Those are the settings in values.yaml, values.schema.json, and the table in the chart's README. A key's comment says
+Those are the settings in values.yaml, values.schema.json, the table in the chart's README, and what is made for who
+watches: the dashboard, and the objects of k8s/overlays/monitoring that have it and the alerts. A key's comment says
 what it means (`# -- ...`) and what it may be beside what its default shows (`# @schema {...}`). A map with such a
 comment is one value; one without is a group, in which no other key may stand.
 """
@@ -18,6 +19,7 @@ from msgspec.structs import FieldInfo, fields
 
 from app.policy import READERS
 from app.settings import Settings, groups
+from tests.chart import dashboard, overlay
 from tests.chart.rendering import CHART, LOADER
 
 Schema = dict[str, Any]
@@ -25,12 +27,15 @@ Schema = dict[str, Any]
 VALUES: Final = CHART / "values.yaml"
 SCHEMA: Final = CHART / "values.schema.json"
 README: Final = CHART / "README.md"
+DASHBOARD: Final = CHART / "files" / "dashboard.json"
 
 # Settings that are the chart's own, and those whose default the chart has to know.
 OWN: Final = ("host", "port", "admin_port")
 KNOWN: Final = {"drain_seconds": int(Settings().drain_seconds)}
 # A list of names or networks may be a list in YAML, too.
 LISTS: Final = set(READERS) - {"jwks"}
+
+ALERTS: Final = re.findall(r"^- alert: (\w+)$", overlay.ALERTS.read_text(), re.MULTILINE)
 
 _NAME: Final = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _LABEL: Final = f"^({_NAME}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
@@ -41,6 +46,7 @@ _QUANTITIES: Final = {
 }
 # What several values may be. Kubernetes checks its own objects: here they are, as far as the chart reads them.
 DEFINITIONS: Final[dict[str, Schema]] = {
+    "alerts": {"type": "array", "uniqueItems": True, "items": {"enum": ALERTS}},
     "amount": {
         "description": "A number of pods, or percent of them",
         "anyOf": [
@@ -71,6 +77,8 @@ DEFINITIONS: Final[dict[str, Schema]] = {
             },
         },
     },
+    # As the Prometheus operator takes it.
+    "interval": {"type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"},
     "label": {"type": "string", "maxLength": 317, "pattern": _LABEL.replace("^(", "^((", 1).removesuffix("$") + ")?$"},
     "labelNames": {
         "type": "array",
@@ -334,7 +342,14 @@ def written() -> dict[Any, str]:
         f"\n{table(text)}\n\n",
         "<!-- end of values -->",
     )
-    return {VALUES: text, SCHEMA: json.dumps(schema(text), indent=2) + "\n", README: readme}
+    return {
+        VALUES: text,
+        SCHEMA: json.dumps(schema(text), indent=2) + "\n",
+        README: readme,
+        DASHBOARD: dashboard.text(),
+        overlay.RULE: overlay.rule(overlay.values()),
+        overlay.DASHBOARD: overlay.config_map(),
+    }
 
 
 def main() -> None:

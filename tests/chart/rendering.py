@@ -19,6 +19,7 @@ MANIFESTS = ROOT / "k8s"
 # A Helm that was built by `go install` may take itself for one of Kubernetes 1.20.
 KUBERNETES = "1.37.0"
 HOOK = "helm.sh/hook"
+COMPONENT = "app.kubernetes.io/component"
 SECONDS = 60
 AT_ONCE = 4  # each waits for a program
 
@@ -61,9 +62,14 @@ class Objects:
 
     all: tuple[Manifest, ...]
 
-    def one(self, kind: str) -> Manifest:
-        """Give the only object of a kind, test hooks aside. Raises `LookupError` when there is none, or more."""
+    def one(self, kind: str, component: str = "") -> Manifest:
+        """Give the only object of a kind, or of those the one of a component (`app.kubernetes.io/component`).
+
+        Test hooks aside. Raises `LookupError` when there is none, or more.
+        """
         found = [manifest for manifest in self.all if manifest["kind"] == kind and not is_hook(manifest)]
+        if component:
+            found = [each for each in found if each["metadata"]["labels"][COMPONENT] == component]
         if len(found) != 1:
             raise LookupError(f"{len(found)} objects of kind {kind}, not one")
         return found[0]

@@ -56,6 +56,7 @@ FOLDERS = {
     "base": (),
     "overlays/gateway": ("--values", str(value_sets()["gateway"])),
     "overlays/ha": ("--values", str(value_sets()["ha"])),
+    "overlays/monitoring": ("--values", str(value_sets()["monitoring"])),
 }
 
 
@@ -110,7 +111,7 @@ def test_the_manifests_are_labelled_with_this_version() -> None:
     assert {each["labels"]["app.kubernetes.io/version"] for each in metadata} == {version()}
 
 
-@pytest.mark.parametrize("path", [documented.VALUES, documented.SCHEMA, documented.README], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", documented.written(), ids=lambda path: path.name)
 def test_what_is_made_of_the_values_and_the_settings_is_as_it_has_to_be(path: Path) -> None:
     """`python -m tests.chart.documented` has nothing to write."""
     assert path.read_text() == documented.written()[path]

@@ -19,6 +19,7 @@ VALUES = [each for each in documented.values(documented.VALUES.read_text()) if n
 WALKED = [each for each in VALUES if each.path[0] != "echo" or each.path[-1] == "labels"]
 ALL = yaml.safe_load(value_sets()["all"].read_text())
 
+SCRAPED = {"interval": "1m", "scrapeTimeout": "9s"}
 # What a value is changed to, where neither its default nor its schema tells a good example.
 CHANGED: dict[str, Any] = {
     "affinity": {"podAffinity": {}},
@@ -36,9 +37,13 @@ CHANGED: dict[str, Any] = {
     "ingress.hosts": [{"host": "changed.example.test"}],
     "lifecycle": {"postStart": {"sleep": {"seconds": 1}}},
     "minReadySeconds": 9,
+    **{f"{each}Monitor.{name}": value for each in ("pod", "service") for name, value in SCRAPED.items()},
     "podDisruptionBudget.maxUnavailable": 2,
     "podDisruptionBudget.minAvailable": "50%",
     "podSecurityContext": {"runAsUser": 20002},
+    "prometheusRule.disabled": ["EchoDown"],
+    "prometheusRule.selector": 'job="changed"',
+    "prometheusRule.slowSeconds": 9,
     "probes.startup.initialDelaySeconds": 9,
     "resources": {"limits": {"memory": "256Mi"}},
     "securityContext": {"readOnlyRootFilesystem": False},
@@ -65,12 +70,17 @@ MARKED: dict[str, Callable[[str], Any]] = {
 # What has to be set so that a value is looked at, or may be what it is changed to.
 WITH = {
     "podDisruptionBudget.minAvailable": ("podDisruptionBudget.maxUnavailable=null",),
+    "podMonitor.enabled": ("serviceMonitor.enabled=false",),
     "replicaCount": ("autoscaling.enabled=false",),
     "service.sessionAffinity": ("service.sessionAffinitySeconds=null",),
     "service.type": ('service.loadBalancerClass=""', "service.loadBalancerSourceRanges=[]"),
     "tls.certificate.enabled": ('tls.certificate.issuerRef.name="authority"',),
 }
-CERTIFICATE = ('tls.certificate.issuerRef.name="authority"', "tls.certificate.enabled=true")
+# What has to be set for a group's values, which are not among all the options.
+GROUPED = {
+    "podMonitor": ("podMonitor.enabled=true", "serviceMonitor.enabled=false", 'podMonitor.interval="2m"'),
+    "tls.certificate": ('tls.certificate.issuerRef.name="authority"', "tls.certificate.enabled=true"),
+}
 
 
 def current(value: Value) -> Any:
@@ -93,10 +103,17 @@ def changed(value: Value) -> Any:
     return 30 if "integer" in schema.get("type", ()) else "extra"
 
 
+def of_group(value: Value) -> tuple[str, ...]:
+    """Give what has to be set for the group that a value is in."""
+    return next((context for group, context in GROUPED.items() if value.name.startswith(f"{group}.")), ())
+
+
 def flags(value: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the flags that render it as it is, and those that render it changed."""
-    context = WITH.get(value.name, CERTIFICATE if value.name.startswith("tls.certificate.") else ())
-    before = (f"--values={value_sets()['all']}", *(f"--set-json={each}" for each in context))
+    before = (
+        f"--values={value_sets()['all']}",
+        *(f"--set-json={each}" for each in WITH.get(value.name, of_group(value))),
+    )
     return before, (*before, f"--set-json={value.name}={json.dumps(changed(value))}")
 
 
@@ -108,17 +125,25 @@ def mark(value: Value) -> str:
 # Values that can hold such a text are looked at in one rendering, the others one by one.
 TOGETHER = [each for each in WALKED if each.hints.get("$ref") in MARKED and each.name not in CHANGED]
 ALONE = [each for each in WALKED if each not in TOGETHER]
-ALL_MARKED = (
-    f"--values={value_sets()['all']}",
-    *(f"--set-json={each}" for each in CERTIFICATE),
-    *(f"--set-json={each.name}={json.dumps(MARKED[each.hints['$ref']](mark(each)))}" for each in TOGETHER),
-)
+
+
+def marked(group: str) -> tuple[str, ...]:
+    """Give the flags that render each of them with its text, with what has to be set for a group's."""
+    return (
+        f"--values={value_sets()['all']}",
+        *(f"--set-json={each}" for each in GROUPED[group]),
+        *(f"--set-json={each.name}={json.dumps(MARKED[each.hints['$ref']](mark(each)))}" for each in TOGETHER),
+    )
+
+
+ALL_MARKED = marked("tls.certificate")
+POD_MARKED = marked("podMonitor")
 
 
 @pytest.fixture(scope="module")
 def rendered() -> Rendered:
     """Give all renderings, made once."""
-    return render_at_once(dict.fromkeys([*(each for value in ALONE for each in flags(value)), ALL_MARKED]))
+    return render_at_once(dict.fromkeys([*(each for value in ALONE for each in flags(value)), ALL_MARKED, POD_MARKED]))
 
 
 def text(of: str | HelmError) -> str:
@@ -138,7 +163,7 @@ def test_a_change_of_the_value_changes_the_rendering(value: Value, rendered: Ren
 @pytest.mark.parametrize("value", TOGETHER, ids=lambda value: value.name)
 def test_a_text_in_the_value_comes_to_an_object(value: Value, rendered: Rendered) -> None:
     """Each one of its own, so that it is seen where it came from."""
-    assert mark(value) in text(rendered[ALL_MARKED])
+    assert mark(value) in text(rendered[POD_MARKED if value.path[0] == "podMonitor" else ALL_MARKED])
 
 
 SCHEMA = json.loads(documented.SCHEMA.read_text())

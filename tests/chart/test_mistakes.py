@@ -14,13 +14,17 @@ LABELS = (
     "autoscaling.labels",
     "commonLabels",
     "deployment.labels",
+    "grafanaDashboard.labels",
     "httpRoute.labels",
     "ingress.labels",
     "networkPolicy.labels",
     "podDisruptionBudget.labels",
     "podLabels",
+    "podMonitor.labels",
+    "prometheusRule.labels",
     "service.labels",
     "serviceAccount.labels",
+    "serviceMonitor.labels",
     "tls.certificate.labels",
 )
 
@@ -164,6 +168,29 @@ MISTAKES = {
         "extraContainers has a container named echo, which is the service: give it another name",
     ),
     **{
+        f"{name} without metrics": (
+            f"{name}.enabled=true,echo.metrics=off",
+            f"{name}.enabled=true needs /metrics, and echo.metrics=off takes it away: leave one of the two away",
+        )
+        for name in ("podMonitor", "serviceMonitor", "prometheusRule", "grafanaDashboard")
+    },
+    "metrics that are off, as YAML has it": ("podMonitor.enabled=true,echo.metrics=false", "needs /metrics"),
+    "pods that are asked twice": (
+        "podMonitor.enabled=true,serviceMonitor.enabled=true",
+        "would have each pod asked, and counted, twice: leave one of the two away",
+    ),
+    **{
+        f"{name} that nobody lets in": (
+            f"{name}.enabled=true,networkPolicy.enabled=true",
+            f"{name}.enabled=true asks port 9090, which the NetworkPolicy opens to nobody: name the namespace of",
+        )
+        for name in ("podMonitor", "serviceMonitor")
+    },
+    "an answer that may take longer than there is": (
+        "podMonitor.enabled=true,podMonitor.interval=1m,podMonitor.scrapeTimeout=1m1ms",
+        "podMonitor.scrapeTimeout=1m1ms is longer than podMonitor.interval=1m, which the operator passes over",
+    ),
+    **{
         f"{name} that would change what finds the pods": (
             ",".join(rf"{each}.app\.kubernetes\.io/name=other" for each in LABELS),
             f"{name} sets app.kubernetes.io/name, which the chart sets, and finds its pods by: take it away",
@@ -188,6 +215,11 @@ RIGHT = (
     "httpRoute.servicePort=https,ingress.servicePort=https",
     f"{TLS},service.clusterIP=None,service.port=8080",
     "extraVolumes[0].name=tls",
+    "podMonitor.enabled=true,podMonitor.interval=1m,podMonitor.scrapeTimeout=60s",
+    "podMonitor.enabled=true,podMonitor.scrapeTimeout=1h",
+    "serviceMonitor.enabled=true,networkPolicy.enabled=true,networkPolicy.adminFrom[0].podSelector.matchLabels.a=b",
+    "echo.metrics=off",
+    "echo.metrics=on,grafanaDashboard.enabled=true",
 )
 
 

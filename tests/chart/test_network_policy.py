@@ -18,7 +18,7 @@ from tests.chart.network_policies import (
     Pod,
     allowed,
 )
-from tests.chart.rendering import chart
+from tests.chart.rendering import chart, value_sets
 
 # The values of the chart are in its README. One namespace may ask the admin port, and nobody is let in by default.
 ADMIN_FROM = (
@@ -26,6 +26,7 @@ ADMIN_FROM = (
     'networkPolicy.adminFrom=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]',
 )
 HTTP_FROM = ("--set-json", 'networkPolicy.httpFrom=[{"podSelector":{"matchLabels":{"app":"client"}}}]')
+WATCHED = tuple(f"--values={value_sets()[name]}" for name in ("network", "monitoring"))
 EGRESS = ("--set-json", 'networkPolicy.egress=[{"ports":[{"port":53,"protocol":"UDP"}]}]')
 
 
@@ -76,6 +77,7 @@ EVERYBODY = ALWAYS | {
         pytest.param((), EVERYBODY, id="as it is"),
         pytest.param(ADMIN_FROM, EVERYBODY | {"admin from the one that is chosen"}, id="adminFrom"),
         pytest.param(HTTP_FROM, ALWAYS | {"http from the same namespace"}, id="httpFrom"),
+        pytest.param(WATCHED, ALWAYS | {"admin from the one that is chosen"}, id="watched by Prometheus"),
         pytest.param(EGRESS, EVERYBODY | {"out to the cluster's DNS"}, id="egress"),
     ],
 )

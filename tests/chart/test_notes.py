@@ -115,6 +115,17 @@ INSTALLED = {
         (f"--values={value_sets()['ha']}",),
         [WAIT, FORWARD, CURL, "kubectl --namespace trial get horizontalpodautoscaler echo", TEST],
     ),
+    "watched": (
+        ("--set=podMonitor.enabled=true",),
+        [
+            WAIT,
+            FORWARD,
+            CURL,
+            "kubectl --namespace trial port-forward deployment/echo 9090:9090",
+            "curl http://127.0.0.1:9090/metrics",
+            TEST,
+        ],
+    ),
     "no pod": (
         ("--set=replicaCount=0",),
         [WAIT, FORWARD, CURL, TEST, "kubectl --namespace trial scale deployment/echo --replicas=2"],

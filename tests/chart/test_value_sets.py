@@ -7,6 +7,7 @@ import pytest
 
 from app import settings
 from tests.chart.rendering import (
+    COMPONENT,
     HelmError,
     Manifest,
     Objects,
@@ -23,19 +24,23 @@ SELECTOR = {"app.kubernetes.io/name": "echo", "app.kubernetes.io/instance": "ech
 USUAL = {"Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"}
 # What each set makes, the pod of `helm test` aside.
 MAKES = {
-    "all": USUAL | {"ConfigMap", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy"},
+    "all": USUAL
+    | {"ConfigMap", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy"}
+    | {"PrometheusRule", "ServiceMonitor"},
     "certificate": USUAL | {"Certificate"},
     "gateway": USUAL | {"HTTPRoute"},
     "ha": USUAL | {"HorizontalPodAutoscaler"},
     "headless": USUAL,
     "ingress": USUAL | {"Ingress"},
     "minimal": {"Deployment", "Service"},
+    "monitoring": USUAL | {"ConfigMap", "PodMonitor", "PrometheusRule"},
     "network": USUAL | {"NetworkPolicy"},
     "tls": USUAL,
 }
 # What one set asks for and another one rules out, and what is said of it.
 CONTRADICT = {
     ("all", "headless"): "a headless Service, which can't be a LoadBalancer",
+    ("all", "monitoring"): "would have each pod asked, and counted, twice",
 }
 SETS = value_sets()
 
@@ -101,7 +106,7 @@ def test_the_objects_belong_together(objects: Objects) -> None:
         assert all(isinstance(value, str) for value in labels.values())
         for selector in selectors(each):
             assert selector == SELECTOR
-    deployment, service = objects.one("Deployment"), objects.one("Service")
+    deployment, service = objects.one("Deployment"), objects.one("Service", "server")
     assert SELECTOR.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
     assert len(set(ports.values())) == len(ports)
@@ -120,6 +125,11 @@ def selectors(manifest: Manifest) -> list[Any]:
     spec = manifest.get("spec", {})
     if manifest["kind"] == "Service":
         return [spec["selector"]]
+    if manifest["kind"] == "PodMonitor":
+        return [spec["selector"]["matchLabels"]]
+    if manifest["kind"] == "ServiceMonitor":
+        # What it looks for is a Service's, and the chart has two of them.
+        return [{name: value for name, value in spec["selector"]["matchLabels"].items() if name != COMPONENT}]
     if manifest["kind"] == "NetworkPolicy":
         return [spec["podSelector"]["matchLabels"]]
     if manifest["kind"] in ("Deployment", "PodDisruptionBudget"):
@@ -189,7 +199,9 @@ def test_texts_that_are_handed_on_may_hold_templates() -> None:
     assert variables["RELEASE"] == 'echo: "quoted"'
     assert pod["metadata"]["annotations"] == {"contact": "default@example.test", "example.test/injected": "false"}
     assert [each["secret"]["secretName"] for each in pod["spec"]["volumes"]] == ["echo-tls", "echo-keys"]
-    assert {each["metadata"]["name"]: each["data"] for each in objects.all if each["kind"] == "ConfigMap"} == {
+    own = ("echo-object", "echo-text")
+    maps = {each["metadata"]["name"]: each["data"] for each in objects.all if each["metadata"]["name"] in own}
+    assert maps == {
         "echo-object": {"answer": "42"},
         "echo-text": {"chart": "echo"},
     }

@@ -61,6 +61,10 @@ MISTAKES = {
     "a duration of cert-manager without a unit": ("tls.certificate.duration=90", "/tls/certificate/duration"),
     "a label that is a number": ("podLabels.tier=1", "/podLabels/tier"),
     "an unknown key of a group in a group": ("tls.certificate.issuerRef.issuer=a", "'issuer'"),
+    "an interval without a unit": ("podMonitor.interval=30", "/podMonitor/interval"),
+    "an alert that is none": ("prometheusRule.disabled={EchoUp}", "/prometheusRule/disabled/0"),
+    "connections of all percent": ("prometheusRule.connectionsPercent=100", "/prometheusRule/connectionsPercent"),
+    "rules that look at everything": ("prometheusRule.selector=", "/prometheusRule/selector"),
     "a variable without a name": ("extraEnv[0].value=a", "/extraEnv/0"),
     "an object that is none": ("extraObjects={1}", "/extraObjects/0"),
 }
