@@ -187,6 +187,9 @@ extraContainers has a container named echo, which is the service: give it anothe
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and .Values.echo.otlpEndpoint .Values.networkPolicy.enabled (not .Values.networkPolicy.egress) }}
+echo.otlpEndpoint is where spans are sent, and the NetworkPolicy lets nothing out: name the collector, and DNS, in networkPolicy.egress
+{{- end }}
 {{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled }}
 podMonitor.enabled=true and serviceMonitor.enabled=true would have each pod asked, and counted, twice: leave one of the two away
 {{- end }}

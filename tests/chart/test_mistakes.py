@@ -174,6 +174,10 @@ MISTAKES = {
         )
         for name in ("podMonitor", "serviceMonitor", "prometheusRule", "grafanaDashboard")
     },
+    "spans that can't leave": (
+        "echo.otlpEndpoint=http://collector:4318,networkPolicy.enabled=true",
+        "the NetworkPolicy lets nothing out: name the collector, and DNS, in networkPolicy.egress",
+    ),
     "metrics that are off, as YAML has it": ("podMonitor.enabled=true,echo.metrics=false", "needs /metrics"),
     "pods that are asked twice": (
         "podMonitor.enabled=true,serviceMonitor.enabled=true",

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.telemetry.families import FAMILIES
 from tests.http.process import DEADLINE, Echo, read_answer, read_lines, running
 from tests.http.test_websocket import opened
+from tests.promtool import check_metrics
 
 Samples = dict[str, float]
 HOSTILE = 'SECRET"}\\n{x="'
@@ -83,7 +84,7 @@ def test_what_is_open_is_told_while_it_is(echo: Echo) -> None:
 
 
 def test_no_label_is_what_a_client_wrote(echo: Echo) -> None:
-    """Only words of tables of ours, whatever comes as method, path, field, format or control."""
+    """Only words of tables of ours, whatever comes as method, path, field, format or control. promtool agrees."""
     method = "".join(character for character in HOSTILE if character.isalnum())
     for line in (f"{method} / HTTP/1.1", f"GET /{method} HTTP/1.1", f"GET /?echo_format={method} HTTP/1.1"):
         echo.exchange(
@@ -92,6 +93,7 @@ def test_no_label_is_what_a_client_wrote(echo: Echo) -> None:
     echo.exchange(b"GET / HTTP/1.1\r\nHost: SECRET@\r\n\r\n")
     eventually(echo, lambda samples: samples.get('echo_refusals_total{reason="bad_request"}', 0) > 0)
     text = echo.get("/metrics", port=echo.admin_port)[1].decode()
+    assert check_metrics(text) == []
     assert "SECRET" not in text
     values = {
         (name, value)
