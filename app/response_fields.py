@@ -28,49 +28,67 @@ _FRAMING: Final = frozenset(
         "http2-settings",
     ]
 )
-# By Location (there is a control for it), Refresh and Link a browser goes elsewhere; the others are rules or doors
-# that it keeps open for all that is served under this name, or that switch its protection off.
+# By Location (there is a control for it), Refresh, Link and Onion-Location a browser goes elsewhere; by No-Vary-Search
+# it takes what it has kept for the answer to any query of the path; by WWW-Authenticate it asks for a password,
+# by Secure-Session-* it makes a key. The others are rules or doors that it keeps open for all that is served under this
+# name, or that switch its protection off.
 _BROWSERS: Final = frozenset(
     [
-        "accept-ch",
+        "activate-storage-access",
         "alt-svc",
+        "authentication-control",
         "clear-site-data",
+        "cookie-indices",
+        "critical-ch",
+        "document-isolation-policy",
+        "document-policy",
+        "expect-ct",
         "link",
         "location",
         "nel",
+        "no-vary-search",
+        "observe-browsing-topics",
+        "onion-location",
         "origin-agent-cluster",
+        "origin-trial",
         "public-key-pins",
+        "public-key-pins-report-only",
+        "referrer-policy",
         "refresh",
         "report-to",
         "reporting-endpoints",
-        "service-worker-allowed",
         "set-cookie2",
+        "set-login",
         "sourcemap",
         "speculation-rules",
         "strict-transport-security",
-        "x-content-type-options",
-        "x-frame-options",
-        "x-sourcemap",
-        "x-xss-protection",
-        "activate-storage-access",
-        "critical-ch",
-        "origin-trial",
-        "set-login",
+        "supports-loading-mode",
         "timing-allow-origin",
         "use-as-dictionary",
+        "www-authenticate",
+        "x-content-security-policy",
+        "x-content-type-options",
+        "x-dns-prefetch-control",
+        "x-frame-options",
+        "x-permitted-cross-domain-policies",
+        "x-sourcemap",
+        "x-ua-compatible",
+        "x-webkit-csp",
+        "x-xss-protection",
     ]
 )
 # What a proxy acts on, as far as a file of its own, and what stands for one request among many.
 _PROXIES: Final = frozenset(["x-lighttpd-send-file", "x-reproxy-url", "x-request-id", "x-sendfile"])
 _NEVER: Final = _BROWSERS | _PROXIES
 _PREFIXES: Final = (
-    "access-control-", "attribution-reporting-", "content-", "cross-origin-", "proxy-", "sec-", "x-accel-",
-    "x-lighttpd-", "x-reproxy-",
+    "accept-ch", "access-control-", "ad-auction-", "attribution-reporting-", "content-", "cross-origin-", "proxy-",
+    "sec-", "secure-session-", "service-worker-", "shared-storage-", "x-accel-", "x-lighttpd-", "x-litespeed-",
+    "x-reproxy-",
 )  # fmt: skip
-# What says how long an answer may be kept, and as what.
-_CACHES: Final = frozenset(
-    ["age", "cache-control", "cdn-cache-control", "expires", "pragma", "surrogate-control", "vary"]
-)
+# What says how long an answer may be kept, and as what; a cache may have a Cache-Control of its own (RFC 9213, 2.1).
+_CACHES: Final = frozenset(["age", "edge-control", "expires", "netlify-vary", "pragma", "vary"])
+_OF_A_CACHE: Final = "cache-control"
+_SURROGATES: Final = "surrogate-"
 
 
 def why_not(name: str, value: str, *, cookies: bool = False) -> str:
@@ -99,4 +117,5 @@ def is_for_caches(name: str) -> bool:
     What asks for it must be part of what they look answers up by: else one that a client has asked for by a field would
     be kept for others who have not.
     """
-    return name.lower() in _CACHES
+    lower = name.lower()
+    return lower in _CACHES or lower.endswith(_OF_A_CACHE) or lower.startswith(_SURROGATES)

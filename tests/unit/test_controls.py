@@ -214,7 +214,27 @@ def test_no_tunnel_is_opened_by_a_status() -> None:
     assert asked("echo_status=403", method=b"CONNECT").mistakes == ()
 
 
-@pytest.mark.parametrize("name", ["Cache-Control", "EXPIRES", "vary", "Pragma", "CDN-Cache-Control"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("No-Vary-Search", "no-vary-search", "WWW-Authenticate", "Secure-Session-Registration", "Onion-Location"),
+        *("Service-Worker-Allowed", "Shared-Storage-Write", "Referrer-Policy", "X-LiteSpeed-Location", "Accept-CH"),
+        *("X-Permitted-Cross-Domain-Policies", "Content-Security-Policy-Report-Only", "Document-Isolation-Policy"),
+    ],
+)
+def test_no_field_that_makes_a_browser_or_proxy_do_anything_is_set(name: str) -> None:
+    """Neither by the query nor by a field: what browsers know of lately is refused as what they always knew."""
+    for found in (asked(f"echo_header={name}:a"), asked("", ("X-Echo-Header", f"{name}: a"))):
+        assert [each.reason for each in found.mistakes] == [f"{name} is never set because somebody asks for it"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Cache-Control", "EXPIRES", "vary", "Pragma", "CDN-Cache-Control", "Cloudflare-CDN-Cache-Control"),
+        *("Surrogate-Control", "Surrogate-Key", "Edge-Control"),
+    ],
+)
 def test_what_caches_obey_is_asked_for_by_the_query_alone(name: str) -> None:
     """By it they tell answers apart; what a field asks for they would keep for everybody."""
     assert asked(f"echo_header={name}:a").wishes.header == ((name, "a"),)
