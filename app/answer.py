@@ -15,8 +15,17 @@ EVENTS: Final = "text/event-stream"
 # Statuses of final answers that have no content (RFC 9110, 15.3.5, 15.3.6, 15.4.5).
 BODILESS: Final = frozenset((204, 205, 304))
 
+# Nothing is loaded or run, nothing is sent, nobody frames it: also where what stands between has lost an answer's type.
+# Not `sandbox`: in an origin of their own, browsers' viewers for JSON would have to do without what they load.
+# https://www.w3.org/TR/CSP3/; `default-src` is silent on what follows it.
+POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 # No answer is taken for another type than it says, kept by anybody, or let run anything.
-HARMLESS: Final = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+HARMLESS: Final = (
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cache-Control", "no-store"),
+)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -31,3 +40,9 @@ class Answer(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, str], ...] = ()
     delay: float = 0.0
     interval: float = 0.0
+
+
+def harmless(fields: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Give fields with those that make an answer harmless, where it has no such field of its own."""
+    names = {name.lower() for name, _ in fields}
+    return (*fields, *(field for field in HARMLESS if field[0].lower() not in names))

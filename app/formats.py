@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from app import page
-from app.answer import HARMLESS, HTML, JSON, TEXT, YAML, Answer
+from app.answer import HARMLESS, HTML, JSON, TEXT, YAML, Answer, harmless
 from app.context import Context
 from app.dialects import DIALECTS
 from app.negotiation import ANY, preferred
@@ -20,14 +20,13 @@ BARE: Final = "bare"
 EVENTS: Final = "events"
 ECHO: Final = "echo"  # in the place of a dialect
 
-_BARE_FIELDS: Final = (("Content-Security-Policy", "default-src 'none'"), *HARMLESS)
-_PAGE_FIELDS: Final = (*page.FIELDS, *HARMLESS)
+_PAGE_FIELDS: Final = harmless(page.FIELDS)
 
 
 def bare(context: Context) -> Answer:
     """Give the bare answer: the decoded path in bold, harmless in HTML, bytes that are not UTF-8 as U+FFFD."""
     path = decoded_path(context.request.target).decode("utf-8", "replace")
-    return Answer(f"<b>Got: {escape(path)}</b>!".encode(), HTML, fields=_BARE_FIELDS)
+    return Answer(f"<b>Got: {escape(path)}</b>!".encode(), HTML, fields=HARMLESS)
 
 
 def html(context: Context) -> Answer:
@@ -57,9 +56,7 @@ def _harmless(dialect: Callable[[Context], Answer]) -> Callable[[Context], Answe
 
     def answer(context: Context) -> Answer:
         told = dialect(context)
-        names = {name.lower() for name, _ in told.fields}
-        more = tuple(field for field in HARMLESS if field[0].lower() not in names)
-        return msgspec.structs.replace(told, fields=(*told.fields, *more))
+        return msgspec.structs.replace(told, fields=harmless(told.fields))
 
     return answer
 

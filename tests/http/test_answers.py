@@ -5,6 +5,7 @@ import json
 import pytest
 
 from app import __version__
+from app.answer import POLICY
 from tests.http.process import Echo, read_answer
 
 HOST = b"Host: a\r\n"
@@ -22,7 +23,7 @@ def test_a_script_comes_back_harmless(echo: Echo) -> None:
     """Escaped, and under a policy that would not run it."""
     answer, body = echo.get("/<script>alert(1)</script>")
     assert body == b"<b>Got: &lt;script&gt;alert(1)&lt;/script&gt;</b>!"
-    assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
+    assert answer.headers["Content-Security-Policy"] == POLICY
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 

@@ -10,6 +10,7 @@ from wsgiref.validate import validator
 import pytest
 
 from app import __version__, identity, policy
+from app.answer import POLICY
 from app.application import admin, by_port, echo
 from app.carrier.gateway import call, environ_of, server_environ
 from app.carrier.response import Response
@@ -40,7 +41,7 @@ def test_the_echo_answers_under_any_wsgi_server() -> None:
     assert len(given.pop("X-Request-Id")) == 32
     assert given == {
         "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": "default-src 'none'",
+        "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
         "Content-Length": "22",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from app.answer import HARMLESS
 from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
 from app.carrier.http2 import frames
@@ -121,7 +122,11 @@ def test_the_line_of_a_refusal_says_what_was_wrong(served: Served) -> None:
     """In plain text, never HTML, with the connection's end announced."""
     answer = served.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: <b>\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n400 Bad Request: more than one Host field\n")
-    for line in (b"Content-Type: text/plain; charset=utf-8", b"X-Content-Type-Options: nosniff", b"Connection: close"):
+    for line in (
+        b"Content-Type: text/plain; charset=utf-8",
+        *(f"{name}: {value}".encode() for name, value in HARMLESS),
+        b"Connection: close",
+    ):
         assert line in answer.split(b"\r\n")
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from app import formats, identity, policy
+from app.answer import POLICY
 from app.applied import Applied
 from app.carrier.gateway import environ_of, server_environ
 from app.controls.doing import Outcome
@@ -122,6 +123,7 @@ def test_every_answer_says_whose_it_is_and_is_kept_by_nobody() -> None:
     targets = ["/", "/?echo_status=1", *(f"/?echo_format={form}" for form in (*formats.WRITE, "events"))]
     for answer in (*map(ASK, targets), ASK("/", ("Accept", "image/png"))):
         assert field(answer, "X-Content-Type-Options") == "nosniff"
+        assert field(answer, "Content-Security-Policy").startswith(POLICY)
         assert field(answer, "Cache-Control") == "no-store"
         assert len(field(answer, "X-Request-Id")) == 32
 

@@ -97,7 +97,7 @@ def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
     ((name, policy),) = FIELDS
     assert name == "Content-Security-Policy"
     assert policy == (
-        f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-{hashed}'"
     )
     assert b"url(" not in style
     assert b"@import" not in style
