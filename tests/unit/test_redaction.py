@@ -5,6 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json, structs
 
+from app.carrier.errors import ProtocolError
+from app.carrier.http1.reader import RequestReader
+from app.carrier.http2 import requests
+from app.carrier.limits import Limits
 from app.context import Context, Policy
 from app.identity import read
 from app.peers import Endpoint
@@ -107,6 +111,36 @@ def test_what_is_no_name_is_told(text: str) -> None:
     with pytest.raises(ValueError, match="is not a field name, such as Authorization") as refusal:
         names(text)
     assert len(str(refusal.value)) < 100
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization: Basic c2VjcmV0\x00",
+        b"Authorization : Basic c2VjcmV0",
+        b"Authorization Basic user:c2VjcmV0",
+        b"Cookie: a=1;\r\n b=c2VjcmV0",
+        b"Cookie: a=1;\r\nb=c2VjcmV0",
+        b"Cookie: a=1;\rb=c2VjcmV0",
+        b"c2VjcmV0: a\x7f" + SECRET,
+    ],
+)
+def test_what_is_no_field_line_is_refused_without_its_value(line: bytes) -> None:
+    """It may be a secret's, in an answer or in a log."""
+    reader = RequestReader(Limits(head=1000, fields=10, body=10, field=1000))
+    reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n")
+    with pytest.raises(ProtocolError, match="field line") as refusal:
+        list(reader.events())
+    assert SECRET.decode() not in refusal.value.reason.removeprefix("not a field line: 'c2VjcmV0:'")
+
+
+@pytest.mark.parametrize("value", [b"Basic c2VjcmV0\x00", b" Basic c2VjcmV0", b"c2VjcmV0\r\nX: y"])
+def test_what_is_no_value_in_http2_is_refused_without_it(value: bytes) -> None:
+    """The name is enough to find it."""
+    pseudo = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a"))
+    with pytest.raises(ProtocolError, match="not a value of 'authorization'") as refusal:
+        requests.read((*pseudo, (b"authorization", value)), Limits(head=1000, fields=10, body=10, field=1000))
+    assert SECRET.decode() not in refusal.value.reason
 
 
 NAMES = st.sampled_from([b"Cookie", b"cOOKIE", b"X-A", b"Cookie2", b"X-Cookie"])

@@ -30,6 +30,8 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9]
 # RFC 9112, 5: no space before the colon, no folding (a line that begins with one is no field line). What was matched is
 # never tried otherwise (`+` behind `*`): where the line fails at its end, that would take quadratic time.
 _FIELD_LINE = re.compile(rb"^(" + _TOKEN + rb"):[ \t]*+(" + _FIELD_CONTENT + rb"+)\r\n", re.MULTILINE)
+# What is shown of a line that is no field line: its value may be one that ECHO_REDACT names.
+_NAME_OF_A_LINE = re.compile(rb"^[^: \t]*+[ \t]*+:?")
 # What no request line has: control characters, but for the CR and LF that end it.
 _NO_REQUEST_LINE = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
 _UPGRADES = frozenset({b"websocket", b"h2c"})  # RFC 6455, 4.1; RFC 7540, 3.2
@@ -91,10 +93,12 @@ def _what_is_wrong(block: bytes) -> str:
         if _FIELD_LINE.fullmatch(line + b"\n"):
             continue
         if line.startswith((b" ", b"\t")):
-            return f"a folded field line: {excerpt(line)}"  # RFC 9112, 5.2
+            return "a folded field line"  # RFC 9112, 5.2
         if not line.endswith(b"\r"):
             return WITHOUT_CR
-        return f"not a field line: {excerpt(line)}"
+        if b":" not in line:
+            return "not a field line: it has no colon"
+        return f"not a field line: {excerpt(_NAME_OF_A_LINE.findall(line)[0])}"
     return "not field lines"
 
 
