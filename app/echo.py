@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import structs
 
-from app import events, formats, refusals, request_id
+from app import events, formats, origin, redaction, refusals, request_id
 from app.answer import Answer
 from app.context import About, Context, Policy
 from app.controls import reading
@@ -31,6 +31,7 @@ class Echo:
     def __init__(self, settings: Settings, policy: Policy, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._policy = policy
+        self._secret = origin.CREDENTIALS | policy.hidden | redaction.names(settings.redact)
         self._hides_ids = request_id.NAME.lower().encode() in policy.hidden
         self._clock = clock
         self._random = Random(settings.seed or None)  # noqa: S311 - no secret is made of it
@@ -42,7 +43,9 @@ class Echo:
         Of the answer it leaves an `About` in the environ, for who watches.
         """
         websocket = WEBSOCKET_KEY in environ
-        request = redacted(request_of(environ), self._policy.hidden)
+        request = request_of(environ)
+        hidden = self._secret if websocket and origin.is_foreign(request) else self._policy.hidden
+        request = redacted(request, hidden)
         given_id = self._given_id(environ)
         asked = reading.read(request, self._settings, websocket=websocket)
         message = websocket or request.method == b"CONNECT"

@@ -327,6 +327,36 @@ def test_a_websocket_begins_with_the_reflection_in_the_form_that_is_asked_for(
     assert whole(answer).startswith(beginning)
 
 
+@pytest.mark.parametrize(
+    ("origins", "seen"),
+    [
+        ((), True),
+        (("http://h",), True),
+        (("https://H",), True),
+        (("http://evil.test",), False),
+        (("http://h.evil.test",), False),
+        (("http://h:81",), False),
+        (("null",), False),
+        (("",), False),
+        (("h",), False),
+        (("http://h", "http://evil.test"), False),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"redact": "X-Token", "format": "text"}, {"dialect": "httpbin"}])
+def test_a_page_of_another_origin_reads_no_credentials(
+    origins: tuple[str, ...],
+    seen: bool,  # noqa: FBT001 - a column
+    settings: dict[str, str],
+) -> None:
+    """A WebSocket can be opened and read by any page (RFC 6455, 10.2), and goes with the browser's cookies."""
+    websocket: dict[str, Any] = {WEBSOCKET_KEY: True}
+    secret = (("Cookie", "a=c2VjcmV0"), ("Authorization", "Basic YTpiOmMyVmpjbVYw"))
+    fields = (("Host", "h"), *secret, *(("Origin", each) for each in origins))
+    answer = whole(Asking(**settings)("/headers", *fields, **websocket))
+    assert (b"c2VjcmV0" in answer, b"YTpiOmMyVmpjbVYw" in answer) == (seen, seen)
+    assert b"c2VjcmV0" in whole(Asking(**settings)("/headers?echo_format=json", *fields))
+
+
 def test_a_dialect_is_spoken_by_a_whole_echo_or_for_one_request() -> None:
     """`echo` goes back to ours."""
     whoami = Asking(dialect="whoami")
