@@ -146,6 +146,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+# Settings that name a file, and how a text begins that is what such a file holds: it may be a secret, and is not shown.
+_FILES: Final = frozenset(("jwks", "tls_cert", "tls_client_ca", "tls_key"))
+_CONTENT: Final = re.compile(r"\s*[{\[]|\s*-----BEGIN|[^\n]*\n")
+
 Row = tuple[str, str, str]
 
 _SWITCH: Final = ["off", "on"]
@@ -200,6 +204,9 @@ def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], objec
             nearest = get_close_matches(name, fields, n=1)
             hint = f"; did you mean {nearest[0]}?" if nearest else "; python -m app --help lists them all"
             mistakes.append(f"{name} is not a setting{hint}")
+            continue
+        if field.name in _FILES and _CONTENT.match(value):
+            mistakes.append(f"{name} is the name of a file, not what the file holds")
             continue
         try:
             given[field.name] = msgspec.convert(value, field.type, strict=False)

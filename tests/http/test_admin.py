@@ -1,0 +1,127 @@
+"""The admin port, and what the process says: no secret of a client's, nothing of the environment."""
+
+import json
+import re
+import socket
+from base64 import urlsafe_b64encode
+from collections import Counter
+from itertools import product
+from signal import SIGTERM
+
+import pytest
+
+from app import settings
+from app.policy import READERS
+from app.settings import SettingsError
+from tests.http.process import DEADLINE, read_to_end, running
+
+SECRET = "c2VjcmV0LXdvcmQ"  # noqa: S105 - of nobody
+ENVIRONMENT = ("AWS_SECRET_ACCESS_KEY", "DATABASE_URL", "GITHUB_TOKEN", "HOME", "KUBECONFIG", "POD_SECRET", "X_ECHO")
+PATHS = (
+    "/", "/livez", "/readyz", "/version", "/openapi.json", "/metrics", "/env", "/environ", "/debug/pprof/", "/config",
+    "/actuator/env", "/server-status", "/.env", "/proc/self/environ", "/..%2f..%2fproc/self/environ", "/livez/",
+    "//livez", f"/{SECRET}", f"/livez?token={SECRET}", f"/readyz/{SECRET}?{SECRET}", "/%00", "/\\..\\",
+)  # fmt: skip
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+FIELDS = (
+    ("Authorization", f"Bearer {SECRET}"), ("Authorization", f"Basic {SECRET}"), ("Cookie", f"session={SECRET}"),
+    ("Proxy-Authorization", SECRET), ("X-Api-Key", SECRET), ("X-Request-Id", SECRET), ("Accept", SECRET),
+    ("traceparent", SECRET), ("X-Forwarded-For", SECRET), ("Referer", f"http://a/?token={SECRET}"), ("Origin", SECRET),
+    ("X-Echo-Body", SECRET), ("X-Echo-Header", f"X-A: {SECRET}"), ("Range", SECRET),
+)  # fmt: skip
+# What can't be read, with a secret in it: of a head, of a field that is cut in two, of a length, of a chunk.
+MALFORMED = (
+    f"GET /\r\nHost: a\r\nAuthorization: {SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {SECRET}\x01\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization : Basic {SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic\r\n {SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1;\r\n{SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1;\r{SECRET}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nCookie: {SECRET}\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nCookie: {SECRET * 10_000}\r\n\r\n",
+    f"GET / HTTP/1.1\r\nCookie: {SECRET}\r\n\r\n",
+    f"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: {SECRET}\x00\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nCookie: {SECRET}\r\n\r\n",
+)
+
+
+@pytest.fixture(scope="module")
+def come(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, str]:
+    """Give what came from an echo with secrets around it: from its admin port, as its refusals, as its outputs."""
+    keys = tmp_path_factory.mktemp(SECRET) / "keys.json"
+    key = {"kty": "oct", "k": urlsafe_b64encode(SECRET.encode() * 4).decode(), "alg": "HS256"}
+    keys.write_text(json.dumps({"keys": [key]}))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ENVIRONMENT:
+            patch.setenv(name, SECRET)
+        with running(jwks=keys, redact_answers="on", seed=SECRET) as echo:
+            admin = b"".join(asked(echo.admin_port, each) for each in (every_request(), *MALFORMED))
+            refused = b"".join(asked(echo.port, each) for each in MALFORMED)
+            for query in ("", "?echo_format=json", "?echo_status=x", "?echo_format=httpbin", "?echo_header=A:%ff"):
+                asked(
+                    echo.port, f"GET /{SECRET}{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields_of('a')}\r\n"
+                )
+            echo.end(SIGTERM)
+            assert echo.process.stdout is not None
+            said = "".join((*echo.announced, echo.process.stdout.read().decode(), echo.errors()))
+    return admin, refused, said
+
+
+def fields_of(host: str) -> str:
+    """Give field lines with a secret in each."""
+    return "".join(f"{name}: {value}\r\n" for name, value in (*FIELDS, ("X-Host", host)))
+
+
+def every_request() -> str:
+    """Give requests for every path by every method, on one connection."""
+    lines = (f"{method} {path} HTTP/1.1\r\nHost: a\r\n" for method, path in product(METHODS, PATHS))
+    body = f"Content-Length: {len(SECRET)}\r\n\r\n{SECRET}"
+    requests = (f"{line}{fields_of(SECRET)}{body}" for line in lines)
+    return "".join((*requests, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+
+
+def asked(port: int, request: str) -> bytes:
+    """Send bytes to a port; give all that comes until it closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
+        sock.sendall(request.encode("latin-1"))
+        return read_to_end(sock)
+
+
+def test_the_admin_port_shows_no_secret(come: tuple[bytes, bytes, str]) -> None:
+    """Neither a client's nor one of the environment, whatever is asked for and however."""
+    answers = come[0]
+    statuses = Counter(re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answers))
+    assert sum(statuses.values()) == len(METHODS) * len(PATHS) + 1 + len(MALFORMED)
+    assert set(statuses) == {b"200", b"400", b"404", b"431"}
+    assert SECRET.encode() not in answers
+    assert b"eyJ" not in answers
+    for name in ENVIRONMENT:
+        assert name == "HOME" or name.encode() not in answers
+
+
+def test_no_refusal_shows_a_hidden_field(come: tuple[bytes, bytes, str]) -> None:
+    """ECHO_REDACT_ANSWERS holds for what can't be read, too."""
+    assert come[1].count(b"HTTP/1.1 4") == len(MALFORMED)
+    assert SECRET.encode() not in come[1]
+
+
+def test_the_process_says_nothing_of_a_client(come: tuple[bytes, bytes, str]) -> None:
+    """Neither on stdout nor on stderr: where it listens, and no more."""
+    assert SECRET not in come[2]
+    assert come[2].startswith("echo ")
+
+
+@pytest.mark.parametrize("setting", ["jwks", "tls_key"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"keys": [{"kty": "oct", "k": SECRET}]}),
+        f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n",
+        f"\n{SECRET}",
+    ],
+)
+def test_a_secret_in_the_place_of_its_files_name_is_not_said(setting: str, content: str) -> None:
+    """A start that fails is what everybody reads in a log."""
+    with pytest.raises(SettingsError, match=f"^ECHO_{setting.upper()} is the name of a file") as refusal:
+        settings.read({f"ECHO_{setting.upper()}": content}, READERS)
+    assert SECRET not in "".join(refusal.value.args)
