@@ -38,9 +38,9 @@ _FOUND = """async rules => {
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Run Debian's Chromium without a window."""
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # its sandbox refuses root
+def chromium(*more: str) -> Iterator[Browser]:
+    """Run Debian's Chromium without a window, with more arguments."""
+    arguments = [*more, "--no-sandbox"] if os.geteuid() == 0 else [*more]  # its sandbox refuses root
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program("chromium"), args=arguments, timeout=DEADLINE * 1000

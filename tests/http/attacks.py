@@ -1,0 +1,30 @@
+"""The payloads of attacks on who looks at an answer: what a file of `payloads` says, read and checked."""
+
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+_FOLDER: Final = Path(__file__).parent / "payloads"
+
+
+class Payloads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Payloads of one kind, each character a byte of Latin-1; `markup` tells that each is so where HTML has text."""
+
+    what: str
+    markup: bool
+    payloads: list[str]
+
+    def bytes(self) -> list[bytes]:
+        """Give them as they are sent."""
+        return [payload.encode("latin-1") for payload in self.payloads]
+
+
+def _read(path: Path) -> Payloads:
+    return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Payloads)
+
+
+BY_KIND: Final = {path.stem: _read(path) for path in sorted(_FOLDER.glob("*.toml"))}
+ALL: Final = tuple(dict.fromkeys(payload for kind in BY_KIND.values() for payload in kind.bytes()))
+MARKUP: Final = tuple(payload for kind in BY_KIND.values() if kind.markup for payload in kind.bytes())
