@@ -69,7 +69,7 @@ _SINGLE: Final = (
 ).split()
 
 
-def _fields(payloads: Payloads, one: bytes) -> Iterator[Pair]:
+def _fields(payloads: Payloads, one: bytes, *, lists: bool) -> Iterator[Pair]:
     """Give fields of every kind; `one` is the payload of those that have but one value."""
     value = _value(one)
     for place, payload in enumerate(payloads):
@@ -77,7 +77,8 @@ def _fields(payloads: Payloads, one: bytes) -> Iterator[Pair]:
         yield b"X-%b" % _token(payload), b"1"
         if place < _CONTROLS:
             yield b"X-Echo-%b" % (_token(payload) or b"-"), _value(payload)
-    yield from _lists(payloads)
+    if lists:
+        yield from _lists(payloads)
     for name in _SINGLE:
         yield name, value
     basic = b64encode(one.replace(b":", b"") + b":secret")
@@ -120,14 +121,25 @@ BODIES: Final[dict[str, Callable[[Payloads], tuple[bytes, bytes]]]] = {
 
 
 def request(  # noqa: PLR0913 - a place each
-    payloads: Payloads, query: bytes = b"", *, path: bytes = b"", body: str = "", one: int = 0, fields: bool = True
+    payloads: Payloads,
+    query: bytes = b"",
+    *,
+    path: bytes = b"",
+    body: str = "",
+    one: int = 0,
+    fields: bool = True,
+    lists: bool = True,
 ) -> bytes:
     """Give a request that has these payloads in its target, its fields, a body of this kind, and its trailers.
 
     `query` is ours; `path` is the beginning; `one` tells the payload of the places that have but one. Without `fields`
-    they are in the body alone.
+    they are in the body alone; without `lists` in no field that is a list of all of them.
     """
-    lines = _head(payloads, path, query, payloads[one]) if fields else [b"POST /?%b HTTP/1.1" % query, b"Host: a"]
+    lines = (
+        _head(payloads, path, query, payloads[one], lists=lists)
+        if fields
+        else [b"POST /?%b HTTP/1.1" % query, b"Host: a"]
+    )
     lines += [b"Connection: close"]
     if not body:
         return b"\r\n".join((*lines, b"", b""))
@@ -138,12 +150,12 @@ def request(  # noqa: PLR0913 - a place each
     return b"\r\n".join((*lines, b"", chunks + b"\r\n".join((*trailers, b"", b""))))
 
 
-def _head(payloads: Payloads, path: bytes, query: bytes, single: bytes) -> list[bytes]:
+def _head(payloads: Payloads, path: bytes, query: bytes, single: bytes, *, lists: bool) -> list[bytes]:
     pairs = [b"q%d=%b&%b" % (place, encoded(each), encoded(each)) for place, each in enumerate(payloads)]
     pairs += [b"echo_%b=%b" % (encoded(each), encoded(each)) for each in payloads[:_CONTROLS]]
     target = path + b"/" + b"/".join(map(encoded, payloads)) + b"?" + b"&".join((*pairs, query))
     lines = [b"X%b %b HTTP/1.1" % (_token(single), target), b"Host: x" + _NO_HOST.sub(b"", single)]
-    return lines + [b"%b: %b" % field for field in _fields(payloads, single)]
+    return lines + [b"%b: %b" % field for field in _fields(payloads, single, lists=lists)]
 
 
 def asking(query: bytes, *, target: bytes = b"/", fields: Sequence[Pair] = ()) -> bytes:

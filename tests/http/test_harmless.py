@@ -190,7 +190,7 @@ def test_the_page_is_of_the_same_shape_whatever_is_sent(looking: Looking) -> Non
     bodies = [request(payloads, b"echo_format=html", body=kind, fields=False) for payloads, kind in thirds]
     hostiles += looking.see(bodies)
     plain = EVERYTHING.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
-    peaceful = [request([*map(harmless, BATCHES[0])], b"echo_format=html", body=kind) for kind in kinds]
+    peaceful = [request([*map(harmless, BATCHES[0][:9])], b"echo_format=html", body=kind) for kind in kinds]
     binary = request([b"\xff"], b"echo_format=html", body="text", fields=False)
     known = {line for each in looking.see([*peaceful, binary, plain]) for line in each["lines"]}
     assert {line for each in hostiles for line in each["lines"]} <= known
@@ -211,9 +211,11 @@ def test_every_other_form_is_a_bold_line_or_a_text(looking: Looking, form: str) 
     path = b"/anything" if form == "httpbin" else b""
     query = b"echo_count=1&echo_format=" + form.encode()
     kinds = tuple(hostile.BODIES)
-    seen = looking.see(
-        [request(batch, query, path=path, body=kinds[at % 4], one=at) for at, batch in enumerate(BATCHES)]
-    )
+    # One place shows like the next here: what is one text has no other shape for a longer one.
+    requests = [
+        request(batch, query, path=path, body=kinds[at % 4], one=at, lists=False) for at, batch in enumerate(BATCHES)
+    ]
+    seen = looking.see([*requests, request(BATCHES[0][::3], query, path=path, body="text")])
     bold = {"#document > HTML ", "HTML > HEAD ", "HTML > BODY ", "BODY > B "}
     for document in seen:
         assert set(document["lines"]) <= (bold if form == "bare" else PLAIN)
@@ -235,15 +237,14 @@ def test_refusals_are_texts(looking: Looking) -> None:
     """Of the echo, which shows what was asked for; of other echoes; of the carrier; of the admin port."""
     names = [control.name.encode() for control in CONTROLS]
     requests = []
-    for shift, name in enumerate(names):
+    for shift in range(len(names)):
         payloads = ALL[shift :: len(names)]
         pairs = b"&".join(
             b"echo_%b=%b" % (names[(at + shift) % len(names)], encoded(each)) for at, each in enumerate(payloads[:60])
         )
-        requests += [asking(b"echo_status=x&" + pairs), asking(b"echo_status=x&echo_format=json&" + pairs)]
-        requests += [asking(b"echo_%b=%b&echo_status=x" % (name, encoded(b"".join(payloads))))]
-    for path in (b"/status/", b"/delay/", b"/redirect/", b"/"):
-        requests += [asking(b"echo_format=httpbin", target=path + encoded(b"".join(batch))) for batch in BATCHES]
+        requests.append(asking(b"echo_status=x&echo_format=%b&" % (b"json" if shift % 2 else b"text") + pairs))
+    paths = (b"/status/", b"/delay/", b"/redirect/", b"/")
+    requests += [asking(b"echo_format=httpbin", target=path + encoded(b"".join(ALL))) for path in paths]
     for batch in BATCHES[:3]:
         joined = b"".join(batch)
         requests.append(asking(b"echo_format=gateway-api&delay=" + encoded(joined)))
