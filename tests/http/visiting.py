@@ -26,7 +26,7 @@ _VISIT: Final = """async ([paths, framed, windows, deadline]) => {
     for (const each of lines) for (let at = 0; at < each.length; at++)
       digest = Math.imul(digest ^ each.charCodeAt(at), 0x01000193);
     return {
-      lines: [...new Set(lines)], count: lines.length, digest, text: document.body.textContent,
+      lines: [...new Set(lines)], count: lines.length, digest, text: framed ? "" : document.body.textContent,
       url: document.URL, cookie: document.cookie, type: document.contentType, charset: document.characterSet,
     };
   };
@@ -61,6 +61,9 @@ Seen = dict[str, Any]
 
 
 def visit(page: Page, paths: Sequence[str], *, framed: bool) -> list[Seen]:
-    """Navigate to paths of a page's own origin, in several windows or frames at once; give what each document is."""
+    """Navigate to paths of a page's own origin, in several windows or frames at once; give what each document is.
+
+    Its text is given of windows alone: it is long.
+    """
     seen: list[Seen] = page.evaluate(_VISIT, [list(paths), framed, _WINDOWS, _PATIENCE * 1000])
     return seen
