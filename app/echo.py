@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import structs
 
-from app import events, formats, origin, redaction, refusals, request_id
+from app import events, formats, origin, refusals, request_id
 from app.answer import Answer
 from app.context import About, Context, Policy
 from app.controls import reading
@@ -31,7 +31,7 @@ class Echo:
     def __init__(self, settings: Settings, policy: Policy, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._policy = policy
-        self._secret = origin.CREDENTIALS | policy.hidden | redaction.names(settings.redact)
+        self._secret = origin.CREDENTIALS | policy.unlogged
         self._hides_ids = request_id.NAME.lower().encode() in policy.hidden
         self._clock = clock
         self._random = Random(settings.seed or None)  # noqa: S311 - no secret is made of it
