@@ -44,7 +44,7 @@ def test_every_value_comes_back(value: Any) -> None:
         assert list(again) == list(value)
 
 
-@settings(max_examples=25)  # its reader is slow
+@settings(max_examples=8)  # its reader is slow, and what may be odd in a text is tried above
 @given(st.text(), st.sampled_from(ODD))
 def test_a_large_value_comes_back_too(text: str, odd: str) -> None:
     """It is written as JSON, which is YAML: in good time, and what JSON may hold and YAML may not is escaped."""
