@@ -6,6 +6,9 @@
 # Before the first FROM, so that the base can be swapped:
 #   docker build --build-arg base_image=python:3.13-alpine .
 # The version is fixed to the minor: bug fixes of Python come with each build, surprises don't.
+# To build on the same bytes again, name the base by its digest, which its registry tells, and an image of ours by its
+# label org.opencontainers.image.base.digest (`make image` looks it up and builds on it):
+#   docker build --build-arg base_image=python:3.13-slim-trixie@sha256:DIGEST .
 ARG base_image=python:3.13-slim-trixie
 
 
@@ -139,12 +142,14 @@ ARG version=dev
 ARG revision=unknown
 ARG created=unknown
 ARG base_image
+ARG base_digest=unknown
 LABEL author="Systems Team" \
       description="Shows people exactly what arrived: an HTTP echo, and an example of how an image is made." \
       license="Apache2.0" \
       int.skao.team="Systems Team" \
       int.skao.repository="https://gitlab.com/ska-telescope/sdi/ska-ser-containerisation-and-orchestration" \
       int.skao.website="https://gitlab.com/ska-telescope/sdi/ska-ser-containerisation-and-orchestration" \
+      org.opencontainers.image.base.digest="${base_digest}" \
       org.opencontainers.image.base.name="${base_image}" \
       org.opencontainers.image.created="${created}" \
       org.opencontainers.image.description="Shows people exactly what arrived." \

@@ -9,6 +9,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/
 TOOL := $(IN_VENV)python -m tests.toolchain
 CHECKOV := .tools/checkov
+BILL := .sbom/echo-$(VERSION).cdx.json
 
 # What Python has compiled it keeps: a process that has to compile the echo, its tests or checkov first, as each would
 # where the environment forbids that, takes up to three times as long to begin.
@@ -16,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format image chart e2e lock clean
+.PHONY: help run test lint format image sbom audit chart e2e lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,14 +33,16 @@ test: lint ## all tests that need no Docker: unit, HTTP, chart
 lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, chart, manifests, Dockerfile, scripts: all at once, all failures told
 	@$(IN_VENV)python -m tests.lint
 
-format: $(VENV)/installed-dev ## put the code, the tables of the READMEs and the chart's schema into their one form
+format: $(VENV)/installed-dev ## put the code, the tables of the READMEs, the chart's schema and the licences into their one form
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
 	@$(IN_VENV)ruff format --quiet
 	@$(IN_VENV)python -m tests.documents
 	@$(IN_VENV)python -m tests.chart.documented
+	@$(IN_VENV)python -m tests.supply.licences
 
 image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, REQUIREMENTS its lock file
-	@docker build --tag $(IMAGE) --build-arg base_image=$(BASE_IMAGE) \
+	@$(PIN_BASE); \
+	docker build --tag $(IMAGE) --build-arg base_image=$$base --build-arg base_digest=$$digest \
 	  $(if $(REQUIREMENTS),--build-arg requirements=$(REQUIREMENTS)) \
 	  --build-arg version=$(VERSION) \
 	  --build-arg revision=$$(git rev-parse HEAD) \
@@ -47,6 +50,12 @@ image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, 
 	  --build-arg created=$$(date --utc --date=@$$(git log -1 --format=%ct) +%FT%TZ) \
 	  $${PIP_CERT:+--secret id=ca_bundle,src=$$PIP_CERT} .
 	@echo $(IMAGE)
+
+sbom: $(VENV)/installed-dev ## what the image holds, as .sbom/echo-VERSION.cdx.json (CycloneDX), the same bytes for the same image
+	@$(IN_VENV)python -m tests.supply.sbom $(IMAGE) $(BILL)
+
+audit: $(VENV)/installed-dev ## what is known against the locked packages and the image; 3: it could not be asked, 1: something is
+	@$(IN_VENV)python -m tests.supply.audit $(BILL)
 
 chart: $(VENV)/installed-dev ## the chart as .chart/echo-VERSION.tgz, the same bytes for the same commit
 	@helm=$$($(TOOL) helm) && HELM=$$helm SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
@@ -65,8 +74,17 @@ lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	done
 
 clean: ## take away what the targets made here
-	@rm -rf $(VENV) .tools .chart .e2e .page .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .tools .chart .sbom .e2e .page .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find app tests -name __pycache__ -type d -prune -exec rm -r {} +
+
+# The base by digest, so that the image can say what it was built from: the one that BASE_IMAGE has, or that its tag has
+# in its registry now. Where no registry is reached (REGISTRIES=no says so, too), it is what the engine has by that tag.
+PIN_BASE = base=$(BASE_IMAGE) digest=unknown found=; \
+	case $$base in \
+	*@*) digest=$${base\#*@} ;; \
+	*) [ "$$REGISTRIES" = no ] || found=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' $$base 2>/dev/null); \
+	  case $$found in sha256:*) digest=$$found base=$$base@$$found ;; esac ;; \
+	esac
 
 # A Debian without python3-venv has no pip to put into a new environment; a pip of its own serves as well.
 $(VENV)/bin/python:

@@ -12,6 +12,8 @@ from app import __version__
 from tests.commands import ROOT, CommandError, Say, run
 from tests.e2e.supply import BASE_IMAGE, OTHER_BASE_IMAGE, Supply
 from tests.http.process import ask, read_lines
+from tests.supply import sbom
+from tests.supply.locks import read
 
 EXERCISE = "ex02-echoserver:0.0.1"
 # As a careful deployment runs it, and by a user that the image has never heard of.
@@ -144,7 +146,10 @@ def test_the_labels_say_what_it_is(image: str) -> None:
     assert opencontainers["version"] == __version__
     assert opencontainers["revision"] == run("git", "rev-parse", "HEAD").strip()
     assert opencontainers["created"].endswith("Z")
-    assert opencontainers["base.name"] == BASE_IMAGE
+    name, _, digest = opencontainers["base.name"].partition("@")
+    assert name == BASE_IMAGE
+    # By a stand-in's tag there is no digest of a registry's.
+    assert opencontainers["base.digest"] == (digest or "unknown")
     assert opencontainers["licenses"] == "Apache-2.0"
     assert opencontainers["title"] == "echo"
     assert opencontainers["source"] == repository
@@ -193,6 +198,22 @@ def test_only_what_the_service_imports_is_in_it(image: str) -> None:
         "writable": [],
         "not compiled": [],
     }  # fmt: skip
+
+
+def test_its_bill_of_materials_names_all_that_is_in_it(image: str) -> None:
+    """Every package of Python and of Debian, those of the service with their licence and hashes; each time the same."""
+    text = sbom.of_image(image)
+    bill = json.loads(text)
+    parts = {each["purl"].partition("@")[0]: each for each in bill["components"]}
+    locked = read((ROOT / "requirements.txt").read_text())
+    there = {name for name in locked if f"pkg:pypi/{name}" in parts}
+    assert locked.keys() - there <= {"backports-zstd"}, "which Python has from 3.14 on"
+    assert all(parts[f"pkg:pypi/{name}"]["licenses"] for name in there)
+    assert "pkg:deb/debian/libc6" in parts
+    assert len(parts) > len(there) + 50
+    labels = {each["name"]: each["value"] for each in bill["metadata"]["component"]["properties"]}
+    assert labels["org.opencontainers.image.base.name"].startswith(BASE_IMAGE)
+    assert sbom.of_image(image) == text
 
 
 def test_two_builds_of_one_commit_are_the_same(image: str, supplied: Supply, say: Say) -> None:
