@@ -43,11 +43,11 @@ class Answer(NamedTuple):
 
 # The services that pip-audit can ask: where one does not know the packages, the next may.
 _SERVICES = ("pypi", "osv")
-# What scans a bill of materials, the first that is there; its exit code says whether something was found.
-_SCANNERS: Mapping[str, tuple[Sequence[str], int]] = {
-    "osv-scanner": (("scan", "source", "--lockfile"), 1),
-    "grype": (("--fail-on", "low"), 2),
-    "trivy": (("sbom", "--exit-code", "9", "--quiet"), 9),
+# What scans a bill of materials, the first that is there: how it is asked to end with a code of its own when it finds
+# something, that code, and how a bill is named. What nobody has mended yet is left out: no other base would be better.
+_SCANNERS: Mapping[str, tuple[Sequence[str], int, str]] = {
+    "trivy": (("sbom", "--quiet", "--ignore-unfixed", "--exit-code", "9"), 9, "{}"),
+    "grype": (("--quiet", "--only-fixed", "--fail-on", "negligible"), 2, "sbom:{}"),
 }
 
 
@@ -90,12 +90,10 @@ def of_bill(bill: Path, environ: Mapping[str, str]) -> Answer:
     """Ask a scanner that is there about what the image has, by its bill of materials."""
     if not bill.exists():
         return Answer(Verdict.NOT_ASKED, "image", f"there is no {bill.relative_to(ROOT)}: make sbom writes it")
-    for name, (arguments, found) in _SCANNERS.items():
+    for name, (arguments, found, form) in _SCANNERS.items():
         scanner = shutil.which(name, path=environ.get("PATH"))
         if scanner:
-            file = f"sbom:{bill}" if name == "grype" else str(bill)
-            done = _done([scanner, *arguments, file], environ)
-            return of_scan(name, found, done)
+            return of_scan(name, found, _done([scanner, *arguments, form.format(bill)], environ))
     return Answer(Verdict.NOT_ASKED, "image", f"none of {', '.join(_SCANNERS)} is on PATH")
 
 

@@ -45,7 +45,7 @@ def bill(image: Mapping[str, Any], inside: Mapping[str, Any], locked: Mapping[st
     labels = image["Config"]["Labels"]
     created = labels.get(_CREATED, "")
     whole = _whole(image, labels)
-    parts = [_python(inside), *_distributions(inside, locked), *_debian(inside)]
+    parts = [_system(inside), _python(inside), *_distributions(inside, locked), *_debian(inside)]
     bom = Bom(
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, image["Id"]),
         metadata=BomMetaData(
@@ -69,7 +69,7 @@ def mistake(text: str) -> str | None:
 
 def _whole(image: Mapping[str, Any], labels: Mapping[str, str]) -> Component:
     told = {name: value for name, value in sorted(labels.items()) if name.startswith("org.opencontainers.image.")}
-    layers = [Property(name="oci:layer", value=each) for each in image["RootFS"]["Layers"]]
+    layers = [Property(name=f"oci:layer:{number}", value=each) for number, each in enumerate(image["RootFS"]["Layers"])]
     return Component(
         name="echoserver",
         bom_ref="image",
@@ -79,6 +79,17 @@ def _whole(image: Mapping[str, Any], labels: Mapping[str, str]) -> Component:
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=image["Id"].removeprefix("sha256:"))],
         licenses=[LicenseExpression("Apache-2.0")],
         properties=[*(Property(name=name, value=value) for name, value in told.items()), *layers],
+    )
+
+
+def _system(inside: Mapping[str, Any]) -> Component:
+    """Give the base's distribution: by its version a scanner knows which faults of its packages are mended."""
+    release = inside["release"]
+    return Component(
+        name=release["ID"],
+        bom_ref="system",
+        type=ComponentType.OPERATING_SYSTEM,
+        version=release.get("DEBIAN_VERSION_FULL", release.get("VERSION_ID", "")),
     )
 
 
