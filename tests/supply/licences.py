@@ -19,12 +19,20 @@ from tests.supply.locks import Locked, normalized, read
 
 FILE = ROOT / "THIRD_PARTY.md"
 
-# What goes well with Apache-2.0, and asks for no more than to be named: by SPDX's names, https://spdx.org/licenses/.
-ALLOWED = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
+# The lock files that an image may be built of, each with which image that is.
+_LOCKS = {
+    "requirements.txt": "every image",
+    "requirements-jwt.txt": "images that verify tokens",
+    "requirements-otlp.txt": "images that send spans",
+}
+
+# What goes well with Apache-2.0, and asks for no more than to be named (MPL-2.0: of whoever changes its files, which we
+# don't): by SPDX's names, https://spdx.org/licenses/.
+ALLOWED = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 
 # What was written before SPDX's names were (PEP 639), in License or in a classifier.
 _MEANT = {
-    "MIT": "MIT",
+    "3-Clause BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
     "License :: OSI Approved :: MIT License": "MIT",
 }
@@ -43,10 +51,11 @@ BUNDLED = {
 
 _HEAD = """# What the image has of others
 
-Written by `make format` of the lock files [requirements.txt](requirements.txt) and
-[requirements-jwt.txt](requirements-jwt.txt) and of what the packages say of themselves; each package's licence stands
-in the image in its folder `/packages/*.dist-info`. What the base image brings (Debian and Python) is listed, with
-licences where the base tells them, in the bill of materials that `make sbom` writes.
+Written by `make format` of the lock files [requirements.txt](requirements.txt),
+[requirements-jwt.txt](requirements-jwt.txt) and [requirements-otlp.txt](requirements-otlp.txt), and of what the
+packages say of themselves; each package's licence stands in the image in its folder `/packages/*.dist-info`. What the
+base image brings (Debian and Python) is listed, with licences where the base tells them, in the bill of materials that
+`make sbom` writes.
 
 | package | version | licence | compiled into it | in |
 | --- | --- | --- | --- | --- |
@@ -91,25 +100,24 @@ def is_allowed(expression: str) -> bool:
 
 
 def runtime() -> dict[str, tuple[Locked, str]]:
-    """Give what may be in the image by name, each with the lock file that lets it in first."""
+    """Give what may be in the image by name, each with the images that it is in, of the first lock file that has it."""
     found: dict[str, tuple[Locked, str]] = {}
-    for file in ("requirements.txt", "requirements-jwt.txt"):
+    for file, where in _LOCKS.items():
         for name, package in read((ROOT / file).read_text()).items():
-            found.setdefault(name, (package, file))
+            found.setdefault(name, (package, where))
     return found
 
 
 def document() -> str:
     """Give what THIRD_PARTY.md should be. Raises `LicenceError`."""
     rows = []
-    for name, (package, file) in sorted(runtime().items()):
+    for name, (package, where) in sorted(runtime().items()):
         licence = of(name, {} if name in _READ else metadata(name).json)
         parts = BUNDLED.get(normalized(name), {})
         for each in (licence, *parts.values()):
             if not is_allowed(each):
                 raise LicenceError(f"{name}: {each} is not among those that are allowed")
         bundled = ", ".join(f"{part} ({its})" for part, its in parts.items())
-        where = "every image" if file == "requirements.txt" else "images that verify tokens"
         rows.append(f"| {name} | {package.version} | {licence} | {bundled} | {where} |\n")
     return _HEAD + "".join(rows)
 

@@ -72,6 +72,12 @@ def test_the_list_of_licences_is_that_of_the_lock_files() -> None:
     assert licences.FILE.read_text() == licences.document()
 
 
+def test_the_list_of_licences_has_every_extra() -> None:
+    """Whichever lock file an image is built of: that of all extras has no package which is not listed."""
+    everything = read((ROOT / "requirements-all.txt").read_text())
+    assert everything.keys() == licences.runtime().keys()
+
+
 @pytest.mark.parametrize(
     ("expression", "allowed"),
     [("MIT", True), ("Apache-2.0 OR BSD-3-Clause", True), ("MIT AND GPL-3.0-only", False), ("LGPL-2.1-only", False)],
