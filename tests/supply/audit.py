@@ -1,4 +1,4 @@
-"""`python -m tests.supply.audit` asks what is known against the locked packages, and against what is in the image.
+"""`python -m tests.supply.audit BILL` asks what is known against the locked packages, and against what is in the image.
 
 pip-audit asks about each lock file, a scanner about the bill of materials where `make sbom` has written one. Both ask
 services of others. Where these can't be reached, or know nothing of what they are asked about, that is said, and never
@@ -16,10 +16,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.commands import ROOT
+from tests.commands import ROOT, say_to_stderr
 from tests.supply.locks import lock_files
-
-BILLS = ROOT / ".sbom"
 
 _LONG = 150  # characters of what others say
 _PATIENCE = 600  # seconds for one question, of a hundred packages
@@ -128,6 +126,9 @@ def _done(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Comp
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Ask about the bill named and all lock files, tell each answer, give the exit code."""
+    if len(arguments) != 1:
+        say_to_stderr("usage: python -m tests.supply.audit BILL")
+        return 2
     (bill,) = arguments
     answers = []
     for answer in (*of_locks(lock_files(), environ), of_bill(ROOT / bill, environ)):

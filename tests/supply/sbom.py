@@ -156,6 +156,9 @@ def of_image(reference: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the bill of the image named. Gives the exit code."""
+    if len(arguments) != 2:
+        say_to_stderr("usage: python -m tests.supply.sbom IMAGE FILE")
+        return 2
     reference, name = arguments
     file = Path(name)
     try:

@@ -219,6 +219,14 @@ def test_without_a_bill_or_a_scanner_the_image_is_not_audited() -> None:
     assert audit.of_bill(ROOT / "README.md", {"PATH": ""}).said == "none of trivy, grype is on PATH"
 
 
+def test_a_program_that_is_asked_nothing_says_how_to_ask(capfd: pytest.CaptureFixture[str]) -> None:
+    """With a code of its own, which is none of the verdicts."""
+    assert (audit.main([], {}), sbom.main(["image"])) == (2, 2)
+    assert capfd.readouterr().err == (
+        "usage: python -m tests.supply.audit BILL\nusage: python -m tests.supply.sbom IMAGE FILE\n"
+    )
+
+
 def test_what_security_md_names_is_there() -> None:
     """Every test that is called a proof, every file, and every make target."""
     text = (ROOT / "SECURITY.md").read_text()
