@@ -60,6 +60,8 @@ class PartsMeter:
 
     def __init__(self, boundary: bytes) -> None:
         self._refused = _why_not(boundary)
+        self._delimiter = b"\r\n--" + boundary
+        self._preamble: bytes | None = b"\r\n"  # its end, until there is a first part: the content begins like a line
         self._parser = (
             None
             if self._refused
@@ -78,6 +80,8 @@ class PartsMeter:
 
     def take(self, piece: bytes) -> None:
         """Take the next piece."""
+        if self._preamble is not None:
+            piece = self._behind_preamble(piece)
         if self._parser is None or not piece:
             return
         try:
@@ -94,6 +98,20 @@ class PartsMeter:
             except MultipartError:
                 self._refuse("the last boundary is missing")
         return Multipart(refused=self._refused) if self._refused else Multipart(tuple(self._parts))
+
+    def _behind_preamble(self, piece: bytes) -> bytes:
+        """Give what comes from the first boundary line on, nothing while there is none.
+
+        What stands before is to be ignored (RFC 2046, 5.1.1). The parser refuses a boundary in the middle of a line, or
+        ignores it, too, by where the pieces happen to end.
+        """
+        seen = (self._preamble or b"") + piece
+        found = seen.find(self._delimiter)
+        if found < 0:
+            self._preamble = seen[1 - len(self._delimiter) :]
+            return b""
+        self._preamble = None
+        return seen[found + 2 :]
 
     def _handle(self, event: MultipartSegment | bytes | None) -> None:
         if event is None:

@@ -77,6 +77,10 @@ TAKEN = {
         b"to be ignored\r\n" + content(FORM + b'"a"\r\n\r\nb') + b"to be ignored, too",
         [part(b"b", b"a")],
     ),
+    "a preamble that names the boundary within its lines (RFC 2046, 5.1.1)": (
+        b"a --a boundary\n--a boundary\r\nb\r\n" + content(FORM + b'"a"\r\n\r\nb'),
+        [part(b"b", b"a")],
+    ),
     "no line break at its end": (content(FORM + b'"a"\r\n\r\nb', end=b"--a boundary--"), [part(b"b", b"a")]),
     "no part": (content(), []),
     "as many parts as may be": (content(*[b"\r\n"] * MAX_PARTS), [part(b"")] * MAX_PARTS),
