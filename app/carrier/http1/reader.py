@@ -114,10 +114,11 @@ class RequestReader:
                 yield End(())
 
     def _head(self) -> Head | None:
-        self.method = b""
         empty = _EMPTY_LINES.match(self._buffer)
         if empty:  # RFC 9112, 2.2: they are read over
             self._buffer, self._searched = self._buffer[empty.end() :], 0
+        # All that has to be known of it before the head is whole: whether a refusal may have a body (RFC 9110, 9.3.2).
+        self.method = b"HEAD" if self._buffer.startswith(b"HEAD ") else b""
         # The end is searched for only where it was not searched for before, so that a head that comes byte by byte
         # costs no more than one that comes whole.
         end = self._buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
