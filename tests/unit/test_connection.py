@@ -121,21 +121,20 @@ def test_a_refused_connection_is_read_a_while_and_dropped(served: Served) -> Non
 @pytest.mark.parametrize(
     "sent",
     [
-        b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n\0",
         b"HEAD / HTTP/1.1\r\nHost: a\nX",
         b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"HEAD / HTTP/1.1\r\nHo",
         b"\r\nHEAD / HTTP/3.0\r\n",
     ],
-    ids=["behind it", "half a head", "a head", "too late", "a line"],
+    ids=["half a head", "a head", "too late", "a line"],
 )
 def test_a_refusal_of_head_has_no_body(served: Served, sent: bytes) -> None:
     """RFC 9110, 9.3.2: also where that it is HEAD is all that is known of the request."""
     served.send(sent)
     served.after(10)
-    answers = served.transport.written
-    assert b" 4" in answers or b" 505" in answers
-    assert answers.endswith(b"\r\n\r\n") == (b"\0" not in sent)
+    answer = served.transport.written
+    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505"))
+    assert answer.endswith(b"\r\n\r\n")
 
 
 def test_the_line_of_a_refusal_says_what_was_wrong(served: Served) -> None:

@@ -391,6 +391,15 @@ def test_a_stop_takes_what_is_on_its_way_and_answers_it(client: Client) -> None:
     assert client.served.transport.did == ["write_eof"]
 
 
+def test_a_goaway_tells_nothing_of_our_memory() -> None:
+    """The words of hpack for what it can't read may hold an address: a cut integer or string, no such index."""
+    for block in (b"\xff", b"\x00\x05ab", b"\x80"):
+        served = Served()
+        served.send(frames.PREFACE + frames.encode_settings({}) + frames.encode(frames.HEADERS, 0x5, 1, block))
+        assert b"header compression: " in served.transport.written
+        assert b"0x" not in served.transport.written
+
+
 def test_an_idle_connection_is_left_at_the_last_call(client: Client) -> None:
     """Nobody waits for anything on it."""
     client.served.service.drain()

@@ -79,6 +79,8 @@ class BlockReader:
         except OversizedHeaderListError as error:
             raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header list that is far too large") from error
         except HPACKError as error:
-            raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, f"header compression: {error}") from error
+            # Not in the library's words: they may have an address of our memory in them.
+            what = f"header compression: {type(error).__name__}"
+            raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, what) from error
         fields = tuple((bytes(name), bytes(value)) for name, value in decoded)
         return Block(first, fields, sum(len(name) + len(value) + 32 for name, value in fields))
