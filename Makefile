@@ -9,6 +9,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/
 TOOL := $(IN_VENV)python -m tests.toolchain
 CHECKOV := .tools/checkov
+FUZZ := .tools/fuzz
 BILL := .sbom/echo-$(VERSION).cdx.json
 
 # What Python has compiled it keeps: a process that has to compile the echo, its tests or checkov first, as each would
@@ -17,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format image sbom audit chart e2e lock clean
+.PHONY: help run test fuzz lint format image sbom audit chart e2e lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +30,9 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 test: lint ## all tests that need no Docker: unit, HTTP, chart
 	@helm=$$($(TOOL) helm) && $(TOOL) helm3 cyclonus promtool >/dev/null && \
 	  HELM=$$helm $(IN_VENV)pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+fuzz: $(FUZZ)/installed ## look for inputs that break the echo, for ten minutes; FUZZ_SECONDS changes that, TARGETS="http1 page" chooses
+	@$(FUZZ)/bin/python -m tests.fuzz $(TARGETS)
 
 lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, chart, manifests, Dockerfile, scripts: all at once, all failures told
 	@$(IN_VENV)python -m tests.lint
@@ -68,13 +72,13 @@ e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KE
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" \
 	  "-otlp:pyproject.toml --extra otlp" "-all:pyproject.toml --all-extras" "-build:--group build" \
-	  "-checkov:--group checkov" "-dev:pyproject.toml --group dev"; do \
+	  "-checkov:--group checkov" "-fuzz:pyproject.toml --group fuzz" "-dev:pyproject.toml --group dev"; do \
 	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $(UPGRADE) --output-file requirements$${lock%%:*}.txt $${lock#*:} || exit; \
 	done
 
 clean: ## take away what the targets made here
-	@rm -rf $(VENV) .tools .chart .sbom .e2e .page .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .tools .chart .sbom .e2e .page .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find app tests -name __pycache__ -type d -prune -exec rm -r {} +
 
 # The base by digest, so that the image can say what it was built from: the one that BASE_IMAGE has, or that its tag has
@@ -106,6 +110,15 @@ $(VENV)/installed-dev: requirements-dev.txt | $(VENV)/bin/python
 	@echo "Installing what the tests need into $(VENV), once ..." >&2
 	@$(INSTALL) --requirement requirements-dev.txt
 	@touch $@ $(VENV)/installed
+
+# Plain pip would put these beside what the tests need: they are for one kind of machine only.
+$(FUZZ)/installed: requirements-fuzz.txt | $(VENV)/bin/python
+	@echo "Installing what fuzzes into $(FUZZ), once ..." >&2
+	@rm -rf $(FUZZ) && mkdir -p $(FUZZ) && $(IN_VENV)python -m venv --without-pip $(FUZZ)
+	@$$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip --python $(FUZZ)/bin/python \
+	  --quiet --disable-pip-version-check install --require-hashes --only-binary :all: --requirement requirements-fuzz.txt || \
+	  { echo "atheris has wheels for Linux on x86-64 and CPython 3.11 to 3.14 alone (this is $$($(PYTHON) -VV))" >&2; exit 1; }
+	@touch $@
 
 # checkov asks for a hundred packages: uv, which the tests need anyway, has them there in seconds where pip takes minutes.
 # But uv reads no pip.conf: where one names the index that is reached, pip does it.
