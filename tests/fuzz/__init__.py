@@ -1,0 +1,1 @@
+"""Fuzzing: what takes bytes of others, held against oracles, coverage-guided by atheris (README.md beside this)."""

@@ -1,0 +1,118 @@
+"""The context of a request, from bytes: read as the carrier reads it, and known as the echo knows it."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from msgspec import structs
+
+from app import bodies, identity
+from app.carrier.errors import ProtocolError
+from app.carrier.http1.reader import Data, End, Head, RequestReader
+from app.carrier.limits import Limits
+from app.context import Context, Policy
+from app.controls import reading
+from app.peers import Endpoint
+from app.provenance.networks import networks
+from app.settings import Settings
+from app.wire import ConnectionInfo, WireRequest
+
+LIMITS: Final = Limits(head=16_384, fields=64, body=65_536)
+LONGEST: Final = 4096
+TRUSTED: Final = networks("192.0.2.0/24,2001:db8::/32")
+POLICY: Final = Policy(
+    identity.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"}),
+    trusted=TRUSTED,
+    jwt_fields=frozenset({"x-token"}),
+)
+CONNECTION: Final = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
+_SETTINGS: Final = Settings()
+_BEGIN: Final = b"GET / HTTP/1.1\r\nHost: a\r\n"
+_TOKEN: Final = b"eyJhbGciOiJub25lIn0.eyJzdWIiOiI8Yj4ifQ."
+_TRACE: Final = b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+
+# The fields that something is made of, each with a value that says much.
+FIELDS: Final = (
+    b'Forwarded: for="[2001:db8::1]:80";by=_x;proto=http, for=198.51.100.7',
+    b"X-Forwarded-For: 198.51.100.7:80, ::1, 192.0.2.3, unknown",
+    b"X-Real-IP: 198.51.100.7",
+    b"X-Forwarded-Proto: https",
+    b"Via: 1.1 a (comment), HTTP/2 b:80",
+    b"Traceparent: " + _TRACE,
+    b"Tracestate: a=b,c@d=e",
+    b"Baggage: a=b%20c;p=1, d=e",
+    b"B3: 0123456789abcdef0123456789abcdef-0123456789abcdef-1-0123456789abcdef",
+    b"X-B3-TraceId: 0123456789abcdef",
+    b"X-B3-SpanId: 0123456789abcdef",
+    b"X-B3-Sampled: true",
+    b"X-B3-Flags: 1",
+    b"Authorization: Basic YTpi",
+    b"Authorization: Bearer " + _TOKEN,
+    b"X-Token: " + _TOKEN,
+    b"Cookie: a=b; c=<d>; =e; f",
+    b"Content-Type: application/json",
+    b"Content-Encoding: gzip",
+    b"TE: trailers",
+    b"X-Request-Id: a-1",
+    b"Accept-Encoding: gzip",
+)
+WORDS: Final = (
+    *FIELDS, *(b"\r\n" + line + b"\r\n" for line in FIELDS), _BEGIN, b"\r\n\r\n", b'Content-Length: 7\r\n\r\n{"a":1}',
+    b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n", b"?a=b&c", b"%00", b"\\x41", b"\xff",
+    b"\xe2\x80\xa8",    b"<script>", b"</pre>", b"&lt;", b"{{", b"\n% ", b"'", b'"', b"$(", b"`", b"--", b"@", b"!",
+)  # fmt: skip
+
+
+def seeds() -> Iterator[bytes]:
+    """Give requests that say something by each of these fields, one with all of them, and some bodies."""
+    for line in FIELDS:
+        yield _BEGIN + line + b"\r\n\r\n"
+    yield b"GET /a%20<b>?q=1&%ff HTTP/1.1\r\nHost: a.test:80\r\n" + b"\r\n".join(FIELDS[:-5]) + b"\r\n\r\n"
+    for kind, body in (
+        (b"application/json", b'{"a": [1, "<b>"]}'),
+        (b"application/x-www-form-urlencoded", b"a=1&<b>=%27"),
+        (
+            b"multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="<n>"\r\n\r\nx\r\n--b--\r\n',
+        ),
+        (b"text/plain", "ü\u2028\n</pre>".encode()),
+        (b"", b"\xff\0"),
+    ):
+        head = b"POST /\xfc?\\xff HTTP/1.1\r\nHost: a\r\nContent-Type: " + kind
+        yield head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        chunk = b"%x\r\n%b\r\n0\r\nX-T: <t>\r\n\r\n" % (len(body), body)
+        yield head.replace(b"/1.1", b"/1.1") + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk
+    yield b"GET /?echo_status=200&echo_nope=1&echo_delay=9h HTTP/1.0\r\n\r\n"
+    yield b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"
+
+
+def context_of(data: bytes) -> Context | None:
+    """Give the context of the first request that these bytes are, or None where they are none."""
+    request = _request(data)
+    if request is None:
+        return None
+    applied = reading.read(request, _SETTINGS).applied
+    return Context(request, CONNECTION, POLICY, "id-1", 1_700_000_000.25, applied)
+
+
+@lru_cache(maxsize=1)
+def _request(data: bytes) -> WireRequest | None:
+    reader = RequestReader(LIMITS)
+    reader.receive(data)
+    head, meter, end = None, bodies.Meter(), None
+    try:
+        for event in reader.events():
+            if isinstance(event, Head):
+                head, meter = event, bodies.Meter(bodies.content_of(event.request.fields), 1 << 20)
+            elif isinstance(event, Data):
+                meter.take(event.piece)
+                while meter.pending:
+                    meter.work()
+            elif isinstance(event, End):
+                end = event
+                break
+    except ProtocolError:
+        return None
+    if head is None or end is None:
+        return None
+    return structs.replace(head.request, body=meter.body(chunked=head.chunked), trailers=end.trailers)
