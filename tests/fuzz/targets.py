@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from tests.fuzz import (
+    access_log,
     answers,
     bodies,
     controls,
@@ -28,6 +29,7 @@ class Target(NamedTuple):
 
 
 TARGETS: Final = {
+    "access_log": Target(access_log.check, access_log.seeds, access_log.WORDS, access_log.LONGEST),
     "answers": Target(answers.check, answers.seeds, answers.WORDS, answers.LONGEST),
     "bodies": Target(bodies.check, bodies.seeds, bodies.WORDS, bodies.LONGEST),
     "controls": Target(controls.check, controls.seeds, controls.WORDS, controls.LONGEST),
