@@ -81,6 +81,8 @@ def test_reading_may_stop_at_any_event_and_go_on() -> None:
         (b"1;" + b"a" * 5000, 400),
         (b"186A1\r\n", 413),
         (b"0\r\nbad trailer\r\n\r\n", 400),
+        (b"0\r\na: b\n\n", 400),
+        (b"0\r\n\n", 400),
         (b"0\r\n" + b"x: y\r\n" * 101 + b"\r\n", 431),
         (b"0\r\nx: " + b"y" * 70_000, 431),
     ],

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from app.carrier.errors import ProtocolError, bad_request, excerpt
-from app.carrier.http1.grammar import parse_fields
+from app.carrier.http1.grammar import BARE_LF, WITHOUT_CR, parse_fields
 from app.carrier.limits import Limits
 from app.wire import Fields
 
@@ -102,6 +102,9 @@ class ChunkedDecoder:
             begun, most = self._at, self._at + self._most_trailer_bytes
             end = self.left.find(b"\r\n\r\n", max(begun, self._searched - 3), most)
             if end < 0:
+                # Who ends lines with LF alone would wait for an answer until its time is over.
+                if BARE_LF.search(self.left, max(begun, self._searched), most):
+                    raise bad_request(WITHOUT_CR)
                 self._searched = len(self.left)
                 if len(self.left) >= most:
                     raise ProtocolError(

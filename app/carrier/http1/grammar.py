@@ -34,6 +34,7 @@ _FIELD_LINE = re.compile(rb"^(" + _TOKEN + rb"):[ \t]*+(" + _FIELD_CONTENT + rb"
 _NAME_OF_A_LINE = re.compile(rb"^[^: \t]*+[ \t]*+:?")
 # What no request line has: control characters, but for the CR and LF that end it.
 _NO_REQUEST_LINE = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
+BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _UPGRADES = frozenset({b"websocket", b"h2c"})  # RFC 6455, 4.1; RFC 7540, 3.2
 
 WITHOUT_CR: Final = "a line that ends without CR"

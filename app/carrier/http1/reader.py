@@ -20,7 +20,6 @@ from app.carrier.http1.grammar import CHUNKED
 from app.carrier.limits import Limits
 from app.wire import Fields, WireRequest
 
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)++")
 
 
@@ -151,7 +150,7 @@ class RequestReader:
                 status, what = HTTPStatus.REQUEST_URI_TOO_LONG, "request line"
             raise ProtocolError(status, f"a {what} above {self._limits.head} bytes")
         # A client that ends its lines with LF alone would wait for an answer until its time is over.
-        if _BARE_LF.search(self._buffer, self._searched):
+        if grammar.BARE_LF.search(self._buffer, self._searched):
             raise bad_request(grammar.WITHOUT_CR)
         if not self._line_is_whole:
             grammar.check_beginning(self._buffer)
