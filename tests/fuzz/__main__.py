@@ -45,8 +45,12 @@ def main(names: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
     if unknown:
         say(f"not a target: {', '.join(unknown)}; there are {', '.join(TARGETS)}")
         return 2
+    asked = environ.get("FUZZ_SECONDS") or _SECONDS
+    if not asked.isdecimal():
+        say(f"FUZZ_SECONDS={asked}: not a number of seconds")
+        return 2
     chosen = names or tuple(TARGETS)
-    seconds = max(1, int(environ.get("FUZZ_SECONDS") or _SECONDS) // len(chosen))
+    seconds = max(1, int(asked) // len(chosen))
     failed = [name for name in chosen if not _fuzz(name, seconds, say)]
     for name in failed:
         say(f"{name}: found something, see above; python -m tests.fuzz.corpus {name} FILE keeps it for make test")
