@@ -189,8 +189,8 @@ def test_only_what_the_service_imports_is_in_it(image: str) -> None:
     assert json.loads(docker("run", "--rm", image, "-c", _INSIDE)) == {
         "user": "app",
         "packages": [
-            "backports_zstd", "bottle", "brotli", "gunicorn", "hpack", "msgspec", "multipart", "prometheus_client", "pyyaml",
-            "uvloop", "websockets",
+            "backports_zstd", "bottle", "brotli", "gunicorn", "hpack", "msgspec", "multipart", "prometheus_client",
+            "pyyaml", "uvloop", "websockets",
         ],
         "app": ["app"],
         "there": [],
