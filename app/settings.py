@@ -1,4 +1,4 @@
-"""What an operator may set: the environment, read once at start into one frozen object.
+"""What an operator may set: the environment, and the file that it names, read into one frozen object.
 
 Every setting is a row of `Settings`: its name, type, bound, default and help stand together, and
 `python -m app --help` prints them.
@@ -12,7 +12,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from app import env_file
 from app.bodies import MAX_DECODED
+from app.env_file import Assignment
 from app.excerpts import quoted
 
 PREFIX = "ECHO_"
@@ -43,6 +45,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_port: Annotated[Port, Meta(description="port for the cluster, never echoed")] = 9090
     workers: Annotated[Workers, Meta(description="worker processes")] = 1
     drain_seconds: Annotated[Seconds, Meta(description="seconds to answer what was accepted, after SIGTERM")] = 10.0
+    env_file: Annotated[
+        str, Meta(description="file of more settings, NAME=value a line, read again on SIGHUP; the environment wins")
+    ] = ""
     format: Annotated[
         Literal["bare", "html", "json", "text", "yaml"], Meta(description="the answer to who names no type")
     ] = "bare"
@@ -147,7 +152,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Settings that name a file, and how a text begins that is what such a file holds: it may be a secret, and is not shown.
-_FILES: Final = frozenset(("jwks", "tls_cert", "tls_client_ca", "tls_key"))
+_FILES: Final = frozenset(("env_file", "jwks", "tls_cert", "tls_client_ca", "tls_key"))
 _CONTENT: Final = re.compile(r"\s*[{\[]|\s*-----BEGIN|[^\n]*\n")
 
 Row = tuple[str, str, str]
@@ -167,8 +172,14 @@ _GROUPS: Final = {
 _NO_READERS: Final[Mapping[str, Callable[[str], object]]] = {}
 
 
+# Settings that hold until the end, so that a file which is read again can't have them: who asks for a port, as the
+# health check does, need know no file.
+FIXED: Final = ("ECHO_HOST", "ECHO_PORT", "ECHO_ADMIN_PORT")
+_ENV_FILE: Final = "ECHO_ENV_FILE"
+
+
 class SettingsError(ValueError):
-    """The environment holds mistakes. `args` are sentences, one for each, all of them at once."""
+    """The settings hold mistakes. `args` are sentences, one for each, all of them at once."""
 
 
 # Kubernetes gives pods `NAME_SERVICE_HOST`, `NAME_PORT=tcp://...` and more for each Service `name` of their
@@ -186,40 +197,72 @@ def _variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+_FIELDS: Final = {_variable(field.name): field for field in msgspec.structs.fields(Settings)}
+
+
 def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], object]] = _NO_READERS) -> Settings:
-    """Read the settings from an environment.
+    """Read the settings from an environment, and from the file that it names; what both say, the environment says.
 
     `readers` are, by a field's name, what must be able to read its text, where that is more than a type says, such as a
     list or a file's name: each raises `ValueError` for what it can't. Raises `SettingsError` with a sentence for every
-    unknown `ECHO_*` name and every bad value.
+    unknown name and every bad value, wherever it stands.
     """
-    fields = {_variable(field.name): field for field in msgspec.structs.fields(Settings)}
     given: dict[str, Any] = {}
     mistakes: list[str] = []
-    for name, value in sorted(environ.items()):
-        if not name.startswith(PREFIX) or _is_service_link(name, value):
-            continue
-        field = fields.get(name)
-        if field is None:
-            nearest = get_close_matches(name, fields, n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else "; python -m app --help lists them all"
-            mistakes.append(f"{name} is not a setting{hint}")
-            continue
-        if field.name in _FILES and _CONTENT.match(value):
-            mistakes.append(f"{name} is the name of a file, not what the file holds")
-            continue
+    for place, name, value, mistake in (*_of_the_file(environ.get(_ENV_FILE, "")), *_own(environ)):
         try:
-            given[field.name] = msgspec.convert(value, field.type, strict=False)
-            if value and field.name in readers:
-                readers[field.name](value)
-        except ValueError as error:  # msgspec's own is one, too
-            mistakes.append(f"{name}={quoted(value)}: {_reason(field.type, error)}")
+            if mistake:
+                raise ValueError(mistake)  # noqa: TRY301 - one way for all of them
+            given |= _taken(name, value, readers)
+        except ValueError as error:
+            mistakes.append(f"{place}{error}")
     if not mistakes:
         settings = Settings(**given)
         mistakes += _contradictions(settings)
         if not mistakes:
             return settings
     raise SettingsError(*mistakes)
+
+
+def _own(environ: Mapping[str, str]) -> Iterator[Assignment]:
+    """Give what the environment itself says."""
+    for name, value in sorted(environ.items()):
+        if name.startswith(PREFIX) and not _is_service_link(name, value):
+            yield Assignment("", name, value)
+
+
+def _of_the_file(path: str) -> Iterator[Assignment]:
+    """Give what the file of settings says, if there is one."""
+    if _CONTENT.match(path):
+        return  # which is told of the variable
+    try:
+        assignments = env_file.read(path) if path else []
+    except ValueError as error:
+        yield Assignment("", _ENV_FILE, path, f"{_ENV_FILE}={quoted(path)}: {error}")
+        return
+    for each in assignments:
+        if each.name in {*FIXED, _ENV_FILE} and not each.mistake:
+            yield each._replace(mistake=f"{each.name} can be set by the environment alone")
+        else:
+            yield each
+
+
+def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]) -> dict[str, Any]:
+    """Read one setting: its field and value. Raises `ValueError` with a sentence."""
+    field = _FIELDS.get(name)
+    if field is None:
+        nearest = get_close_matches(name, _FIELDS, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "python -m app --help lists them all"
+        raise ValueError(f"{name} is not a setting; {hint}")
+    if field.name in _FILES and _CONTENT.match(value):
+        raise ValueError(f"{name} is the name of a file, not what the file holds")
+    try:
+        read_value = msgspec.convert(value, field.type, strict=False)
+        if value and field.name in readers:
+            readers[field.name](value)
+    except ValueError as error:  # msgspec's own is one, too
+        raise ValueError(f"{name}={quoted(value)}: {_reason(field.type, error)}") from None
+    return {field.name: read_value}
 
 
 def _reason(kind: Any, error: ValueError) -> str:
@@ -238,6 +281,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"
     if not settings.tls_cert and (settings.tls_client_ca or settings.tls_only == "on"):
         yield "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"
+
+
+def changes(before: Settings, after: Settings) -> list[str]:
+    """Give the variables that are not the same."""
+    return [name for name, field in _FIELDS.items() if getattr(before, field.name) != getattr(after, field.name)]
 
 
 def rows() -> list[Row]:

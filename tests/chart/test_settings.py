@@ -18,7 +18,8 @@ TEXTS = {
     "jwt_fields": "X-Token",
     "redact": "X-Secret",
 }
-FILES = ("jwks", "tls_cert", "tls_key", "tls_client_ca")
+FILES = ("env_file", "jwks", "tls_cert", "tls_key", "tls_client_ca")
+READ = {"ECHO_ENV_FILE": "envFile", "ECHO_JWKS": "jwks"}  # those that are read with the settings
 
 
 def another(field: FieldInfo) -> Any:
@@ -52,9 +53,10 @@ def test_every_setting_that_is_changed_comes_to_the_service() -> None:
     given = {name: another(field) for name, field in documented.settings().items()}
     variables = told(given)
     # Files are read where they are.
-    read = settings.read({name: value for name, value in variables.items() if name != "ECHO_JWKS"})
-    assert variables["ECHO_JWKS"] == given["jwks"]
-    expected = {field.name: given[name] for name, field in documented.settings().items() if field.name != "jwks"}
+    read = settings.read({name: value for name, value in variables.items() if name not in READ})
+    assert {name: variables[name] for name in READ} == {name: given[value] for name, value in READ.items()}
+    known = documented.settings().items()
+    expected = {field.name: given[name] for name, field in known if name not in READ.values()}
     assert {name: value for name, value in msgspec.structs.asdict(read).items() if name in expected} == expected
 
 

@@ -1,0 +1,61 @@
+"""A file of settings, `NAME=value` a line: what can be read anew while the echo runs, as an environment can't.
+
+Its form is Docker's (https://docs.docker.com/reference/cli/docker/container/run/#env): a value is all behind the first
+`=`, without quotes or comments of its own; lines that are empty or begin with `#` say nothing.
+"""
+
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_NAME: Final = re.compile("ECHO_[A-Z0-9_]{1,50}")
+LARGEST: Final = 1 << 16  # bytes; all settings, each a screen long, are less
+
+
+class Assignment(NamedTuple):
+    """A name and its value, and where they stand, as messages begin: `/etc/echo.env:3: `.
+
+    `mistake` is a sentence about a line that does not give a value.
+    """
+
+    place: str
+    name: str
+    value: str
+    mistake: str = ""
+
+
+def read(path: str) -> list[Assignment]:
+    """Give what a file says, in its order.
+
+    Raises `ValueError` for one that can't be read, or is no text of at most `LARGEST` bytes.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from None
+    if len(data) > LARGEST:
+        raise ValueError(f"more than {LARGEST} bytes")
+    try:
+        return parse(data.decode("utf-8-sig"), path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+
+
+def parse(text: str, path: str) -> list[Assignment]:
+    """Give what a file's text says; `path` is what messages call it."""
+    found: list[Assignment] = []
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        name, equals, value = (part.strip() for part in stripped.partition("="))
+        mistake = ""
+        if not equals or not _NAME.fullmatch(name):
+            mistake = "not ECHO_NAME=value"  # what it is instead may be a secret, of a file that was not meant
+        elif name in lines:
+            mistake = f"{name} stands in line {lines[name]}, too"
+        lines.setdefault(name, number)
+        found.append(Assignment(f"{path}:{number}: ", name, value, mistake))
+    return found

@@ -1,0 +1,109 @@
+"""The file of settings: what it may say, what wins, and how its mistakes are told."""
+
+from pathlib import Path
+
+import pytest
+
+from app import env_file, healthcheck, settings
+from app.settings import SettingsError, changes
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Give where the file is."""
+    return tmp_path / "echo.env"
+
+
+def read(file: Path, text: str | bytes, **environ: str) -> settings.Settings:
+    """Read the settings of an environment that names a file with this text."""
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return settings.read({"ECHO_ENV_FILE": str(file)} | environ)
+
+
+def mistakes(file: Path, text: str | bytes, **environ: str) -> list[str]:
+    """Give the sentences about such settings; the file is called FILE."""
+    with pytest.raises(SettingsError) as raised:
+        read(file, text, **environ)
+    return [told.replace(str(file), "FILE") for told in raised.value.args]
+
+
+def test_its_lines_are_settings(file: Path) -> None:
+    """A value is all behind the first `=`; comments, empty lines, other systems' line ends and a BOM say nothing."""
+    text = "\ufeff# how it answers\r\n\r\nECHO_FORMAT=json\r\n  ECHO_SEED = a=b # c \nECHO_JWT_FIELDS=\n"
+    told = read(file, text)
+    assert (told.format, told.seed, told.jwt_fields) == ("json", "a=b # c", "")
+    assert told.env_file == str(file)
+
+
+def test_the_environment_wins(file: Path) -> None:
+    """So that one pod can differ from what all of them mount."""
+    told = read(file, "ECHO_FORMAT=json\nECHO_WORKERS=2\n", ECHO_FORMAT="text")
+    assert (told.format, told.workers) == ("text", 2)
+
+
+def test_every_mistake_is_told_with_its_line(file: Path) -> None:
+    """All at once, also one that the environment would hide, and behind them those of the environment."""
+    text = (
+        "ECHO_FORMAT=jsn\nnonsense\nECHO_WORKRS=2\nECHO_SEED=1\nECHO_SEED=2\nexport ECHO_PRETTY=on\n" + "x" * 99 + "=1"
+    )
+    assert mistakes(file, text, ECHO_FORMAT="json", ECHO_MAX_SIZE="big") == [
+        "FILE:1: ECHO_FORMAT='jsn': one of bare, html, json, text, yaml",
+        "FILE:2: not ECHO_NAME=value",
+        "FILE:3: ECHO_WORKRS is not a setting; did you mean ECHO_WORKERS?",
+        "FILE:5: ECHO_SEED stands in line 4, too",
+        "FILE:6: not ECHO_NAME=value",
+        "FILE:7: not ECHO_NAME=value",
+        "ECHO_MAX_SIZE='big': not a whole number",
+    ]
+
+
+@pytest.mark.parametrize("name", [*settings.FIXED, "ECHO_ENV_FILE"])
+def test_what_can_not_change_can_not_be_in_it(file: Path, name: str) -> None:
+    """Where it listens, and which file it is."""
+    assert mistakes(file, f"{name}=1\n") == [f"FILE:1: {name} can be set by the environment alone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"ECHO_SEED=\xff", "not UTF-8 at byte 10"),
+        (b"#" * (env_file.LARGEST + 1), f"more than {env_file.LARGEST} bytes"),
+    ],
+    ids=["bytes", "too long"],
+)
+def test_what_is_no_such_file_is_told(file: Path, text: bytes, reason: str) -> None:
+    """In one sentence."""
+    assert [told.partition(": ")[2] for told in mistakes(file, text)] == [reason]
+
+
+def test_no_secret_of_another_file_is_told(file: Path) -> None:
+    """Somebody has named a private key, or the text of one."""
+    key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\nc2VjcmV0MQ==\n-----END PRIVATE KEY-----\n"
+    assert mistakes(file, key) == [f"FILE:{line}: not ECHO_NAME=value" for line in (1, 2, 3, 4)]
+    with pytest.raises(SettingsError) as raised:
+        settings.read({"ECHO_ENV_FILE": key})
+    assert raised.value.args == ("ECHO_ENV_FILE is the name of a file, not what the file holds",)
+
+
+def test_a_file_that_can_not_be_read_is_a_mistake(file: Path) -> None:
+    """With the reason that the system gives."""
+    with pytest.raises(SettingsError, match=r"^ECHO_ENV_FILE='.*': No such file or directory$"):
+        settings.read({"ECHO_ENV_FILE": str(file)[-30:]})
+    with pytest.raises(SettingsError, match=r"^ECHO_ENV_FILE='.*': Is a directory$"):
+        settings.read({"ECHO_ENV_FILE": "/"})
+
+
+def test_what_changed_is_known_by_its_names(file: Path) -> None:
+    """And no value is told: it may be long, or a path that is nobody's business."""
+    before = read(file, "ECHO_FORMAT=json\nECHO_SEED=1\n")
+    assert changes(before, read(file, "ECHO_FORMAT=text\nECHO_PRETTY=off\nECHO_SEED=1\n")) == [
+        "ECHO_FORMAT",
+        "ECHO_PRETTY",
+    ]
+
+
+def test_the_health_check_reads_no_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The echo beside it may go on with what stood there before."""
+    file.write_text("nonsense")
+    assert healthcheck.main({"ECHO_ENV_FILE": str(file), "ECHO_ADMIN_PORT": "1", "ECHO_WORKERS": "?"}) == 1
+    assert "Connection refused" in capsys.readouterr().err
