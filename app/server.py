@@ -3,18 +3,18 @@
 import math
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 
-from app import application, signals
-from app.carrier.tls import Contexts
-from app.context import Policy
+from app import application, signals, supervisor
+from app.configuration import MISTAKES, Configuration
 from app.echo import Echo
 from app.listeners import BACKLOG
-from app.settings import Settings
+from app.settings import changes
 from app.telemetry.telemetry import Telemetry
 from app.wire import Application
 
@@ -26,20 +26,22 @@ _HUNG: Final = 30
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """One echo: its settings, its policy, its sockets, what it serves TLS with, its workers."""
+    """One echo: its settings, its policy, its sockets, what it serves TLS with, its workers.
+
+    `read` gives what was configured anew, or raises one of `MISTAKES`.
+    """
 
     def __init__(
         self,
-        settings: Settings,
-        policy: Policy,
+        configured: Configuration,
         sockets: Sequence[socket.socket],
-        contexts: Contexts | None,
+        read: Callable[[], Configuration],
         announcement: str,
     ) -> None:
-        self.settings = settings
-        self.policy = policy
-        self.contexts = contexts
-        self.telemetry = Telemetry(settings, policy)
+        self.settings, self.policy, self.contexts = configured
+        self.telemetry = Telemetry(self.settings, self.policy)
+        self._read = read
+        self._changed: list[str] = []
         # gunicorn takes a socket over by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]
         self._announcement = announcement
@@ -83,9 +85,36 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until stopped; leaves by `SystemExit`."""
         signals.end_forked_at_once()
-        super().run()
+        supervisor.run(self)
+
+    def reread(self) -> bool:
+        """Read anew what is configured, for the workers that are made from now on.
+
+        Gives False, and leaves all as it was, when it has mistakes: each is told on stderr.
+        """
+        try:
+            configured = self._read()
+        except MISTAKES as error:
+            _say(
+                *(f"echo: {mistake}" for mistake in error.args), "echo: not reloaded; all goes on as before", error=True
+            )
+            return False
+        self._changed = changes(self.settings, configured.settings)
+        self.settings, self.policy, self.contexts = configured
+        self.load_config()
+        return True
+
+    def reloaded(self) -> None:
+        """Say that what was read anew is served with."""
+        _say(f"echo: reloaded; settings that changed: {', '.join(self._changed) or 'none'}")
 
     def _announce(self, arbiter: object) -> None:
         del arbiter  # gunicorn's hooks are told it
         # What reads the log expects nothing else there.
         print(self._announcement, flush=True, file=sys.stdout if self.settings.access_log == "off" else sys.stderr)
+
+
+def _say(*lines: str, error: bool = False) -> None:
+    """Say something while others are served, who don't mind whether anybody listens."""
+    with suppress(OSError):
+        print(*lines, sep="\n", file=sys.stderr if error else sys.stdout, flush=True)

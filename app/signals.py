@@ -1,7 +1,8 @@
-"""Signals before a worker serves: there is nothing to finish yet, so each that asks for the end ends it.
+"""Signals before anybody serves, and those that say nothing here.
 
-From the fork until it sets its own handlers, a worker has the arbiter's, and they only queue: a SIGTERM would be lost,
-and the stop would take all of the drain time.
+At the start, and in a worker until it serves, there is nothing to finish yet: each that asks for the end ends it. From
+the fork until it sets its own handlers, a worker has the arbiter's, and they only queue: a SIGTERM would be lost, and
+the stop would take all of the drain time.
 """
 
 import os
@@ -10,6 +11,44 @@ from types import FrameType
 from typing import Final
 
 ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+# What gunicorn has for log files, another number of workers and another program, none of which is so here.
+UNUSED: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
+_RELOADS: Final = (signal.SIGHUP,)
+
+
+def begin() -> None:
+    """Let a stop during the start end it, with exit code 0, and a reload wait until somebody takes it.
+
+    The first process of a container is sent no signal that it has no handler for (pid_namespaces(7)): a stop would be
+    lost.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _RELOADS)
+    end_at_once()
+
+
+def take_reloads() -> None:
+    """Let a reload come now that is taken, and one that came during the start."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _RELOADS)
+
+
+def ignore_unused() -> None:
+    """Let nothing happen to a worker by what is for the arbiter, or for nobody: sent to all, each would end it."""
+    for number in (*_RELOADS, *UNUSED):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def ends_with_terminal() -> bool:
+    """Tell whether a SIGHUP may say that the terminal is closed: there is one, and nohup(1) has not been asked for."""
+    return signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
+
+
+def has_terminal() -> bool:
+    """Tell whether this process has a controlling terminal, which is open still (tty(4))."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def end_at_once() -> None:

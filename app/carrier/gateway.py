@@ -141,7 +141,8 @@ class Gateway:
 
         Of what becomes a WebSocket's first message the body is all that counts.
         """
-        environ = environ_of(request, self._environ, draining=self._service.draining)
+        service = self._service
+        environ = environ_of(request, self._environ, draining=service.draining and not service.replaced)
         if websocket:
             environ[WEBSOCKET_KEY] = True
         try:

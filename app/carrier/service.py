@@ -104,6 +104,7 @@ class Service:
         self.clock, self.soon, self.later, self.exact = time.clock, time.soon, time.later, time.exact
         self.report = report
         self.draining = False
+        self.replaced = False  # it drains, but the echo goes on: other workers serve in its place
         timeouts = bounds.timeouts
         self.seconds = {
             Phase.IDLE: timeouts.idle,

@@ -5,6 +5,7 @@ than the timeout, ends when its parent has changed, and closes its own listeners
 """
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 from gunicorn.workers.base import Worker as GunicornWorker
@@ -24,6 +25,7 @@ from app.carrier.gateway import server_environ
 from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
+from app.carrier.standing import Standing
 from app.carrier.timing import time_of
 from app.carrier.tls import Contexts
 from app.carrier.watching import UNWATCHED
@@ -39,17 +41,23 @@ LAST_CALL: Final = 1.0
 class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     """An asyncio worker over uvloop, one for each process. Its settings are those of `app.server.Server`."""
 
+    def __init__(self, *given: Any) -> None:
+        """Be made by the arbiter, which forks then."""
+        super().__init__(*given)
+        self.standing = Standing()
+
     def init_process(self) -> None:
         """Make the event loop before gunicorn sets signals and calls `run`."""
         self.loop = uvloop.new_event_loop()
         self.wake = asyncio.Event()  # something has happened that the main course waits for
         self.at_once = False
+        self.deadline = math.inf  # by the loop's clock: what is not answered then is dropped
         super().init_process()
 
     def init_signals(self) -> None:
         """Let a signal end the worker until it serves; called by gunicorn before it loads the application."""
-        for number in set(self.SIGNALS) - set(signals.ENDS):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signals.ignore_unused()
         signals.end_at_once()
         # A worker that hangs can't run an event: the arbiter's SIGABRT is handled where the hang is.
         signal.signal(signal.SIGABRT, self._abort)
@@ -59,9 +67,12 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.loop.add_signal_handler(signal.SIGTERM, self._stop)
         self.loop.add_signal_handler(signal.SIGINT, self._stop_at_once)
         self.loop.add_signal_handler(signal.SIGQUIT, self._stop_at_once)
-        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
 
     def _stop(self) -> None:
+        # Nine tenths of the drain time, so that the arbiter, who ends whoever is late, finds nobody. One that is
+        # replaced may take all the time that its requests take, each of which is bounded.
+        if self.standing.awaited or not self.standing.replaced:
+            self.deadline = min(self.deadline, self.loop.time() + self.app.settings.drain_seconds * 0.9)
         self.alive = False
         self.wake.set()
 
@@ -90,8 +101,10 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         self.watch = self.app.telemetry.watch(service.later, service.report, partial(_gauges, service))
         listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
+        self.standing.serving = True
         while self.alive and self.ppid == os.getppid():
             await self._turn(service, TICK)
+        self._stop()
         await self._drain(service, listeners)
 
     async def _turn(self, service: Service, seconds: float) -> None:
@@ -139,20 +152,21 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     async def _drain(self, service: Service, listeners: dict[int, Acceptor]) -> None:
         """End in order: readiness fails, the echo's listener closes, what was accepted is answered, all closes.
 
-        The admin port goes on to the end, so that the cluster can see that this worker is live and not ready.
+        The admin port goes on to the end, so that the cluster can see that this worker is live and not ready. Where
+        others serve in its place, the echo is ready: then that port is theirs at once.
         """
-        now = self.loop.time()
-        # Nine tenths of the drain time, so that the arbiter, who ends whoever is late, finds nobody.
-        deadline, last_call = now + self.app.settings.drain_seconds * 0.9, now + LAST_CALL
+        last_call = self.loop.time() + LAST_CALL
         service.changed = self.wake.set
-        service.draining = True
-        await listeners[self.app.settings.port].close_in_order()
+        service.draining, service.replaced = True, self.standing.replaced
+        for port, listener in listeners.items():
+            if service.replaced or port == self.app.settings.port:
+                await listener.close_in_order()
         # Only now: who is told that the end comes connects anew at once, and would meet a listener that is closing.
         service.drain()
-        while service.connections and not self.at_once and (now := self.loop.time()) < deadline:
+        while service.connections and not self.at_once and (now := self.loop.time()) < self.deadline:
             if now >= last_call:
                 service.last_call()
-            await self._turn(service, min(TICK, deadline - now, last_call - now if now < last_call else TICK))
+            await self._turn(service, min(TICK, self.deadline - now, last_call - now if now < last_call else TICK))
         for listener in listeners.values():
             listener.close()
         service.abort()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__, settings
-from app.__main__ import announcement
+from app.command import announcement
 from tests.commands import ROOT
 from tests.http.process import DEADLINE, environment, free_ports, running, start
 

@@ -23,7 +23,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from app.__main__ import announcement
+from app.command import announcement
 from app.settings import Settings
 from tests.commands import CommandError, run
 from tests.http.certificates import AUTHORITY, Secret, Slow, connect, reflect, served_serial, shake_hands, trusting

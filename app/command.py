@@ -1,0 +1,53 @@
+"""The command line: reads what is set, listens, serves."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from app import __version__, configuration, listeners, settings
+from app.carrier.tls import TlsError
+from app.server import Server
+
+BAD_SETTINGS = 2  # as for a wrong command line
+
+
+def announcement(configured: settings.Settings) -> str:
+    """Give two lines: where it listens, and what to try."""
+    host = listeners.near(configured.host)
+    host = f"[{host}]" if ":" in host else host  # RFC 3986, 3.2.2
+    secure = configured.tls_only == "on"
+    url = f"{'https' if secure else 'http'}://{host}:{configured.port}"
+    flags = "--haproxy-protocol " if configured.proxy_protocol == "on" else ""
+    flags += (
+        "--insecure " if secure else ""
+    )  # the certificate need not be for this address, nor curl know who signed it
+    return (
+        f"echo {__version__} listens on {url}"
+        f" (for the cluster: http://{host}:{configured.admin_port}/readyz); Ctrl-C stops it\n"
+        f"Try: curl {flags}{url}/blah/blah"
+    )
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Serve until stopped. Gives the exit code; mistakes are told on stderr, a line each."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description="Starts the echo. It is set by environment variables alone; in parentheses stand the defaults.",
+        epilog=settings.table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"echo {__version__}")
+    parser.parse_args(argv)
+    try:
+        configured = configuration.read(environ)
+        sockets = listeners.bind(configured.settings)
+    except settings.SettingsError as error:
+        print(*(f"echo: {mistake}" for mistake in error.args), sep="\n", file=sys.stderr)
+        return BAD_SETTINGS
+    except (listeners.ListenError, TlsError) as error:
+        print(f"echo: {error}", file=sys.stderr)
+        return 1
+    again = partial(configuration.read, dict(environ))
+    Server(configured, sockets, again, announcement(configured.settings)).run()
+    return 0

@@ -1,0 +1,29 @@
+"""All that an operator has set, read and found good: at the start, and again on SIGHUP."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from app import identity, policy, settings
+from app.carrier import tls
+from app.carrier.tls import Contexts, TlsError
+from app.context import Policy
+from app.settings import Settings, SettingsError
+
+# What `read` raises: each of `args` is a sentence.
+MISTAKES = (SettingsError, TlsError)
+
+
+class Configuration(NamedTuple):
+    """The settings, and what was made of those that name files; `contexts` is None where TLS is not served."""
+
+    settings: Settings
+    policy: Policy
+    contexts: Contexts | None
+
+
+def read(environ: Mapping[str, str]) -> Configuration:
+    """Read the environment, and every file that it names. Raises one of `MISTAKES`."""
+    configured = settings.read(environ, policy.READERS)
+    how = policy.read(configured, identity.read(environ))
+    files = tls.files_of(configured)
+    return Configuration(configured, how, Contexts(files) if files else None)

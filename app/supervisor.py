@@ -1,0 +1,97 @@
+"""The arbiter: gunicorn's, with a reload in which nothing is lost.
+
+gunicorn's own reload ends the process by a mistake in what is read, ends the workers before others serve, waits for
+their end before it takes another signal, and lets a worker that drains count as one that serves.
+"""
+
+import signal
+import sys
+from typing import Any, Final
+
+from gunicorn.arbiter import Arbiter
+
+from app import signals
+
+# Seconds between looks at the new workers of a reload.
+_LOOK: Final = 0.05
+
+
+class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """Keeps as many workers as there should be. Those of before a reload go on until the new ones serve."""
+
+    def __init__(self, app: Any) -> None:
+        self._at_terminal = signals.ends_with_terminal()
+        self._asked = False  # a reload is to be begun
+        self._replacing = False  # new workers are to serve before the outdated ones may end
+        self._outdated = 0  # workers of this age or less are of before the last reload
+        super().__init__(app)
+
+    def init_signals(self) -> None:
+        """Take signals; called by gunicorn."""
+        super().init_signals()
+        signals.take_reloads()
+
+    def handle_hup(self) -> None:
+        """Reload as soon as nobody is left of before an earlier reload; called by gunicorn.
+
+        Where the signal means what it is named for, end: an echo that nobody sees any more would hold its ports.
+        """
+        if self._at_terminal and not signals.has_terminal():
+            raise StopIteration  # as gunicorn's own handlers ask for the end
+        self._asked = True
+
+    def _nothing(self) -> None:
+        """Leave a signal alone that has no meaning here: the number of workers and the log are settings."""
+
+    handle_usr1 = handle_usr2 = handle_ttin = handle_ttou = handle_winch = _nothing
+
+    def wait_for_signals(self, timeout: float = 1.0) -> list[signal.Signals]:
+        """Give the signals that have come, after so many seconds at most; called by gunicorn."""
+        came: list[signal.Signals] = super().wait_for_signals(_LOOK if self._replacing else timeout)
+        return came
+
+    def manage_workers(self) -> None:
+        """Begin a reload that is asked for, see to the number of workers, end the outdated; called by gunicorn."""
+        if self._asked and not self._workers(outdated=True):
+            self._asked = False
+            self._begin_reload()
+        for _ in range(self.num_workers - len(self._workers(outdated=False))):
+            self.spawn_worker()
+        if self._replacing and all(worker.standing.serving for worker in self._workers(outdated=False)):
+            self._replacing = False
+            for worker in self._workers(outdated=True):
+                worker.standing.replaced = True
+                self.kill_worker(worker.pid, signal.SIGTERM)
+            self.app.reloaded()
+        if self._asked and not self._replacing:
+            self._await_outdated()
+
+    def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's own
+        """End; called by gunicorn. Nobody is replaced any more: all drain within the same time."""
+        for worker in self.WORKERS.values():
+            worker.standing.replaced = False
+        super().stop(graceful)
+
+    def _begin_reload(self) -> None:
+        if self.app.reread():
+            self.num_workers = self.cfg.workers
+            self._outdated = self.worker_age
+            self._replacing = True
+
+    def _await_outdated(self) -> None:
+        """Give the workers of before a reload the drain time from now on, since another reload waits for them."""
+        for worker in self._workers(outdated=True):
+            if not worker.standing.awaited:
+                worker.standing.awaited = True
+                self.kill_worker(worker.pid, signal.SIGTERM)
+
+    def _workers(self, *, outdated: bool) -> list[Any]:
+        return [worker for worker in self.WORKERS.values() if (worker.age <= self._outdated) is outdated]
+
+
+def run(app: Any) -> None:
+    """Serve until stopped; leaves by `SystemExit`."""
+    try:
+        Supervisor(app).run()
+    except RuntimeError as error:
+        sys.exit(f"echo: {error}")
