@@ -6,6 +6,8 @@ import pytest
 
 from tests.http.process import Echo, running
 
+pytest.register_assert_rewrite("tests.http.under_way")
+
 
 @pytest.fixture(scope="package")
 def echo() -> Iterator[Echo]:

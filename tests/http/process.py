@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +99,20 @@ class Echo:
         """Ask by a client that knows HTTP; give the answer and its body."""
         return ask(port or self.port, path, headers, method=method)
 
+    def ready(self) -> bool:
+        """Tell whether it says so."""
+        return self.get("/readyz", port=self.admin_port)[0].status == 200
+
+    def says(self, count: int = 1) -> list[str]:
+        """Give the next lines that it says on stdout."""
+        assert self.process.stdout is not None
+        return read_lines(self.process.stdout, count)
+
+    def complains(self, count: int) -> list[str]:
+        """Give the next lines that it says on stderr."""
+        assert self.process.stderr is not None
+        return read_lines(self.process.stderr, count)
+
     def workers(self) -> list[int]:
         """Give the process ids of the workers."""
         pid = self.process.pid
@@ -150,9 +164,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait(DEADLINE)
 
 
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    """Ask again and again until something holds; `what` is told at the deadline."""
+    give_up = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < give_up, f"not so after {DEADLINE} s: {what}"
+
+
 @contextmanager
-def running(**settings: object) -> Iterator[Echo]:
-    """Run an echo with these settings; it is ended whatever happens."""
+def starting(**settings: object) -> Iterator[Echo]:
+    """Begin to run an echo with these settings; it is ended whatever happens."""
     ports = dict(zip(("port", "admin_port"), free_ports(2), strict=True)) | settings
     process = subprocess.Popen(
         [sys.executable, "-m", "app"],
@@ -166,13 +187,19 @@ def running(**settings: object) -> Iterator[Echo]:
     assert process.stderr is not None
     with process.stdout, process.stderr:
         try:
-            echo = Echo(process, int(str(ports["port"])), int(str(ports["admin_port"])))
-            try:
-                logs = settings.get("access_log", "off") != "off"  # then stdout is the log's alone
-                echo.announced = read_lines(process.stderr if logs else process.stdout, 2)
-            except AssertionError as error:
-                process.kill()
-                raise AssertionError(f"{error}; it said: {echo.errors()}") from error
-            yield echo
+            yield Echo(process, int(str(ports["port"])), int(str(ports["admin_port"])))
         finally:
             end(process)
+
+
+@contextmanager
+def running(**settings: object) -> Iterator[Echo]:
+    """Run an echo with these settings, from when it listens; it is ended whatever happens."""
+    with starting(**settings) as echo:
+        try:
+            logs = settings.get("access_log", "off") != "off"  # then stdout is the log's alone
+            echo.announced = echo.complains(2) if logs else echo.says(2)
+        except AssertionError as error:
+            echo.process.kill()
+            raise AssertionError(f"{error}; it said: {echo.errors()}") from error
+        yield echo

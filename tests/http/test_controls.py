@@ -1,7 +1,6 @@
 """What a client may ask for, over real sockets: time, size, failures, and that nobody else waits for it."""
 
 import asyncio
-import gzip
 import hashlib
 import json
 import re
@@ -19,7 +18,7 @@ import pytest
 
 from app.content import generated
 from tests.commands import run
-from tests.http.process import DEADLINE, Echo, read_answer, read_to_end, running
+from tests.http.process import DEADLINE, Echo, read_answer, running
 from tests.http.programs import program
 from tests.http.proxies import nginx_http
 from tests.http.test_large_bodies import at_most
@@ -262,49 +261,6 @@ def test_events_come_one_by_one_through_a_proxy_that_buffers(echo: Echo, tmp_pat
             came += piece
     assert came.count(b"id: ") == 1
     assert b"Content-Type: text/event-stream" in came
-
-
-def test_a_stop_cuts_nothing_that_has_an_end() -> None:
-    """Its length may be unknown, as that of what is compressed: it is whole, or seen to be cut."""
-    with running() as echo, echo.connect() as sock:
-        sock.sendall(asking("echo_size=30MiB&echo_compress=gzip"))
-        came = sock.recv(1)
-        echo.process.terminate()
-        head, _, chunks = (came + read_to_end(sock)).partition(b"\r\n\r\n")
-        assert b"Content-Encoding: gzip" in head
-        assert chunks.endswith(b"\r\n0\r\n\r\n")
-        coded = bytearray()
-        while (size := int(chunks.partition(b"\r\n")[0], 16)) > 0:
-            start = chunks.index(b"\r\n") + 2
-            coded += chunks[start : start + size]
-            chunks = chunks[start + size + 2 :]
-        assert len(gzip.decompress(coded)) == 30 * MIB
-        assert echo.process.wait(DEADLINE) == 0
-
-
-def test_events_end_with_the_echo() -> None:
-    """A rollout does not wait for them: the stream ends well, and whoever listened comes again."""
-    with running() as echo, echo.connect() as sock:
-        sock.sendall(asking("echo_count=600", "Accept: text/event-stream"))
-        came = b""
-        while b"\n\n" not in came:
-            came += sock.recv(65_536)
-        echo.process.terminate()
-        came += read_to_end(sock)
-        assert came.endswith(b"\r\n0\r\n\r\n")
-        assert echo.process.wait(DEADLINE) == 0
-
-
-def test_what_was_accepted_is_answered_when_the_echo_stops() -> None:
-    """Also a delayed answer, and one that is sent piece by piece."""
-    with running() as echo, echo.connect() as delayed, echo.connect() as dripping:
-        delayed.sendall(asking("echo_delay=1s"))
-        dripping.sendall(asking("echo_size=10&echo_drip=1s"))
-        assert dripping.recv(1) == b"H"
-        echo.process.terminate()
-        assert read_answer(delayed)[1] == b"<b>Got: a</b>!"
-        assert read_to_end(dripping).endswith(b"\r\n\r\n0123456789")
-        assert echo.process.wait(DEADLINE) == 0
 
 
 def test_a_mistake_is_told_over_the_wire(echo: Echo) -> None:

@@ -1,33 +1,89 @@
 """How it ends: nothing accepted is lost, and it does not outstay its time."""
 
 import os
+import pty
 import signal
 import socket
-import time
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.http.process import DEADLINE, Echo, read_answer, read_to_end, running
-
-HALF = b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1"
-GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-def wait_until_closed(port: int) -> None:
-    """Return when nobody listens on the port any more; a connection taken before is read to its end."""
-    give_up = time.monotonic() + DEADLINE
-    while time.monotonic() < give_up:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
-                sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-                read_to_end(sock)
-        except ConnectionError:
-            return
-    raise AssertionError(f"port {port} is still open after {DEADLINE} s")
+from tests.commands import ROOT
+from tests.http.certificates import Secret
+from tests.http.process import (
+    DEADLINE,
+    Echo,
+    ask,
+    environment,
+    free_ports,
+    read_to_end,
+    running,
+    starting,
+    wait_until,
+)
+from tests.http.under_way import HALF, everything
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-@pytest.mark.parametrize("workers", [1, 2])
+def is_closed(port: int) -> bool:
+    """Tell whether nobody listens on the port any more; a connection that is taken is read to its end."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            read_to_end(sock)
+    except ConnectionError:
+        return True
+    return False
+
+
+def ends_or_is_reset(sock: socket.socket) -> bool:
+    """Tell whether the connection ends, in either way, with nothing before it."""
+    try:
+        return read_to_end(sock) == b""
+    except ConnectionResetError:
+        return True
+
+
+def with_half_a_body(echo: Echo) -> socket.socket:
+    """Give a connection within a request that the echo has begun to read."""
+    sock = echo.connect()
+    sock.sendall(HALF)
+    assert echo.get("/")[0].status == 200, "a later request was answered, so this one has been taken"
+    return sock
+
+
+def test_what_was_accepted_is_answered(tmp_path: Path) -> None:
+    """Readiness fails, the listener closes, the admin port goes on, all that is under way ends as it must, exit 0.
+
+    What else is said meanwhile, a second SIGTERM or a SIGHUP, changes nothing.
+    """
+    with running(**Secret(tmp_path).settings, drain_seconds=DEADLINE) as echo:
+        with everything(echo) as failed:
+            echo.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not echo.ready(), "readiness fails")
+            echo.process.send_signal(signal.SIGTERM)
+            echo.process.send_signal(signal.SIGHUP)
+        assert failed == {}
+        assert echo.process.wait(DEADLINE) == 0
+        assert echo.errors() == ""
+
+
+def test_readiness_fails_before_the_listener_closes() -> None:
+    """So that who is refused could have known; the admin port says so to the end."""
+    with running(drain_seconds=DEADLINE) as echo, with_half_a_body(echo) as busy:
+        echo.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_closed(echo.port), "the listener closes")
+        ready, told = echo.get("/readyz", port=echo.admin_port)
+        assert (ready.status, told) == (503, b'{"status":"draining"}\n')
+        assert echo.get("/livez", port=echo.admin_port)[0].status == 200
+        busy.sendall(b"2")
+        assert read_to_end(busy).endswith(b"<b>Got: half</b>!")
+        assert echo.process.wait(DEADLINE) == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGTERM, 2), (signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGQUIT, 2)]
+)
 def test_it_ends_cleanly_by_any_signal_that_asks_for_it(number: signal.Signals, workers: int) -> None:
     """Exit 0, nothing said, no traceback."""
     with running(workers=workers) as echo:
@@ -36,97 +92,58 @@ def test_it_ends_cleanly_by_any_signal_that_asks_for_it(number: signal.Signals, 
         assert echo.errors() == ""
 
 
+def test_a_stop_before_it_listens_is_a_stop() -> None:
+    """While it is still about its imports: exit 0, and nothing was begun."""
+    with starting() as echo:
+        wait_until(lambda: takes(echo, signal.SIGTERM), "it takes signals")
+        assert echo.end(signal.SIGTERM) == 0
+        assert (echo.process.stdout.read() if echo.process.stdout else None, echo.errors()) == (b"", "")
+
+
+def takes(echo: Echo, number: signal.Signals) -> bool:
+    """Tell whether the process has a handler for a signal (proc_pid_status(5))."""
+    lines = Path(f"/proc/{echo.process.pid}/status").read_text().splitlines()
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")]
+    return bool(mask >> (number - 1) & 1)
+
+
 def test_a_stop_during_the_start_is_a_stop() -> None:
     """The signal comes when the ports are open and the worker is not yet there to take it."""
-    for _ in range(5):
+    for _ in range(3):
         with running(drain_seconds=600) as echo:
             assert echo.end(signal.SIGTERM) == 0
 
 
-def test_what_was_accepted_is_answered() -> None:
-    """SIGTERM within a body: the listener closes, readiness fails, the rest of the body still comes and is answered."""
-    with running() as echo, echo.connect() as busy:
-        busy.sendall(HALF)
-        assert echo.get("/")[0].status == 200, "the half request has been taken by now"
-        echo.process.send_signal(signal.SIGTERM)
-        wait_until_closed(echo.port)
-        ready, told = echo.get("/readyz", port=echo.admin_port)
-        assert (ready.status, told) == (503, b'{"status":"draining"}\n')
-        assert echo.get("/livez", port=echo.admin_port)[0].status == 200
-        busy.sendall(b"2")
-        answer, body = read_answer(busy)
-        assert (answer.headers["Connection"], body) == ("close", b"<b>Got: half</b>!")
-        assert echo.process.wait(DEADLINE) == 0
-        assert echo.errors() == ""
-
-
-def test_an_idle_connection_is_given_a_last_call() -> None:
-    """A request that was on its way when the stop began is answered, with the connection's end announced."""
-    with running() as echo, echo.connect() as idle:
-        idle.sendall(GET)
-        assert read_answer(idle)[0].headers["Connection"] is None
-        echo.process.send_signal(signal.SIGTERM)
-        wait_until_closed(echo.port)
-        idle.sendall(GET)
-        assert read_answer(idle)[0].headers["Connection"] == "close"
-        assert echo.process.wait(DEADLINE) == 0
+def test_a_terminal_that_is_closed_ends_it() -> None:
+    """It is told so by SIGHUP; without an end it would go on unseen, and hold its ports."""
+    port, admin_port = free_ports(2)
+    pid, terminal = pty.fork()
+    if pid == 0:  # the child becomes an echo, at a terminal of its own
+        os.chdir(ROOT)
+        os.execve(sys.executable, [sys.executable, "-m", "app"], environment(port=port, admin_port=admin_port))  # noqa: S606 - as a person does it
+    said = b""
+    while b"Try: " not in said:
+        said += os.read(terminal, 1024)
+    assert ask(port, "/a")[1] == b"<b>Got: a</b>!"
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert is_closed(port)
 
 
 def test_who_does_not_end_is_left_behind() -> None:
     """Half a request that never goes on doesn't hold up the end beyond the drain time."""
-    with running(drain_seconds=2) as echo, echo.connect() as stuck:
-        stuck.sendall(HALF)
-        assert echo.get("/")[0].status == 200
+    with running(drain_seconds=1) as echo, with_half_a_body(echo) as stuck:
         assert echo.end(signal.SIGTERM) == 0
-        assert read_to_end_or_reset(stuck) == b""
+        assert ends_or_is_reset(stuck)
         assert echo.errors() == ""
 
 
-def read_to_end_or_reset(sock: socket.socket) -> bytes:
-    """Give what comes until the connection ends, in either way."""
-    try:
-        return read_to_end(sock)
-    except ConnectionResetError:
-        return b""
-
-
-def test_a_second_signal_ends_it_at_once() -> None:
-    """Someone who presses Ctrl-C while it drains means it."""
-    with running(drain_seconds=600) as echo, echo.connect() as stuck:
-        stuck.sendall(HALF)
-        assert echo.get("/")[0].status == 200
-        for worker in echo.workers():
-            os.kill(worker, signal.SIGTERM)
-        wait_until_not_ready(echo)
-        for worker in echo.workers():
-            os.kill(worker, signal.SIGINT)
-        assert read_to_end_or_reset(stuck) == b""
-
-
-def wait_until_not_ready(echo: Echo) -> None:
-    """Return when the worker that drains says so, or a new one has taken its place."""
-    give_up = time.monotonic() + DEADLINE
-    while echo.get("/readyz", port=echo.admin_port)[0].status == 200:
-        assert time.monotonic() < give_up, f"ready still after {DEADLINE} s"
-
-
-def test_a_worker_that_is_killed_is_replaced() -> None:
-    """Another one serves: that is what gunicorn is there for."""
-    with running() as echo:
-        assert echo.get("/a")[0].status == 200
-        (first,) = echo.workers()
-        os.kill(first, signal.SIGKILL)
-        assert echo.get("/b")[1] == b"<b>Got: b</b>!"
-        assert first not in echo.workers()
-
-
-def test_a_worker_without_its_arbiter_ends() -> None:
-    """Nobody supervises it any more, so it closes its ports."""
-    with running() as echo:
-        assert echo.get("/a")[0].status == 200
-        (worker,) = echo.workers()
-        echo.process.kill()
-        echo.process.wait(DEADLINE)
-        wait_until_closed(echo.port)
-        wait_until_closed(echo.admin_port)
-        assert worker != echo.process.pid
+def test_who_presses_ctrl_c_while_it_drains_means_it() -> None:
+    """SIGINT behind SIGTERM: it ends at once, and whatever was under way is dropped."""
+    with running(drain_seconds=600) as echo, with_half_a_body(echo) as stuck:
+        echo.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not echo.ready(), "readiness fails")
+        assert echo.end(signal.SIGINT) == 0
+        assert ends_or_is_reset(stuck)
+        assert echo.errors() == ""

@@ -27,7 +27,7 @@ from app.command import announcement
 from app.settings import Settings
 from tests.commands import CommandError, run
 from tests.http.certificates import AUTHORITY, Secret, Slow, connect, reflect, served_serial, shake_hands, trusting
-from tests.http.process import DEADLINE, Echo, read_answer, read_lines, read_to_end, running, start
+from tests.http.process import DEADLINE, Echo, read_lines, read_to_end, running, start
 from tests.http.programs import program
 
 JSON = {"Accept": "application/json"}
@@ -331,22 +331,6 @@ def test_a_proxy_may_speak_before_tls(tmp_path: Path) -> None:
     assert (told["client"]["address"], told["client"]["port"]) == ("192.0.2.7", 1234)
     assert told["server"] == {"address": "192.0.2.8", "port": 443}
     assert told["tls"]["serverName"] == "localhost"
-
-
-def test_a_stop_ends_tls_in_order(tmp_path: Path) -> None:
-    """What was accepted is answered, and the end is told by TLS (RFC 8446, 6.1), so that nobody takes it for a cut."""
-    with running(**Secret(tmp_path).settings) as echo, connect(echo) as busy, connect(echo) as idle:
-        assert reflect(idle)["path"] == "/a"
-        busy.sendall(b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
-        assert echo.get("/")[0].status == 200
-        echo.process.send_signal(signal.SIGTERM)
-        assert read_to_end(idle) == b"", "an end that TLS does not tell would raise"
-        busy.sendall(b"2")
-        answer, body = read_answer(busy)
-        assert (answer.headers["Connection"], body) == ("close", b"<b>Got: half</b>!")
-        assert read_to_end(busy) == b""
-        assert echo.process.wait(DEADLINE) == 0
-        assert echo.errors() == ""
 
 
 def test_who_shakes_hands_while_it_stops_is_answered(tmp_path: Path) -> None:

@@ -219,24 +219,6 @@ def test_its_time_is_bounded(settings: dict[str, int], says: str) -> None:
         assert echo.errors() == ""
 
 
-def test_a_stop_says_so_and_waits_for_no_more_than_an_answer() -> None:
-    """1001 to those who are open, one within a message; one that says nothing does not hold it up."""
-    with running(drain_seconds=DEADLINE) as echo, ExitStack() as stack:
-        clients = [stack.enter_context(opened(echo)) for _ in range(10)]
-        for client in clients:
-            greeting(client)
-        silent = stack.enter_context(raw(echo))
-        assert silent.recv(1)
-        silent.sendall(frame(TEXT, b"a", fin=False))
-        echo.process.send_signal(signal.SIGTERM)
-        for client in clients:
-            with pytest.raises(ConnectionClosed):
-                client.recv(DEADLINE)
-            assert (client.close_code, client.close_reason) == (1001, "the server stops")
-        assert echo.process.wait(DEADLINE) == 0
-        assert echo.errors() == ""
-
-
 def test_nonsense_ends_one_connection_and_nothing_else() -> None:
     """With a Close frame that says why, and no word in the log."""
     with running() as echo:

@@ -1,0 +1,223 @@
+"""SIGHUP: settings, certificates and keys are read anew, nothing is lost, and a mistake changes nothing."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from app.signals import UNUSED
+from tests.http.certificates import Secret, served_serial, trusting
+from tests.http.process import DEADLINE, Echo, read_lines, running, starting, wait_until
+from tests.http.programs import go_program
+from tests.http.test_stopping import ends_or_is_reset, takes, with_half_a_body
+from tests.http.under_way import everything
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Give a file of settings that says nothing yet."""
+    made = tmp_path / "echo.env"
+    made.touch()
+    return made
+
+
+def reload(echo: Echo) -> list[str]:
+    """Send SIGHUP, and give the settings that are told to have changed, when it is done."""
+    echo.process.send_signal(signal.SIGHUP)
+    return reloaded(echo)
+
+
+def reloaded(echo: Echo) -> list[str]:
+    """Wait until the echo says that it has reloaded; give the settings that changed."""
+    (said,) = echo.says()
+    start, _, changed = said.partition("; settings that changed: ")
+    assert start == "echo: reloaded"
+    return [] if changed == "none" else changed.split(", ")
+
+
+def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
+    """By the worker that began it, as at a stop, but in its own time; the echo is ready, and nobody notices."""
+    with running(**Secret(tmp_path).settings, drain_seconds=0.1) as echo:
+        with everything(echo) as failed:
+            (before,) = echo.workers()
+            assert reload(echo) == []
+            assert all(echo.ready() for _ in range(20))
+        assert failed == {}
+        wait_until(lambda: before not in echo.workers(), "the worker of before ends")
+        assert echo.get("/after")[1] == b"<b>Got: after</b>!"
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
+
+
+class Load:
+    """Clients that ask until they are told to end, on fresh and kept connections, and whether the echo is ready."""
+
+    def __init__(self, echo: Echo) -> None:
+        self.came = Counter[str]()
+        self._echo = echo
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(fresh,)) for fresh in (True, False, False)]
+        self._threads.append(threading.Thread(target=self._probe))
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(DEADLINE)
+
+    def wait_for(self, more: int) -> None:
+        """Wait until so many more have come."""
+        wanted = self.came.total() + more
+        wait_until(lambda: self.came.total() >= wanted, f"{more} more have come")
+
+    def _ask(self, fresh: bool) -> None:  # noqa: FBT001 - a thread's argument
+        client = http.client.HTTPSConnection("localhost", self._echo.port, context=trusting(), timeout=DEADLINE)
+        while not self._stop.is_set():
+            try:
+                client.request("POST", "/a?echo_format=bare", body=b"hello")
+                self.came[client.getresponse().read().decode()] += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.came[repr(error)] += 1
+            if fresh:
+                client.close()
+        client.close()
+
+    def _probe(self) -> None:
+        while not self._stop.is_set():
+            self.came["ready" if self._echo.ready() else "not ready"] += 1
+
+
+def test_nothing_is_lost_under_load(tmp_path: Path, file: Path) -> None:
+    """Settings and certificates change; each request is answered, and the echo is ready all along.
+
+    By HTTP/1.1 over TLS and by HTTP/2 in clear; at the end, also the stop cuts nothing.
+    """
+    secret = Secret(tmp_path)
+    asked = ("-until-refused", "-count=500", "-at-once=10", "-clients=2", f"-deadline={DEADLINE}s", "-method=POST")
+    with running(**secret.settings, env_file=file, workers=2) as echo:
+        command = [str(go_program("h2client")), *asked, "-body=hello", f"http://127.0.0.1:{echo.port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as client:
+            assert client.stdout is not None
+            assert read_lines(client.stdout, 1) == ["under way"]
+            with Load(echo) as load:
+                for answer, line in (
+                    (b"GET /b HTTP/1.1\r\n", "ECHO_FORMAT=text\n"),
+                    (b'{"path":"/b",', "ECHO_FORMAT=json\nECHO_PRETTY=off\n"),
+                    (b"<b>Got: b</b>!", ""),
+                ):
+                    file.write_text(line)
+                    secret.swap()
+                    assert reload(echo)
+                    assert echo.get("/b")[1].startswith(answer)
+                    assert served_serial(echo) == secret.serial
+                    load.wait_for(30)
+            assert echo.end(signal.SIGTERM) == 0
+            report = json.loads(client.stdout.read())
+        assert set(load.came) == {"<b>Got: a</b>!", "ready"}
+        assert report["failures"] == {}
+        assert set(report["answers"]) == {"200 HTTP/2.0"}
+        assert echo.errors() == ""
+
+
+def test_a_mistake_changes_nothing(tmp_path: Path, file: Path) -> None:
+    """Every one is told, no worker is replaced; when they are mended, they are taken."""
+    keys = tmp_path / "keys.json"
+    file.write_text("ECHO_WORKERS=2\n")
+    with running(env_file=file) as echo:
+        wait_until(lambda: len(echo.workers()) == 2, "both workers are there")
+        workers = echo.workers()
+        for text, told in (
+            (
+                f"ECHO_FORMAT=text\nECHO_PORT=1\nECHO_WORKERS=none\nECHO_JWKS={keys}\n",
+                [
+                    f"{file}:2: ECHO_PORT can be set by the environment alone",
+                    f"{file}:3: ECHO_WORKERS='none': not a whole number",
+                    f"{file}:4: ECHO_JWKS=",
+                ],
+            ),
+            ("ECHO_FORMAT=text\nECHO_TLS_CERT=/nowhere\n", ["ECHO_TLS_CERT and ECHO_TLS_KEY go together"]),
+            (
+                "ECHO_FORMAT=text\nECHO_TLS_CERT=/nowhere\nECHO_TLS_KEY=/nowhere\n",
+                ["TLS can't be served with /nowhere: No such file or directory"],
+            ),
+        ):
+            file.write_text(text)
+            echo.process.send_signal(signal.SIGHUP)
+            *mistakes, end = echo.complains(len(told) + 1)
+            assert [said.removeprefix("echo: ")[: len(says)] for said, says in zip(mistakes, told, strict=True)] == told
+            assert end == "echo: not reloaded; all goes on as before"
+            assert echo.get("/a")[1] == b"<b>Got: a</b>!"
+            assert echo.workers() == workers
+        file.write_text("ECHO_FORMAT=text\nECHO_WORKERS=1\n")
+        assert reload(echo) == ["ECHO_WORKERS", "ECHO_FORMAT"]
+        assert echo.get("/a")[1].startswith(b"GET /a HTTP/1.1\r\n")
+        wait_until(lambda: len(echo.workers()) == 1, "one worker is left")
+        assert not set(workers) & set(echo.workers())
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
+
+
+def test_a_second_one_waits_for_the_first_within_the_drain_time() -> None:
+    """So that there are never more than two generations; any number of them meanwhile are one."""
+    with running(drain_seconds=0.5) as echo, with_half_a_body(echo) as stuck:
+        (before,) = echo.workers()
+        reload(echo)
+        assert before in echo.workers(), "it waits for the rest of the body"
+        for _ in range(5):
+            echo.process.send_signal(signal.SIGHUP)
+        reloaded(echo)
+        assert before not in echo.workers()
+        assert ends_or_is_reset(stuck)
+        assert echo.end(signal.SIGTERM) == 0
+
+
+def test_a_stop_during_a_reload_is_a_stop() -> None:
+    """When new workers have just begun, and when those of before still answer: all are given the drain time."""
+    with running(drain_seconds=600) as echo:
+        assert echo.get("/")[0].status == 200
+        before = echo.workers()
+        echo.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: echo.workers() != before, "the new worker has begun")
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
+    with running(drain_seconds=0.5) as echo, with_half_a_body(echo) as stuck:
+        reload(echo)
+        assert echo.end(signal.SIGTERM) == 0
+        assert ends_or_is_reset(stuck)
+        assert echo.errors() == ""
+
+
+def test_one_that_comes_during_the_start_is_taken_behind_it() -> None:
+    """It would end a process that has no handler for it yet; and what changed meanwhile would not be read."""
+    with starting() as echo:
+        wait_until(lambda: takes(echo, signal.SIGTERM), "it takes signals")
+        echo.process.send_signal(signal.SIGHUP)
+        assert echo.says(2)[1].startswith("Try: ")
+        assert reloaded(echo) == []
+        assert echo.end(signal.SIGTERM) == 0
+
+
+def test_signals_without_a_meaning_do_nothing() -> None:
+    """Neither to the arbiter nor to a worker, nor SIGHUP to a worker: as when somebody sends one to all processes."""
+    with running() as echo:
+        assert echo.get("/")[0].status == 200
+        (worker,) = echo.workers()
+        for number in UNUSED:
+            echo.process.send_signal(number)
+        for number in (signal.SIGHUP, *UNUSED):
+            os.kill(worker, number)
+        reload(echo)  # which is taken behind the others
+        wait_until(lambda: len(echo.workers()) == 1, "the worker of before ends")
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""

@@ -1,0 +1,71 @@
+"""Workers that end otherwise than they should: the others go on."""
+
+import os
+import re
+import signal
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.http.process import Echo, read_answer, read_to_end, running, wait_until
+from tests.http.test_stopping import is_closed
+
+GET = b"GET /kept HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def who_serves(echo: Echo, sock: socket.socket) -> int:
+    """Give the worker that holds the other end of a connection, by its inode (proc_pid_net(5), proc_pid_fd(5))."""
+    ends = f"{echo.port:04X} [0-9A-F]+:{sock.getsockname()[1]:04X}"
+    (inode,) = re.findall(rf":{ends} \S+ \S+ \S+ \S+ +\d+ +\d+ (\d+)", Path("/proc/net/tcp").read_text())
+    (worker,) = [pid for pid in echo.workers() if f"socket:[{inode}]" in descriptors(pid)]
+    return worker
+
+
+def descriptors(pid: int) -> list[str]:
+    """Give what a process has open."""
+    return [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def test_a_worker_that_is_killed_is_replaced() -> None:
+    """Its connections are cut; the other worker goes on with its own, and a new one comes; nobody else is refused."""
+    with running(workers=2) as echo, ExitStack() as stack:
+        by_worker: dict[int, list[socket.socket]] = {}
+
+        def both_have_connections() -> bool:
+            sock = stack.enter_context(echo.connect())
+            sock.sendall(GET)
+            assert read_answer(sock)[1] == b"<b>Got: kept</b>!"
+            by_worker.setdefault(who_serves(echo, sock), []).append(sock)
+            return len(by_worker) == 2
+
+        wait_until(both_have_connections, "each worker has a connection")
+        killed, other = by_worker
+        os.kill(killed, signal.SIGKILL)
+        for sock in by_worker[killed]:
+            assert is_cut(sock)
+        wait_until(lambda: killed not in echo.workers(), "it is gone")
+        for number in range(10):
+            assert echo.get(f"/{number}")[1] == b"<b>Got: %d</b>!" % number
+        wait_until(lambda: len(echo.workers()) == 2, "another one is there")
+        for sock in by_worker[other]:
+            sock.sendall(GET)
+            assert read_answer(sock)[1] == b"<b>Got: kept</b>!"
+        assert echo.end(signal.SIGTERM) == 0
+        (told,) = echo.errors().splitlines()
+        assert f"Worker (pid:{killed}) was sent SIGKILL!" in told
+
+
+def is_cut(sock: socket.socket) -> bool:
+    """Tell whether the connection ends without an answer."""
+    try:
+        return read_to_end(sock) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_worker_without_its_arbiter_ends() -> None:
+    """Nobody supervises it any more, so it closes its ports."""
+    with running() as echo:
+        assert echo.get("/a")[0].status == 200
+        echo.process.kill()
+        wait_until(lambda: is_closed(echo.port) and is_closed(echo.admin_port), "both ports are closed")

@@ -1,0 +1,262 @@
+"""What can be under way when the echo is told to end, or to reload: a table of how each begins and how it must end."""
+
+import gzip
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as open_websocket
+
+from app.content import generated
+from tests.http.certificates import connect as connect_by_tls
+from tests.http.process import DEADLINE, Echo, read_answer, read_to_end
+from tests.http.raw_http2 import FLAGS, Client, frame, headers, opening, request
+from tests.unit.test_websocket import CLOSE, GOOD, TEXT, close, read_frames
+from tests.unit.test_websocket import frame as websocket_frame
+
+# Begins something; what it gives is called when the echo has been told, and checks how it ends.
+Begin = Callable[[Echo, ExitStack], Callable[[], None]]
+
+GET: Final = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+HALF: Final = b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1"
+_MIB: Final = 1 << 20
+UNDER_WAY: Final[dict[str, Begin]] = {}
+
+
+def row(what: str) -> Callable[[Begin], Begin]:
+    """Put a row into the table."""
+
+    def put(begin: Begin) -> Begin:
+        UNDER_WAY[what] = begin
+        return begin
+
+    return put
+
+
+@contextmanager
+def everything(echo: Echo) -> Iterator[dict[str, str]]:
+    """Begin all of it; behind the block all of it ends, at once. What did not as it must is in what is given."""
+    failed: dict[str, str] = {}
+    with ExitStack() as stack, ThreadPoolExecutor(len(UNDER_WAY)) as pool:
+        begun = {what: begin(echo, stack) for what, begin in UNDER_WAY.items()}
+        # A connection later than theirs is answered: so what they have sent was taken, by this worker, the only one.
+        assert echo.get("/")[0].status == 200
+        yield failed
+        for what, ended in {what: pool.submit(finish) for what, finish in begun.items()}.items():
+            error = ended.exception(2 * DEADLINE)
+            if error is not None:
+                failed[what] = repr(error)
+
+
+def asking(query: str, *fields: str) -> bytes:
+    """Give a request that asks for something."""
+    return "\r\n".join((f"GET /a?{query} HTTP/1.1", "Host: a", *fields, "", "")).encode()
+
+
+def _is_last(sock: socket.socket, body: bytes) -> None:
+    """Check that the answer is this one, with the connection's end announced, and that it ends."""
+    answer, came = read_answer(sock)
+    assert (answer.headers["Connection"], came) == ("close", body)
+    assert read_to_end(sock) == b""
+
+
+@row("an idle connection on which one more request comes")
+def _idle(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(GET)
+    assert read_answer(sock)[0].headers["Connection"] is None
+
+    def finish() -> None:
+        sock.sendall(GET)
+        _is_last(sock, b"<b>Got: a</b>!")
+
+    return finish
+
+
+@row("a connection that has said nothing yet")
+def _fresh(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+
+    def finish() -> None:
+        sock.sendall(GET)
+        _is_last(sock, b"<b>Got: a</b>!")
+
+    return finish
+
+
+@row("half a body")
+def _half(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(HALF)
+
+    def finish() -> None:
+        sock.sendall(b"2")
+        _is_last(sock, b"<b>Got: half</b>!")
+
+    return finish
+
+
+@row("half a body over TLS")
+def _half_by_tls(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(connect_by_tls(echo))
+    sock.sendall(HALF)
+
+    def finish() -> None:
+        sock.sendall(b"2")
+        _is_last(sock, b"<b>Got: half</b>!")
+
+    return finish
+
+
+@row("an idle connection")
+def _silent(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(GET)
+    read_answer(sock)
+    return lambda: _ends(sock)
+
+
+@row("an idle connection over TLS, whose end TLS tells (RFC 8446, 6.1)")
+def _silent_by_tls(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(connect_by_tls(echo))
+    sock.sendall(GET)
+    read_answer(sock)
+    return lambda: _ends(sock)
+
+
+def _ends(sock: socket.socket) -> None:
+    assert read_to_end(sock) == b""
+
+
+@row("a delayed answer")
+def _delayed(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(asking("echo_delay=1s"))
+    return lambda: _is_last(sock, b"<b>Got: a</b>!")
+
+
+@row("an answer that comes piece by piece")
+def _dripping(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(asking("echo_size=10&echo_drip=1s"))
+    assert sock.recv(1) == b"H"
+
+    def finish() -> None:
+        assert read_to_end(sock).endswith(b"\r\n\r\n0123456789")
+
+    return finish
+
+
+@row("a large answer of unknown length that is being read")
+def _large(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(asking("echo_size=30MiB&echo_compress=gzip"))
+    assert sock.recv(1) == b"H"
+
+    def finish() -> None:
+        head, _, chunks = read_to_end(sock).partition(b"\r\n\r\n")
+        assert b"Content-Encoding: gzip" in head
+        assert gzip.decompress(_unchunked(chunks)) == b"".join(generated(30 * _MIB))
+
+    return finish
+
+
+def _unchunked(chunks: bytes) -> bytes:
+    """Undo the chunked coding, which must be whole (RFC 9112, 7.1)."""
+    whole = bytearray()
+    while size := int(chunks.partition(b"\r\n")[0], 16):
+        start = chunks.index(b"\r\n") + 2
+        whole += chunks[start : start + size]
+        chunks = chunks[start + size + 2 :]
+    assert chunks == b"0\r\n\r\n"
+    return bytes(whole)
+
+
+@row("server-sent events, which end well, so that who listens comes again")
+def _events(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(asking("echo_count=600", "Accept: text/event-stream"))
+    came = b""
+    while b"\n\n" not in came:
+        came += sock.recv(65_536)
+
+    def finish() -> None:
+        assert (came + read_to_end(sock)).endswith(b"\r\n0\r\n\r\n")
+
+    return finish
+
+
+@row("a WebSocket")
+def _websocket(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    client = stack.enter_context(
+        open_websocket(f"ws://127.0.0.1:{echo.port}/", proxy=None, ping_interval=None, open_timeout=DEADLINE)
+    )
+    client.recv(DEADLINE)
+
+    def finish() -> None:
+        with pytest.raises(ConnectionClosed):
+            client.recv(DEADLINE)
+        assert (client.close_code, client.close_reason) == (1001, "the server stops")
+
+    return finish
+
+
+@row("a WebSocket within a message, of a client that says nothing more")
+def _silent_websocket(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    sock = stack.enter_context(echo.connect())
+    sock.sendall(b"GET / HTTP/1.1\r\n" + b"".join(b"%s: %s\r\n" % each for each in GOOD) + b"\r\n")
+    sock.sendall(websocket_frame(TEXT, b"a", fin=False))
+
+    def finish() -> None:
+        frames = read_frames(read_to_end(sock).partition(b"\r\n\r\n")[2])
+        assert (frames[-1].opcode, frames[-1].payload) == (CLOSE, close(1001, b"the server stops"))
+
+    return finish
+
+
+@row("a WebSocket over HTTP/2 (RFC 8441)")
+def _websocket_by_http2(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    client = Client(stack.enter_context(echo.connect()))
+    asked = [
+        *((b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":path", b"/")),
+        *((b":authority", b"a"), (b"sec-websocket-version", b"13")),
+    ]
+    client.send(opening() + headers(1, asked, ends=False))
+    client.hear(until=lambda: 1 in client.streams and client.streams[1].body != b"")
+
+    def finish() -> None:
+        def said() -> bytes:
+            return client.streams[1].body
+
+        closing = close(1001, b"the server stops")
+        client.hear(until=lambda: said().endswith(closing))
+        client.send(frame("DATA", FLAGS["END_STREAM"], 1, websocket_frame(CLOSE, close(1001))))
+        client.hear()
+        assert client.goaway == "NO_ERROR"
+        assert client.streams[1].complete
+
+    return finish
+
+
+@row("streams of HTTP/2: half a body, a delayed answer, and one that was asked for when GOAWAY was under way")
+def _streams(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+    client = Client(stack.enter_context(echo.connect()))
+    half = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/half"), (b":authority", b"a")]
+    client.send(opening() + headers(1, half, ends=False) + frame("DATA", 0, 1, b"1"))
+    client.send(request(b"/a?echo_delay=1s", 3) + request(b"/first", 5))
+    client.hear(until=lambda: client.over(5))
+
+    def finish() -> None:
+        client.send(request(b"/late", 7) + frame("DATA", FLAGS["END_STREAM"], 1, b"2"))
+        client.hear()
+        assert client.goaway == "NO_ERROR"
+        told = {number: stream.body for number, stream in client.streams.items() if stream.complete}
+        last = int.from_bytes(next(each for each in client.frames[::-1] if each.type == "GOAWAY").payload[:4], "big")
+        late = {7: b"<b>Got: late</b>!"} if last >= 7 else {}
+        assert told == {1: b"<b>Got: half</b>!", 3: b"<b>Got: a</b>!", 5: b"<b>Got: first</b>!"} | late
+
+    return finish
