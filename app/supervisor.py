@@ -4,6 +4,7 @@ gunicorn's own reload ends the process by a mistake in what is read, ends the wo
 their end before it takes another signal, and lets a worker that drains count as one that serves.
 """
 
+import enum
 import signal
 import sys
 from typing import Any, Final
@@ -12,8 +13,16 @@ from gunicorn.arbiter import Arbiter
 
 from app import signals
 
-# Seconds between looks at the new workers of a reload.
+# Seconds between looks at the workers during a reload.
 _LOOK: Final = 0.05
+
+
+class Phase(enum.Enum):
+    """What a reload waits for."""
+
+    NOTHING = enum.auto()
+    NEW_SERVE = enum.auto()  # then those of before are told to end
+    OLD_CLOSE = enum.auto()  # then whoever connects is served by the new ones
 
 
 class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
@@ -22,7 +31,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, app: Any) -> None:
         self._at_terminal = signals.ends_with_terminal()
         self._asked = False  # a reload is to be begun
-        self._replacing = False  # new workers are to serve before the outdated ones may end
+        self._phase = Phase.NOTHING
         self._outdated = 0  # workers of this age or less are of before the last reload
         super().__init__(app)
 
@@ -47,24 +56,17 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[signal.Signals]:
         """Give the signals that have come, after so many seconds at most; called by gunicorn."""
-        came: list[signal.Signals] = super().wait_for_signals(_LOOK if self._replacing else timeout)
+        came: list[signal.Signals] = super().wait_for_signals(timeout if self._phase is Phase.NOTHING else _LOOK)
         return came
 
     def manage_workers(self) -> None:
-        """Begin a reload that is asked for, see to the number of workers, end the outdated; called by gunicorn."""
+        """Go on with a reload, begin one that is asked for, see to the number of workers; called by gunicorn."""
+        self._go_on()
         if self._asked and not self._workers(outdated=True):
             self._asked = False
             self._begin_reload()
         for _ in range(self.num_workers - len(self._workers(outdated=False))):
             self.spawn_worker()
-        if self._replacing and all(worker.standing.serving for worker in self._workers(outdated=False)):
-            self._replacing = False
-            for worker in self._workers(outdated=True):
-                worker.standing.replaced = True
-                self.kill_worker(worker.pid, signal.SIGTERM)
-            self.app.reloaded()
-        if self._asked and not self._replacing:
-            self._await_outdated()
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's own
         """End; called by gunicorn. Nobody is replaced any more: all drain within the same time."""
@@ -76,7 +78,21 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         if self.app.reread():
             self.num_workers = self.cfg.workers
             self._outdated = self.worker_age
-            self._replacing = True
+            self._phase = Phase.NEW_SERVE
+
+    def _go_on(self) -> None:
+        """Take the next step of a reload, if what it waits for is so."""
+        outdated, current = self._workers(outdated=True), self._workers(outdated=False)
+        if self._phase is Phase.NEW_SERVE and sum(each.standing.serving for each in current) >= self.num_workers:
+            self._phase = Phase.OLD_CLOSE
+            for worker in outdated:
+                worker.standing.replaced = True
+                self.kill_worker(worker.pid, signal.SIGTERM)
+        elif self._phase is Phase.OLD_CLOSE and not any(each.standing.serving for each in outdated):
+            self._phase = Phase.NOTHING
+            self.app.reloaded()
+        if self._asked and self._phase is Phase.NOTHING:
+            self._await_outdated()
 
     def _await_outdated(self) -> None:
         """Give the workers of before a reload the drain time from now on, since another reload waits for them."""

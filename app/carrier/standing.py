@@ -6,7 +6,7 @@ import mmap
 class Standing:
     """What the worker tells the arbiter (`serving`), and what the arbiter tells the worker (the others).
 
-    A worker that is `serving` has its listeners. One that is `replaced` ends while the echo goes on: others serve in
+    A worker that is `serving` takes connections. One that is `replaced` ends while the echo goes on: others serve in
     its place. It may take its time for that, unless it is `awaited`.
     """
 
@@ -15,7 +15,7 @@ class Standing:
 
     @property
     def serving(self) -> bool:
-        """Whether it serves."""
+        """Whether it takes connections."""
         return bool(self._words[0])
 
     @serving.setter

@@ -161,6 +161,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         for port, listener in listeners.items():
             if service.replaced or port == self.app.settings.port:
                 await listener.close_in_order()
+        self.standing.serving = False
         # Only now: who is told that the end comes connects anew at once, and would meet a listener that is closing.
         service.drain()
         while service.connections and not self.at_once and (now := self.loop.time()) < self.deadline:

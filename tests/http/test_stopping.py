@@ -126,9 +126,9 @@ def test_a_terminal_that_is_closed_ends_it() -> None:
         said += os.read(terminal, 1024)
     assert ask(port, "/a")[1] == b"<b>Got: a</b>!"
     os.close(terminal)
+    wait_until(lambda: is_closed(port), "its port is closed")
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert is_closed(port)
 
 
 def test_who_does_not_end_is_left_behind() -> None:

@@ -1,0 +1,174 @@
+"""The steps of a reload, with workers that are only said to be there."""
+
+import signal
+from itertools import count
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+
+from app.carrier.standing import Standing
+from app.supervisor import Supervisor
+
+
+class Worker:
+    """A worker, as far as the arbiter looks at it."""
+
+    def __init__(self, age: int) -> None:
+        self.age = self.pid = age
+        self.standing = Standing()
+
+
+class App:
+    """An echo whose settings are read anew well, or not."""
+
+    def __init__(self) -> None:
+        self.cfg = Config()
+        self.good = True
+        self.told: list[str] = []
+
+    def reread(self) -> bool:
+        """Read."""
+        self.told.append("read")
+        return self.good
+
+    def reloaded(self) -> None:
+        """Say so."""
+        self.told.append("reloaded")
+
+
+class Planned(Supervisor):
+    """A supervisor that forks nothing: process ids are ages, and signals are only written down."""
+
+    def __init__(self) -> None:
+        self.app = App()
+        super().__init__(self.app)
+        self.WORKERS: dict[int, Worker] = {}
+        self.sent: list[tuple[int, signal.Signals]] = []
+        self._ages = count(1)
+
+    def spawn_worker(self) -> None:
+        """Have one more."""
+        self.worker_age = next(self._ages)
+        self.WORKERS[self.worker_age] = Worker(self.worker_age)
+
+    def kill_worker(self, pid: int, sig: signal.Signals) -> None:
+        """Write a signal down."""
+        self.sent.append((pid, sig))
+
+    def serves(self, *pids: int) -> None:
+        """Let workers take connections, and take a turn."""
+        for pid in pids:
+            self.WORKERS[pid].standing.serving = True
+        self.manage_workers()
+
+    def closes(self, pid: int) -> None:
+        """Let a worker take no more connections, and take a turn."""
+        self.WORKERS[pid].standing.serving = False
+        self.manage_workers()
+
+    def ends(self, pid: int) -> None:
+        """Let a worker be gone, and take a turn."""
+        del self.WORKERS[pid]
+        self.manage_workers()
+
+    def hup(self) -> None:
+        """Take SIGHUP, and a turn."""
+        self.handle_hup()
+        self.manage_workers()
+
+
+@pytest.fixture
+def arbiter(monkeypatch: pytest.MonkeyPatch) -> Planned:
+    """Give one with a worker that serves."""
+    monkeypatch.setenv("SERVER_SOFTWARE", "")  # gunicorn sets it
+    monkeypatch.setattr("app.signals.has_terminal", lambda: False)
+    made = Planned()
+    made.manage_workers()
+    made.serves(1)
+    return made
+
+
+def state(arbiter: Any) -> tuple[list[int], list[tuple[int, signal.Signals]], list[str]]:
+    """Give who is there, which signals were sent, and what was done."""
+    return list(arbiter.WORKERS), arbiter.sent, arbiter.app.told
+
+
+def test_the_new_serve_before_the_old_end(arbiter: Planned) -> None:
+    """And it is told when the old take no connection any more, though they may still answer."""
+    arbiter.hup()
+    assert state(arbiter) == ([1, 2], [], ["read"])
+    arbiter.serves(2)
+    assert state(arbiter) == ([1, 2], [(1, signal.SIGTERM)], ["read"])
+    assert (arbiter.WORKERS[1].standing.replaced, arbiter.WORKERS[1].standing.awaited) == (True, False)
+    arbiter.closes(1)
+    assert state(arbiter) == ([1, 2], [(1, signal.SIGTERM)], ["read", "reloaded"])
+    arbiter.ends(1)
+    assert state(arbiter) == ([2], [(1, signal.SIGTERM)], ["read", "reloaded"])
+
+
+def test_a_mistake_replaces_nobody(arbiter: Planned) -> None:
+    """And the next reload is as the first."""
+    arbiter.app.good = False
+    arbiter.hup()
+    assert state(arbiter) == ([1], [], ["read"])
+    arbiter.app.good = True
+    arbiter.hup()
+    assert state(arbiter) == ([1, 2], [], ["read", "read"])
+
+
+def test_a_new_one_that_dies_is_replaced_first(arbiter: Planned) -> None:
+    """The old goes on until there is one that serves."""
+    arbiter.hup()
+    arbiter.ends(2)
+    assert state(arbiter) == ([1, 3], [], ["read"])
+    arbiter.serves(3)
+    assert arbiter.sent == [(1, signal.SIGTERM)]
+
+
+def test_an_old_one_does_not_count_for_a_new_one(arbiter: Planned) -> None:
+    """While it drains, a new one that dies is replaced at once."""
+    arbiter.hup()
+    arbiter.serves(2)
+    arbiter.ends(2)
+    assert list(arbiter.WORKERS) == [1, 3]
+
+
+def test_the_number_of_workers_is_read_anew(arbiter: Planned) -> None:
+    """More, then fewer."""
+    arbiter.app.cfg.set("workers", 3)
+    arbiter.hup()
+    assert list(arbiter.WORKERS) == [1, 2, 3, 4]
+    arbiter.serves(2, 3)
+    assert arbiter.sent == [], "one of three is missing"
+    arbiter.serves(4)
+    arbiter.ends(1)
+    arbiter.app.cfg.set("workers", 1)
+    arbiter.hup()
+    arbiter.serves(5)
+    assert arbiter.sent == [(pid, signal.SIGTERM) for pid in (1, 2, 3, 4)]
+
+
+def test_another_reload_waits_and_hurries(arbiter: Planned) -> None:
+    """Those of before are told once more, that somebody waits; it begins when they are gone, once for all that came."""
+    arbiter.hup()
+    arbiter.hup()
+    assert state(arbiter) == ([1, 2], [], ["read"]), "not before the new ones serve"
+    arbiter.serves(2)
+    arbiter.closes(1)
+    arbiter.hup()
+    assert state(arbiter) == ([1, 2], [(1, signal.SIGTERM)] * 2, ["read", "reloaded"])
+    assert (arbiter.WORKERS[1].standing.replaced, arbiter.WORKERS[1].standing.awaited) == (True, True)
+    arbiter.ends(1)
+    arbiter.manage_workers()
+    assert state(arbiter) == ([2, 3], [(1, signal.SIGTERM)] * 2, ["read", "reloaded", "read"])
+
+
+def test_at_a_stop_nobody_is_replaced(arbiter: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that all drain in the same time, and none is killed at its end."""
+    monkeypatch.setattr("gunicorn.arbiter.Arbiter.stop", lambda *_: None)
+    arbiter.hup()
+    arbiter.serves(2)
+    assert arbiter.WORKERS[1].standing.replaced
+    arbiter.stop()
+    assert not arbiter.WORKERS[1].standing.replaced
