@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from gunicorn.app.base import BaseApplication
 
@@ -95,26 +95,30 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         try:
             configured = self._read()
         except MISTAKES as error:
-            _say(
-                *(f"echo: {mistake}" for mistake in error.args), "echo: not reloaded; all goes on as before", error=True
-            )
+            told = (*error.args, "not reloaded; all goes on as before")
+            _say(sys.stderr, "\n".join(f"echo: {sentence}" for sentence in told))
             return False
         self._changed = changes(self.settings, configured.settings)
         self.settings, self.policy, self.contexts = configured
+        self.telemetry.renew(self.settings, self.policy)
         self.load_config()
         return True
 
     def reloaded(self) -> None:
         """Say that what was read anew is served with."""
-        _say(f"echo: reloaded; settings that changed: {', '.join(self._changed) or 'none'}")
+        _say(self._out, f"echo: reloaded; settings that changed: {', '.join(self._changed) or 'none'}")
 
     def _announce(self, arbiter: object) -> None:
         del arbiter  # gunicorn's hooks are told it
-        # What reads the log expects nothing else there.
-        print(self._announcement, flush=True, file=sys.stdout if self.settings.access_log == "off" else sys.stderr)
+        print(self._announcement, flush=True, file=self._out)
+
+    @property
+    def _out(self) -> TextIO:
+        """Where it speaks: what reads the log expects nothing else there."""
+        return sys.stdout if self.settings.access_log == "off" else sys.stderr
 
 
-def _say(*lines: str, error: bool = False) -> None:
+def _say(where: TextIO, what: str) -> None:
     """Say something while others are served, who don't mind whether anybody listens."""
     with suppress(OSError):
-        print(*lines, sep="\n", file=sys.stderr if error else sys.stdout, flush=True)
+        print(what, file=where, flush=True)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -164,6 +165,27 @@ def test_a_mistake_changes_nothing(tmp_path: Path, file: Path) -> None:
         assert echo.get("/a")[1].startswith(b"GET /a HTTP/1.1\r\n")
         wait_until(lambda: len(echo.workers()) == 1, "one worker is left")
         assert not set(workers) & set(echo.workers())
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
+
+
+def counted(echo: Echo) -> list[bytes]:
+    """Give how many requests of each kind were answered, by the metrics."""
+    _, metrics = echo.get("/metrics", port=echo.admin_port)
+    return re.findall(rb"^echo_requests_total{.*} (\S+)$", metrics, re.MULTILINE)
+
+
+def test_what_was_counted_goes_on(file: Path) -> None:
+    """And the log begins where it is asked for: from then on it has stdout for itself."""
+    with running(env_file=file) as echo:
+        for _ in range(3):
+            echo.get("/before")
+        file.write_text("ECHO_ACCESS_LOG=json\n")
+        echo.process.send_signal(signal.SIGHUP)
+        assert echo.complains(1) == ["echo: reloaded; settings that changed: ECHO_ACCESS_LOG"]
+        echo.get("/after")
+        assert json.loads(echo.says()[0])["target"] == "/after"
+        wait_until(lambda: counted(echo) == [b"4.0"], "the three of before are counted, too")
         assert echo.end(signal.SIGTERM) == 0
         assert echo.errors() == ""
 
