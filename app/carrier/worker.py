@@ -112,7 +112,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.notify()
         service.sweep()
         self.app.telemetry.publish()
-        if self.contexts is not None:
+        if self.contexts is not None and self.alive:  # later, files may be gone that a reload has others for
             self.contexts.refresh(self.log.error)
         self.wake.clear()
         with suppress(TimeoutError):
