@@ -16,8 +16,7 @@ from app.telemetry.spans import Spans
 from app.telemetry.tally import Gauges, Tally
 from app.telemetry.watch import Watch
 
-# Beside the workers that are to be there: those that end while others come in their place already (SIGHUP), and those
-# that gunicorn is told to start (SIGTTIN).
+# Beside twice the workers that are to be there, since those before a reload end while others serve: for what is late.
 _MORE_PLACES: Final = 8
 # For as many there is room, whatever is set at the start: a reload may set more. Memory that is not used is none.
 _WORKERS: Final = 32
