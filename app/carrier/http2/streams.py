@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Final
 
-import hpack
-
 from app.carrier.errors import ProtocolError
 from app.carrier.http2 import frames, requests
 from app.carrier.http2.blocks import Block, BlockReader
@@ -17,6 +15,7 @@ from app.carrier.http2.events import Data, End, Event, Events, Head, MoreRoom, R
 from app.carrier.http2.frames import ErrorCode, Frame, Http2ConnectionError, Http2StreamError
 from app.carrier.http2.patience import Patience
 from app.carrier.http2.requests import Requested
+from app.carrier.http2.sending import Sending
 from app.carrier.limits import Limits
 from app.wire import Fields, WireRequest
 
@@ -65,12 +64,11 @@ class Streams:
         self._receive_window = CONNECTION_WINDOW
         self._taken = 0
         self._initial_window = _INITIAL_WINDOW
-        self._max_frame = frames.MAX_FRAME
         self._blocks = BlockReader(limits)
-        self._encoder = hpack.Encoder()
         self._patience = Patience(clock)
-        self._waiting = 0  # bytes of what is outgoing, but for the preface
-        self._out = [
+        self._sending = Sending()
+        self._put = self._sending.put
+        self._put(
             frames.encode_settings(
                 {
                     frames.MAX_CONCURRENT_STREAMS: most,
@@ -78,9 +76,9 @@ class Streams:
                     frames.MAX_HEADER_LIST_SIZE: limits.head,
                     frames.ENABLE_CONNECT_PROTOCOL: 1,
                 }
-            ),
-            frames.encode_number(frames.WINDOW_UPDATE, 0, CONNECTION_WINDOW - _INITIAL_WINDOW),
-        ]
+            )
+        )
+        self._put(frames.encode_number(frames.WINDOW_UPDATE, 0, CONNECTION_WINDOW - _INITIAL_WINDOW))
 
     # what comes in
 
@@ -259,9 +257,9 @@ class Streams:
         """Keep to what the client's settings say (6.5.2). Raises `Http2ConnectionError`."""
         for name, value in settings:
             if name == frames.HEADER_TABLE_SIZE:
-                self._encoder.header_table_size = min(value, self._encoder.header_table.DEFAULT_SIZE)
+                self._sending.resize_table(value)
             elif name == frames.MAX_FRAME_SIZE:
-                self._max_frame = value
+                self._sending.max_frame = value
             elif name == frames.INITIAL_WINDOW_SIZE:
                 more = value - self._initial_window
                 self._initial_window = value
@@ -370,7 +368,7 @@ class Streams:
     @property
     def waiting(self) -> int:
         """How many bytes are outgoing."""
-        return self._waiting
+        return self._sending.waiting
 
     def knows(self, number: int) -> bool:
         """Tell whether a stream is open, on either side."""
@@ -378,19 +376,14 @@ class Streams:
 
     def send_head(self, number: int, fields: Fields, *, end: bool) -> None:
         """Send a header block: of an answer, of an interim one, or of trailers."""
-        block = self._encoder.encode(fields)
-        kind, flags = frames.HEADERS, frames.END_STREAM if end else 0
-        while len(block) > self._max_frame:
-            self._put(frames.encode(kind, flags, number, block[: self._max_frame]))
-            block, kind, flags = block[self._max_frame :], frames.CONTINUATION, 0
-        self._put(frames.encode(kind, flags | frames.END_HEADERS, number, block))
+        self._sending.put_head(number, fields, end=end)
         if end:
             self._end_here(number)
 
     def room(self, number: int) -> int:
         """Give how many bytes may be sent on a stream now, in one frame."""
         stream = self._open[number]
-        return max(0, min(stream.send_window, self.send_window, self._max_frame))
+        return max(0, min(stream.send_window, self.send_window, self._sending.max_frame))
 
     def send_data(self, number: int, piece: bytes, *, end: bool) -> None:
         """Send a piece of an answer's body, of at most `room` bytes."""
@@ -411,16 +404,7 @@ class Streams:
 
     def outgoing(self) -> bytes:
         """Give what is to be written to the wire."""
-        if not self._out:
-            return b""
-        out = b"".join(self._out)
-        self._out.clear()
-        self._waiting = 0
-        return out
-
-    def _put(self, frame: bytes) -> None:
-        self._out.append(frame)
-        self._waiting += len(frame)
+        return self._sending.taken()
 
     def _end_here(self, number: int) -> None:
         stream = self._open[number]

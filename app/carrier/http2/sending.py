@@ -1,0 +1,50 @@
+"""The frames of one HTTP/2 connection that wait to be written, heads compressed as the client's settings allow."""
+
+from typing import Final
+
+import hpack
+from hpack.table import HeaderTable
+
+from app.carrier.http2 import frames
+from app.wire import Fields
+
+_LARGEST_TABLE: Final = HeaderTable.DEFAULT_SIZE  # bytes of header compression's table, whatever is allowed
+
+
+class Sending:
+    """Takes frames and header blocks; `taken` gives their bytes. It knows no streams."""
+
+    def __init__(self) -> None:
+        self.waiting = 0  # bytes that were put and not taken
+        self.max_frame = frames.MAX_FRAME  # bytes of payload that the client takes in one frame
+        self._out: list[bytes] = []
+        self._encoder = hpack.Encoder()
+
+    def put(self, frame: bytes) -> None:
+        """Let a frame be sent behind those before it."""
+        self._out.append(frame)
+        self.waiting += len(frame)
+
+    def taken(self) -> bytes:
+        """Give what is to be written to the wire."""
+        if not self._out:
+            return b""
+        out = b"".join(self._out)
+        self._out.clear()
+        self.waiting = 0
+        return out
+
+    def resize_table(self, size: int) -> None:
+        """Keep to the size of the table that the client allows (RFC 7541, 4.2)."""
+        self._encoder.header_table_size = min(size, _LARGEST_TABLE)
+
+    def put_head(self, number: int, fields: Fields, *, end: bool) -> int:
+        """Send a header block in as many frames as it takes; give its size in bytes."""
+        block = self._encoder.encode(fields)
+        size = len(block)
+        kind, flags = frames.HEADERS, frames.END_STREAM if end else 0
+        while len(block) > self.max_frame:
+            self.put(frames.encode(kind, flags, number, block[: self.max_frame]))
+            block, kind, flags = block[self.max_frame :], frames.CONTINUATION, 0
+        self.put(frames.encode(kind, flags | frames.END_HEADERS, number, block))
+        return size
