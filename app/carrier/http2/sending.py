@@ -19,6 +19,7 @@ class Sending:
         self.max_frame = frames.MAX_FRAME  # bytes of payload that the client takes in one frame
         self._out: list[bytes] = []
         self._encoder = hpack.Encoder()
+        self._table = self._smallest_table = _LARGEST_TABLE  # bytes: the last size that was allowed, and the smallest
 
     def put(self, frame: bytes) -> None:
         """Let a frame be sent behind those before it."""
@@ -35,11 +36,17 @@ class Sending:
         return out
 
     def resize_table(self, size: int) -> None:
-        """Keep to the size of the table that the client allows (RFC 7541, 4.2)."""
-        self._encoder.header_table_size = min(size, _LARGEST_TABLE)
+        """Keep to the size of the table that the client allows, from the next head on.
+
+        However often it changes, a head tells two sizes at most: the smallest, and the last (RFC 7541, 4.2). The
+        encoder would keep each, and take quadratic time to tell them.
+        """
+        self._table = min(size, _LARGEST_TABLE)
+        self._smallest_table = min(self._smallest_table, self._table)
 
     def put_head(self, number: int, fields: Fields, *, end: bool) -> int:
         """Send a header block in as many frames as it takes; give its size in bytes."""
+        self._resize()
         block = self._encoder.encode(fields)
         size = len(block)
         kind, flags = frames.HEADERS, frames.END_STREAM if end else 0
@@ -48,3 +55,9 @@ class Sending:
             block, kind, flags = block[self.max_frame :], frames.CONTINUATION, 0
         self.put(frames.encode(kind, flags | frames.END_HEADERS, number, block))
         return size
+
+    def _resize(self) -> None:
+        for size in (self._smallest_table, self._table):
+            if size != self._encoder.header_table_size:
+                self._encoder.header_table_size = size
+        self._smallest_table = self._table

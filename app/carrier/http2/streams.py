@@ -254,19 +254,23 @@ class Streams:
         return (MoreRoom(),)
 
     def apply(self, settings: Iterable[tuple[int, int]]) -> None:
-        """Keep to what the client's settings say (6.5.2). Raises `Http2ConnectionError`."""
+        """Keep to what the client's settings say (6.5.2). Raises `Http2ConnectionError`.
+
+        A frame may name one of them thousands of times; the streams' windows are moved once.
+        """
+        window = self._initial_window
         for name, value in settings:
             if name == frames.HEADER_TABLE_SIZE:
                 self._sending.resize_table(value)
             elif name == frames.MAX_FRAME_SIZE:
                 self._sending.max_frame = value
             elif name == frames.INITIAL_WINDOW_SIZE:
-                more = value - self._initial_window
-                self._initial_window = value
-                for stream in self._open.values():
-                    stream.send_window += more
-                    if stream.send_window > frames.MAX_WINDOW:
-                        raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a window that is too large")
+                window = value
+        more, self._initial_window = window - self._initial_window, window
+        for stream in self._open.values() if more else ():
+            stream.send_window += more
+            if stream.send_window > frames.MAX_WINDOW:
+                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a window that is too large")
 
     def _push_promise(self, _frame: Frame) -> Events:
         raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")  # 8.4

@@ -1,0 +1,45 @@
+"""What waits to be written to a connection of HTTP/2, and its header compression."""
+
+import hpack
+import pytest
+
+from app.carrier.http2.frames import FrameReader
+from app.carrier.http2.sending import Sending
+
+FIELDS = ((b":status", b"200"), (b"x-a", b"1"))
+
+
+def block(sending: Sending) -> bytes:
+    """Give the header block that is sent next."""
+    sending.put_head(1, FIELDS, end=True)
+    reader = FrameReader()
+    reader.receive(sending.taken())
+    (frame,) = iter(reader.next, None)
+    return frame.payload
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ([], b""),
+        ([4096], b""),
+        ([1 << 31], b""),
+        ([0], b"\x20"),
+        ([100, 0], b"\x20"),
+        ([0, 100], b"\x20\x3f\x45"),
+        ([0, 4096] * 5000, b"\x20\x3f\xe1\x1f"),
+    ],
+)
+def test_a_head_tells_the_smallest_and_the_last_size_of_the_table(sizes: list[int], told: bytes) -> None:
+    """RFC 7541, 4.2; however often it was changed, a client that keeps to it reads this head and the next."""
+    sending, decoder = Sending(), hpack.Decoder()
+    before = block(sending)
+    decoder.decode(before)
+    for size in sizes:
+        sending.resize_table(size)
+    after = block(sending)
+    assert after.startswith(told)
+    assert len(after) <= len(told) + len(before)
+    for each in (after, block(sending)):
+        assert tuple(decoder.decode(each, raw=True)) == FIELDS
+    assert sending.waiting == 0
