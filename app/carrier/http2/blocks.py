@@ -1,5 +1,6 @@
 """Header blocks: what HEADERS and CONTINUATION frames carry, put together and decompressed (RFC 9113, 4.3)."""
 
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -17,6 +18,9 @@ _CONTINUATIONS: Final = 64  # frames of one block: CVE-2024-27316 did it with en
 # What is too large by less than this factor is decoded all the same, so that it can be answered 431 and the connection
 # live: the state of the compression is the connection's, and nothing can be left out of it.
 _EXCESS: Final = 4
+# The changes of the table's size that a block may begin with are two (RFC 7541, 4.2), each an integer behind three bits
+# (5.1, 6.3). A block full of them would take a worker most of a second.
+_TOO_MANY_SIZES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*+[\x00-\x7f]){3}")
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
@@ -74,6 +78,8 @@ class BlockReader:
         return None
 
     def _decoded(self, first: Frame, block: bytes) -> Block:
+        if _TOO_MANY_SIZES.match(block):
+            raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, "header compression: more than two table sizes")
         try:
             decoded = self._decoder.decode(block, raw=True)
         except OversizedHeaderListError as error:

@@ -5,25 +5,38 @@ from typing import Final
 
 from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
 
-# Frames that cost us and lead to no answer (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA): so many at once, and so
-# many a second from then on. RFC 9113, 10.5; CVE-2023-44487 did it with RST_STREAM.
+# What costs us and leads to no answer (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA, and what has to be reset from
+# here): so much at once, and so much a second from then on. RFC 9113, 10.5; CVE-2023-44487 did it with RST_STREAM.
 _NUISANCES: Final = 1000
 _NUISANCES_A_SECOND: Final = 50
+# Bytes of frames that say nothing of requests and answers (WINDOW_UPDATE, padding, unknown types, acknowledgements):
+# so many for each byte of heads and bodies, in both directions, and so many more. A client that lets us send byte by
+# byte (CVE-2019-9511) spends thirteen for one.
+_IDLE_BYTES_FOR_EACH: Final = 8
+_IDLE_BYTES: Final = 1 << 20
 
 
 class Patience:
-    """Runs out with frames that only cost, and comes back with time."""
+    """Runs out with frames that only cost, and comes back with time, or with what is asked and answered."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.useful = 0  # bytes of heads and bodies, taken and sent
+        self._idle = 0  # bytes of other frames
         self._clock = clock
         self._lost = 0.0
         self._lost_at = clock()
 
     def lose(self, what: str) -> None:
-        """Count one more such frame. Raises `Http2ConnectionError` when there were too many."""
+        """Count one more frame that costs. Raises `Http2ConnectionError` when there were too many."""
         now = self._clock()
         passed = (now - self._lost_at) * _NUISANCES_A_SECOND
         self._lost = max(0.0, self._lost - passed) + 1
         self._lost_at = now
         if self._lost > _NUISANCES:
             raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"too many {what}")
+
+    def idle(self, size: int) -> None:
+        """Count bytes that say nothing. Raises `Http2ConnectionError` when there were too many."""
+        self._idle += size
+        if self._idle > _IDLE_BYTES + _IDLE_BYTES_FOR_EACH * self.useful:
+            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too much beside requests and answers")

@@ -6,6 +6,7 @@ compression. What is answered, and how long anything may take, is the session's.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from typing import ClassVar, Final
 
 from app.carrier.errors import ProtocolError
@@ -130,7 +131,13 @@ class Streams:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a first frame that is not SETTINGS")  # 3.4
         self._blocks.check_order(frame)
         take = self._HANDLERS.get(frame.type)
-        return take(self, frame) if take else ()  # 4.1: an unknown type is passed over
+        if take is None:
+            return self._pass_over(frame)  # 4.1
+        return take(self, frame)
+
+    def _pass_over(self, frame: Frame) -> Events:
+        self._patience.idle(frames.HEADER + len(frame.payload))
+        return ()
 
     def _data(self, frame: Frame) -> Events:
         stream = self._known(frame)
@@ -141,6 +148,7 @@ class Streams:
         if stream is None or stream.ended_there:
             self._give_back(size)
             if stream is None and self._over.get(frame.stream):
+                self._patience.idle(frames.HEADER)
                 return ()  # it was on its way
             raise Http2StreamError(frame.stream, ErrorCode.STREAM_CLOSED)
         if size > stream.receive_window:
@@ -148,7 +156,10 @@ class Streams:
             raise Http2StreamError(frame.stream, ErrorCode.FLOW_CONTROL_ERROR)
         stream.receive_window -= size
         piece = frames.unpadded(frame)
-        self._give_back(size - len(piece), frame.stream)
+        if len(piece) < size:
+            self._give_back(size - len(piece), frame.stream)
+            self._patience.idle(size - len(piece))
+        self._patience.useful += len(piece)
         if stream.left is not None:
             stream.left -= len(piece)
             if stream.left < 0 or (stream.left and frame.flags & frames.END_STREAM):
@@ -164,9 +175,11 @@ class Streams:
     def _headers(self, frame: Frame) -> Events:
         if not frame.stream % 2:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on a stream of the server's")  # 5.1.1
+        self._patience.useful += len(frame.payload)
         return self._take_block(self._blocks.begin(frame))
 
     def _continuation(self, frame: Frame) -> Events:
+        self._patience.useful += len(frame.payload)
         return self._take_block(self._blocks.go_on(frame))
 
     def _take_block(self, block: Block | None) -> Events:
@@ -181,6 +194,7 @@ class Streams:
             return self._trailers(block, stream)
         if first.stream <= self.last:
             if self._over.get(first.stream):
+                self._patience.lose("HEADERS on streams that are over")
                 return ()
             code = ErrorCode.STREAM_CLOSED if first.stream in self._over else ErrorCode.PROTOCOL_ERROR  # 5.1, 5.1.1
             raise Http2ConnectionError(code, f"HEADERS on stream {first.stream}, when stream {self.last} had begun")
@@ -193,6 +207,8 @@ class Streams:
             what = requests.read(fields, self._limits)
         except ProtocolError as error:
             what = error
+            if error.status is HTTPStatus.BAD_REQUEST:
+                self._patience.lose("malformed requests")  # each of which is reset (8.1.1)
         length = what.length if isinstance(what, Requested) else None
         stream = self._open[first.stream] = Stream(self._initial_window, length)
         head = Head(first.stream, what, bodiless=(b":method", b"HEAD") in fields)
@@ -245,7 +261,7 @@ class Streams:
         if frame.flags & frames.ACK:
             if frame.payload:
                 raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
-            return ()
+            return self._pass_over(frame)
         if self._settled:
             self._patience.lose("SETTINGS frames")
         self._settled = True
@@ -280,9 +296,10 @@ class Streams:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
         if len(frame.payload) != 8:  # noqa: PLR2004 - 6.7
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a PING that is not eight bytes long")
-        if not frame.flags & frames.ACK:
-            self._patience.lose("PING frames")
-            self._put(frames.encode(frames.PING, frames.ACK, 0, frame.payload))
+        if frame.flags & frames.ACK:
+            return self._pass_over(frame)
+        self._patience.lose("PING frames")
+        self._put(frames.encode(frames.PING, frames.ACK, 0, frame.payload))
         return ()
 
     def _goaway(self, frame: Frame) -> Events:
@@ -291,10 +308,11 @@ class Streams:
         if len(frame.payload) < _GOAWAY:
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a GOAWAY that is too short")  # 4.2
         self.goes_on = False
-        return ()
+        return self._pass_over(frame)
 
     def _window_update(self, frame: Frame) -> Events:
         more = frames.number(frame) & frames.MAX_WINDOW
+        self._pass_over(frame)  # but for what it allows
         if not frame.stream:
             self.send_window += more
             if not more:
@@ -380,7 +398,7 @@ class Streams:
 
     def send_head(self, number: int, fields: Fields, *, end: bool) -> None:
         """Send a header block: of an answer, of an interim one, or of trailers."""
-        self._sending.put_head(number, fields, end=end)
+        self._patience.useful += self._sending.put_head(number, fields, end=end)
         if end:
             self._end_here(number)
 
@@ -392,6 +410,7 @@ class Streams:
     def send_data(self, number: int, piece: bytes, *, end: bool) -> None:
         """Send a piece of an answer's body, of at most `room` bytes."""
         self._put(frames.encode(frames.DATA, frames.END_STREAM if end else 0, number, piece))
+        self._patience.useful += len(piece)
         self.send_window -= len(piece)
         self._open[number].send_window -= len(piece)
         if end:

@@ -1,0 +1,52 @@
+"""What a client of HTTP/2 may cost without asking anything."""
+
+import pytest
+
+from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
+from app.carrier.http2.patience import Patience
+
+WINDOW_UPDATES = 2 * 13  # bytes: of a stream and of the connection
+
+
+def taken(patience: Patience, useful: int, idle: int) -> int:
+    """Give how often so many bytes of both kinds are taken, up to a hundred thousand times."""
+    for times in range(100_000):
+        patience.useful += useful
+        try:
+            patience.idle(idle)
+        except Http2ConnectionError as error:
+            return times if error.code is ErrorCode.ENHANCE_YOUR_CALM else -1
+    return 100_000
+
+
+@pytest.mark.parametrize(
+    ("useful", "idle", "times"),
+    [
+        (1000, WINDOW_UPDATES, 100_000),
+        (4, WINDOW_UPDATES, 100_000),
+        (3, WINDOW_UPDATES, (1 << 18) // 2),
+        (1, WINDOW_UPDATES, (1 << 18) // 18),
+        (0, 9, (1 << 18) // 9),
+        (0, 9 + 16_384, (1 << 18) // (9 + 16_384)),
+    ],
+    ids=["a usual download", "four bytes each", "three bytes each", "byte by byte", "small frames", "large frames"],
+)
+def test_other_frames_are_taken_in_proportion(useful: int, idle: int, times: int) -> None:
+    """Who says window by window that it reads goes on for ever; who says little else does not (CVE-2019-9511)."""
+    assert taken(Patience(lambda: 0.0), useful, idle) == min(times, 100_000)
+
+
+def test_patience_for_what_only_costs_comes_back_with_time() -> None:
+    """A thousand at once, fifty a second."""
+    now = 0.0
+    patience = Patience(lambda: now)
+    for _ in range(1000):
+        patience.lose("frames")
+    with pytest.raises(Http2ConnectionError, match="too many frames"):
+        patience.lose("frames")
+    now = 10.0
+    for _ in range(499):
+        patience.lose("frames")
+    with pytest.raises(Http2ConnectionError, match="too many frames"):
+        patience.lose("frames")
+        patience.lose("frames")
