@@ -84,15 +84,15 @@ def test_a_client_that_lets_nothing_through_is_not_waited_for_for_ever() -> None
 
 
 def test_a_client_that_reads_slowly_is_waited_for() -> None:
-    """Each byte that it lets through begins its time anew."""
-    plan = Plan(STREAMED, lambda: [b"0123456789"], [("Content-Length", "10")])
-    client = Client(answer=Planned(large=plan), initial_window_size=1)
+    """What it lets through prolongs its time, by as much as that may take at the rate that is asked of bodies."""
+    plan = Plan(STREAMED, lambda: [b"0123456789" * 29], [("Content-Length", "290")])
+    client = Client(answer=Planned(large=plan), initial_window_size=29)
     stream = client.ask("/large")
     for _ in range(9):
         client.served.after(29)
-        client.h2.increment_flow_control_window(1, stream)
+        client.h2.increment_flow_control_window(29, stream)
         client.exchange()
-    assert (client.answer(stream), client.ended(stream)) == (b"0123456789", True)
+    assert (client.answer(stream), client.ended(stream)) == (b"0123456789" * 29, True)
 
 
 def test_what_was_given_up_does_not_count_any_more() -> None:

@@ -442,6 +442,23 @@ def test_each_wait_has_its_time() -> None:
     assert narrow.status(narrow.ask("/a")) == 200
 
 
+@pytest.mark.parametrize(("size", "lives"), [(1, False), (10, True)], ids=["too slow", "just fast enough"])
+def test_an_answer_has_to_be_read_at_a_rate(size: int, *, lives: bool) -> None:
+    """That of bodies: a byte now and then does not keep an answer, with whatever stands behind it, for days."""
+    client = Client(initial_window_size=1)
+    stream = client.ask("/large")
+    for _ in range(20):
+        client.served.after(10)
+        client.receive()
+        if client.of(stream, h2.events.StreamReset):
+            break
+        client.h2.increment_flow_control_window(size, stream)
+        client.exchange()
+    assert len(client.answer(stream)) == (201 if lives else 4)
+    codes = [each.error_code for each in client.of(stream, h2.events.StreamReset)]
+    assert codes == ([] if lives else [ErrorCodes.CANCEL])
+
+
 def test_a_client_that_does_not_read_is_not_read(client: Client) -> None:
     """What it asks meanwhile waits, and is answered when it reads."""
     client.served.connection.pause_writing()

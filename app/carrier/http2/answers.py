@@ -101,7 +101,7 @@ class Answers:
             if not rest:
                 self._sending.pop(number, None)
             if exchange.answered and not over:
-                self.client_reads(exchange)
+                self._let_through(exchange, size)
         if exchange.untaken and len(rest) < _ECHOED:
             self._streams.take(number, exchange.untaken)
             exchange.untaken = 0
@@ -125,11 +125,24 @@ class Answers:
         return UnderWay(len(self.exchanges) - websockets, websockets)
 
     def client_reads(self, exchange: Exchange) -> None:
-        """Begin the time in which the client has to let more be sent; what it waits for itself comes before that."""
+        """Begin the time in which the client has to let more be sent; what it waits for itself comes before that.
+
+        As a body's, it goes on with what is sent, at the rate that is asked for: who lets a byte through now and then
+        keeps the answer only as long as who lets nothing through.
+        """
         now = self._service.clock()
         if exchange.outgoing and not exchange.outgoing.over:
             now = max(now, exchange.outgoing.due)
+        exchange.reads, exchange.read = now, 0
         exchange.deadline = now + self._service.seconds[Phase.CLIENT_READS]
+
+    def _let_through(self, exchange: Exchange, size: int) -> None:
+        if not exchange.out:
+            self.client_reads(exchange)  # what comes next
+            return
+        exchange.reads = min(exchange.reads, self._service.clock())
+        exchange.read += size
+        exchange.deadline = self._service.body_deadline(exchange.reads, exchange.read)
 
     def hold(self, exchange: Exchange, size: int) -> None:
         """Count the bytes of a body whose time has not come."""

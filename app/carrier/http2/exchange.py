@@ -16,7 +16,8 @@ class Exchange:
 
     __slots__ = (
         "answered", "begun", "broken", "closes", "deadline", "done", "goodbye", "head", "held", "meter", "out",
-        "outgoing", "queued", "received", "request", "response", "sent", "since", "trailers", "untaken", "websocket",
+        "outgoing", "queued", "read", "reads", "received", "request", "response", "sent", "since", "trailers",
+        "untaken", "websocket",
     )  # fmt: skip
 
     def __init__(self, request: WireRequest, now: float, since: float) -> None:
@@ -30,6 +31,8 @@ class Exchange:
         self.deadline = NEVER
         self.queued = False  # it is whole, and waits until the client has read others' answers
         self.answered = False  # nothing more of it is taken
+        self.reads = now  # since when the client has had something to read
+        self.read = 0  # bytes that it has let through since then
         self.out = memoryview(b"")  # what is still to be sent
         self.done = False  # nothing comes behind `out` but the trailers
         self.broken = False  # what comes behind `out` is the reset of the stream
