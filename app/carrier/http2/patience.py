@@ -13,7 +13,7 @@ _NUISANCES_A_SECOND: Final = 50
 # so many for each byte of heads and bodies, in both directions, and so many more. A client that lets us send byte by
 # byte (CVE-2019-9511) spends thirteen for one.
 _IDLE_BYTES_FOR_EACH: Final = 8
-_IDLE_BYTES: Final = 1 << 20
+_IDLE_BYTES: Final = 1 << 18
 
 
 class Patience:
