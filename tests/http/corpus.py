@@ -45,7 +45,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     `rfc` is the section that asks for it, `what` names it. `says` is part of the reason of a refusal, `answer` the
     whole body of another answer, `shows` some fields of a reflection, `counts` the lengths of some of its lists.
-    `settings` are those of the echo that are not the default.
+    `settings` are those of the echo that are not the default. `proxies` says of a proxy, by name, why its client does
+    not get the answer that the echo gives it.
     """
 
     rfc: str
@@ -55,6 +56,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     shows: dict[str, object] = {}
     counts: dict[str, int] = {}
     settings: dict[str, int] = {}
+    proxies: dict[str, str] = {}
 
 
 class Http1Case(Case, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -211,3 +211,94 @@ def nginx_http(folder: Path, echo: int) -> Iterator[Proxy]:
     """
     with _nginx(folder, echo, _NGINX_HTTP) as proxy:
         yield proxy
+
+
+# Proxies of HTTP that give each request a number of their own, which the echo shows, and say it with the answer that
+# they take for that request's. Clients may close their side behind what they ask (`proxy_ignore_client_abort`).
+_HAPROXY_NUMBERING = """\
+global
+    log stdout format raw local0 debug
+    maxconn 100
+
+defaults
+    mode http
+    log global
+    http-reuse always
+    unique-id-format %[uuid]
+    timeout connect {deadline}s
+    timeout client {deadline}s
+    timeout server {deadline}s
+
+frontend clients
+    bind 127.0.0.1:{http1}
+    bind 127.0.0.1:{http2} proto h2
+    http-request set-header X-Proxied %[unique-id]
+    http-after-response set-header X-Answered %[unique-id]
+    default_backend echo
+
+backend echo
+    server echo 127.0.0.1:{echo}
+"""
+_NGINX_NUMBERING = """
+http {{
+    access_log off;
+    client_body_temp_path {folder}/client_body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    client_max_body_size 0;
+    upstream echo {{
+        server 127.0.0.1:{echo} max_fails=0;
+        keepalive 4;
+    }}
+    proxy_http_version 1.1;
+    proxy_next_upstream off;
+    proxy_ignore_client_abort on;
+    proxy_set_header Host $http_host;
+    proxy_set_header Connection "";
+    proxy_set_header X-Proxied $request_id;
+    add_header X-Answered $request_id always;
+    server {{
+        listen 127.0.0.1:{http1};
+        listen 127.0.0.1:{http2} http2;
+        proxy_request_buffering off;
+        location / {{ proxy_pass http://echo; }}
+    }}
+    server {{
+        listen 127.0.0.1:{buffering};
+        location / {{ proxy_pass http://echo; }}
+    }}
+}}
+"""
+
+
+@dataclass
+class Numbering:
+    """A running proxy that numbers its requests, and its ports by what it speaks there to clients."""
+
+    proxy: Proxy
+    ports: dict[str, int]
+
+
+@contextmanager
+def haproxy_numbering(folder: Path, echo: int) -> Iterator[Numbering]:
+    """Run haproxy in front of an echo's port, which shows the number of each request as X-Proxied."""
+    program = needs("haproxy")
+    http1, http2 = free_ports(2)
+    config = folder / "haproxy.cfg"
+    config.write_text(_HAPROXY_NUMBERING.format(http1=http1, http2=http2, echo=echo, deadline=round(DEADLINE)))
+    with _running([program, "-db", "-f", str(config)], folder, http1) as proxy:
+        yield Numbering(proxy, {"http1": http1, "http2": http2})
+
+
+@contextmanager
+def nginx_numbering(folder: Path, echo: int) -> Iterator[Numbering]:
+    """Run nginx likewise; on a port more it takes a body whole before it asks."""
+    program = needs("nginx")
+    ports = dict(zip(("http1", "http2", "buffering"), free_ports(3), strict=True))
+    file = folder / "nginx.conf"
+    user = "user root;" if os.geteuid() == 0 else ""
+    file.write_text((_NGINX + _NGINX_NUMBERING).format(user=user, load="", folder=folder, echo=echo, **ports))
+    with _running([program, "-p", str(folder), "-e", "stderr", "-c", str(file)], folder, ports["http1"]) as proxy:
+        yield Numbering(proxy, ports)
