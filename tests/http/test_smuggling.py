@@ -25,6 +25,11 @@ from tests.http.tap import Tap, tap
 FOLDERS = ("smuggling", "length", "coding", "chunks", "expectation", "connection", "fields", "request-line")
 WITH_BODIES = FOLDERS[:5]
 FOLDERS_OF_HTTP2 = ("http2-head", "http2-body", "http2-smuggling")
+WAYS = (
+    *(("nginx", "http1", folder) for folder in FOLDERS),
+    *(("nginx", "buffering", folder) for folder in WITH_BODIES),
+    *(("haproxy", "http1", folder) for folder in FOLDERS),
+)
 MARKER = b"GET /marker HTTP/1.1\r\nHost: a\r\n\r\n"
 VICTIM = b"GET /victim HTTP/1.1\r\nHost: a\r\n\r\n"
 MARKER_STREAM = 2001
@@ -168,8 +173,7 @@ def disagreement(front: Front, case: Http1Case | Http2Case, send: Callable[[], l
     return ""
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-@pytest.mark.parametrize(("name", "way"), [("nginx", "http1"), ("nginx", "buffering"), ("haproxy", "http1")])
+@pytest.mark.parametrize(("name", "way", "folder"), WAYS)
 def test_a_proxy_and_the_echo_agree_on_where_a_request_ends(
     fronts: dict[str, Front], folder: str, name: str, way: str
 ) -> None:
