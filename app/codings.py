@@ -33,6 +33,7 @@ _BROTLI_LIMIT: Final = 16_384
 _EXCERPT: Final = 40  # bytes of an unknown name that are shown
 
 IDENTITY: Final = b"identity"
+_DEFLATE_MEMORY: Final = 384 << 10
 
 # A frame, or one to be skipped (RFC 8878, 3.1.1 and 3.1.2).
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
@@ -133,21 +134,26 @@ def _open_zstd(head: bytes) -> _Decoder | None:
 
 
 class _Coding(NamedTuple):
-    """A coding: `begin` opens a stream by its first `head` bytes; more streams may follow where it `repeats`."""
+    """A coding: `begin` opens a stream by its first `head` bytes; more streams may follow where it `repeats`.
+
+    `memory` are the bytes that a decoder of it takes at most, window, tables, what waits: measured, and rounded up.
+    """
 
     head: int
     begin: Callable[[bytes], _Decoder | None]
     repeats: bool
+    memory: int
 
 
-_GZIP = _Coding(2, _open_gzip, repeats=True)  # RFC 1952, 2.2
+_GZIP = _Coding(2, _open_gzip, repeats=True, memory=_DEFLATE_MEMORY)  # RFC 1952, 2.2
 # https://www.iana.org/assignments/http-parameters/http-parameters.xhtml#content-coding
 _CODINGS: Final = {
     b"gzip": _GZIP,
     b"x-gzip": _GZIP,  # RFC 9110, 8.4.1.3
-    b"deflate": _Coding(2, _open_deflate, repeats=False),
-    b"br": _Coding(1, _open_brotli, repeats=False),
-    b"zstd": _Coding(4, _open_zstd, repeats=True),  # RFC 8878, 3
+    b"deflate": _Coding(2, _open_deflate, repeats=False, memory=_DEFLATE_MEMORY),
+    # Its window is the client's choice, up to 16 MiB (RFC 7932, 9.1).
+    b"br": _Coding(1, _open_brotli, repeats=False, memory=20 << 20),
+    b"zstd": _Coding(4, _open_zstd, repeats=True, memory=9 << 20),  # RFC 8878, 3
 }
 
 
@@ -275,6 +281,13 @@ class Decoding:
     def _refuse(self, stage: _Stage, error: _DecodingError) -> None:
         self.refused = f"{stage.name}: {error}"
         self._stages = []
+
+
+def memory(codings: tuple[bytes, ...]) -> int:
+    """Give the bytes that undoing these codings takes at most; those that are refused take none."""
+    if _why_not(codings):
+        return 0
+    return sum(_CODINGS[name].memory for name in codings if name != IDENTITY)
 
 
 def _why_not(codings: tuple[bytes, ...]) -> str:

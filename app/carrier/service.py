@@ -16,13 +16,15 @@ from app.bodies import MAX_DECODED, Meter, content_of
 from app.carrier.limits import Limits
 from app.carrier.timing import Time
 from app.carrier.waiting import Waiting
+from app.codings import memory
 from app.wire import Fields
 
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
 # bytes resets it, and the client may lose the answer that it was being closed with.
 LINGER: Final = 2.0
-# Bodies whose content codings are undone at once: each may take 16 MiB for Brotli's window, 8 for zstd's.
-_DECODED_AT_ONCE: Final = 4
+# Bytes that the decoders of bodies may take at once: each coding once, or some of those with large windows. Four
+# codings of four bodies were 300 MiB, asked for with 30 KB: each of them may be brotli, whose window is 16 MiB.
+_DECODERS: Final = 32 << 20
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -117,7 +119,7 @@ class Service:
         }
         self.connections: set[Serving] = set()
         self.waiting = Waiting()
-        self._decoding: weakref.WeakSet[Meter] = weakref.WeakSet()
+        self._decoding: weakref.WeakKeyDictionary[Meter, int] = weakref.WeakKeyDictionary()  # and what each takes
         self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
         self._wall_clock = time.wall
         self._date = (-1, "")
@@ -143,16 +145,21 @@ class Service:
     def meter(self, fields: Fields) -> Meter:
         """Give a meter for the body that comes behind these fields.
 
-        Of content codings only so many are undone at once: the windows that their decoders keep are memory that a
+        Content codings are undone only while there is room: the windows that their decoders keep are memory that a
         client chooses.
         """
         content = content_of(fields)
         if not content.codings:
             return Meter(content)
-        if len(self._decoding) >= _DECODED_AT_ONCE:
-            return Meter(content, refused=f"{_DECODED_AT_ONCE} bodies are being decoded, as many as may be at once")
+        needed = memory(content.codings)
+        if needed > _DECODERS:
+            return Meter(
+                content, refused=f"decoding would take {needed >> 20} MiB; at most {_DECODERS >> 20} are taken"
+            )
+        if needed + sum(self._decoding.values()) > _DECODERS:
+            return Meter(content, refused="other bodies are being decoded, as many as may be at once")
         meter = Meter(content, self.bounds.decoded)
-        self._decoding.add(meter)
+        self._decoding[meter] = needed
         return meter
 
     def body_deadline(self, begun: float, received: int) -> float:

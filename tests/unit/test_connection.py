@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from app.answer import HARMLESS
+from app.bodies import Meter
 from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
 from app.carrier.http2 import frames
@@ -334,23 +335,32 @@ def test_what_a_proxy_says_comes_first_where_it_is_asked_for() -> None:
     assert wrong.after(0) == ["write_eof"]
 
 
-def test_only_so_many_codings_are_undone_at_once(served: Served) -> None:
-    """A client chooses what memory their decoders take; another body is measured as it came."""
-    coded = ((b"Content-Encoding", b"br"),)
-    meters = [served.service.meter(coded) for _ in range(4)]
-    one_more = served.service.meter(coded)
-    one_more.take(b"x")
-    body = one_more.body(chunked=False)
+def refused(meter: Meter) -> str:
+    """Give why a meter's codings are not undone, or what is wrong with one byte of data."""
+    meter.take(b"x")
+    body = meter.body(chunked=False)
     assert body.length == 1
     assert body.decoded is not None
-    assert body.decoded.refused == "4 bodies are being decoded, as many as may be at once"
+    return body.decoded.refused
+
+
+@pytest.mark.parametrize(("coding", "most"), [(b"br", 1), (b"zstd", 3), (b"gzip", 85)])
+def test_codings_are_undone_as_far_as_there_is_memory(served: Served, coding: bytes, most: int) -> None:
+    """A client chooses what their decoders take; another body is measured as it came."""
+    coded = ((b"Content-Encoding", coding),)
+    meters = [served.service.meter(coded) for _ in range(most)]
+    assert refused(served.service.meter(coded)) == "other bodies are being decoded, as many as may be at once"
     meters.pop()
-    assert len(meters) == 3
-    later = served.service.meter(coded)
-    later.take(b"x")
-    decoded = later.body(chunked=False).decoded
-    assert decoded is not None
-    assert decoded.refused.startswith("br: ")
+    assert len(meters) == most - 1
+    assert "other bodies" not in refused(served.service.meter(coded))
+
+
+def test_one_body_does_not_take_all_memory_by_its_codings(served: Served) -> None:
+    """Each of them has a window of its own; every coding that there is, once, is not too much."""
+    asked = ((b"Content-Encoding", b"br, br, br, br"),)
+    assert refused(served.service.meter(asked)) == "decoding would take 80 MiB; at most 32 are taken"
+    fine = ((b"Content-Encoding", b"br, zstd, deflate, gzip"),)
+    assert refused(served.service.meter(fine)) == "gzip: truncated data"
 
 
 def test_a_connection_ends_after_so_many_requests(served: Served) -> None:
