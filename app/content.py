@@ -15,12 +15,13 @@ _PER_SECOND: Final = 10  # pieces of a body that is spread over time
 class Content(msgspec.Struct, frozen=True):
     """A content: its length in bytes, or None where nobody knows; and its pieces, to be asked for once.
 
-    One that is `endless` is whole behind any of them.
+    One that is `endless` is whole behind any of them. `held` are the bytes that it keeps until the last was given.
     """
 
     length: int | None
     pieces: Iterable[bytes]
     endless: bool = False
+    held: int = 0
 
 
 def generated(length: int, piece: int = PIECE) -> Iterator[bytes]:

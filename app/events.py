@@ -17,6 +17,7 @@ from app.reflection import reflect
 
 DEFAULT_COUNT: Final = 5
 INTERVAL: Final = 1.0  # seconds
+_COPIES: Final = 4  # of what a request has: the head's text, the fields, the reflection's two lists of them
 # Asks proxies not to wait for more before they send on what has come, as nginx does.
 # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
 _UNBUFFERED: Final = ("X-Accel-Buffering", "no")
@@ -27,7 +28,7 @@ def events(context: Context, clock: Callable[[], float], count: int) -> Answer:
     first = _after_last_event(context)
     if first >= count:
         return Answer(b"", EVENTS, HTTPStatus.NO_CONTENT, HARMLESS)
-    body = Content(None, _events(context, clock, first, count), endless=True)
+    body = Content(None, _events(context, clock, first, count), endless=True, held=_held(context))
     return Answer(body, EVENTS, fields=(*HARMLESS, _UNBUFFERED), interval=INTERVAL)
 
 
@@ -37,6 +38,13 @@ def _events(context: Context, clock: Callable[[], float], first: int, count: int
         now = structs.replace(context, now=clock())
         told = msgspec.json.encode(structs.replace(reflection, time=now.time))
         yield b"id: %d\nevent: reflection\ndata: %s\n\n" % (number, told)
+
+
+def _held(context: Context) -> int:
+    """Give the bytes that are kept for the events: the request, and of it what is reflected, each more than once."""
+    request = context.request
+    fields = sum(len(name) + len(value) for name, value in request.fields)
+    return _COPIES * (fields + len(request.target) + len(request.body.kept))
 
 
 def _after_last_event(context: Context) -> int:

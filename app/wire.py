@@ -55,9 +55,9 @@ class Effects(msgspec.Struct, frozen=True):
 
     `delay` seconds pass before the first byte. The pieces of a `streamed` body are asked for one by one, as the client
     reads them, and `interval` seconds apart; its length is what Content-Length says, unknown without one. One that is
-    `endless` is whole behind any piece, and ends when the echo stops. `abort`
-    closes the connection, in HTTP/2 the stream: `before` the head, or in the `middle`, behind the last piece that the
-    application gives. `trailers` are sent behind the body.
+    `endless` is whole behind any piece, and ends when the echo stops. Until its end a streamed body keeps `held` bytes.
+    `abort` closes the connection, in HTTP/2 the stream: `before` the head, or in the `middle`, behind the last piece
+    that the application gives. `trailers` are sent behind the body.
     """
 
     trailers: Fields = ()
@@ -65,6 +65,7 @@ class Effects(msgspec.Struct, frozen=True):
     streamed: bool = False
     interval: float = 0.0
     endless: bool = False
+    held: int = 0
     abort: Literal["", "before", "middle"] = ""
 
 

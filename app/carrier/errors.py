@@ -27,6 +27,11 @@ def bad_request(reason: str) -> ProtocolError:
     return ProtocolError(HTTPStatus.BAD_REQUEST, reason)
 
 
+def full() -> ProtocolError:
+    """Give a 503 for what would make the worker hold too much memory at once."""
+    return ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too much is held for others already; try again")
+
+
 def excerpt(raw: bytes) -> str:
     """Show the beginning of what was wrong, in one line of ASCII."""
     return ascii(raw[:_EXCERPT] + (b"..." if len(raw) > _EXCERPT else b""))[1:]

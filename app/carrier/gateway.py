@@ -3,13 +3,13 @@
 import io
 import sys
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from app.answered import Answered
-from app.carrier.errors import ProtocolError, failure
-from app.carrier.response import FAILED, Response, refusal
+from app.carrier.errors import failure
+from app.carrier.outgoing import close_pieces, held
+from app.carrier.response import FAILED, FULL, Response
 from app.carrier.service import Service
 from app.carrier.watching import APPLICATION_FAILED, TOO_MUCH_WAITS, WEBSOCKET, Watch, reason_of
 from app.names import cgi_key
@@ -113,11 +113,6 @@ def call(application: Application, environ: Environ) -> Response:
     )
 
 
-_NO_ROOM: Final = refusal(
-    ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too much waits for its time already; try again")
-)
-
-
 class Count(NamedTuple):
     """When a request's head had come, by the service's exact clock, and bytes of the two bodies."""
 
@@ -151,9 +146,10 @@ class Gateway:
             self._service.report(failure(error))
             self.watch.refused(APPLICATION_FAILED)
             return FAILED
-        if response.effects.delay and not self._service.waiting.has_room(len(response.body)):
+        if (size := held(response)) and not self._service.waiting.has_room(size):
+            close_pieces(response.pieces, self._service.report)
             self.watch.refused(TOO_MUCH_WAITS)
-            return _NO_ROOM
+            return FULL
         return response
 
     def answered(self, request: WireRequest, response: Response, count: Count, *, whole: bool = True) -> None:

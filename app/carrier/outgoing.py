@@ -1,6 +1,6 @@
 """One answer that takes time: its delay, the pieces of its body, the pace of them, and how it ends. Without I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -14,6 +14,23 @@ _CAUGHT_UP: Final = 0.1
 _Pieces = Iterator[object]  # the application may give what it must not
 
 
+def held(response: Response) -> int:
+    """Give the bytes that an answer keeps until its time has come, or, where it is streamed, until its end."""
+    effects = response.effects
+    return effects.held + (len(response.body) if effects.delay else 0)
+
+
+def close_pieces(pieces: object, report: Callable[[str], None]) -> None:
+    """Tell the application that no more pieces are asked for, if it wants to know (PEP 3333)."""
+    close = getattr(pieces, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except Exception as error:  # noqa: BLE001 - a fault of the application ends one answer, not the worker
+        report(failure(error))
+
+
 class Outgoing:
     """One answer on its way: `take` a piece when it is `due`, until it is `over`; `close` it, however it ends.
 
@@ -24,8 +41,8 @@ class Outgoing:
     def __init__(self, response: Response, service: Service, *, with_body: bool) -> None:
         effects = response.effects
         self._waiting = service.waiting
-        self._waits = len(response.body) if effects.delay else 0  # bytes, until their time has come
-        self._waiting.size += self._waits
+        self._held = held(response)
+        self._waiting.size += self._held
         self.due = service.clock() + effects.delay
         self.sent = 0  # bytes of the body, that were taken
         self.over = False  # nothing more comes
@@ -59,7 +76,8 @@ class Outgoing:
 
     def take(self, now: float) -> bytes:
         """Give the next piece, which is empty where the application has none yet, or none any more."""
-        self._wait_no_more()
+        if not self.streamed:
+            self._release()  # it goes on to whom it is sent by
         piece = b"" if self.ending else self._piece()
         self.sent += len(piece)
         self._begun = True
@@ -78,19 +96,13 @@ class Outgoing:
 
     def close(self) -> None:
         """Tell the application that no more is asked for (PEP 3333)."""
-        self._wait_no_more()
+        self._release()
         made, self._made = self._made, None
-        close = getattr(made, "close", None)
-        if close is None:
-            return
-        try:
-            close()
-        except Exception as error:  # noqa: BLE001 - a fault of the application ends one answer, not the worker
-            self._report(failure(error))
+        close_pieces(made, self._report)
 
-    def _wait_no_more(self) -> None:
-        self._waiting.size -= self._waits
-        self._waits = 0
+    def _release(self) -> None:
+        self._waiting.size -= self._held
+        self._held = 0
 
     def _next(self) -> bytes | None:
         """Ask for a piece; give None when there is none any more."""
@@ -103,7 +115,7 @@ class Outgoing:
         """Give the next piece, of the length that was told; see whether it was the last one, and how it ends."""
         try:
             piece = self._next()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - as in `close_pieces`
             self._report(failure(error))
             self.failed = True
             self._finish(broken=True)
@@ -130,7 +142,7 @@ class Outgoing:
         if not (more or self._aborted):
             try:
                 more = bool(self._next())
-            except Exception as error:  # noqa: BLE001 - as above; what was told is whole
+            except Exception as error:  # noqa: BLE001 - the same; what was told is whole
                 self._report(failure(error))
         if more and not self._aborted:
             self._report(f"the application gave more bytes than its Content-Length of {self.length}")

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from app.answer import BODILESS, HARMLESS, TEXT
-from app.carrier.errors import ProtocolError
+from app.carrier.errors import ProtocolError, full
 from app.wire import NO_EFFECTS, Effects
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -48,6 +48,7 @@ def refusal(error: ProtocolError) -> Response:
 
 
 FAILED: Final = refusal(ProtocolError(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed"))
+FULL: Final = refusal(full())
 
 
 def has_content(response: Response, *, with_body: bool) -> bool:

@@ -1,18 +1,21 @@
-"""The answers of one worker that wait for their time, and what they may take of its memory."""
+"""What the clients of one worker make it hold at once, in bytes, and how much that may be."""
 
 from typing import Final
 
-# A thousand answers of the usual size are two of these; one of 64 KiB of nested JSON, made for people, is four.
+# A thousand answers of the usual size are two MiB; one of 64 KiB of nested JSON, made for people, is four.
 MOST: Final = 32 << 20
 
 
 class Waiting:
-    """Counts the bytes of answers whose time has not come."""
+    """Counts the bytes that are held for clients: answers whose time has not come, or that are sent piece by piece.
+
+    Whoever holds some adds them to `size`, and takes them off again, however it ends.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self.size = 0
         self._most = most
 
     def has_room(self, size: int) -> bool:
-        """Tell whether one more answer, of so many bytes, may wait."""
+        """Tell whether so many bytes more may be held."""
         return self.size + size <= self._most

@@ -42,6 +42,7 @@ def done(answer: Answer, wishes: Wishes, choice: Choice) -> Outcome:
         streamed=isinstance(content, Content),
         interval=interval,
         endless=isinstance(content, Content) and content.endless,
+        held=content.held if isinstance(content, Content) else 0,
         abort=wishes.abort,
     )
     if isinstance(content, bytes):
@@ -72,6 +73,11 @@ def _fields(answer: Answer, wishes: Wishes) -> list[tuple[str, str]]:
     return [*fields, *asked]
 
 
+def _held(content: bytes | Content) -> int:
+    """Give the bytes that are kept until the last piece of a content was sent."""
+    return len(content) if isinstance(content, bytes) else content.held
+
+
 def _pieces(content: bytes | Content, piece: int) -> Iterable[bytes]:
     return in_pieces(content, piece) if isinstance(content, bytes) else content.pieces
 
@@ -86,7 +92,7 @@ def _compressed(content: bytes | Content, wish: str, coding: str, fields: list[t
     pieces = compression.compressed(_pieces(content, compression.PIECE), coding)
     if isinstance(content, bytes) and len(content) <= compression.PIECE:
         return b"".join(pieces)
-    return Content(None, pieces)
+    return Content(None, pieces, held=_held(content) + compression.MEMORY[coding])
 
 
 def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[bytes | Content, float]:
@@ -96,11 +102,11 @@ def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[bytes | Content,
         return content, 0.0
     piece = min(PIECE, -(-length // pieces_for(length, wishes.drip)))
     pieces = in_pieces(content, piece) if isinstance(content, bytes) else repieced(content.pieces, piece)
-    return Content(length, pieces), wishes.drip / max(1, -(-length // piece) - 1)
+    return Content(length, pieces, held=_held(content)), wishes.drip / max(1, -(-length // piece) - 1)
 
 
 def _cut(content: bytes | Content) -> Content:
     """Give the first half, with the length of the whole."""
     if isinstance(content, bytes):
-        return Content(len(content), first_half((content,), len(content)))
-    return Content(content.length, first_half(content.pieces, content.length))
+        return Content(len(content), first_half((content,), len(content)), held=len(content))
+    return Content(content.length, first_half(content.pieces, content.length), held=content.held)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.answer import EVENTS, HARMLESS, JSON, TEXT, Answer
 from app.applied import Applied, Granted
 from app.codings import Decoding
-from app.compression import COMPRESSIONS, accepted, compressed
+from app.compression import COMPRESSIONS, MEMORY, accepted, compressed
 from app.content import Content, first_half, generated, in_pieces, pieces_for, repieced
 from app.controls import choosing
 from app.controls.choosing import Choice, choose, noted
@@ -192,6 +192,26 @@ def test_the_first_half_is_half_however_it_is_cut(body: bytes, piece: int) -> No
     half = list(first_half(in_pieces(body, piece), len(body)))
     assert b"".join(half) == body[: len(body) // 2]
     assert all(half)
+
+
+KEPT: dict[str, tuple[dict[str, Any], int]] = {
+    "a whole body": ({}, 0),
+    "a delay, which the carrier sees": ({"choice": Choice(delay=1.0)}, 0),
+    "a drip": ({"drip": 1.0}, 10),
+    "half": ({"abort": "middle"}, 10),
+    "made while it is sent": ({"size": MIB}, 0),
+    "that, in pieces": ({"size": MIB, "drip": 1.0}, 0),
+    "compressed at once": ({"compress": "br"}, 0),
+    "compressed while it is sent": ({"size": MIB, "compress": "br"}, MEMORY["br"]),
+    "half of that": ({"size": MIB, "compress": "gzip", "abort": "middle"}, MEMORY["gzip"]),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_it_is_known_what_an_answer_keeps_until_its_end(case: str) -> None:
+    """The body that is spread, and what a compressor remembers: the worker bounds the sum of all answers."""
+    wishes, kept = KEPT[case]
+    assert do(**wishes).effects.held == kept
 
 
 def test_an_abort_before_the_head_needs_no_stream() -> None:

@@ -559,15 +559,23 @@ def test_a_web_socket_is_greeted_at_once(over: Protocols) -> None:
 
 
 @pytest.mark.parametrize("ending", ["its time", "the client goes"])
-def test_what_waits_for_its_time_is_bounded_for_all_connections(over: Protocols, ending: str) -> None:
-    """One answer too many is refused at once; when one before it is gone, there is room again."""
+@pytest.mark.parametrize("how", ["a delay", "a drip"])
+def test_what_waits_for_its_time_is_bounded_for_all_connections(over: Protocols, how: str, ending: str) -> None:
+    """One answer too many is refused at once; when one before it is gone, there is room again.
+
+    A whole body that is sent piece by piece is held to its end.
+    """
     large = 999
     plan = Plan(Effects(delay=5.0), lambda: [bytes(large)])
+    if how == "a drip":
+        plan = Plan(Effects(streamed=True, interval=1.0, held=large), lambda: [b"a"] * 5)
     client = over(Planned(large=plan, small=Plan(Effects(delay=5.0), lambda: [b"some"])), streams=8)
     client.served.service.waiting = Waiting(4000)
     waiting = [client.ask("/large") for _ in range(4)]
+    begun = plan.closed
     refused = client.seen(client.ask("/large"))
     assert (refused.status, refused.ended) == (503, True)
+    assert plan.closed == begun + 1, "the application is told that nothing is asked for"
     assert client.served.service.waiting.size == large * len(waiting)
     if ending == "its time":
         client.served.after(5)
