@@ -127,6 +127,11 @@ class Meter:
             self._onward(piece)
 
     @property
+    def kept(self) -> int:
+        """How many bytes of the beginning are kept so far."""
+        return len(self._kept)
+
+    @property
     def pending(self) -> bool:
         """Whether work is left: until it is done no more should be read, and `body` not be asked for."""
         return self._coded is not None and self._coded.decoding.pending

@@ -18,7 +18,7 @@ else:
 AUTO: Final = "auto"  # asks for the coding that the client prefers
 
 PIECE: Final = 65_536  # bytes that are compressed in one step, some milliseconds
-# 256 KiB, above any reflection. By default a body that is made while it is sent would keep 9 MiB for brotli, 3 for zstd.
+# 256 KiB, above any reflection. By default a body that is made while it is sent keeps 9 MiB for brotli, 3 for zstd.
 _WINDOW_LOG: Final = 18
 # Of what it could save, half is saved by a quality at which it is as fast as gzip is.
 _BROTLI_QUALITY: Final = 4

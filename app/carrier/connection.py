@@ -28,6 +28,9 @@ from app.wire import ConnectionInfo
 # Bytes that are enough of one connection for a turn of the loop. libuv would read up to 32 times before it looks at
 # another connection, and all that time somebody else's request would wait.
 _A_TURN: Final = 65_536
+# Bytes that were written and are not with the kernel, above which the client is taken for one that does not read. What
+# is below is not counted as held; more costs memory for each client, less would only be more calls.
+_UNREAD: Final = 32_768
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no time (socket(7)): the close discards, and says so
 
 
@@ -49,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._stalled = False  # the client does not read: what it sends is not read either
         self._working = False  # the session goes on in the loop's next turn
         self._paused = False  # by the session
+        self._held = 0  # bytes that are counted as held for this client
         self._alarm = Alarm(service, self._wake)
 
     # asyncio's calls
@@ -56,6 +60,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin. One connection too many is answered 503 and closed."""
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_UNREAD)
         full = self.counted and len(self._service.connections) >= self._service.bounds.connections
         self._service.connections.add(self)
         self._watch.connected()
@@ -72,6 +77,8 @@ class Connection(asyncio.Protocol):
         if self._session is not None:
             self._session.lost()
             self._session = None
+        self._service.waiting.size -= self._held
+        self._held = 0
         self._service.connections.discard(self)
         self._service.changed()
 
@@ -84,6 +91,7 @@ class Connection(asyncio.Protocol):
             self._session.receive(data)
         else:
             self._take(data)
+        self._count()
         if len(data) >= _A_TURN:
             self.soon()
 
@@ -99,6 +107,7 @@ class Connection(asyncio.Protocol):
         self._stalled = True
         self._allow(Phase.CLIENT_READS)
         self._read_if_wanted()
+        self._count()
 
     def resume_writing(self) -> None:
         """Go on with a client that has read its answers."""
@@ -248,15 +257,16 @@ class Connection(asyncio.Protocol):
 
     def _open(self, data: bytes) -> None:
         """Choose the protocol by the first bytes: HTTP/2's preface is no request of HTTP/1.1 (RFC 9113, 3.4)."""
-        self._first += data
-        if self._layers.http2 or self._first.startswith(frames.PREFACE):
+        first, self._first = self._first + data, b""  # a connection keeps nothing of it once a session has it
+        if self._layers.http2 or first.startswith(frames.PREFACE):
             http2 = Http2Session(self, self._gateway(), self._service)
             http2.begin()  # where TLS has agreed on it, its settings are sent before anything is asked
-            self.become(http2, self._first)
-        elif not frames.PREFACE.startswith(self._first):
+            self.become(http2, first)
+        elif not frames.PREFACE.startswith(first):
             secure = self._layers.tls is not None
-            self.become(Http1Session(self, self._gateway(), self._service, secure=secure), self._first)
-        elif self._first:
+            self.become(Http1Session(self, self._gateway(), self._service, secure=secure), first)
+        elif first:
+            self._first = first
             self._wait_for_head()
         else:
             self.enter(Phase.IDLE)
@@ -314,12 +324,31 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._session is not None and not self.closing and not self.blocked:
             self._session.wake()
+            self._count()
             self._read_if_wanted()
 
     def _go_on(self) -> None:
         if self._session is not None and not self.closing and not self.blocked:
             self._session.go_on()
+        self._count()
         self._read_if_wanted()  # not before: it may ask for another turn at once
+
+    def _count(self) -> None:
+        """Count what is held for this client; let it not hold more when the worker holds as much as it may."""
+        held = 0 if self._session is None or self.closing else self._session.held
+        if self._stalled:
+            held += self._transport.get_write_buffer_size()
+        more = held - self._held
+        if not more:
+            return
+        self._held = held
+        self._service.waiting.size += more
+        if more < 0 or self.closing or self._service.waiting.has_room(0):
+            return
+        if self._stalled:
+            self.abort()
+        elif self._session is not None:
+            self._session.shed()
 
     def _read_if_wanted(self) -> None:
         wanted = not (self.blocked or self._paused)

@@ -37,6 +37,13 @@ class Session(Protocol):
     def last_call(self) -> None:
         """End now if nothing is under way, else when it is done: nothing new is taken."""
 
+    @property
+    def held(self) -> int:
+        """How many bytes are kept of requests that are not whole, and of answers that were not written."""
+
+    def shed(self) -> None:
+        """Let go of what is held, and say why: the worker holds as much as it may."""
+
     def lost(self) -> None:
         """Let go of what is under way: the connection is gone."""
 

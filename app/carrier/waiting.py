@@ -7,8 +7,10 @@ MOST: Final = 32 << 20
 
 
 class Waiting:
-    """Counts the bytes that are held for clients: answers whose time has not come, or that are sent piece by piece.
+    """Counts the bytes that are held for clients.
 
+    They are of answers whose time has not come, or that are sent piece by piece; of requests that are not whole; of
+    what a client does not read.
     Whoever holds some adds them to `size`, and takes them off again, however it ends.
     """
 

@@ -46,11 +46,18 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         self.written = b""
         self.ended = False  # from this side, in whatever way
+        self.unread = 0  # bytes of what was written
         self.did: list[str] = []
         super().__init__({"peername": ("192.0.2.1", 1234), "socket": Socket(self.did)})
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        del high, low  # whether the client reads is the test's to say
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def write_eof(self) -> None:
         self.ended = True

@@ -76,6 +76,11 @@ class RequestReader:
         """Whether a head was read and its body has not ended."""
         return self._body is not None
 
+    @property
+    def held(self) -> int:
+        """How many bytes wait here."""
+        return len(self._buffer) + (len(self._body.left) if isinstance(self._body, ChunkedDecoder) else 0)
+
     def receive(self, data: bytes) -> None:
         """Take bytes from the connection."""
         if isinstance(self._body, ChunkedDecoder):

@@ -6,7 +6,7 @@ from typing import Final, cast
 from msgspec import structs
 
 from app.bodies import Meter
-from app.carrier.errors import ProtocolError
+from app.carrier.errors import ProtocolError, full
 from app.carrier.gateway import Count, Gateway
 from app.carrier.http1.answering import Answering, told
 from app.carrier.http1.reader import Data, End, Event, Head, RequestReader
@@ -104,6 +104,22 @@ class Http1Session:
         if self._phase is Phase.IDLE and not self._channel.blocked:
             self._leave()
 
+    @property
+    def held(self) -> int:
+        """How many bytes are kept of a request that is under way: the head twice, as text and as fields."""
+        if self._answering:
+            request = self._answering.request
+            return self._reader.held + 2 * len(request.head) + len(request.body.kept)
+        if self._head is None:
+            return self._reader.held
+        kept = self._meter.kept if self._meter else 0
+        return self._reader.held + 2 * len(self._head.request.head) + kept
+
+    def shed(self) -> None:
+        """Refuse a request that is not whole. What waits behind an answer is no more than came with it."""
+        if not (self._answering or self._over):
+            self._refuse(full())
+
     def lost(self) -> None:
         """Let go of an answer that is under way."""
         answering, self._answering = self._answering, None
@@ -147,7 +163,7 @@ class Http1Session:
             if event.expects_continue:
                 self._channel.write(CONTINUE)
         elif isinstance(event, Data):
-            self._meter = self._meter or self._new_meter()
+            self._meter = self._meter or self._service.meter(cast("Head", self._head).request.fields)
             self._meter.take(event.piece)
             self._received += len(event.piece)
             if self._meter.pending:
@@ -155,21 +171,18 @@ class Http1Session:
         else:
             self._answer(event)
 
-    def _new_meter(self) -> Meter:
-        return self._service.meter(cast("Head", self._head).request.fields)
-
     def _answer(self, end: End) -> None:
         head = cast("Head", self._head)
         request = head.request
         if self._meter or head.chunked:
-            body = (self._meter or self._new_meter()).body(chunked=head.chunked)
+            body = (self._meter or self._service.meter(request.fields)).body(chunked=head.chunked)
             request = structs.replace(request, body=body, trailers=end.trailers)
         self._meter = None
         self._answered += 1
         if head.upgrade and self._upgrade(request, head.upgrade):
             return
         response = self._gateway.ask(request)
-        self._head = None
+        self._head = None  # an idle connection keeps nothing of it
         if response.effects is not NO_EFFECTS:
             self._begin_to_answer(head, response)
             return
@@ -250,7 +263,9 @@ class Http1Session:
         self._send(response, "close", with_body=with_body)
         self._over = True
         self._channel.close()
-        head, self._head = self._head, None
+        # The connection ends only when the client has read that: nothing is kept until then.
+        head, self._head, self._meter = self._head, None, None
+        self._reader.taken()
         request = head.request if head else unread(self._reader.method)
         begun = self._began if head else self._service.exact()
         sent = len(response.body) if with_body else 0

@@ -27,6 +27,7 @@ class Answers:
         self.schedule = Schedule()  # of those that have more to send than what waits
         self.queued = 0  # bytes that wait to be sent
         self.held = 0  # bytes of whole bodies whose time has not come
+        self.kept = 0  # bytes of requests that were not answered
         self._streams = streams
         self._gateway = gateway
         self._service = service
@@ -154,6 +155,16 @@ class Answers:
         self.held -= exchange.held
         exchange.held = 0
 
+    def keep(self, exchange: Exchange) -> None:
+        """Count what is kept of a request that is not whole, or waits for others' answers."""
+        if exchange.websocket:
+            size = exchange.websocket.held
+        else:
+            size = sum(len(name) + len(value) for name, value in exchange.request.fields) + len(exchange.request.target)
+            size += exchange.meter.kept if exchange.meter else 0
+        self.kept += size - exchange.kept
+        exchange.kept = size
+
     def complete(self, number: int) -> None:
         """Forget an exchange that was answered. A client that has not ended its side need not go on (8.1)."""
         if self._streams.knows(number):
@@ -171,6 +182,7 @@ class Answers:
         if exchange is None:
             return
         self._sending.pop(number, None)
+        self.kept -= exchange.kept
         self.queued -= len(exchange.out)
         if exchange.outgoing:
             exchange.outgoing.close()

@@ -50,6 +50,11 @@ class BlockReader:
         """Whether a block has begun that is not whole."""
         return bool(self._frames)
 
+    @property
+    def held(self) -> int:
+        """How many bytes wait for the rest of their block."""
+        return self._size if self._frames else 0
+
     def check_order(self, frame: Frame) -> None:
         """Refuse another frame within a block (6.10). Raises `Http2ConnectionError`."""
         if self._frames and (frame.type != frames.CONTINUATION or frame.stream != self._frames[0].stream):

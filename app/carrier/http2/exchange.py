@@ -15,7 +15,7 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "answered", "begun", "broken", "closes", "deadline", "done", "goodbye", "head", "held", "meter", "out",
+        "answered", "begun", "broken", "closes", "deadline", "done", "goodbye", "head", "held", "kept", "meter", "out",
         "outgoing", "queued", "read", "reads", "received", "request", "response", "sent", "since", "trailers",
         "untaken", "websocket",
     )  # fmt: skip
@@ -40,6 +40,7 @@ class Exchange:
         self.outgoing: Outgoing | None = None  # an answer that takes time
         self.head: Response | None = None  # of that, until it is sent
         self.held = 0  # bytes of its body, while its time has not come
+        self.kept = 0  # bytes of a request that is not answered, as far as they are counted
         self.websocket: WebSocketEcho | None = None
         self.goodbye = ""  # why the WebSocket is closed from here, once it is to be
         self.closes = NEVER  # when it is dropped, whether the client has answered to that or not

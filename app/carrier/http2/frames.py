@@ -98,6 +98,11 @@ class FrameReader:
         return self._position < len(self._buffer)
 
     @property
+    def held(self) -> int:
+        """How many bytes wait here."""
+        return len(self._buffer)
+
+    @property
     def partial_data(self) -> tuple[int, int]:
         """Give the stream of a DATA frame of which only a part has come, and that part's length; (0, 0) without one."""
         start = self._position + HEADER
@@ -126,8 +131,10 @@ class FrameReader:
         end = start + length
         if end > len(self._buffer):
             return None
-        self._position = end
-        return Frame(kind, flags, stream & LAST_STREAM, self._buffer[start:end])
+        payload, self._position = self._buffer[start:end], end
+        if end == len(self._buffer):
+            self._buffer, self._position = b"", 0  # an idle connection keeps nothing of what it has read
+        return Frame(kind, flags, stream & LAST_STREAM, payload)
 
 
 def encode(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:

@@ -8,7 +8,8 @@ from typing import Final
 
 from msgspec import structs
 
-from app.carrier.errors import ProtocolError
+from app.bodies import KEPT
+from app.carrier.errors import ProtocolError, full
 from app.carrier.gateway import Gateway
 from app.carrier.http2 import frames
 from app.carrier.http2.answers import Answers
@@ -129,6 +130,23 @@ class Http2Session:
             self._go_away(ErrorCode.NO_ERROR)
         self._settle()
 
+    @property
+    def held(self) -> int:
+        """How many bytes are kept of requests that were not answered, and of answers for which there is no window."""
+        return self._streams.held + self._answers.kept + self._answers.queued
+
+    def shed(self) -> None:
+        """Refuse the requests that are not whole; where that is not enough, end the connection."""
+        for number, exchange in list(self._exchanges.items()):
+            if exchange.kept and exchange.websocket:
+                self._answers.reset(number, ErrorCode.ENHANCE_YOUR_CALM)
+            elif exchange.kept:
+                self._answers.refuse(number, full())
+        if self._answers.queued or self._streams.within_head:
+            self._go_away(ErrorCode.ENHANCE_YOUR_CALM, full().reason)
+            self._finish()
+        self._settle()
+
     def lost(self) -> None:
         """Let go of what is under way."""
         self._finish()
@@ -173,6 +191,8 @@ class Http2Session:
                 self._answers.client_reads(exchange)
                 self._unanswered.append(event)
                 self._answer_waiting()
+                if not exchange.answered:
+                    self._answers.keep(exchange)
         elif isinstance(event, Reset):
             self._answers.forget(event.stream)
 
@@ -193,6 +213,8 @@ class Http2Session:
             if what.expects_continue and what.length != 0:
                 self._streams.send_head(head.stream, ((b":status", b"100"),), end=False)
             exchange.deadline = self._service.body_deadline(exchange.begun, 0)
+            if not self._streams.ended(head.stream):
+                self._answers.keep(exchange)
 
     def _take_upgraded(self, settings: bytes, request: WireRequest) -> None:
         head = self._streams.upgraded(settings, request)
@@ -217,6 +239,8 @@ class Http2Session:
             return
         exchange.meter = exchange.meter or self._service.meter(exchange.request.fields)
         exchange.meter.take(data.piece)
+        if exchange.received - size < KEPT:
+            self._answers.keep(exchange)
         self._streams.take(number, size)
         exchange.deadline = self._service.body_deadline(exchange.begun, exchange.received)
         if exchange.meter.pending:
@@ -243,6 +267,8 @@ class Http2Session:
 
     def _answer(self, number: int, exchange: Exchange, trailers: Fields, *, body_is_known: bool = False) -> None:
         request = exchange.request
+        self._answers.kept -= exchange.kept
+        exchange.kept = 0
         if exchange.meter or (trailers and not body_is_known):
             body = (exchange.meter or self._service.meter(request.fields)).body(chunked=False)
             request = structs.replace(request, body=body, trailers=trailers)

@@ -97,6 +97,16 @@ class Streams:
         """Give the stream of a DATA frame of which only a part has come, and that part's length; (0, 0) without one."""
         return self._reader.partial_data
 
+    @property
+    def held(self) -> int:
+        """How many bytes have come, and wait to be read or for the rest of their frame or block."""
+        return self._reader.held + self._blocks.held
+
+    def ended(self, number: int) -> bool:
+        """Tell whether the client has said all that it has to say on a stream."""
+        stream = self._open.get(number)
+        return stream is None or stream.ended_there
+
     def receive(self, data: bytes) -> None:
         """Take bytes that the client sent. Raises `Http2ConnectionError`."""
         if self._preface:

@@ -76,6 +76,7 @@ class WebSockets:
         if exchange.goodbye and not echo.pending:
             echo.close(CloseCode.GOING_AWAY, exchange.goodbye)
         self._answers.queue(number, exchange, echo.outgoing())
+        self._answers.keep(exchange)
         if echo.over:
             exchange.done = exchange.answered = True
         elif echo.pending:

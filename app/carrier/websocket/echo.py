@@ -36,6 +36,7 @@ class WebSocketEcho:
         self.over = False  # both sides have said all, or can't go on; what was outgoing was the last of it
         self._rest = bytearray()  # what has come and waits; its beginning is cut off without copying the rest
         self._within_frame = 0  # bytes of the frame under way still to come
+        self._begun_frame = 0  # bytes of the frame under way that the library keeps
         self._within_message = False  # a fragment has come, and not the last one
         self._size = 0  # bytes of the message under way
         self._text: codecs.IncrementalDecoder | None = None  # of a text message under way
@@ -44,6 +45,11 @@ class WebSocketEcho:
     def pending(self) -> bool:
         """Whether bytes have come that wait for `work`."""
         return not self.over and self._next_piece() > 0
+
+    @property
+    def held(self) -> int:
+        """How many bytes wait for the rest of their frame, or for `work`."""
+        return len(self._rest) + self._begun_frame
 
     def greet(self, message: bytes) -> None:
         """Send the first message: as text if it is UTF-8."""
@@ -70,6 +76,7 @@ class WebSocketEcho:
             piece = self._rest[:size]
             del self._rest[:size]
             self._within_frame -= size
+            self._begun_frame = self._begun_frame + size if self._within_frame else 0
             self._protocol.receive_data(piece)
             done += size
             for frame in self._protocol.events_received():

@@ -62,6 +62,15 @@ class WebSocketSession:
     def last_call(self) -> None:
         """Leave it to the client's answer to what `drain` said."""
 
+    @property
+    def held(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return self._echo.held
+
+    def shed(self) -> None:
+        """Drop the connection: behind half a frame no Close frame of the client's could come."""
+        self._channel.abort()
+
     def lost(self) -> None:
         """Let go of nothing: all is memory."""
 
