@@ -48,6 +48,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except (listeners.ListenError, TlsError) as error:
         print(f"echo: {error}", file=sys.stderr)
         return 1
+    if configured.note:
+        print(f"echo: {configured.note}", file=sys.stderr)
     again = partial(configuration.read, dict(environ))
     Server(configured, sockets, again, announcement(configured.settings)).run()
     return 0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from app import identity, policy, settings
+from app import descriptors, identity, policy, settings
 from app.carrier import tls
 from app.carrier.tls import Contexts, TlsError
 from app.context import Policy
@@ -14,16 +14,20 @@ MISTAKES = (SettingsError, TlsError)
 
 
 class Configuration(NamedTuple):
-    """The settings, and what was made of those that name files; `contexts` is None where TLS is not served."""
+    """The settings, and what was made of those that name files; `contexts` is None where TLS is not served.
+
+    `note` says what can't be kept to as it is set, or nothing.
+    """
 
     settings: Settings
     policy: Policy
     contexts: Contexts | None
+    note: str
 
 
 def read(environ: Mapping[str, str]) -> Configuration:
     """Read the environment, and every file that it names. Raises one of `MISTAKES`."""
-    configured = settings.read(environ, policy.READERS)
+    configured, note = descriptors.fitted(settings.read(environ, policy.READERS))
     how = policy.read(configured, identity.read(environ))
     files = tls.files_of(configured)
-    return Configuration(configured, how, Contexts(files) if files else None)
+    return Configuration(configured, how, Contexts(files) if files else None, note)

@@ -38,7 +38,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         read: Callable[[], Configuration],
         announcement: str,
     ) -> None:
-        self.settings, self.policy, self.contexts = configured
+        self.settings, self.policy, self.contexts, _ = configured
         self.telemetry = Telemetry(self.settings, self.policy)
         self._read = read
         self._changed: list[str] = []
@@ -99,7 +99,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             _say(sys.stderr, "\n".join(f"echo: {sentence}" for sentence in told))
             return False
         self._changed = changes(self.settings, configured.settings)
-        self.settings, self.policy, self.contexts = configured
+        self.settings, self.policy, self.contexts, note = configured
+        if note:
+            _say(sys.stderr, f"echo: {note}")
         self.telemetry.renew(self.settings, self.policy)
         self.load_config()
         return True

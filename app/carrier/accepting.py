@@ -32,7 +32,7 @@ class Acceptor:
         self._server.close()
         await asyncio.sleep(0)  # the loop's own descriptor is closed at the end of a turn; ours is open still
         waiting = []
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # none waits any more, or there is no descriptor left for who does
             while True:
                 waiting.append(self._sock.accept()[0])
         self._sock.close()

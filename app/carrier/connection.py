@@ -19,7 +19,7 @@ from app.carrier.http2 import frames
 from app.carrier.http2.session import Http2Session
 from app.carrier.layers import Layers, Listener
 from app.carrier.response import encode, refusal
-from app.carrier.service import Phase, Service, UnderWay
+from app.carrier.service import REFUSED_AT_ONCE, Phase, Service, UnderWay
 from app.carrier.session import Session
 from app.carrier.watching import TLS, TOO_MANY_CONNECTIONS, reason_of, unread
 from app.peers import Endpoint
@@ -58,14 +58,18 @@ class Connection(asyncio.Protocol):
     # asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin. One connection too many is answered 503 and closed."""
+        """Begin. One connection too many is answered 503 and closed; of a flood of them most are only closed."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_UNREAD)
-        full = self.counted and len(self._service.connections) >= self._service.bounds.connections
+        full = self.counted and self._service.is_full()
+        flood = full and len(self._service.connections) >= self._service.bounds.connections + REFUSED_AT_ONCE
         self._service.connections.add(self)
         self._watch.connected()
         self.enter(Phase.IDLE)
-        if full:
+        if flood:
+            self._watch.refused(TOO_MANY_CONNECTIONS)
+            self.abort()
+        elif full:
             error = ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections; try again")
             self._refuse(error, TOO_MANY_CONNECTIONS)
 

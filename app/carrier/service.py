@@ -22,6 +22,9 @@ from app.wire import Fields
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
 # bytes resets it, and the client may lose the answer that it was being closed with.
 LINGER: Final = 2.0
+# Connections that may be told 503 at once, beside those that are served: each has a descriptor until it is closed.
+REFUSED_AT_ONCE: Final = 100
+_TOLD_AGAIN: Final = 60.0  # seconds after which the same is said again in the log
 # Bytes that the decoders of bodies may take at once: each coding once, or some of those with large windows. Four
 # codings of four bodies were 300 MiB, asked for with 30 KB: each of them may be brotli, whose window is 16 MiB.
 _DECODERS: Final = 32 << 20
@@ -123,6 +126,7 @@ class Service:
         self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
         self._wall_clock = time.wall
         self._date = (-1, "")
+        self._full_told = -_TOLD_AGAIN  # when it was said that there are too many connections
 
     def date(self) -> str:
         """Give the time as an HTTP-date, made once a second (RFC 9110, 6.6.1)."""
@@ -130,6 +134,17 @@ class Service:
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True))
         return self._date[1]
+
+    def is_full(self) -> bool:
+        """Tell whether there are as many connections as may be; the log says so once a minute at most."""
+        if len(self.connections) < self.bounds.connections:
+            return False
+        now = self.clock()
+        if now >= self._full_told + _TOLD_AGAIN:
+            self._full_told = now
+            most = self.bounds.connections
+            self.report(f"{most} connections are open, as many as ECHO_MAX_CONNECTIONS allows: more are answered 503")
+        return True
 
     def sweep(self) -> None:
         """End the connections whose deadline has passed."""
