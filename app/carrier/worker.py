@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 import uvloop
+from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from app import signals
@@ -41,10 +42,28 @@ LAST_CALL: Final = 1.0
 class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     """An asyncio worker over uvloop, one for each process. Its settings are those of `app.server.Server`."""
 
-    def __init__(self, *given: Any) -> None:
-        """Be made by the arbiter, which forks then."""
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        """Be made, in the arbiter, with a file for the heartbeats where there is room for one.
+
+        /dev/shm may be full, now or when a worker has to be replaced, and no reason to stop those that serve. Raises
+        `HaltServer` with a sentence where no other place will do either.
+        """
+        try:
+            super().__init__(*arguments)
+        except OSError as error:
+            place = self.cfg.worker_tmp_dir
+            self.log.warning("no heartbeats in %s (%s): another place is taken", place, error.strerror)
+            self._make_elsewhere(arguments, place)
         self.standing = Standing()
+
+    def _make_elsewhere(self, arguments: tuple[Any, ...], place: str | None) -> None:
+        self.cfg.set("worker_tmp_dir", None)  # Python's own choice: TMPDIR, /tmp, ...
+        try:
+            super().__init__(*arguments)
+        except OSError as error:
+            raise HaltServer(f"no place for heartbeats: neither {place} nor a temporary folder ({error})") from error
+        finally:
+            self.cfg.set("worker_tmp_dir", place)
 
     def init_process(self) -> None:
         """Make the event loop before gunicorn sets signals and calls `run`."""
