@@ -172,11 +172,14 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def starting(**settings: object) -> Iterator[Echo]:
-    """Begin to run an echo with these settings; it is ended whatever happens."""
+def starting(*launcher: str, **settings: object) -> Iterator[Echo]:
+    """Begin to run an echo with these settings; it is ended whatever happens.
+
+    A `launcher` is a command that changes what is around it and then becomes it, as env and prlimit do.
+    """
     ports = dict(zip(("port", "admin_port"), free_ports(2), strict=True)) | settings
     process = subprocess.Popen(
-        [sys.executable, "-m", "app"],
+        [*launcher, sys.executable, "-m", "app"],
         cwd=ROOT,
         env=environment(**ports),
         stdout=subprocess.PIPE,
@@ -193,9 +196,9 @@ def starting(**settings: object) -> Iterator[Echo]:
 
 
 @contextmanager
-def running(**settings: object) -> Iterator[Echo]:
-    """Run an echo with these settings, from when it listens; it is ended whatever happens."""
-    with starting(**settings) as echo:
+def running(*launcher: str, **settings: object) -> Iterator[Echo]:
+    """Run an echo with these settings, from when it listens, as `starting` does; it is ended whatever happens."""
+    with starting(*launcher, **settings) as echo:
         try:
             logs = settings.get("access_log", "off") != "off"  # then stdout is the log's alone
             echo.announced = echo.complains(2) if logs else echo.says(2)

@@ -102,6 +102,7 @@ class Served:
         **listener: Any,
     ) -> None:
         self.now = 1000.0
+        self.wall = 784_111_777.0  # POSIX time
         self.reports: list[str] = []
         self.turns: deque[Callable[[], None]] = deque()  # what is to be called in the loop's next turn
         self.timers: list[Timer] = []
@@ -115,7 +116,7 @@ class Served:
                 message=1000,
                 decoded=1 << 20,
             ),
-            time=Time(lambda: self.now, lambda: 784_111_777.0, self.turns.append, self._later),
+            time=Time(lambda: self.now, lambda: self.wall, self.turns.append, self._later),
             report=self.reports.append,
         )
         self.listener = Listener(application, server_environ("h", 80, multiprocess=False), **listener)

@@ -1,6 +1,7 @@
 """Calls that are to come: never before their time, once, and no more of them than are needed."""
 
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any, cast
 
 import pytest
@@ -123,3 +124,16 @@ def test_a_schedule_serves_in_turn_and_keeps_nothing_old() -> None:
         schedule.put(1, 100 + later)
     assert len(schedule._later) < 100  # noqa: SLF001 - what it would cost
     assert (schedule.ready(50), schedule.next()) == ([3, 5], 10_099)
+
+
+@pytest.mark.parametrize("change", [-86_400, -1, 1, 86_400])
+def test_a_clock_that_is_set_changes_the_date_and_no_deadline(change: int) -> None:
+    """The date is the clock's at once, back or forth; a connection ends when it would have."""
+    served = Served()
+    get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" in served.send(get)
+    served.wall += change
+    told = formatdate(784_111_777 + change, usegmt=True).encode()
+    assert b"\r\nDate: " + told + b"\r\n" in served.send(get)
+    assert served.after(74.9) == []
+    assert served.after(0.1) == ["close"]

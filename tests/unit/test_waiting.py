@@ -1,0 +1,135 @@
+"""What one worker holds for its clients at once: requests that are not whole, answers that are not read."""
+
+import pytest
+
+from app.carrier.limits import Limits
+from app.carrier.service import REFUSED_AT_ONCE
+from app.carrier.waiting import MOST, Waiting
+from app.descriptors import connections
+from tests.http import raw_http2
+from tests.unit.served import Served
+
+LIMITS = Limits(head=65_536, fields=100, body=1 << 20)
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+PUT = [(b":method", b"PUT"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
+OPENING = raw_http2.PREFACE + raw_http2.frame("SETTINGS", 0, 0)
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def data(size: int) -> bytes:
+    """Give a piece of a body on stream 1 that goes on."""
+    return raw_http2.frame("DATA", 0, 1, bytes(size))
+
+
+# What comes first, what comes then and is held, what ends that, and how more of it is refused.
+HELD: dict[str, tuple[bytes, bytes, bytes, bytes]] = {
+    "half a head": (b"", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 900, b"\r\n\r\n", b" 503 "),
+    "half a body": (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n", b"y" * 899, b"y", b" 503 "),
+    "half a chunk": (
+        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"400\r\n" + b"y" * 900,
+        b"y" * 124 + b"\r\n0\r\n\r\n",
+        b" 503 ",
+    ),
+    "half a body of HTTP/2": (
+        OPENING + raw_http2.headers(1, PUT, ends=False),
+        data(900),
+        raw_http2.frame("DATA", 1, 1, b"y"),
+        b"too much is held",
+    ),
+    "half a frame of HTTP/2": (OPENING, data(900)[:800], b"", b"too much is held"),
+    "half a frame of a WebSocket": (UPGRADE, b"\x82\xfe\x03\x84" + bytes(800), bytes(104), b""),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_what_is_not_whole_is_counted_until_it_is(case: str) -> None:
+    """Then, and when the connection is gone, nothing is: not what came, and not what was answered."""
+    first, held, end, _ = HELD[case]
+    served = Served(limits=LIMITS)
+    served.send(first)
+    served.send(held)
+    assert served.service.waiting.size >= 800
+    if end:
+        served.send(end)
+        served.turn(100)
+        assert served.service.waiting.size == 0
+        served.send(held[:50])
+    served.connection.connection_lost(None)
+    assert served.service.waiting.size == 0
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_who_would_have_too_much_held_is_refused(case: str) -> None:
+    """With a reason where one can be told; nothing of it is kept, and whoever asks for little is answered."""
+    first, held, _, refusal = HELD[case]
+    served = Served(limits=LIMITS)
+    served.send(first)
+    waiting = served.service.waiting
+    others = MOST - 700 - waiting.size
+    waiting.size += others
+    answer = served.send(held)
+    assert refusal in answer
+    ended = {"half a body of HTTP/2": [], "half a frame of a WebSocket": ["abort"]}  # of the first, the stream alone
+    assert served.after(0)[-1:] == ended.get(case, ["write_eof"])
+    other, transport = served.connect()
+    other.data_received(GET)
+    assert transport.written.startswith(b"HTTP/1.1 200 ")
+    served.connection.connection_lost(None)
+    assert served.service.waiting.size == others
+
+
+def test_what_a_client_does_not_read_is_counted_until_it_does() -> None:
+    """One that reads nothing is dropped when that is too much; nothing of one that has read is counted."""
+    served = Served(limits=LIMITS)
+    served.service.waiting = Waiting(100_000)
+    served.send(GET)
+    served.transport.unread = 70_000
+    served.connection.pause_writing()
+    assert served.service.waiting.size == 70_000
+    other, transport = served.connect()
+    other.data_received(GET)
+    transport.unread = 40_000
+    other.pause_writing()
+    assert transport.did[-1:] == ["abort"]
+    other.connection_lost(None)
+    assert served.service.waiting.size == 70_000
+    served.transport.unread = 0
+    served.connection.resume_writing()
+    assert served.service.waiting.size == 0
+    assert served.send(GET).startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_idle_connection_keeps_nothing_of_what_it_was_asked() -> None:
+    """However large that was."""
+    served = Served(limits=LIMITS)
+    for _ in range(2):
+        assert b" 200 " in served.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 60_000 + b"\r\n\r\n")
+        session = served.connection._session  # noqa: SLF001 - there is no other way to see what is kept
+        assert session is not None
+        assert (served.connection._first, session.held) == (b"", 0)  # noqa: SLF001
+
+
+def test_a_flood_of_connections_is_told_once_and_closed() -> None:
+    """Those that are refused hold a descriptor, too: a hundred are told 503, the others are only closed."""
+    served = Served(connections=3)
+    serving = [served.transport] + [served.connect()[1] for _ in range(2)]
+    refused = [served.connect()[1] for _ in range(REFUSED_AT_ONCE)]
+    closed = [served.connect()[1] for _ in range(10)]
+    assert [transport.did for transport in serving] == [[]] * 3
+    assert {transport.written.split(b"\r\n")[0] for transport in refused} == {b"HTTP/1.1 503 Service Unavailable"}
+    assert [(transport.written, transport.did) for transport in closed] == [(b"", ["abort"])] * 10
+    (told,) = served.reports
+    assert told.startswith("3 connections are open, as many as ECHO_MAX_CONNECTIONS allows")
+    served.now += 61
+    served.connect()
+    assert len(served.reports) == 2, "it is said again after a while"
+
+
+@pytest.mark.parametrize(("files", "fit"), [(1 << 20, (1 << 20) - 256), (1024, 768), (256, 192), (64, 32), (20, 1)])
+def test_of_the_files_that_may_be_open_some_are_kept_back(files: int, fit: int) -> None:
+    """For listeners, probes, and who is refused."""
+    assert connections(files) == fit
