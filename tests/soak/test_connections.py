@@ -1,0 +1,49 @@
+"""Many connections that ask nothing, or slowly: others are served beside them as without them."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from socket import socket
+
+from tests.commands import Say
+from tests.http.process import Echo, running
+
+_IDLE, _SLOW = 2000, 200
+_SLICE = 3.0  # seconds of asking
+_GET = b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n"
+_BEGUN = b"GET / HTTP/1.1\r\nHost: a\r\nX: "
+
+
+def answers(echo: Echo, slow: Sequence[socket] = ()) -> int:
+    """Ask one thing after the other for a while; give how many answers came. With each, one that is slow sends a byte."""
+    count, end = 0, time.monotonic() + _SLICE
+    with echo.connect() as sock:
+        while time.monotonic() < end:
+            sock.sendall(_GET)
+            assert sock.recv(4096).endswith(b"<b>Got: other</b>!")
+            if slow:
+                slow[count % len(slow)].sendall(b"y")
+            count += 1
+    return count
+
+
+def test_idle_and_slow_clients_take_nothing_from_others(say: Say) -> None:
+    """2,000 idle connections and 200 that send a byte of their heads now and then: at least half as many answers.
+
+    Four times a while with them and a while without, so that a machine that is busy is so for both.
+    """
+    with running(head_timeout=600, idle_timeout=600) as echo:
+        answers(echo)
+        alone = beside = 0
+        for _ in range(4):
+            alone += answers(echo)
+            with ExitStack() as opened:
+                for _ in range(_IDLE):
+                    opened.enter_context(echo.connect())
+                slow = [opened.enter_context(echo.connect()) for _ in range(_SLOW)]
+                for sock in slow:
+                    sock.sendall(_BEGUN)
+                beside += answers(echo, slow)
+                assert echo.get("/new")[1] == b"<b>Got: new</b>!"
+        say(f"{alone} answers alone, {beside} beside {_IDLE} idle and {_SLOW} slow connections")
+        assert beside > alone / 2

@@ -1,0 +1,220 @@
+"""Faults of what is around the echo: no descriptor left, /dev/shm full, clients that vanish, a clock that is set."""
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from tests.commands import ROOT
+from tests.http import raw_http2
+from tests.http.process import DEADLINE, Echo, environment, free_ports, read_answer, running
+from tests.http.programs import missing
+
+_LISTENING, _NOBODYS = "0A", "0"
+GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def descriptors(echo: Echo) -> int:
+    """Give how many descriptors its one worker has open."""
+    (worker,) = echo.workers()
+    return sum(1 for _ in Path(f"/proc/{worker}/fd").iterdir())
+
+
+def connected(echo: Echo) -> int:
+    """Give how many of the kernel's connections to its port belong to a process of its side (proc(5), net/tcp)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    local = f":{echo.port:04X}"
+    return sum(1 for row in rows if row[1].endswith(local) and row[3] != _LISTENING and row[9] != _NOBODYS)
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds; fails at the deadline."""
+    give_up = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < give_up, what
+        select.select([], [], [], 0.02)
+
+
+def served(sock: socket.socket, number: int) -> bool:
+    """Tell whether a connection is served; the other way is that it was closed without a word."""
+    try:
+        sock.sendall(GET % number)
+        return sock.recv(4096).endswith(b"<b>Got: %d</b>!" % number)
+    except ConnectionError:
+        return False
+
+
+def test_without_descriptors_others_are_served_and_new_ones_when_there_are_some_again() -> None:
+    """Whoever finds none left is closed; the worker does not end for it, says nothing a thousand times, or spins."""
+    with running() as echo:
+        assert echo.get("/")[0].status == 200
+        (worker,) = echo.workers()
+        before = descriptors(echo)
+        room = 10
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (before + room, before + room))
+        with ExitStack() as opened:
+            socks = [opened.enter_context(echo.connect()) for _ in range(4 * room)]
+            happy = [sock for sock in socks if served(sock, 1)]
+            assert room - 2 <= len(happy) <= room + 2
+            begun = cpu_seconds(worker)
+            assert all(served(sock, 2) for sock in happy * 20), "others are served"
+            assert cpu_seconds(worker) - begun < 5, "for 200 answers"
+        until(lambda: descriptors(echo) == before, "its descriptors are free again")
+        with echo.connect() as sock:
+            assert served(sock, 3)
+        assert echo.workers() == [worker]
+        echo.process.terminate()
+        assert echo.process.wait(DEADLINE) == 0
+        assert len(echo.errors().splitlines()) <= 1
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give the processor time that a process has had (proc(5), stat)."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_fewer_connections_are_taken_where_fewer_files_may_be_open() -> None:
+    """One sentence says so at the start; one more is told 503, and probes are answered still."""
+    with running("prlimit", "--nofile=64:64") as echo:
+        with ExitStack() as opened:
+            socks = [opened.enter_context(echo.connect()) for _ in range(32)]
+            assert all(served(sock, 1) for sock in socks)
+            for _ in range(3):
+                answer, _body = read_answer(opened.enter_context(echo.connect()))
+                assert answer.status == 503
+            assert echo.get("/readyz", port=echo.admin_port)[0].status == 200
+        echo.process.terminate()
+        assert echo.process.wait(DEADLINE) == 0
+        first, full = echo.errors().splitlines()
+    assert first == (
+        "echo: a worker takes 32 connections instead of ECHO_MAX_CONNECTIONS=10000: no more than 64 files may be open"
+        " (ulimit -n)"
+    )
+    assert full.endswith("32 connections are open, as many as ECHO_MAX_CONNECTIONS allows: more are answered 503")
+
+
+FULL = "mount -t tmpfs -o nr_inodes=1 full /dev/shm && "
+NOTHING_ELSE = (
+    'mount --bind "$PWD" /mnt && mount -o remount,bind,ro /mnt && cd /mnt &&'
+    " for each in /var/tmp /tmp; do mount -t tmpfs -o nr_inodes=1 full $each; done && "
+)
+
+
+def in_mounts(script: str) -> tuple[str, ...]:
+    """Give what runs a command behind a script, in mounts of its own, which only root may have."""
+    if os.geteuid():
+        missing("mounts can only be made by root")
+    return ("unshare", "--mount", "sh", "-c", script + 'exec "$@"', "sh")
+
+
+def test_a_full_dev_shm_is_said_and_heartbeats_go_elsewhere() -> None:
+    """At the start and when a worker is replaced."""
+    with running(*in_mounts(FULL)) as echo:
+        assert echo.get("/a")[1] == b"<b>Got: a</b>!"
+        (worker,) = echo.workers()
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: echo.workers() not in ([], [worker]), "another worker comes")
+        assert echo.get("/b")[1] == b"<b>Got: b</b>!"
+        assert echo.end(signal.SIGTERM) == 0
+        said = echo.errors()
+    assert said.count("no heartbeats in /dev/shm (No space left on device): another place is taken") == 2
+    assert "Traceback" not in said
+
+
+def test_without_any_place_for_heartbeats_the_start_ends_with_a_sentence() -> None:
+    """As where the root file system can only be read."""
+    command = [*in_mounts(FULL + NOTHING_ELSE), str(Path(sys.executable).resolve()), "-m", "app"]
+    free = dict(zip(("port", "admin_port"), free_ports(2), strict=True))
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(**free) | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no place for heartbeats: neither /dev/shm nor a temporary folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def vanish(sock: socket.socket) -> None:
+    """Let a client hear nothing more and answer to nothing, as one that has lost its network: no FIN, no RST, no ACK.
+
+    A filter takes no packet for its socket (socket(7), SO_ATTACH_FILTER; `BPF_RET` of 0 bytes).
+    """
+    code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(code))
+    sock.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
+
+
+VANISHED = {
+    "idle": GET % 1,
+    "within a head": GET[:20],
+    "within a body": b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
+    "within a large answer": b"GET /?echo_size=100MiB HTTP/1.1\r\nHost: a\r\n\r\n",
+    "within events": b"GET /?echo_format=events&echo_size=100MiB&echo_drip=60s HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a WebSocket": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ),
+    "HTTP/2": raw_http2.opening(),
+}
+
+
+def test_a_client_that_vanishes_holds_no_descriptor_for_longer_than_its_time() -> None:
+    """Whatever was under way: no FIN and no RST ever comes of it."""
+    with running(idle_timeout=3, head_timeout=1, body_timeout=1) as echo, ExitStack() as opened:
+        socks = [opened.enter_context(echo.connect()) for _ in VANISHED]
+        until(lambda: connected(echo) == len(VANISHED), "each is accepted")
+        for sock, sent in zip(socks, VANISHED.values(), strict=True):
+            sock.sendall(sent)
+            vanish(sock)
+        until(lambda: not connected(echo), "each is closed")
+        assert echo.get("/")[0].status == 200
+        assert len(echo.workers()) == 1
+
+
+# The wall clock of a process, moved by so many seconds as a file says; what this stands in front of is run then.
+SET_CLOCK = """
+import runpy, sys, time
+wall, path = time.time, sys.argv[1]
+time.time = lambda: wall() + float(open(path).read())
+sys.argv[:] = ["app"]
+runpy.run_module("app", run_name="__main__")
+"""
+
+
+def test_a_clock_that_is_set_shows_and_ends_nothing(tmp_path: Path) -> None:
+    """Dates are those of the clock; connections, delays and heartbeats go by another one, that nobody sets."""
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    with running(sys.executable, "-c", SET_CLOCK, str(clock), idle_timeout=2) as echo, echo.connect() as kept:
+        (worker,) = echo.workers()
+        for change in (0, -86_400, 86_400, -7 * 86_400):
+            clock.write_text(str(change))
+            kept.sendall(b"GET /?echo_delay=10ms HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n")
+            answer, body = read_answer(kept)
+            told = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            reflected = datetime.fromisoformat(json.loads(body)["time"]).timestamp()
+            for seen in (told, reflected):
+                assert abs(seen - change - time.time()) < 60, f"the clock that was set by {change} s"
+        assert kept.recv(1) == b"", "an idle connection ends in its time"
+        assert echo.workers() == [worker]
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""

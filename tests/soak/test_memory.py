@@ -1,0 +1,52 @@
+"""The memory that an echo takes under all attacks at once, with its default settings: less than its pod may have."""
+
+import re
+import threading
+from contextlib import ExitStack
+from typing import Final
+
+import yaml
+
+from tests.commands import ROOT, Say
+from tests.http.process import Echo, running
+from tests.soak.attacks import ATTACKS, MIB, connections
+from tests.soak.test_nothing_grows import memory
+
+_ASKED: Final = 200  # requests of others, one behind the other, once all attacks are under way
+
+
+def limit() -> int:
+    """Give the bytes of memory that the chart gives a pod."""
+    values = yaml.safe_load((ROOT / "helm/values.yaml").read_text())
+    found = re.fullmatch(r"(\d+)Mi", values["resources"]["limits"]["memory"])
+    assert found is not None
+    return int(found[1]) * MIB
+
+
+def whole(echo: Echo) -> int:
+    """Give the bytes that all its processes take."""
+    return sum(map(memory, (echo.process.pid, *echo.workers())))
+
+
+def test_all_attacks_at_once_take_less_than_the_pod_may_have(say: Say) -> None:
+    """And others are answered all the while: nothing is held for them that could be refused."""
+    with running() as echo, ExitStack() as opened:
+        assert echo.get("/")[0].status == 200
+        before = most = whole(echo)
+
+        def attack(name: str) -> None:
+            for sock in connections(echo.port, name):
+                opened.enter_context(sock)
+
+        attackers = [threading.Thread(target=attack, args=(name,), daemon=True) for name in ATTACKS]
+        for attacker in attackers:
+            attacker.start()
+        asked = 0
+        while asked < _ASKED or any(attacker.is_alive() for attacker in attackers):
+            assert echo.get(f"/{asked}")[1] == b"<b>Got: %d</b>!" % asked
+            asked += not any(attacker.is_alive() for attacker in attackers)
+            most = max(most, whole(echo))
+        say(f"{before / MIB:.0f} MiB became {most / MIB:.0f}, of {limit() / MIB:.0f}")
+        assert most < limit()
+        assert len(echo.workers()) == 1
+        assert echo.process.poll() is None

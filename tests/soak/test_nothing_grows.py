@@ -1,0 +1,51 @@
+"""A million requests of all kinds: memory stays as it was after the first tenth of them, and nothing is left open."""
+
+import os
+import re
+import ssl
+from pathlib import Path
+from typing import Final
+
+from tests.commands import Say
+from tests.http.process import Echo
+from tests.http.programs import running_with_tls
+from tests.soak.load import a_round
+from tests.soak.test_faults import connected, descriptors, until
+
+REQUESTS: Final = int(os.environ.get("SOAK_REQUESTS", "1000000"))
+FIRST: Final = REQUESTS // 10  # after which all is warm
+
+
+def memory(pid: int) -> int:
+    """Give the bytes that a process takes, its share of what others take, too (PSS of proc(5), smaps_rollup)."""
+    found = re.search(r"^Pss:\s+(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) << 10
+
+
+def at_rest(echo: Echo) -> tuple[int, int]:
+    """Give the memory and the descriptors of its one worker, when nobody is connected."""
+    (worker,) = echo.workers()
+    until(lambda: not connected(echo), "all connections are closed")
+    return memory(worker), descriptors(echo)
+
+
+def test_a_million_requests_leave_nothing_behind(tmp_path: Path, say: Say) -> None:
+    """At most five per cent of memory, and no descriptor, behind the first tenth of them."""
+    with running_with_tls(tmp_path, head_timeout=5, body_timeout=5) as secured:
+        echo = secured.echo
+        context = ssl.create_default_context(cafile=secured.authority)
+        (worker,) = echo.workers()
+        until(lambda: descriptors(echo) > 0, "it is there")
+        done, warm, files = 0, 0, 0
+        while done < REQUESTS:
+            done += a_round(echo.connect, echo.port, context)
+            if not warm and done >= FIRST:
+                warm, files = at_rest(echo)
+                say(f"{done} requests: {warm / (1 << 20):.1f} MiB, {files} descriptors")
+        grown, files_now = at_rest(echo)
+        say(f"{done} requests: {grown / (1 << 20):.1f} MiB, {files_now} descriptors")
+        assert echo.workers() == [worker], "it is the same worker"
+        assert files_now == files
+        assert grown <= warm * 1.05
+        assert echo.process.poll() is None
