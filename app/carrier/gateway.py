@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from app.answered import Answered
-from app.carrier.errors import failure
+from app.carrier.errors import ProtocolError, failure
 from app.carrier.outgoing import close_pieces, held
 from app.carrier.response import FAILED, FULL, Response
 from app.carrier.service import Service

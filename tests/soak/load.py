@@ -38,8 +38,8 @@ _LEFT: Final = (
     b"GET / HT",
     b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"y" * 50_000,
     b"GET /?echo_size=10MiB HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /?echo_delay=60s HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /?echo_drip=60s&echo_size=1000 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /?echo_delay=5s HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /?echo_drip=5s&echo_size=1000 HTTP/1.1\r\nHost: a\r\n\r\n",
     b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Encoding: br\r\nContent-Length: 100000\r\n\r\n" + b"y" * 50_000,
 )
 _HANDSHAKE: Final = (

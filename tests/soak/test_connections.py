@@ -15,7 +15,7 @@ _BEGUN = b"GET / HTTP/1.1\r\nHost: a\r\nX: "
 
 
 def answers(echo: Echo, slow: Sequence[socket] = ()) -> int:
-    """Ask one thing after the other for a while; give how many answers came. With each, one that is slow sends a byte."""
+    """Ask one thing after the other for a while; give how many came. With each, a slow one sends a byte."""
     count, end = 0, time.monotonic() + _SLICE
     with echo.connect() as sock:
         while time.monotonic() < end:

@@ -565,27 +565,27 @@ def test_what_waits_for_its_time_is_bounded_for_all_connections(over: Protocols,
 
     A whole body that is sent piece by piece is held to its end.
     """
-    large = 999
+    large, request = 9000, 500  # of a request less is kept, too, until it is answered
     plan = Plan(Effects(delay=5.0), lambda: [bytes(large)])
     if how == "a drip":
         plan = Plan(Effects(streamed=True, interval=1.0, held=large), lambda: [b"a"] * 5)
     client = over(Planned(large=plan, small=Plan(Effects(delay=5.0), lambda: [b"some"])), streams=8)
-    client.served.service.waiting = Waiting(4000)
+    client.served.service.waiting = Waiting(4 * (large + request))
     waiting = [client.ask("/large") for _ in range(4)]
     begun = plan.closed
     refused = client.seen(client.ask("/large"))
     assert (refused.status, refused.ended) == (503, True)
     assert plan.closed == begun + 1, "the application is told that nothing is asked for"
-    assert client.served.service.waiting.size == large * len(waiting)
+    assert 0 <= client.served.service.waiting.size - large * len(waiting) < request * len(waiting)
     if ending == "its time":
         client.served.after(5)
     else:
         client.give_up(waiting[0])
-        assert client.served.service.waiting.size == large * (len(waiting) - 1)
+        assert 0 <= client.served.service.waiting.size - large * (len(waiting) - 1) < request * len(waiting)
         for number in waiting[1:]:
             client.give_up(number)
     assert client.served.service.waiting.size == 0
     again = client.ask("/small")
-    assert client.served.service.waiting.size == 4
+    assert 0 <= client.served.service.waiting.size - len("some") < request
     client.give_up(again)
     assert client.served.service.waiting.size == 0

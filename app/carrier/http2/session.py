@@ -140,7 +140,7 @@ class Http2Session:
         for number, exchange in list(self._exchanges.items()):
             if exchange.kept and exchange.websocket:
                 self._answers.reset(number, ErrorCode.ENHANCE_YOUR_CALM)
-            elif exchange.kept:
+            elif exchange.kept and not exchange.answered:
                 self._answers.refuse(number, full())
         if self._answers.queued or self._streams.within_head:
             self._go_away(ErrorCode.ENHANCE_YOUR_CALM, full().reason)
@@ -279,6 +279,8 @@ class Http2Session:
             self._answers.respond(number, exchange, response, with_body=request.method != b"HEAD")
         else:
             self._paced.begin(number, exchange, response)
+            if exchange.outgoing and number in self._exchanges:
+                self._answers.keep(exchange)
         if self._answered >= self._service.bounds.requests and not self._leaving:
             self._go_away(ErrorCode.NO_ERROR)
 
