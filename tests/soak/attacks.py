@@ -33,8 +33,11 @@ def uploads_of_http2() -> bytes:
 
 def answers_of_http2() -> bytes:
     """Give many requests for large answers, for which the client gives no window."""
-    fields = [(b":method", b"GET"), *_FIELDS, (b"accept", b"text/plain"), (b"x", b"a" * 30_000)]
-    requests = [raw_http2.headers(number, fields, ends=True) for number in range(1, 120, 2)]
+    fields = [(b":method", b"PUT"), *_FIELDS, (b"accept", b"text/plain")]
+    requests = [
+        raw_http2.headers(number, fields, ends=False) + raw_http2.frame("DATA", 1, number, b"a" * 16_000)
+        for number in range(1, 120, 2)
+    ]
     return raw_http2.PREFACE + raw_http2.frame("SETTINGS", 0, 0, _NO_WINDOW) + b"".join(requests)
 
 
@@ -73,8 +76,8 @@ def brotli_in_brotli() -> bytes:
 
 # What is sent, and on how many connections.
 ATTACKS: Final[dict[str, tuple[int, Callable[[], bytes]]]] = {
-    "half heads": (600, lambda: b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 65_000),
-    "half bodies": (600, lambda: _PUT + b"Content-Length: 99999999\r\n\r\n" + b"y" * 66_000),
+    "half heads": (400, lambda: b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 65_000),
+    "half bodies": (400, lambda: _PUT + b"Content-Length: 99999999\r\n\r\n" + b"y" * 66_000),
     "half bodies of HTTP/2": (20, uploads_of_http2),
     "half messages of WebSockets": (
         100,
@@ -82,14 +85,17 @@ ATTACKS: Final[dict[str, tuple[int, Callable[[], bytes]]]] = {
     ),
     "brotli in brotli": (8, lambda: coded(b"br", b"br", b"br", b"br", content=brotli_in_brotli())),
     "brotli": (8, lambda: coded(b"br", content=brotli.compress(stored(bytes(20 * MIB)), quality=1, lgwin=24))),
-    "delays": (300, lambda: b"GET /?echo_delay=60s HTTP/1.1\r\n" + _JSON),
-    "drips": (300, lambda: b"GET /?echo_drip=60s HTTP/1.1\r\n" + _JSON),
-    "events": (100, lambda: b"GET /?echo_format=events&echo_count=600 HTTP/1.1\r\n" + _JSON),
-    "large bodies, compressed": (100, lambda: b"GET /?echo_size=1GiB&echo_compress=br HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "delays": (150, lambda: b"GET /?echo_delay=60s HTTP/1.1\r\n" + _JSON),
+    "drips": (150, lambda: b"GET /?echo_drip=60s HTTP/1.1\r\n" + _JSON),
+    "events": (50, lambda: b"GET /?echo_format=events&echo_count=600 HTTP/1.1\r\n" + _JSON),
+    "large bodies, compressed": (
+        100,
+        lambda: b"GET /?echo_size=9MiB&echo_compress=br&echo_drip=60s HTTP/1.1\r\nHost: a\r\n\r\n",
+    ),
     "large bodies": (100, lambda: b"GET /?echo_size=1GiB HTTP/1.1\r\nHost: a\r\n\r\n"),
-    "large answers, pipelined": (200, lambda: _LARGE * 10),
+    "large answers, pipelined": (100, lambda: _LARGE * 10),
     "large answers without a window": (30, answers_of_http2),
-    "large heads, then idle": (300, lambda: _LARGE),
+    "large heads, then idle": (150, lambda: _LARGE),
 }
 
 

@@ -12,7 +12,7 @@ from tests.http.process import Echo, running
 from tests.soak.attacks import ATTACKS, MIB, connections
 from tests.soak.test_nothing_grows import memory
 
-_ASKED: Final = 200  # requests of others, one behind the other, once all attacks are under way
+_ASKED: Final = 20  # requests of others, one behind the other, once all attacks are under way
 
 
 def limit() -> int:
