@@ -1,12 +1,13 @@
 """Many connections that ask nothing, or slowly: others are served beside them as without them."""
 
+import select
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from socket import socket
 
 from tests.commands import Say
-from tests.http.process import Echo, running
+from tests.http.process import DEADLINE, Echo, running
 
 _IDLE, _SLOW = 2000, 200
 _SLICE = 3.0  # seconds of asking
@@ -14,7 +15,7 @@ _GET = b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n"
 _BEGUN = b"GET / HTTP/1.1\r\nHost: a\r\nX: "
 
 
-def answers(echo: Echo, slow: Sequence[socket] = ()) -> int:
+def answers(echo: Echo, slow: Sequence[socket.socket] = ()) -> int:
     """Ask one thing after the other for a while; give how many came. With each, a slow one sends a byte."""
     count, end = 0, time.monotonic() + _SLICE
     with echo.connect() as sock:
@@ -47,3 +48,22 @@ def test_idle_and_slow_clients_take_nothing_from_others(say: Say) -> None:
                 assert echo.get("/new")[1] == b"<b>Got: new</b>!"
         say(f"{alone} answers alone, {beside} beside {_IDLE} idle and {_SLOW} slow connections")
         assert beside > alone / 2
+
+
+def test_a_client_that_does_not_read_costs_no_memory_and_loses_nothing() -> None:
+    """It pipelines until its answers fill every buffer; the echo stops reading it, and goes on when it reads."""
+    with running() as echo, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before connecting: it bounds the window
+        sock.connect(("127.0.0.1", echo.port))
+        sent = 0
+        while select.select([], [sock], [], 1)[1]:
+            sent += sock.send(_GET * 1000)
+        assert echo.get("/others")[1] == b"<b>Got: others</b>!"
+        sock.settimeout(DEADLINE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        count, tail = 0, b""
+        while count < sent // len(_GET):
+            piece = sock.recv(1 << 20)
+            assert piece, "the connection was closed"
+            count += (tail + piece).count(b"</b>!")
+            tail = piece[-4:]
