@@ -71,7 +71,7 @@ def test_without_descriptors_others_are_served_and_new_ones_when_there_are_some_
             begun = cpu_seconds(worker)
             assert all(served(sock, 2) for sock in happy * 20), "others are served"
             assert cpu_seconds(worker) - begun < 5, "for 200 answers"
-        until(lambda: descriptors(echo) == before, "its descriptors are free again")
+        until(lambda: descriptors(echo) <= before, "its descriptors are free again")
         with echo.connect() as sock:
             assert served(sock, 3)
         assert echo.workers() == [worker]
@@ -204,7 +204,8 @@ def test_a_clock_that_is_set_shows_and_ends_nothing(tmp_path: Path) -> None:
     """Dates are those of the clock; connections, delays and heartbeats go by another one, that nobody sets."""
     clock = tmp_path / "clock"
     clock.write_text("0")
-    with running(sys.executable, "-c", SET_CLOCK, str(clock), idle_timeout=2) as echo, echo.connect() as kept:
+    with running(sys.executable, "-c", SET_CLOCK, str(clock), idle_timeout=3) as echo, echo.connect() as kept:
+        assert echo.get("/")[0].status == 200
         (worker,) = echo.workers()
         for change in (0, -86_400, 86_400, -7 * 86_400):
             clock.write_text(str(change))

@@ -35,8 +35,8 @@ def test_a_million_requests_leave_nothing_behind(tmp_path: Path, say: Say) -> No
     with running_with_tls(tmp_path, head_timeout=5, body_timeout=5) as secured:
         echo = secured.echo
         context = ssl.create_default_context(cafile=secured.authority)
+        assert echo.get("/")[0].status == 200
         (worker,) = echo.workers()
-        until(lambda: descriptors(echo) > 0, "it is there")
         done, warm, files = 0, 0, 0
         while done < REQUESTS:
             done += a_round(echo.connect, echo.port, context)
