@@ -18,11 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help run test fuzz lint format image sbom audit chart e2e lock clean
-=======
-.PHONY: help run test soak lint format image sbom audit chart e2e lock clean
->>>>>>> 628a4c1 (Run the soak where the project is proven, and give it a target)
+.PHONY: help run test soak fuzz lint format image sbom audit chart e2e lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,13 +31,11 @@ test: lint ## all tests that need no Docker: unit, HTTP, chart
 	@helm=$$($(TOOL) helm) && $(TOOL) helm3 cyclonus promtool >/dev/null && \
 	  HELM=$$helm $(IN_VENV)pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-<<<<<<< HEAD
 fuzz: $(FUZZ)/installed ## look for inputs that break the echo, for ten minutes; FUZZ_SECONDS changes that, TARGETS="http1 page" chooses
 	@$(FUZZ)/bin/python -m tests.fuzz $(TARGETS)
-=======
+
 soak: $(VENV)/installed-dev ## faults, attacks and a million requests on a bare echo; SOAK_REQUESTS=100000 is enough to try
 	@$(IN_VENV)pytest tests/soak
->>>>>>> 628a4c1 (Run the soak where the project is proven, and give it a target)
 
 lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, chart, manifests, Dockerfile, scripts: all at once, all failures told
 	@$(IN_VENV)python -m tests.lint
