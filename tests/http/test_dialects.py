@@ -28,7 +28,7 @@ POD = {"POD_NAME": "pod", "NAMESPACE": "ns"}
 # Fields of an answer that are about the connection, or that ours has beside those of the peer.
 PASSED_OVER = {
     "date", "server", "connection", "transfer-encoding", "content-length",
-    "cache-control", "x-content-type-options", "x-request-id",
+    "cache-control", "content-security-policy", "x-content-type-options", "x-request-id",
     # With these every page could read what an echo shows of its reader.
     "access-control-allow-origin", "access-control-allow-credentials",
     "access-control-allow-methods", "access-control-max-age",
