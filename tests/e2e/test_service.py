@@ -11,6 +11,7 @@ from kubernetes.client import ApiClient, CoreV1Api
 from tests.commands import Say
 from tests.e2e.cluster import REGION, ZONE, Cluster
 from tests.e2e.conftest import Installed
+from tests.e2e.nodes import takes_pods, zone_of
 from tests.e2e.reaching import BARE, exchange_with_pod, kubectl_port_forward, service_name
 from tests.e2e.running import python_in_a_pod
 from tests.http.process import ask
@@ -118,19 +119,6 @@ def test_the_pods_are_spread_over_the_zones(cluster: Cluster, api: ApiClient, in
     for name, zone in taken.items():
         answer = exchange_with_pod(api, installed.namespace, name, _REFLECTION_ONCE)
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["kubernetes"]["zone"] == zone
-
-
-def zone_of(node: Any) -> str | None:
-    """Give the zone of a node; the nodes of somebody's own cluster may have none."""
-    zone: str | None = node.metadata.labels.get(ZONE)
-    return zone
-
-
-def takes_pods(node: Any) -> bool:
-    """Whether pods that tolerate nothing are put on a node."""
-    return not node.spec.unschedulable and not any(
-        taint.effect != "PreferNoSchedule" for taint in node.spec.taints or []
-    )
 
 
 def test_the_dialect_of_the_gateway_apis_echo(

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
+from kubernetes.client import ApiClient
 
 from tests.commands import Say
 from tests.e2e.cluster import Cluster
+from tests.e2e.loading import answered_by, assert_nothing_was_lost, line, under_load
 from tests.e2e.previous import HistoryError, previous_chart
-from tests.e2e.running import assert_nothing_was_lost, under_load
-from tests.e2e.watching import objects_in, rolled_out, until_gone, until_left_as
+from tests.e2e.watching import objects_in, settled, until_left_as
 
 NAMESPACE = "echo-upgrade"
 
@@ -34,17 +34,13 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
         previous = previous_chart(os.environ, tmp_path)
     except HistoryError as error:  # a copy of the tree is no reason to fail, and no program is missing
         pytest.skip(str(error))
-    core, before, pods = CoreV1Api(api), objects_in(cluster, namespace), [set[str]()]
+    before, pods = objects_in(cluster, namespace), set[str]()
 
     def change(*arguments: str | Path) -> None:
-        """Change what is installed; go on when the pods that were are gone, of whom requests may be lost until then."""
+        """Change what is installed; go on when the pods that were are gone."""
         say(" ".join(map(str, arguments)))
         cluster.change(*arguments, "--namespace", namespace)
-        rolled_out(AppsV1Api(api), namespace, "echo")
-        for name in pods[-1]:
-            until_gone(core.list_namespaced_pod, name, namespace=namespace, field_selector=f"metadata.name={name}")
-        found = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=echo").items
-        pods.append({pod.metadata.name for pod in found})
+        pods.update(settled(api, namespace))
 
     tag = ("--set", f"image.tag={image.rpartition(':')[2]}")
     change("install", "echo", previous, *tag)
@@ -53,8 +49,8 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
         change("upgrade", "echo", "./helm", *tag, "--set", "echo.drainSeconds=9")
         change("rollback", "echo", "1")
         told = end()
-    say(f"asked all along: {told}")
+    say(f"an upgrade of the chart and a rollback: {line(told)}")
     assert_nothing_was_lost(told)
-    assert set(told["pods"]) == set().union(*pods)
+    assert answered_by(told) == pods
     cluster.change("uninstall", "echo", "--namespace", namespace)
     until_left_as(cluster, api, namespace, before)

@@ -61,6 +61,28 @@ def rolled_out(apps: AppsV1Api, namespace: str, name: str) -> Any:
     )
 
 
+def echoes(core: CoreV1Api, namespace: str) -> dict[str, Any]:
+    """Give the pods of the echo, by name."""
+    found = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=echo")
+    return {pod.metadata.name: pod for pod in found.items}
+
+
+def settled(api: ApiClient, namespace: str) -> set[str]:
+    """Wait until the echo is rolled out and no pod is leaving any more; give the names of its pods.
+
+    Until a pod has left, requests may still be lost of it.
+    """
+    core, apps = CoreV1Api(api), AppsV1Api(api)
+    while True:
+        rolled_out(apps, namespace, "echo")
+        pods = echoes(core, namespace)
+        leaving = [name for name, pod in pods.items() if pod.metadata.deletion_timestamp]
+        if not leaving:
+            return set(pods)
+        for name in leaving:
+            until_gone(core.list_namespaced_pod, name, namespace=namespace, field_selector=f"metadata.name={name}")
+
+
 def job_log(batch: BatchV1Api, core: CoreV1Api, namespace: str, name: str) -> str:
     """Wait until a Job has ended; give its pod's log. Fails with the log when the Job failed."""
     job = until(

@@ -1,13 +1,11 @@
 """The harness of the cluster tests: which cluster is taken, which images, what is never touched, what is noticed."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.commands import CommandError, follow, run
-from tests.e2e import evidence, load_client, previous, supply
+from tests.e2e import evidence, previous, supply
 from tests.e2e.admission import evaluations
 from tests.e2e.cluster import OWN, OWN_NAME, SHAPE, Cluster, Tools, cluster
 
@@ -152,49 +150,6 @@ def test_the_previous_releases_chart_is_asked_for_where_the_history_lacks_it(tmp
         previous.previous_chart({"PREVIOUS_CHART": str(tmp_path)}, tmp_path)
     (tmp_path / "Chart.yaml").touch()
     assert previous.previous_chart({"PREVIOUS_CHART": str(tmp_path)}, tmp_path / "other", "0" * 40) == tmp_path
-
-
-class Failing(BaseHTTPRequestHandler):
-    """Answers right, then with an error, then with what is no reflection, then not at all."""
-
-    protocol_version = "HTTP/1.1"
-    answers = iter([(200, b'{"pod": "a"}'), (503, b"no"), (200, b"<b>"), None, (200, b'{"pod": "a"}')])
-
-    def do_GET(self) -> None:
-        answer = next(self.answers)
-        if answer is None:
-            self.close_connection = True
-            return
-        status, body = answer
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_the_client_that_asks_all_along_notes_each_failure() -> None:
-    """Once each, with what went wrong; it goes on after that, and tries nothing again by itself."""
-    told = load_client.Told("kept")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        client = load_client.Client(f"127.0.0.1:{server.server_port}", told)
-        try:
-            for _ in range(5):
-                load_client.ask(client, "host", told)
-        finally:
-            client.close()
-            server.shutdown()
-            serving.join()
-    summed = load_client.summed_up([told])
-    assert (summed["kept"], summed["pods"], summed["failed"]) == ({"answers": 2, "connections": 4}, {"a": 2}, 3)
-    told_of = [failure.split(": ", 1)[1] for failure in told.failures]
-    assert told_of[0] == "ValueError: status 503: b'no'"
-    assert told_of[1].startswith("JSONDecodeError: ")
-    assert told_of[2].startswith("RemoteDisconnected: ")
 
 
 def test_what_a_failed_test_leaves_is_there_also_where_a_question_fails(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Another image of ours: the same code as another version, which each of its answers names."""
+
+import shutil
+from pathlib import Path
+
+from tests.commands import ROOT, follow, run
+from tests.e2e.cluster import Cluster
+
+_PARTS = ("Makefile", "Dockerfile", ".dockerignore", "requirements.txt", "requirements-build.txt")
+
+
+def another_image(cluster: Cluster, folder: Path, version: str) -> str:
+    """Make the image of this version, as people make it, of a copy in `folder`, and load it; give its reference."""
+    for part in _PARTS:
+        shutil.copy(ROOT / part, folder)
+    shutil.copytree(ROOT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    module = folder / "app" / "__init__.py"
+    text = module.read_text()
+    changed = text.replace(_version_of(text), f'__version__ = "{version}"')
+    assert changed != text
+    module.write_text(changed)
+    git = {"GIT_DIR": run("git", "rev-parse", "--absolute-git-dir").strip()}
+    make = ("make", "--no-print-directory", f"--directory={folder}", "image")
+    image = follow(*make, say=lambda _: None, environ=git).strip().splitlines()[-1]
+    run(cluster.tools.kind, "load", "docker-image", image, "--name", cluster.name, deadline=300)
+    return image
+
+
+def _version_of(text: str) -> str:
+    (line,) = (line for line in text.splitlines() if line.startswith("__version__ = "))
+    return line

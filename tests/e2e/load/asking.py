@@ -1,0 +1,143 @@
+"""Asking: some connections of each kind, each with one request after the other, until it is enough."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.e2e.load import http1, http2
+from tests.e2e.load.connecting import Connection, Note
+from tests.e2e.load.http1 import Http1
+from tests.e2e.load.http2 import Http2
+from tests.e2e.load.judging import TIMEOUT, AgainError, Answer, Fault, LostError, Request, judged, new_request
+from tests.e2e.load.tallying import Tally
+
+TRIES: Final = 5  # for a request that the server says it has not processed
+AFTER_A_LOSS: Final = 0.1  # seconds until the next, so that a Service that is away is not asked a thousand times
+
+PROTOCOLS: Final[Mapping[str, Callable[[str, Note], Connection]]] = {http1.PROTOCOL: Http1, http2.PROTOCOL: Http2}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of connections: how many, with how many requests at once on each, and how long between and for them.
+
+    `pause` and `delay` are in seconds; `fresh` ones are for one request each.
+    """
+
+    protocol: str
+    connections: int
+    streams: int = 1
+    method: str = "PUT"
+    fresh: bool = False
+    pause: float = 0.02
+    delay: float = 0
+
+
+# Who keeps a connection and asks often; who opens one for each request; who is idle for longer than a server that stops
+# keeps an idle connection; and whose requests are under way when the stop begins. POST is tried again by nobody.
+KINDS: Final = {
+    "HTTP/1.1 kept": Kind(http1.PROTOCOL, 8),
+    "HTTP/1.1 fresh": Kind(http1.PROTOCOL, 8, method="POST", fresh=True),
+    "HTTP/1.1 idle": Kind(http1.PROTOCOL, 2, pause=1.5),
+    "HTTP/1.1 slow": Kind(http1.PROTOCOL, 2, method="POST", delay=1.5),
+    "HTTP/2 kept": Kind(http2.PROTOCOL, 2, streams=4, method="POST"),
+    "HTTP/2 fresh": Kind(http2.PROTOCOL, 8, method="POST", fresh=True),
+    "HTTP/2 idle": Kind(http2.PROTOCOL, 2, method="POST", pause=1.5),
+    "HTTP/2 slow": Kind(http2.PROTOCOL, 1, streams=2, method="POST", delay=1.5),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it is asked: the address, its port, and the host that is named there."""
+
+    address: str
+    port: int
+    host: str
+
+
+class Asker:
+    """Asks on one connection, and on a new one when that has ended."""
+
+    def __init__(self, place: Place, kind: Kind, tally: Tally, enough: Callable[[], bool]) -> None:
+        self._place = place
+        self._kind = kind
+        self._tally = tally
+        self._enough = enough
+        self._kept: Connection | None = None
+        self._opening = asyncio.Lock()  # for all streams one connection
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def ask_on(self) -> None:
+        """Ask until it is enough, and end in order."""
+        await asyncio.gather(*(self._one_by_one() for _ in range(self._kind.streams)))
+        if self._kept is not None:
+            self._close(self._kept)
+        await asyncio.gather(*self._closing)
+
+    async def _one_by_one(self) -> None:
+        while not self._enough():
+            request = new_request(self._kind.method, self._kind.delay)
+            if await self.ask(request):
+                await asyncio.sleep(random.uniform(0, 2 * self._kind.pause))  # noqa: S311 - no secret
+            else:
+                await asyncio.sleep(AFTER_A_LOSS)
+
+    async def ask(self, request: Request) -> bool:
+        """Follow one request to its end; give whether it was answered right."""
+        tally, began = self._tally, time.monotonic()
+        tally.asked += 1
+        try:
+            answer = judged(request, await self._answer(request), self._kind.protocol)
+        except LostError as error:
+            tally.note(error.fault, f"after {time.monotonic() - began:.3f} s: {error}")
+            return False
+        tally.answer(answer, time.monotonic() - began)
+        return True
+
+    async def _answer(self, request: Request) -> Answer:
+        for _ in range(TRIES):
+            connection = await (self._open() if self._kind.fresh else self._keep())
+            try:
+                return await connection.ask(request, last=self._kind.fresh)
+            except AgainError as again:
+                self._tally.again[again.why] += 1
+            finally:
+                if self._kind.fresh:
+                    self._close(connection)
+        raise LostError(Fault.FAILED, f"not processed in {TRIES} tries")
+
+    async def _keep(self) -> Connection:
+        async with self._opening:
+            if self._kept is None or not self._kept.usable:
+                if self._kept is not None:
+                    self._close(self._kept)
+                self._kept = await self._open()
+            return self._kept
+
+    async def _open(self) -> Connection:
+        loop, make = asyncio.get_running_loop(), PROTOCOLS[self._kind.protocol]
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                _, connection = await loop.create_connection(
+                    lambda: make(self._place.host, self._tally.note), self._place.address, self._place.port
+                )
+        except OSError as error:  # and TimeoutError, which is one
+            raise LostError(Fault.UNREACHED, repr(error)) from error
+        self._tally.connections += 1
+        return connection
+
+    def _close(self, connection: Connection) -> None:
+        """Let a connection come to its end, beside what is asked meanwhile."""
+        task = asyncio.create_task(self._end(connection))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _end(self, connection: Connection) -> None:
+        try:
+            await connection.close()
+        except LostError as error:
+            self._tally.note(error.fault, str(error))

@@ -1,0 +1,191 @@
+"""HTTP/2 in clear, as a client speaks it that knows beforehand, and follows GOAWAY (RFC 9113)."""
+
+import asyncio
+import struct
+from dataclasses import dataclass, field
+from typing import Final
+
+import hpack
+
+from app.carrier.http2 import frames
+from app.carrier.http2.frames import Frame
+from tests.e2e.load.connecting import SHOWN, Connection, Note
+from tests.e2e.load.judging import Again, AgainError, Answer, Fault, LostError, Request
+
+PROTOCOL: Final = "HTTP/2.0"  # as the reflection names it
+_WINDOW: Final = 1 << 24  # bytes that the server may send without asking
+_INITIAL: Final = 65_535  # bytes of a window before anything is said of it (6.9.2)
+
+
+@dataclass
+class _Stream:
+    """A request under way; the head and the body of what has come of its answer."""
+
+    answer: asyncio.Future[Answer]
+    head: dict[str, str] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+
+
+class Http2(Connection):
+    """One connection, with as many requests at once as there are."""
+
+    def __init__(self, host: str, note: Note) -> None:
+        super().__init__(host, note)
+        self._encoder, self._decoder = hpack.Encoder(), hpack.Decoder()
+        self._reader = frames.FrameReader()
+        self._streams: dict[int, _Stream] = {}
+        self._last = -1  # the last stream that was opened
+        self._given_up: set[int] = set()  # streams that took too long: what still comes of them is no second answer
+        self._done = asyncio.Event()  # a request, whatever came of it
+        self._leaving = False
+        self._credit = _INITIAL  # bytes of bodies that the server takes
+        self._credited = asyncio.Event()
+        self._taken = 0  # bytes of bodies, since the server was last told
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin with the preface, and a window that is never the matter."""
+        super().connection_made(transport)
+        settings = frames.encode_settings({frames.ENABLE_PUSH: 0, frames.INITIAL_WINDOW_SIZE: _WINDOW})
+        window = frames.encode_number(frames.WINDOW_UPDATE, 0, _WINDOW - _INITIAL)
+        self.transport.write(frames.PREFACE + settings + window)
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent: no GOAWAY has come, and no end."""
+        return not (self._leaving or self.ended.is_set() or self.transport.is_closing())
+
+    async def ask(self, request: Request, *, last: bool) -> Answer:
+        """Send a request; give its answer. After the `last` one, it is for the client to close."""
+        del last
+        number = 0
+        try:
+            async with asyncio.timeout(request.patience):
+                while self._credit < len(request.body) and self.usable:
+                    self._credited.clear()
+                    await self._credited.wait()
+                if not self.usable:  # nothing of it was sent
+                    raise AgainError(Again.NOT_PROCESSED)
+                number = self._open(request)
+                return await self._streams[number].answer
+        except TimeoutError:
+            self._given_up.add(number)
+            raise LostError(Fault.TIMED_OUT, f"{request}, as stream {number}") from None
+        finally:
+            self._streams.pop(number, None)
+            self._done.set()
+
+    async def close(self) -> None:
+        """Wait for what is under way, say goodbye, and wait until the server has ended."""
+        self._leaving = True
+        while self._streams:
+            self._done.clear()
+            await self._done.wait()
+        if not self.ended.is_set() and not self.transport.is_closing():
+            self.transport.write(frames.encode_goaway(0, frames.ErrorCode.NO_ERROR))
+            self.transport.write_eof()
+            await self.wait_for_the_end()
+
+    def data_received(self, data: bytes) -> None:
+        """Take frames."""
+        self._reader.receive(data)
+        try:
+            while frame := self._reader.next():
+                self._take(frame)
+        except (frames.Http2ConnectionError, hpack.HPACKError, KeyError, ValueError, struct.error) as error:
+            self._fail_all(LostError(Fault.BROKEN, repr(error)))
+            self.transport.abort()
+
+    def fail(self, error: Exception | None) -> None:
+        """Let all that is waited for have no answer."""
+        for number, stream in list(self._streams.items()):
+            fault = Fault.CUT if stream.head else Fault.RESET if error else Fault.CLOSED
+            self._fail(number, LostError(fault, f"{error or 'closed'}, in stream {number}"))
+        self._credited.set()
+
+    def _open(self, request: Request) -> int:
+        self._last += 2
+        fields = (
+            (":method", request.method),
+            (":scheme", "http"),
+            (":authority", self.host),
+            (":path", request.target),
+            ("accept", "application/json"),
+            ("x-request-id", request.id),
+            ("content-length", str(len(request.body))),
+        )
+        out = [frames.encode(frames.HEADERS, frames.END_HEADERS, self._last, self._encoder.encode(fields))]
+        for start in range(0, len(request.body), frames.MAX_FRAME):
+            piece = request.body[start : start + frames.MAX_FRAME]
+            ends = frames.END_STREAM if start + frames.MAX_FRAME >= len(request.body) else 0
+            out.append(frames.encode(frames.DATA, ends, self._last, piece))
+        self._credit -= len(request.body)
+        self._streams[self._last] = _Stream(asyncio.get_running_loop().create_future())
+        self.transport.write(b"".join(out))
+        return self._last
+
+    def _take(self, frame: Frame) -> None:
+        if frame.type in {frames.HEADERS, frames.DATA}:
+            self._take_of_answer(frame)
+        elif frame.type == frames.RST_STREAM:
+            self._take_reset(frame.stream, frames.number(frame))
+        elif frame.type == frames.GOAWAY:
+            self._take_goodbye(*struct.unpack_from(">II", frame.payload))
+        elif frame.type == frames.WINDOW_UPDATE and not frame.stream:
+            self._credit += frames.number(frame)
+            self._credited.set()
+        elif frame.type in {frames.SETTINGS, frames.PING} and not frame.flags & frames.ACK:
+            acknowledged = frame.payload if frame.type == frames.PING else b""
+            self.transport.write(frames.encode(frame.type, frames.ACK, 0, acknowledged))
+
+    def _take_of_answer(self, frame: Frame) -> None:
+        payload, stream = frames.unpadded(frame), self._streams.get(frame.stream)
+        fields = self._decoder.decode(payload) if frame.type == frames.HEADERS else []
+        if frame.type == frames.DATA:
+            self._take_into_account(len(frame.payload))
+        if frame.stream in self._given_up:
+            return
+        if stream is None or stream.answer.done() or (fields and stream.head):
+            self.note(Fault.TWICE, f"a frame of stream {frame.stream}, which has its answer: {payload[:SHOWN]!r}")
+            return
+        if frame.type == frames.HEADERS:
+            stream.head = {str(name): str(value) for name, value in fields}
+        else:
+            stream.body += payload
+        if frame.flags & frames.END_STREAM:
+            head = stream.head
+            if int(head["content-length"]) != len(stream.body):
+                raise ValueError(f"{len(stream.body)} bytes where {head} was said")
+            answer = Answer(int(head[":status"]), head.get("x-request-id", ""), bytes(stream.body))
+            stream.answer.set_result(answer)
+
+    def _take_into_account(self, size: int) -> None:
+        """Let the server send as much again, once it is half of the window. A stream never comes near its own."""
+        self._taken += size
+        if self._taken > _WINDOW // 2:
+            self.transport.write(frames.encode_number(frames.WINDOW_UPDATE, 0, self._taken))
+            self._taken = 0
+
+    def _take_reset(self, number: int, code: int) -> None:
+        if code == frames.ErrorCode.REFUSED_STREAM:
+            self._fail(number, AgainError(Again.NOT_PROCESSED))
+        else:
+            self._fail(number, LostError(Fault.RESET, f"stream {number}, with code {code}"))
+
+    def _take_goodbye(self, last: int, code: int) -> None:
+        """Open no more streams, and wait only for those that are processed."""
+        self._leaving = True
+        self._credited.set()
+        for number in [each for each in self._streams if each > last]:
+            self._fail(number, AgainError(Again.NOT_PROCESSED))
+        if code != frames.ErrorCode.NO_ERROR:
+            self._fail_all(LostError(Fault.RESET, f"GOAWAY with code {code}"))
+
+    def _fail(self, number: int, error: Exception) -> None:
+        stream = self._streams.get(number)
+        if stream is not None and not stream.answer.done():
+            stream.answer.set_exception(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        self._leaving = True
+        for number in list(self._streams):
+            self._fail(number, error)

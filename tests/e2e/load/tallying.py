@@ -1,0 +1,59 @@
+"""What came of the requests, counted: by kind of connection, and of all of them."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.e2e.load.judging import Again, Fault, Reflection
+
+SHOWN: Final = 20  # losses that are told in full
+
+
+@dataclass
+class Tally:
+    """What one kind of connections has seen. Each request that was asked is answered, or has been lost once."""
+
+    asked: int = 0
+    answered: int = 0
+    connections: int = 0
+    slowest: float = 0  # seconds for an answer that came
+    lost: Counter[Fault] = field(default_factory=Counter)
+    again: Counter[Again] = field(default_factory=Counter)
+    pods: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    told: list[str] = field(default_factory=list)
+
+    def answer(self, reflection: Reflection, seconds: float) -> None:
+        """Note a right answer."""
+        self.answered += 1
+        self.slowest = max(self.slowest, seconds)
+        self.pods[reflection.pod or ""] += 1
+        self.versions[reflection.version] += 1
+
+    def note(self, fault: Fault, detail: str) -> None:
+        """Note what went wrong, and when."""
+        self.lost[fault] += 1
+        if len(self.told) < SHOWN:
+            self.told.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {fault}: {detail}")
+
+
+def report(tallies: dict[str, Tally]) -> dict[str, Any]:
+    """Give what each kind has seen, as JSON has it."""
+    return {name: vars(tally) for name, tally in tallies.items()}
+
+
+def summed(reports: Iterable[dict[str, dict[str, Any]]]) -> dict[str, Tally]:
+    """Give the sums of several reports, by kind."""
+    sums: dict[str, Tally] = {}
+    for kind, told in (item for each in reports for item in each.items()):
+        tally = sums.setdefault(kind, Tally())
+        tally.asked += told["asked"]
+        tally.answered += told["answered"]
+        tally.connections += told["connections"]
+        tally.slowest = max(tally.slowest, told["slowest"])
+        tally.told += [f"{kind}: {line}" for line in told["told"]]
+        for name in ("lost", "again", "pods", "versions"):
+            getattr(tally, name).update(told[name])
+    return sums

@@ -1,0 +1,153 @@
+"""Pods are replaced, moved, taken away and added, with somebody asking all along: no request is lost."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from kubernetes.client import ApiClient, CoreV1Api
+
+import app
+from tests.commands import Say
+from tests.e2e.cluster import ZONE, Cluster
+from tests.e2e.images import another_image
+from tests.e2e.loading import Told, answered_by, assert_nothing_was_lost, line, under_load
+from tests.e2e.watching import echoes, settled
+
+NAMESPACE = "echo-nothing-lost"
+ANOTHER = f"{app.__version__}.post1"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An echo that is installed, of the first image or of another one."""
+
+    cluster: Cluster
+    api: ApiClient
+    namespace: str
+
+    def kubectl(self, *arguments: str) -> None:
+        """Run kubectl in the namespace."""
+        self.cluster.kubectl("--namespace", self.namespace, *arguments, deadline=150)
+
+    def helm(self, *arguments: str) -> None:
+        """Change the release."""
+        self.cluster.change(*arguments, "--namespace", self.namespace)
+
+    def have(self, tag: str) -> None:
+        """Have the release run this image; nothing changes if it does."""
+        self.helm("upgrade", "--install", "echo", "./helm", "--set", f"image.tag={tag}")
+        settled(self.api, self.namespace)
+
+    def nodes(self) -> dict[str, str]:
+        """Give the node of each pod."""
+        return {name: pod.spec.node_name for name, pod in echoes(CoreV1Api(self.api), self.namespace).items()}
+
+
+@pytest.fixture(scope="module")
+def scene(
+    cluster: Cluster,
+    api: ApiClient,
+    new_namespace: Callable[[str], Iterator[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    say: Say,
+) -> Iterator[Scene]:
+    """Give a namespace, and an image of another version in the cluster."""
+    say(f"make image {ANOTHER}, and kind load docker-image")
+    another_image(cluster, tmp_path_factory.mktemp("another"), ANOTHER)
+    for namespace in new_namespace(NAMESPACE):
+        yield Scene(cluster, api, namespace)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Steps, each taken when the one before has come to rest; which image runs before; how many pods stay."""
+
+    steps: tuple[Callable[[Scene], None], ...]
+    before: str = app.__version__
+    stay: int = 0
+
+
+def update(scene: Scene) -> None:
+    """Let another image run."""
+    scene.helm("upgrade", "echo", "./helm", "--set", f"image.tag={ANOTHER}")
+
+
+def roll_back(scene: Scene) -> None:
+    """Go back to the release before."""
+    scene.helm("rollback", "echo")
+
+
+def restart(scene: Scene) -> None:
+    """Have every pod replaced by one like it."""
+    scene.kubectl("rollout", "restart", "deployment/echo")
+
+
+def scale(number: int) -> Callable[[Scene], None]:
+    """Have so many pods."""
+    return lambda scene: scene.kubectl("scale", "deployment/echo", f"--replicas={number}")
+
+
+def delete_a_pod(scene: Scene) -> None:
+    """Take a pod away; another one is made."""
+    scene.kubectl("delete", "pod", min(scene.nodes()), "--wait=false")
+
+
+CASES = {
+    "a rolling update to another image": Case((update,)),
+    "a rollback": Case((roll_back,), before=ANOTHER),
+    "kubectl rollout restart": Case((restart,)),
+    "scaled from 2 to 6 and back": Case((scale(6), scale(2)), stay=2),
+    "a pod deleted": Case((delete_a_pod,), stay=1),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_is_lost(scene: Scene, image: str, name: str, say: Say) -> None:
+    """Of 30,000 requests each is answered once, as it was sent; the pods that were there leave, and others answer."""
+    case = CASES[name]
+    if case.before == ANOTHER:
+        scene.have(app.__version__)
+    scene.have(case.before)
+    pods = [set(scene.nodes())]
+    with under_load(scene.cluster, scene.api, scene.namespace, image) as end:
+        for step in case.steps:
+            step(scene)
+            pods.append(settled(scene.api, scene.namespace))
+        told = end()
+    say(f"{name}: {line(told)}")
+    assert_nothing_was_lost(told)
+    assert answered_by(told) == set().union(*pods)
+    assert len(pods[0]) == len(pods[-1]) == 2
+    assert len(pods[0] & pods[-1]) <= case.stay
+    if "image" in name or "rollback" in name:
+        assert versions(told) == {app.__version__, ANOTHER}
+
+
+def versions(told: Told) -> set[str]:
+    """Give the versions that answered."""
+    return {version for tally in told.values() for version in tally.versions}
+
+
+def test_nothing_is_lost_when_a_node_is_drained(scene: Scene, image: str, say: Say) -> None:
+    """Its pods move to the other node, from which it is asked."""
+    if not scene.cluster.ours:
+        pytest.skip("the nodes of a cluster that was not made for the tests are not taken out of service")
+    scene.have(app.__version__)
+    before = scene.nodes()
+    drained = min(before.values())
+    found = CoreV1Api(scene.api).list_node(label_selector=ZONE).items
+    (other,) = {node.metadata.name for node in found} - {drained}
+    with under_load(scene.cluster, scene.api, scene.namespace, image, nodes=[other]) as end:
+        try:
+            scene.kubectl("drain", drained, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s")
+            settled(scene.api, scene.namespace)
+            after = scene.nodes()
+            told = end()
+        finally:
+            scene.kubectl("uncordon", drained)
+    say(f"{drained} drained: {line(told)}")
+    assert_nothing_was_lost(told)
+    assert set(after.values()) == {other}
+    moved = set(after) - set(before)
+    assert moved, "no pod had to move"
+    assert answered_by(told) == set(before) | set(after)
