@@ -229,6 +229,28 @@ boolean, and no exponent in whole numbers, which Helm reads from files as fracti
 {{- if .Values.autoscaling.enabled }}{{ int64 .Values.autoscaling.minReplicas }}{{ else }}{{ int64 .Values.replicaCount }}{{ end -}}
 {{- end -}}
 
+{{/*
+How many pods there are, where an autoscaler decides and the Deployment is there; empty where nothing should be said.
+
+Who takes back what it has set, sets the default: one pod, until the autoscaler looks. So what is there is said again,
+unless it is somebody else's by now and Helm applies on the server's side, which then leaves it alone.
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
+*/}}
+{{- define "echo.replicasAsTheyAre" -}}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "echo.fullname" .) -}}
+{{- $applied := false -}}
+{{- $others := false -}}
+{{- range .metadata.managedFields -}}
+{{- if ne .manager "helm" -}}
+{{- $others = or $others (hasKey (dig "f:spec" dict (default dict .fieldsV1)) "f:replicas") -}}
+{{- else if eq .operation "Apply" -}}
+{{- $applied = true -}}
+{{- end -}}
+{{- end -}}
+{{- if not (and $applied $others) -}}{{ int64 .spec.replicas }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A probe of the admin port. `of`: its values; `path`: what it asks. */}}
 {{- define "echo.probe" -}}
 httpGet:
