@@ -1,6 +1,7 @@
 """Python run in the cluster, by our image and what is in it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from kubernetes.client import ApiClient, BatchV1Api, CoreV1Api
@@ -40,18 +41,22 @@ def labels(name: str) -> dict[str, str]:
     return {"app.kubernetes.io/name": name}
 
 
-def python_in_a_pod(api: ApiClient, namespace: str, image: str, code: str, *arguments: str) -> dict[str, Any]:
-    """Run Python in a Job in the namespace; give the JSON that its log is."""
-    name = "asking"
-    template = {"metadata": {"labels": labels(name)}, "spec": python_pod(name, image, "-c", code, *arguments)}
+def python_in_a_pod(
+    api: ApiClient, namespace: str, image: str, code: str, *arguments: str, own: Mapping[str, str] | None = None
+) -> Any:
+    """Run Python in a Job in the namespace, with labels of its `own`; give what the JSON says that its log is."""
+    name = "asking"  # and more: one that was may be on its way out still
+    template = {
+        "metadata": {"labels": labels(name) | dict(own or {})},
+        "spec": python_pod(name, image, "-c", code, *arguments),
+    }
     job = {
-        "metadata": {"name": name},
+        "metadata": {"generateName": f"{name}-"},
         "spec": {"backoffLimit": 0, "activeDeadlineSeconds": 120, "template": template},
     }
     batch = BatchV1Api(api)
-    batch.create_namespaced_job(namespace, job)
+    made = batch.create_namespaced_job(namespace, job).metadata.name
     try:
-        answer: dict[str, Any] = json.loads(job_log(batch, CoreV1Api(api), namespace, name))
+        return json.loads(job_log(batch, CoreV1Api(api), namespace, made))
     finally:
-        batch.delete_namespaced_job(name, namespace, propagation_policy="Foreground")
-    return answer
+        batch.delete_namespaced_job(made, namespace, propagation_policy="Foreground")

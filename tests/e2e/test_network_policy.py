@@ -1,0 +1,127 @@
+"""The chart's NetworkPolicy on a real network, where that network enforces policies; where it does not, that is said.
+
+Whether it does, a control finds out first, by a policy that refuses all. (What the policy lets through by the rules of
+Kubernetes is judged in tests/chart, without any network.)
+"""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+from kubernetes.client import ApiClient, CoreV1Api, NetworkingV1Api
+
+from tests.commands import Say
+from tests.e2e.cluster import Cluster
+from tests.e2e.running import labels, python_in_a_pod, python_pod
+from tests.e2e.supply import NODE_IMAGE, Supply
+from tests.e2e.watching import echoes, settled, until
+
+NAMESPACE = "echo-network-policy"
+CLIENT, WATCHER, STRANGER = {"example.test/is": "client"}, {"example.test/is": "watcher"}, {"example.test/is": "nobody"}
+VALUES = {
+    "networkPolicy": {
+        "enabled": True,
+        "httpFrom": [{"podSelector": {"matchLabels": CLIENT}}],
+        "adminFrom": [{"podSelector": {"matchLabels": WATCHER}}],
+    }
+}
+# Who gets an answer of the echo, where policies are enforced: by labels, of port 8080 and of port 9090.
+REACHES = [(CLIENT, [True, False]), (WATCHER, [False, True]), (STRANGER, [False, False])]
+_CLOSED = "closed"  # the pod that a policy lets nobody reach
+
+# Asks /livez of each address, until the first of them answers no more, or for so many seconds; prints who answered.
+_ASKING = """
+import http.client, json, sys, time
+def answers(address):
+    client = http.client.HTTPConnection(address, timeout=3)
+    try:
+        client.request("GET", "/livez")
+        return client.getresponse().status == 200
+    except OSError:
+        return False
+give_up = time.monotonic() + float(sys.argv[1])
+while (told := [answers(address) for address in sys.argv[2:]])[0] and time.monotonic() < give_up:
+    time.sleep(0.2)
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def namespace(
+    cluster: Cluster,
+    api: ApiClient,
+    new_namespace: Callable[[str], Iterator[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Give a namespace with an echo behind the chart's policy."""
+    file = tmp_path_factory.mktemp("values") / "values.yaml"
+    file.write_text(yaml.safe_dump(VALUES))
+    for name in new_namespace(NAMESPACE):
+        cluster.change("install", "echo", "./helm", "--namespace", name, "--values", file)
+        settled(api, name)
+        yield name
+
+
+@pytest.fixture(scope="module")
+def enforced(  # noqa: PLR0913, PLR0917 - fixtures
+    cluster: Cluster, api: ApiClient, namespace: str, image: str, supplied: Supply, say: Say
+) -> bool:
+    """Tell whether the network enforces policies: one that refuses all is in place, and a pod is asked that it is for.
+
+    kind's own network does, the stand-in where no registry is reached does not, somebody's own may.
+    """
+    core = CoreV1Api(api)
+    refusing = {"podSelector": {"matchLabels": labels(_CLOSED)}, "policyTypes": ["Ingress"]}
+    NetworkingV1Api(api).create_namespaced_network_policy(namespace, {"metadata": {"name": _CLOSED}, "spec": refusing})
+    pod = {"metadata": {"name": _CLOSED, "labels": labels(_CLOSED)}, "spec": python_pod(_CLOSED, image, "-m", "app")}
+    core.create_namespaced_pod(namespace, pod)
+    its = {"namespace": namespace, "field_selector": f"metadata.name={_CLOSED}"}
+    started = until(core.list_namespaced_pod, lambda pod: pod.status.phase == "Running", f"pod {_CLOSED}", **its)
+    real = supplied.node_image == NODE_IMAGE
+    # A network enforces a policy a moment after it was made: it is given the time, where it is known to.
+    told = python_in_a_pod(api, namespace, image, _ASKING, "30" if real else "5", f"{started.status.pod_ip}:9090")
+    found = bool(told == [False])
+    core.delete_namespaced_pod(_CLOSED, namespace)
+    if cluster.ours:
+        assert found == real, f"the network of kind's node enforces policies, that of the stand-in does not: {told}"
+    if not found:
+        say("this network enforces no NetworkPolicy: one that refuses all lets all through. So nothing is refused here")
+    return found
+
+
+@pytest.mark.parametrize(("who", "reaches"), REACHES, ids=[who["example.test/is"] for who, _ in REACHES])
+def test_who_reaches_the_echo(  # noqa: PLR0913, PLR0917 - fixtures
+    cluster: Cluster,
+    api: ApiClient,
+    namespace: str,
+    image: str,
+    enforced: bool,  # noqa: FBT001 - a fixture
+    who: dict[str, str],
+    reaches: list[bool],
+) -> None:
+    """Those who are let in, each at their port; nobody else. Without the network's help all of these ways are open."""
+    del cluster  # its evidence is kept when this fails
+    pods = echoes(CoreV1Api(api), namespace).values()
+    addresses = [f"{pod.status.pod_ip}:{port}" for pod in pods for port in (8080, 9090)]
+    told = python_in_a_pod(api, namespace, image, _ASKING, "0", *addresses, own=who)
+    assert told == (reaches if enforced else [True, True]) * 2
+
+
+def test_the_pod_of_helm_test_is_let_in(cluster: Cluster, namespace: str) -> None:
+    """Whoever else is."""
+    said = cluster.helm("test", "echo", "--namespace", namespace)
+    assert "Phase:          Succeeded" in said
+
+
+def test_the_echo_reaches_nobody(
+    cluster: Cluster,
+    api: ApiClient,
+    namespace: str,
+    enforced: bool,  # noqa: FBT001 - a fixture
+) -> None:
+    """It only answers: not even the other pod of its own."""
+    one, other = echoes(CoreV1Api(api), namespace).values()
+    asking = ("exec", one.metadata.name, "--", "python3", "-c", _ASKING, "0", f"{other.status.pod_ip}:8080")
+    told = cluster.kubectl("--namespace", namespace, *asking)
+    assert json.loads(told) == [not enforced]
