@@ -1,0 +1,123 @@
+"""What an upgrade may change: every kind of value of the chart, in steps, of which each leaves the one before."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+_WAITING = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()"
+_CAREFUL = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
+
+
+@dataclass(frozen=True)
+class Change:
+    """Values, and whether the pods are replaced for them. What the step before has set is as by default again."""
+
+    values: dict[str, Any]
+    replaces: bool = True
+
+
+def changes(image: str, secret: str) -> dict[str, Change]:
+    """Give the steps. First those that leave the pods as they are; then each replaces them."""
+    return {
+        "the number of pods": Change({"replicaCount": 3}, replaces=False),
+        "the Service": Change(
+            {
+                "service": {
+                    "type": "NodePort",
+                    "appProtocol": "kubernetes.io/h2c",
+                    "trafficDistribution": "PreferSameZone",
+                    "sessionAffinity": "ClientIP",
+                    "externalTrafficPolicy": "Local",
+                    "labels": {"example.test/a": "b"},
+                    "annotations": {"example.test/a": "b"},
+                }
+            },
+            replaces=False,
+        ),
+        "the objects beside": Change(
+            {
+                "networkPolicy": {"enabled": True},
+                "podDisruptionBudget": {"maxUnavailable": 1},
+                "ingress": {"enabled": True, "hosts": [{"host": "echo.example.test"}]},
+                "serviceAccount": {"annotations": {"example.test/a": "b"}},
+                "deployment": {"labels": {"example.test/a": "b"}, "annotations": {"example.test/a": "b"}},
+                "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "beside"}}],
+            },
+            replaces=False,
+        ),
+        "how it is rolled out": Change(
+            {
+                "updateStrategy": {"rollingUpdate": {"maxSurge": 2}},
+                "minReadySeconds": 1,
+                "progressDeadlineSeconds": 200,
+                "revisionHistoryLimit": 3,
+            },
+            replaces=False,
+        ),
+        "the autoscaler": Change({"autoscaling": {"enabled": True, "maxReplicas": 3}}, replaces=False),
+        "settings of the echo": Change(
+            {"echo": {"workers": 2, "format": "json", "pretty": False, "maxHead": 32_768, "idleTimeout": 20}}
+        ),
+        "labels, annotations, resources and probes": Change(
+            {
+                "podLabels": {"example.test/a": "b"},
+                "podAnnotations": {"example.test/a": "b"},
+                "commonLabels": {"example.test/c": "d"},
+                "commonAnnotations": {"example.test/c": "d"},
+                "resources": {"requests": {"cpu": "20m", "memory": "80Mi"}, "limits": {"memory": "160Mi"}},
+                "probes": {
+                    "startup": {"enabled": False},
+                    "liveness": {"periodSeconds": 5},
+                    "readiness": {"periodSeconds": 1, "initialDelaySeconds": 1, "successThreshold": 2},
+                },
+            }
+        ),
+        "rights and places": Change(
+            {
+                "podSecurityContext": {"runAsUser": 10002},
+                "securityContext": {"privileged": False},
+                "nodeSelector": {"kubernetes.io/os": "linux"},
+                "tolerations": [{"key": "example.test/a", "operator": "Exists"}],
+                "affinity": {"podAntiAffinity": {}},
+                "topologySpreadConstraints": [],
+                "schedulerName": "default-scheduler",
+                "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["example.test"]}],
+                "dnsPolicy": "ClusterFirst",
+                "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+            }
+        ),
+        "environment, volumes and containers": Change(
+            {
+                "image": {"pullPolicy": "Never"},
+                "imagePullSecrets": [{"name": "registry"}],
+                "extraEnv": [{"name": "A", "value": "b"}],
+                "envFrom": [{"configMapRef": {"name": "not-there", "optional": True}}],
+                "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
+                "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+                "initContainers": [
+                    {"name": "first", "image": image, "args": ["-c", "pass"], "securityContext": _CAREFUL}
+                ],
+                "extraContainers": [
+                    {"name": "beside", "image": image, "args": ["-c", _WAITING], "securityContext": _CAREFUL}
+                ],
+            }
+        ),
+        "how it stops, and TLS": Change(
+            {
+                "preStopSeconds": 8,
+                "terminationGracePeriodSeconds": 45,
+                "echo": {"drainSeconds": 6},
+                "lifecycle": {"postStart": {"exec": {"command": ["python3", "-c", "pass"]}}},
+                "tls": {"secretName": secret},
+            }
+        ),
+    }
+
+
+# The values that no upgrade changes here, and why.
+UNCHANGED: Final = {
+    "nameOverride": "the Service gets another name: who asked by the old one asks nobody",
+    "fullnameOverride": "the Service gets another name: who asked by the old one asks nobody",
+    "httpRoute": "a Gateway is in front, which there is none of",
+    "priorityClassName": "a class of the cluster's, which has none but for its own parts",
+    "runtimeClassName": "a class of the cluster's, which has none",
+}

@@ -1,0 +1,65 @@
+"""An upgrade changes each kind of value, with somebody asking all along: no request is lost."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+import yaml
+from kubernetes.client import ApiClient, CoreV1Api
+
+from tests.commands import ROOT, Say
+from tests.e2e.changes import UNCHANGED, changes
+from tests.e2e.cluster import Cluster
+from tests.e2e.loading import answered_by, assert_nothing_was_lost, line, under_load
+from tests.e2e.reaching import service_name
+from tests.e2e.watching import settled
+
+NAMESPACE = "echo-changed-values"
+SECRET = "echo-tls"  # noqa: S105 - its name
+
+
+@pytest.fixture
+def namespace(api: ApiClient, new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
+    """Give a namespace, with a Secret to serve TLS by."""
+    for name in new_namespace(NAMESPACE):
+        certificate = trustme.CA().issue_cert(service_name(name))
+        secret = {
+            "metadata": {"name": SECRET},
+            "type": "kubernetes.io/tls",
+            "stringData": {
+                "tls.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems).decode(),
+                "tls.key": certificate.private_key_pem.bytes().decode(),
+            },
+        }
+        CoreV1Api(api).create_namespaced_secret(name, secret)
+        yield name
+
+
+def test_every_value_is_changed_or_said_not_to_be() -> None:
+    """A value that comes to the chart comes to one of both tables."""
+    values = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text())
+    changed = {name for change in changes("image", SECRET).values() for name in change.values}
+    assert changed | set(UNCHANGED) == set(values)
+    assert not changed & set(UNCHANGED)
+
+
+def test_nothing_is_lost_in_upgrades_that_change_each_kind_of_value(  # noqa: PLR0913, PLR0917 - fixtures
+    cluster: Cluster, api: ApiClient, namespace: str, image: str, tmp_path: Path, say: Say
+) -> None:
+    """Step by step, each once all is at rest; pods are replaced for what is theirs, and for nothing else."""
+    cluster.change("install", "echo", "./helm", "--namespace", namespace)
+    seen = pods = settled(api, namespace)
+    with under_load(cluster, api, namespace, image) as end:
+        for what, change in changes(image, SECRET).items():
+            say(f"helm upgrade: {what}")
+            file = tmp_path / "values.yaml"
+            file.write_text(yaml.safe_dump(change.values))
+            cluster.change("upgrade", "echo", "./helm", "--namespace", namespace, "--values", file)
+            before, pods = pods, settled(api, namespace)
+            seen = seen | pods
+            assert (len(pods & before) < 2) == change.replaces, (what, before, pods)
+        told = end()
+    say(f"helm upgrade of each kind of value: {line(told)}")
+    assert_nothing_was_lost(told)
+    assert answered_by(told) == seen
