@@ -42,17 +42,17 @@ def _pod(name: str, image: str, node: str, *arguments: str) -> dict[str, Any]:
 
 
 @contextmanager
-def under_load(
-    cluster: Cluster, api: ApiClient, namespace: str, image: str, nodes: Sequence[str] = ()
+def under_load(  # noqa: PLR0913, PLR0917 - fixtures, and what differs from case to case
+    cluster: Cluster, api: ApiClient, namespace: str, image: str, nodes: Sequence[str] = (), count: int = COUNT
 ) -> Iterator[Callable[[], Told]]:
     """Ask the Service all along, from a pod on each of two nodes, whose proxies hear of changes each for itself.
 
-    Gives what ends it, once there were `COUNT` requests, and tells what came. `nodes` names other nodes.
+    Gives what ends it, once there were `count` requests, and tells what came. `nodes` names other nodes.
     """
     core, its_pods = CoreV1Api(api), {"namespace": namespace, "label_selector": "echo-e2e-load"}
     nodes = nodes or that_take_pods(core)[:2]
     names = [f"{_NAME}-{number}" for number in range(len(nodes))]
-    count = str(-(-COUNT // len(nodes)))
+    each = str(-(-count // len(nodes)))
     files = {file.name: file.read_text() for file in Path(load.__file__).parent.glob("*.py")}
     core.create_namespaced_config_map(namespace, {"metadata": {"name": _NAME}, "data": files})
 
@@ -72,7 +72,7 @@ def under_load(
 
     try:
         for name, node in zip(names, nodes, strict=True):
-            core.create_namespaced_pod(namespace, _pod(name, image, node, service_name(namespace), count))
+            core.create_namespaced_pod(namespace, _pod(name, image, node, service_name(namespace), each))
         for name in names:
             reaches(name, "Running")
             log = Watch().stream(core.read_namespaced_pod_log, name, namespace, _request_timeout=DEADLINE)

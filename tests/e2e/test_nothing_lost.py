@@ -1,5 +1,6 @@
 """Pods are replaced, moved, taken away and added, with somebody asking all along: no request is lost."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,10 +11,16 @@ import app
 from tests.commands import Say
 from tests.e2e.cluster import ZONE, Cluster
 from tests.e2e.images import another_image
+from tests.e2e.load.judging import Fault
 from tests.e2e.loading import Told, answered_by, assert_nothing_was_lost, line, under_load
 from tests.e2e.watching import echoes, settled
 
 NAMESPACE = "echo-nothing-lost"
+_KILL_THE_WORKERS = """
+import os, signal
+for pid in open("/proc/1/task/1/children").read().split():
+    os.kill(int(pid), signal.SIGKILL)
+"""
 ANOTHER = f"{app.__version__}.post1"
 
 
@@ -121,6 +128,22 @@ def test_nothing_is_lost(scene: Scene, image: str, name: str, say: Say) -> None:
     assert len(pods[0] & pods[-1]) <= case.stay
     if "image" in name or "rollback" in name:
         assert versions(told) == {app.__version__, ANOTHER}
+
+
+def test_what_is_lost_is_noted(scene: Scene, image: str, say: Say) -> None:
+    """The control of the tests here: workers that are killed lose what was under way, and each loss has its name."""
+    scene.have(app.__version__)
+    with under_load(scene.cluster, scene.api, scene.namespace, image, count=2_000) as end:
+        for pod in scene.nodes():
+            scene.kubectl("exec", pod, "--", "python3", "-c", _KILL_THE_WORKERS)
+        told = end()
+    say(f"workers killed: {line(told)}")
+    lost = sum((tally.lost for tally in told.values()), Counter[Fault]())
+    assert lost
+    assert set(lost) <= {Fault.CLOSED, Fault.CUT, Fault.RESET}
+    for tally in told.values():
+        assert tally.asked == tally.answered + tally.lost.total()
+        assert bool(tally.told) == bool(tally.lost)
 
 
 def versions(told: Told) -> set[str]:

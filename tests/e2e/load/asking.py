@@ -12,6 +12,7 @@ from tests.e2e.load.connecting import Connection, Note
 from tests.e2e.load.http1 import Http1
 from tests.e2e.load.http2 import Http2
 from tests.e2e.load.judging import TIMEOUT, AgainError, Answer, Fault, LostError, Request, judged, new_request
+from tests.e2e.load.ports import new_socket
 from tests.e2e.load.tallying import Tally
 
 TRIES: Final = 5  # for a request that the server says it has not processed
@@ -120,14 +121,16 @@ class Asker:
 
     async def _open(self) -> Connection:
         loop, make = asyncio.get_running_loop(), PROTOCOLS[self._kind.protocol]
+        sock = new_socket()
         try:
             async with asyncio.timeout(TIMEOUT):
-                _, connection = await loop.create_connection(
-                    lambda: make(self._place.host, self._tally.note), self._place.address, self._place.port
-                )
+                await loop.sock_connect(sock, (self._place.address, self._place.port))
         except OSError as error:  # and TimeoutError, which is one
-            raise LostError(Fault.UNREACHED, repr(error)) from error
+            port = sock.getsockname()[1]  # by which the node's table tells where it was sent
+            sock.close()
+            raise LostError(Fault.UNREACHED, f"{error!r}, from port {port}") from error
         self._tally.connections += 1
+        _, connection = await loop.create_connection(lambda: make(self._place.host, self._tally.note), sock=sock)
         return connection
 
     def _close(self, connection: Connection) -> None:
