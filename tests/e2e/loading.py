@@ -105,8 +105,8 @@ def answered_by(told: Told) -> set[str]:
 def assert_nothing_was_lost(told: Told) -> None:
     """Hold what a load came to against what it should: enough of each kind, each answered, on connections as meant.
 
-    A request that was sent again was not lost, but HTTP/1.1 leaves that doubt only to who was idle: who asks often is
-    told before.
+    A request that was sent again was not lost, but no pod that leaves may cause that often; and HTTP/1.1 leaves the
+    doubt only to who was idle: who asks often is told before.
     """
     lost = {kind: (tally.lost, tally.told) for kind, tally in told.items() if tally.lost}
     assert not lost, lost
@@ -114,6 +114,7 @@ def assert_nothing_was_lost(told: Told) -> None:
     for name, kind in KINDS.items():
         tally = told[name]
         assert tally.asked == tally.answered >= (1 if kind.pause >= 1 or kind.delay else OFTEN), (name, tally)
+        assert tally.again.total() <= len(tally.pods), (name, tally)
         if kind.fresh:
             assert tally.connections == tally.asked + tally.again.total(), (name, tally)
         elif kind.pause < 1:
