@@ -233,21 +233,26 @@ boolean, and no exponent in whole numbers, which Helm reads from files as fracti
 How many pods there are, where an autoscaler decides and the Deployment is there; empty where nothing should be said.
 
 Who takes back what it has set, sets the default: one pod, until the autoscaler looks. So what is there is said again,
-unless it is somebody else's by now and Helm applies on the server's side, which then leaves it alone.
+unless Helm, applying on the server's side, has nothing to take back, or somebody else has set it as well; and unless it
+is none, at which an autoscaler would stay.
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
 */}}
 {{- define "echo.replicasAsTheyAre" -}}
 {{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "echo.fullname" .) -}}
 {{- $applied := false -}}
+{{- $own := false -}}
 {{- $others := false -}}
 {{- range .metadata.managedFields -}}
+{{- $set := hasKey (dig "f:spec" dict (default dict .fieldsV1)) "f:replicas" -}}
 {{- if ne .manager "helm" -}}
-{{- $others = or $others (hasKey (dig "f:spec" dict (default dict .fieldsV1)) "f:replicas") -}}
+{{- $others = or $others $set -}}
 {{- else if eq .operation "Apply" -}}
 {{- $applied = true -}}
+{{- $own = $set -}}
 {{- end -}}
 {{- end -}}
-{{- if not (and $applied $others) -}}{{ int64 .spec.replicas }}{{- end -}}
+{{- /* Helm 3, which does not apply, compares with what it said before, whoever has set it since. */ -}}
+{{- if and .spec.replicas (or (not $applied) (and $own (not $others))) -}}{{ int64 .spec.replicas }}{{- end -}}
 {{- end -}}
 {{- end -}}
 

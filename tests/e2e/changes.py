@@ -55,7 +55,16 @@ def changes(image: str, secret: str) -> dict[str, Change]:
         ),
         "the autoscaler": Change({"autoscaling": {"enabled": True, "maxReplicas": 3}}, replaces=False),
         "settings of the echo": Change(
-            {"echo": {"workers": 2, "format": "json", "pretty": False, "maxHead": 32_768, "idleTimeout": 20}}
+            {
+                "echo": {
+                    "workers": 2,
+                    "accessLog": "json",
+                    "format": "json",
+                    "pretty": False,
+                    "maxHead": 32_768,
+                    "idleTimeout": 20,
+                }
+            }
         ),
         "labels, annotations, resources and probes": Change(
             {
