@@ -37,6 +37,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
             {
                 "networkPolicy": {"enabled": True},
                 "podDisruptionBudget": {"maxUnavailable": 1},
+                "grafanaDashboard": {"enabled": True},
                 "ingress": {"enabled": True, "hosts": [{"host": "echo.example.test"}]},
                 "serviceAccount": {"annotations": {"example.test/a": "b"}},
                 "deployment": {"labels": {"example.test/a": "b"}, "annotations": {"example.test/a": "b"}},
@@ -127,6 +128,9 @@ UNCHANGED: Final = {
     "nameOverride": "the Service gets another name: who asked by the old one asks nobody",
     "fullnameOverride": "the Service gets another name: who asked by the old one asks nobody",
     "httpRoute": "a Gateway is in front, which there is none of",
+    "serviceMonitor": "an object of the Prometheus operator's, which is not there",
+    "podMonitor": "an object of the Prometheus operator's, which is not there",
+    "prometheusRule": "an object of the Prometheus operator's, which is not there",
     "priorityClassName": "a class of the cluster's, which has none but for its own parts",
     "runtimeClassName": "a class of the cluster's, which has none",
 }
