@@ -24,6 +24,7 @@ _REASONS: Final = {
     HTTPStatus.UPGRADE_REQUIRED: "websocket_version",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "head_too_large",
     HTTPStatus.NOT_IMPLEMENTED: "not_implemented",
+    HTTPStatus.SERVICE_UNAVAILABLE: TOO_MUCH_WAITS,
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "http_version",
 }
 
