@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Silence alone would let a client hold a connection with a byte now and then. As Kestrel's default.
     min_body_rate: Annotated[
         BytesPerSecond,
-        Meta(description="bytes a second of a body, or of an answer by HTTP/2, on average, after ECHO_BODY_TIMEOUT"),
+        Meta(description="bytes a second of a body, or of an HTTP/2 answer, on average, after ECHO_BODY_TIMEOUT"),
     ] = 240
     # Load balancers keep idle connections for 60 s; whoever closes first must be the balancer, or it sends a
     # request into a closed connection and answers 502.
