@@ -120,14 +120,20 @@ def test_a_terminal_that_is_closed_ends_it() -> None:
     pid, terminal = pty.fork()
     if pid == 0:  # the child becomes an echo, at a terminal of its own
         os.chdir(ROOT)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a shell has it, also where the tests were begun by nohup
         os.execve(sys.executable, [sys.executable, "-m", "app"], environment(port=port, admin_port=admin_port))  # noqa: S606 - as a person does it
     said = b""
-    while b"Try: " not in said:
-        said += os.read(terminal, 1024)
-    assert ask(port, "/a")[1] == b"<b>Got: a</b>!"
-    os.close(terminal)
-    wait_until(lambda: is_closed(port), "its port is closed")
-    _, status = os.waitpid(pid, 0)
+    try:
+        while b"Try: " not in said:
+            said += os.read(terminal, 1024)
+        assert ask(port, "/a")[1] == b"<b>Got: a</b>!"
+        os.close(terminal)
+        wait_until(lambda: is_closed(port), "its port is closed")
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
 
