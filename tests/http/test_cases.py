@@ -6,7 +6,7 @@ import re
 import select
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -26,7 +26,8 @@ from tests.http.raw_http2 import Client
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 NEXT_ANSWER = b"<b>Got: next</b>!"
 NEXT_STREAM = 2001  # beyond those of any case
-PIECES = 5000  # in which a request arrives at most: byte by byte, unless it is larger
+# In how many pieces a request arrives, at most: byte by byte, unless it is larger.
+WAYS = {"whole": 1, "byte by byte": 5000}
 
 EchoWith = Callable[[Mapping[str, int]], Echo]
 
@@ -58,6 +59,16 @@ def echo_with() -> Iterator[EchoWith]:
 def parameters(cases: Mapping[str, Http1Case] | Mapping[str, Http2Case]) -> list[object]:
     """Give the cases as parameters of a test."""
     return [pytest.param(case, id=name) for name, case in cases.items()]
+
+
+@contextmanager
+def noted(way: str) -> Iterator[None]:
+    """Note beside what fails how the request was sent: a test of its own for each would take twice the time."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"sent {way}")
+        raise
 
 
 def complaints(echo: Echo) -> str:
@@ -120,13 +131,20 @@ def test_a_mistake_in_a_case_is_said_with_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", parameters(HTTP1))
-@pytest.mark.parametrize("behind", [b"", NEXT], ids=["alone", "with one behind it"])
-def test_a_request_is_answered_as_its_case_says(echo_with: EchoWith, case: Http1Case, behind: bytes) -> None:
-    """Completely, at once, without a word on stderr.
+def test_a_request_is_answered_as_its_case_says(echo_with: EchoWith, case: Http1Case) -> None:
+    """Completely, at once, without a word on stderr; alone, and with another one behind it.
 
     Where the connection is to be closed, it is, and what came behind is not answered; else the next request is.
     """
     echo = echo_with(case.settings)
+    for way, behind in (("alone", b""), ("with one behind it", NEXT)):
+        with noted(way):
+            check_request(echo, case, behind)
+    assert complaints(echo) == ""
+
+
+def check_request(echo: Echo, case: Http1Case, behind: bytes) -> None:
+    """Send a case's request, with something behind it or nothing, and compare what comes back."""
     wire = corpus.wire(case.send)
     with_body = not wire.startswith(b"HEAD ")
     with echo.connect() as sock, sock.makefile("rb") as stream:
@@ -145,13 +163,18 @@ def test_a_request_is_answered_as_its_case_says(echo_with: EchoWith, case: Http1
         else:
             assert answer.fields["connection"] == "close"
         assert next_answer(stream) is None
-    assert complaints(echo) == ""
 
 
 @pytest.mark.parametrize("case", parameters(HTTP1))
-@pytest.mark.parametrize("pieces", [1, PIECES], ids=["whole", "byte by byte"])
-def test_the_reader_takes_a_request_as_its_case_says(case: Http1Case, pieces: int) -> None:
+def test_the_reader_takes_a_request_as_its_case_says(case: Http1Case) -> None:
     """However it arrives: with the same status and reason where it is refused, else the same request."""
+    for way, pieces in WAYS.items():
+        with noted(way):
+            check_reader(case, pieces)
+
+
+def check_reader(case: Http1Case, pieces: int) -> None:
+    """Read a case's request in so many pieces, and compare what is made of it."""
     wire = corpus.wire(case.send)
     reader = RequestReader(limits(case))
     step = -(-len(wire) // pieces)
@@ -189,16 +212,16 @@ def read(reader: RequestReader, wire: bytes, step: int) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("case", parameters(HTTP2))
-@pytest.mark.parametrize("pieces", [1, PIECES], ids=["whole", "byte by byte"])
-def test_a_stream_ends_as_its_case_says(echo_with: EchoWith, case: Http2Case, pieces: int) -> None:
+def test_a_stream_ends_as_its_case_says(echo_with: EchoWith, case: Http2Case) -> None:
     """By its answer, by RST_STREAM, by both, or with the connection, which otherwise lives on for the next request."""
     echo = echo_with(case.settings)
     wire = raw_http2.sent(case)
-    with echo.connect() as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = Client(sock)
-        client.send(wire, -(-len(wire) // pieces))
-        check_end(case, client)
+    for way, pieces in WAYS.items():
+        with noted(way), echo.connect() as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client = Client(sock)
+            client.send(wire, -(-len(wire) // pieces))
+            check_end(case, client)
     assert complaints(echo) == ""
 
 
