@@ -16,9 +16,9 @@ from app.telemetry.tally import Tally, decoded, encoded
 # that was never written to is none.
 ROOM: Final = 1 << 18
 _PLACE: Final = mmap.PAGESIZE + 2 * ROOM
-# Whether a worker is there, and how often something was written. In native order, which is one copy of four bytes: what
-# is put down byte by byte might be read in between.
-_STATE: Final = struct.Struct("@BxxxI")
+# Whether a worker is there, and how often something was written: eight bytes, which are copied in one piece. By
+# `pack_into`, and byte by byte, another process would read what is half put down: that writes zeros first.
+_STATE: Final = struct.Struct("=II")
 _LENGTH: Final = struct.Struct("=I")
 _TRIES: Final = 10
 
@@ -86,8 +86,10 @@ class Board:
         return place * _PLACE + mmap.PAGESIZE + (count % 2) * ROOM
 
     def _state(self, place: int) -> tuple[int, int]:
-        there, count = _STATE.unpack_from(self._memory, place * _PLACE)
+        begin = place * _PLACE
+        there, count = _STATE.unpack(self._memory[begin : begin + _STATE.size])
         return there, count
 
     def _put(self, place: int, there: int, count: int) -> None:
-        _STATE.pack_into(self._memory, place * _PLACE, there, count & 0xFFFF_FFFF)
+        begin = place * _PLACE
+        self._memory[begin : begin + _STATE.size] = _STATE.pack(there, count & 0xFFFF_FFFF)

@@ -130,6 +130,30 @@ def test_what_another_process_writes_is_read_whole() -> None:
     assert process.exitcode == 0
 
 
+def test_a_place_that_is_written_to_is_always_taken() -> None:
+    """Or its worker's counts would be nothing for a moment, and its place might be given to another worker."""
+    board = Board(1)
+    place = board.take()
+    assert place is not None
+    most = 100_000
+
+    def write() -> None:
+        for count in range(1, most + 1):
+            board._put(place, 1, count)  # noqa: SLF001 - all that another process looks at first
+
+    process = multiprocessing.get_context("fork").Process(target=write)
+    process.start()
+    seen = (1, 0)
+    while seen != (1, most):
+        state = board._state(place)  # noqa: SLF001
+        assert state[0] == 1
+        assert state >= seen
+        assert state[1] == most or process.is_alive() or board._state(place) == (1, most)  # noqa: SLF001
+        seen = state
+    process.join(20)
+    assert process.exitcode == 0
+
+
 def test_what_was_half_written_is_not_read() -> None:
     """A worker that is killed while it writes leaves what it had written before."""
     board = Board(1)
