@@ -69,7 +69,7 @@ class AccessLog:
             facts.id(about) if about else "",
             _trace_id(facts.trace(request)),
             facts.applied(about.applied) if about and about.applied is not NOTHING else NOTHING,
-            answered.why,
+            facts.why(answered),
             answered.whole,
         )
         text = _plain(line)

@@ -19,6 +19,10 @@ TARGET: Final = 1024  # characters of a request target that are told
 _ADDRESS: Final = 64
 _ID: Final = b"x-request-id"
 _PATH: Final = b":path"
+_AUTHORITY: Final = frozenset((b":authority", b"host"))  # are one (RFC 9113, 8.3.1)
+# The fields whose values a refusal quotes; and a line that is none of HTTP may hold each of the pseudo-fields.
+_QUOTED: Final = _AUTHORITY | {_PATH, b":method", b":scheme", b"content-length", b"te"}
+_QUOTED_OF: Final = b"sec-websocket-"
 # The fields of which something is made.
 _CLIENT_FIELDS: Final = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
 _TRACE_FIELDS: Final = frozenset(
@@ -35,6 +39,7 @@ class Facts:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._hidden = policy.unlogged
+        self._quotes = not any(name in _QUOTED or name.startswith(_QUOTED_OF) for name in self._hidden)
         self._trace_fields = _TRACE_FIELDS - self._hidden
         self._client_fields = _CLIENT_FIELDS - self._hidden if policy.trusted else frozenset()
 
@@ -44,7 +49,15 @@ class Facts:
 
     def target(self, request: WireRequest) -> str:
         """Give the request target, as it is shown, its beginning if it is long."""
-        return MASK if _PATH in self._hidden else shortened(shown(request.target), TARGET)
+        # Of a CONNECT of HTTP/2, `:authority` is the target.
+        authority = request.authority and request.target == request.authority
+        hidden = _PATH in self._hidden or (authority and _AUTHORITY & self._hidden)
+        return MASK if hidden else shortened(shown(request.target), TARGET)
+
+    def why(self, answered: Answered) -> str:
+        """Give why a request was refused, without what is quoted of it where that may be what nobody may see."""
+        sentence, colon, _ = answered.why.partition(": ")
+        return answered.why if self._quotes or not colon else f"{sentence}: {MASK}"
 
     def id(self, about: About) -> str:
         """Give the request's id."""
@@ -72,7 +85,8 @@ class Facts:
 
     def _wish(self, wish: _Wish) -> _Wish:
         names = (f"{_CONTROL}{wish.name}", f"{_CONTROL}{wish.name.replace('_', '-')}")
-        hidden = wish.source == "header" and any(name.encode() in self._hidden for name in names)
+        sources = [name.encode() for name in names] if wish.source == "header" else [_PATH]
+        hidden = any(name in self._hidden for name in sources)
         return structs.replace(wish, value=MASK) if hidden else wish
 
 

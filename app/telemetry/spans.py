@@ -77,7 +77,7 @@ class Spans:
             yield "echo.request.id", self._facts.id(about)
             yield "echo.format", about.form
         if answered.why:
-            yield "echo.refusal", answered.why
+            yield "echo.refusal", self._facts.why(answered)
 
     def _target(self, request: WireRequest) -> Iterator[tuple[str, str]]:
         target = self._facts.target(request)

@@ -139,6 +139,16 @@ HIDDEN: dict[str, tuple[str, WireRequest, Applied]] = {
         request(),
         Applied((Granted("header", "X-A:SECRET", "header"),), (Refused("header", "SECRET", "header", "no"),)),
     ),
+    "a wish of the target": (
+        ":path",
+        request(),
+        Applied((Granted("body", "SECRET", "query"),), (Refused("cookie", "SECRET", "query", "no"),)),
+    ),
+    "the target of a CONNECT": (
+        "Host",
+        WireRequest(b"CONNECT", b"SECRET:1", "HTTP/2.0", (), pseudo=((b":method", b"CONNECT"),), authority=b"SECRET:1"),
+        NOTHING,
+    ),
     "a wish of two words": ("X-Echo-Fail-First", request(), Applied((Granted("fail_first", "SECRET", "header"),))),
 }
 
@@ -152,6 +162,23 @@ def test_what_is_hidden_is_not_told(what: str, kind: str) -> None:
     assert b"SECRET" not in told
     assert b"5EC5" not in told
     assert TRACE.encode() not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "why", "told"),
+    [
+        (":path", "not a request line: 'GET /SECRET\\x01 HTTP/1.1'", "not a request line: ***"),
+        ("Host", "not a host: 'SECRET'", "not a host: ***"),
+        (":authority", "not a host: 'SECRET'", "not a host: ***"),
+        ("Sec-WebSocket-Key", "not a WebSocket handshake: SECRET", "not a WebSocket handshake: ***"),
+        (":path", "no Host field", "no Host field"),
+        ("Cookie", "not a host: 'a b'", "not a host: 'a b'"),
+    ],
+)
+def test_a_refusal_quotes_nothing_that_is_hidden(name: str, why: str, told: str) -> None:
+    """And says still what was wrong."""
+    refused = answered(WireRequest(b"", b"", "HTTP/1.1", ()), about=None, status="400", why=why)
+    assert json.loads(log(redact=name).line(refused))["error"] == told
 
 
 def test_no_field_is_told_unless_the_line_is_made_of_it() -> None:
