@@ -4,6 +4,7 @@ Names and attributes are those of the semantic conventions for HTTP servers
 (https://opentelemetry.io/docs/specs/semconv/http/http-spans/). The parent is who `traceparent` tells, or B3.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -20,6 +21,9 @@ _NANO: Final = 1_000_000_000
 _SERVER_ERROR: Final = 500
 _PROTOCOL_VERSIONS: Final = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
 _USER_AGENT: Final = b"user-agent"
+# The keys of level 1 (https://www.w3.org/TR/trace-context-1/#key), all that the SDK takes. Level 2 allows more, and of
+# each the SDK would say so on stderr, with its value.
+_KEY: Final = re.compile(r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}")
 
 
 class Spans:
@@ -101,7 +105,8 @@ class Spans:
         parent = trace.traceparent
         if not parent:
             return None
-        state = self._api.TraceState(trace.tracestate) if trace.tracestate else None
+        pairs = [(key, value) for key, value in trace.tracestate or () if _KEY.fullmatch(key)]
+        state = self._api.TraceState(pairs) if pairs else None
         return self._context(parent.trace_id, parent.parent_id, state, sampled=parent.sampled)
 
     def _of_b3(self, trace: Trace) -> Any:

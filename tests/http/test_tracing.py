@@ -81,6 +81,16 @@ def test_what_is_not_sampled_or_is_hidden_is_not_sent() -> None:
     assert span.trace_id.hex() != TRACE
 
 
+def test_a_state_that_the_sdk_does_not_know_is_left_out_in_silence() -> None:
+    """Of what level 2 of Trace Context allows: what a client writes is no complaint on stderr."""
+    with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
+        echo.get("/", {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "1a=SECRET,a@b@c=SECRET,1@x=y,a=b"})
+        (span,) = collector.spans(1)
+        assert span.trace_state == "1@x=y,a=b"
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
+
+
 def test_a_collector_that_is_not_there_holds_up_nobody() -> None:
     """Requests are answered, and the echo stops in time."""
     (nobody,) = free_ports(1)
