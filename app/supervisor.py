@@ -62,7 +62,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def manage_workers(self) -> None:
         """Go on with a reload, begin one that is asked for, see to the number of workers; called by gunicorn."""
         self._go_on()
-        if self._asked and not self._workers(outdated=True):
+        if self._asked and (self._fails() or not self._workers(outdated=True)):
             self._asked = False
             self._begin_reload()
         for _ in range(self.num_workers - len(self._workers(outdated=False))):
@@ -75,10 +75,18 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         super().stop(graceful)
 
     def _begin_reload(self) -> None:
+        failed = self._workers(outdated=False) if self._phase is Phase.NEW_SERVE else []
         if self.app.reread():
+            for worker in failed:
+                worker.standing.replaced = True
+                self.kill_worker(worker.pid, signal.SIGTERM)
             self.num_workers = self.cfg.workers
             self._outdated = self.worker_age
             self._phase = Phase.NEW_SERVE
+
+    def _fails(self) -> bool:
+        """Tell whether new workers of a reload end instead of serving: then the next reload may be what mends them."""
+        return self._phase is Phase.NEW_SERVE and self.worker_age - self._outdated > self.num_workers
 
     def _go_on(self) -> None:
         """Take the next step of a reload, if what it waits for is so."""

@@ -126,6 +126,25 @@ def test_a_new_one_that_dies_is_replaced_first(arbiter: Planned) -> None:
     assert arbiter.sent == [(1, signal.SIGTERM)]
 
 
+def test_a_reload_that_mends_does_not_wait_for_one_that_fails(arbiter: Planned) -> None:
+    """New ones that end before they serve would never let the old ones end; those that were made of it end, too."""
+    arbiter.app.cfg.set("workers", 2)
+    arbiter.hup()
+    arbiter.serves(2)
+    arbiter.ends(3)
+    arbiter.app.good = False
+    arbiter.hup()
+    assert state(arbiter) == ([1, 2, 4], [], ["read", "read"]), "a mistake is no mend"
+    arbiter.app.good = True
+    arbiter.hup()
+    assert state(arbiter) == ([1, 2, 4, 5, 6], [(pid, signal.SIGTERM) for pid in (2, 4)], ["read"] * 3)
+    arbiter.ends(2)
+    arbiter.ends(4)
+    assert 1 not in [pid for pid, _ in arbiter.sent], "it serves until others do"
+    arbiter.serves(5, 6)
+    assert arbiter.sent[2:] == [(1, signal.SIGTERM)]
+
+
 def test_an_old_one_does_not_count_for_a_new_one(arbiter: Planned) -> None:
     """While it drains, a new one that dies is replaced at once."""
     arbiter.hup()
