@@ -74,11 +74,22 @@ class Telemetry:
         facts = Facts(self._policy)
         log = AccessLog(kind, facts) if kind != "off" else None
         lines = Lines(sys.stdout.fileno(), later, report) if log else None
-        # In each worker, and not before it is forked: the SDK sends by a thread.
-        self._sender = Sender(settings.otlp_endpoint, self._policy.identity) if settings.otlp_endpoint else None
+        self._sender = self._sends(report) if settings.otlp_endpoint else None
         spans = Spans(self._sender.tracer, facts) if self._sender else None
         self._watch, self._now = Watch(self._tally, log, lines, spans), now
         return self._watch
+
+    def _sends(self, report: Callable[[str], None]) -> Sender | None:
+        """Begin to send spans: in each worker, and not before it is forked, since the SDK sends by a thread.
+
+        What the SDK's own variables say is its to judge, and no reason not to serve
+        (https://opentelemetry.io/docs/specs/otel/error-handling/).
+        """
+        try:
+            return Sender(self._settings.otlp_endpoint, self._policy.identity)
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            report(f"no spans are sent, by what OTEL_* variables say: {error}")
+            return None
 
     def publish(self) -> None:
         """Let the other workers know what this one has counted."""

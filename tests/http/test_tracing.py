@@ -99,6 +99,16 @@ def test_a_collector_that_is_not_there_holds_up_nobody() -> None:
         assert echo.end(signal.SIGTERM) == 0
 
 
+def test_a_variable_of_the_sdk_that_it_refuses_keeps_nobody_from_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each worker would end and be replaced, again and again; it is said why there are no spans."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")  # less than a batch
+    with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
+        assert echo.get("/a")[1] == b"<b>Got: a</b>!"
+        assert echo.end(signal.SIGTERM) == 0
+        (said,) = echo.errors().splitlines()
+        assert "no spans are sent, by what OTEL_* variables say: max_export_batch_size must be" in said
+
+
 def test_what_waits_is_sent_when_the_echo_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Long before its time."""
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
