@@ -66,9 +66,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "loglevel": "warning",
             "proc_name": "echo",
             "when_ready": self._announce,
-            "pre_fork": lambda _, worker: self.telemetry.place(worker),
+            "pre_fork": self._before_fork,
             "post_fork": lambda _, worker: self.telemetry.enter(worker),
-            "child_exit": lambda _, worker: self.telemetry.leave(worker),
+            "child_exit": lambda _, worker: self.telemetry.leave(worker.age),
         }
 
     def load(self) -> Application:
@@ -109,6 +109,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def reloaded(self) -> None:
         """Say that what was read anew is served with."""
         _say(self._out, f"echo: reloaded; settings that changed: {', '.join(self._changed) or 'none'}")
+
+    def _before_fork(self, arbiter: Any, worker: Any) -> None:
+        # gunicorn ends all when one fails before it has "booted". While others serve, that is no reason to end them.
+        worker.booted = arbiter.somebody_serves()
+        self.telemetry.place(worker)
 
     def _announce(self, arbiter: object) -> None:
         del arbiter  # gunicorn's hooks are told it

@@ -5,16 +5,21 @@ their end before it takes another signal, and lets a worker that drains count as
 """
 
 import enum
+import os
 import signal
 import sys
+import time
 from typing import Any, Final
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 
 from app import signals
 
 # Seconds between looks at the workers during a reload.
 _LOOK: Final = 0.05
+# Seconds until a worker that could not be made is tried again.
+_AGAIN: Final = 1.0
 
 
 class Phase(enum.Enum):
@@ -32,6 +37,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._at_terminal = signals.ends_with_terminal()
         self._asked = False  # a reload is to be begun
         self._phase = Phase.NOTHING
+        self._makes_at = 0.0  # when a worker may be made, by the monotonic clock
         self._outdated = 0  # workers of this age or less are of before the last reload
         super().__init__(app)
 
@@ -66,7 +72,27 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._asked = False
             self._begin_reload()
         for _ in range(self.num_workers - len(self._workers(outdated=False))):
-            self.spawn_worker()
+            if time.monotonic() >= self._makes_at:
+                self.spawn_worker()
+
+    def spawn_worker(self) -> None:
+        """Make one more worker; called by gunicorn.
+
+        Where that can't be, for want of processes, files or memory, those that serve go on, and it is tried again.
+        """
+        try:
+            super().spawn_worker()
+        except (OSError, HaltServer) as error:
+            if os.getpid() != self.pid or not self.somebody_serves():
+                raise
+            reason = error.reason if isinstance(error, HaltServer) else error
+            self.log.error("a worker can't be made now: %s", reason)  # noqa: TRY400 - where it came to is no matter
+            self.app.telemetry.leave(self.worker_age)
+            self._makes_at = time.monotonic() + _AGAIN
+
+    def somebody_serves(self) -> bool:
+        """Tell whether any worker takes connections."""
+        return any(worker.standing.serving for worker in self.WORKERS.values())
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's own
         """End; called by gunicorn. Nobody is replaced any more: all drain within the same time."""

@@ -51,9 +51,9 @@ class Telemetry:
         """Give a worker that is about to be forked a place: without one, only itself knows what it counts."""
         self._places[worker.age] = self._board.take()
 
-    def leave(self, worker: Any) -> None:
-        """Free the place of a worker that has ended."""
-        place = self._places.pop(worker.age, None)
+    def leave(self, age: int) -> None:
+        """Free the place of the worker of this age, which has ended, or was never made."""
+        place = self._places.pop(age, None)
         if place is not None:
             self._board.leave(place)
 

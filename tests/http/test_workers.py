@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 from contextlib import ExitStack
@@ -53,6 +54,34 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
         assert echo.end(signal.SIGTERM) == 0
         (told,) = echo.errors().splitlines()
         assert f"Worker (pid:{killed}) was sent SIGKILL!" in told
+
+
+def told(echo: Echo, metric: str) -> float:
+    """Give the value of a metric without labels."""
+    (value,) = re.findall(rf"^{metric} (\S+)$", echo.get("/metrics", port=echo.admin_port)[1].decode(), re.MULTILINE)
+    return float(value)
+
+
+def test_a_worker_that_can_not_be_made_ends_nobody() -> None:
+    """Where there are no more files, say: the others serve, and it is made as soon as it can be."""
+    with running(workers=2) as echo:
+        wait_until(lambda: told(echo, "echo_worker_starts_total") == 2, "both serve, and have said so")
+        killed, other = echo.workers()
+        pid = echo.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+        os.kill(killed, signal.SIGKILL)
+        gone, elsewhere, said = echo.complains(3)
+        assert f"Worker (pid:{killed}) was sent SIGKILL!" in gone
+        assert "no heartbeats in /dev/shm" in elsewhere
+        assert "a worker can't be made now: no place for heartbeats" in said
+        assert echo.get("/a")[1] == b"<b>Got: a</b>!"
+        assert echo.workers() == [other]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        wait_until(lambda: len(echo.workers()) == 2, "another one is there")
+        wait_until(lambda: told(echo, "echo_worker_starts_total") == 3, "it serves")
+        assert told(echo, "echo_workers") == 2
+        assert echo.end(signal.SIGTERM) == 0
 
 
 def is_cut(sock: socket.socket) -> bool:

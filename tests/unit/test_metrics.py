@@ -221,7 +221,7 @@ def test_a_worker_goes_on_where_another_one_was() -> None:
         return telemetry
 
     work(1, 2)
-    telemetry.leave(SimpleNamespace(age=1))
+    telemetry.leave(1)
     work(2, 3)
     found = samples(telemetry.metrics("")[0])
     assert (
