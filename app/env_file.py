@@ -4,8 +4,9 @@ Its form is Docker's (https://docs.docker.com/reference/cli/docker/container/run
 `=`, without quotes or comments of its own; lines that are empty or begin with `#` say nothing.
 """
 
+import os
 import re
-from pathlib import Path
+import stat
 from typing import Final, NamedTuple
 
 _NAME: Final = re.compile("ECHO_[A-Z0-9_]{1,50}")
@@ -30,8 +31,7 @@ def read(path: str) -> list[Assignment]:
     Raises `ValueError` for one that can't be read, or is no text of at most `LARGEST` bytes.
     """
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(LARGEST + 1)
+        data = _bytes(path)
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
     if len(data) > LARGEST:
@@ -40,6 +40,18 @@ def read(path: str) -> list[Assignment]:
         return parse(data.decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
+
+
+def _bytes(path: str) -> bytes:
+    """Give what a file holds, its beginning if it is too long; nobody waits for what is not there yet."""
+    with open(path, "rb", opener=_at_once) as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # the arbiter would wait for who writes, deaf to a stop
+            raise OSError("a pipe, which can't be read again")
+        return file.read(LARGEST + 1)
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse(text: str, path: str) -> list[Assignment]:

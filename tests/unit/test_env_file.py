@@ -1,5 +1,6 @@
 """The file of settings: what it may say, what wins, and how its mistakes are told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,14 @@ def test_a_file_that_can_not_be_read_is_a_mistake(file: Path) -> None:
         settings.read({"ECHO_ENV_FILE": str(file)[-30:]})
     with pytest.raises(SettingsError, match=r"^ECHO_ENV_FILE='.*': Is a directory$"):
         settings.read({"ECHO_ENV_FILE": "/"})
+
+
+def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    """Read on SIGHUP, one would keep the arbiter from taking a stop until somebody writes to it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(SettingsError, match="a pipe, which can't be read again"):
+        settings.read({"ECHO_ENV_FILE": str(pipe)})
 
 
 def test_what_changed_is_known_by_its_names(file: Path) -> None:
