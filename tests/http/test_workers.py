@@ -84,6 +84,28 @@ def test_a_worker_that_can_not_be_made_ends_nobody() -> None:
         assert echo.end(signal.SIGTERM) == 0
 
 
+def test_a_new_worker_that_fails_at_its_start_ends_nobody() -> None:
+    """Gunicorn takes one that ends before it has "booted" for a reason to end all."""
+    with running(workers=2) as echo:
+        wait_until(lambda: told(echo, "echo_worker_starts_total") == 2, "both serve, and have said so")
+        killed, other = echo.workers()
+        pid = echo.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        files = len(descriptors(pid)) + 4  # room for a worker, not for its event loop
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (files, hard))
+        os.kill(killed, signal.SIGKILL)
+        lines = echo.complains(2)
+        while "exited with code" not in lines[-1]:  # behind a traceback
+            lines += echo.complains(1)
+            assert len(lines) < 500
+        assert lines[-1].endswith("exited with code 255.")
+        assert other in echo.workers()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        wait_until(lambda: told(echo, "echo_worker_starts_total") >= 3, "another one serves")
+        assert echo.get("/a")[1] == b"<b>Got: a</b>!"
+        assert echo.end(signal.SIGTERM) == 0
+
+
 def is_cut(sock: socket.socket) -> bool:
     """Tell whether the connection ends without an answer."""
     try:
