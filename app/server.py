@@ -1,5 +1,6 @@
 """gunicorn, configured: the supervisor of our workers. See https://gunicorn.org/custom/."""
 
+import gc
 import math
 import socket
 import sys
@@ -85,6 +86,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until stopped; leaves by `SystemExit`."""
         signals.end_forked_at_once()
+        # What is there by now stays to the end. A collection in a worker would look at all of it, and what it looks at
+        # it no longer shares. https://docs.python.org/3/library/gc.html#gc.freeze
+        gc.collect()
+        gc.freeze()
         supervisor.run(self)
 
     def reread(self) -> bool:

@@ -50,10 +50,6 @@ class Board:
         self.write(place, tally)
         self._put(place, 0, self._state(place)[1])
 
-    def taken(self) -> int:
-        """Give how many workers there are."""
-        return sum(self._state(place)[0] for place in range(self._places))
-
     def write(self, place: int, tally: Tally) -> None:
         """Write a worker's tally. One that has no room is not written: the one before stays."""
         data = encoded(tally)

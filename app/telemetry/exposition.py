@@ -36,16 +36,15 @@ _BOUNDS: Final = (*map(floatToGoString, BUCKETS), "+Inf")
 
 
 class Whole(Collector):
-    """All that is told: the sum of what the workers have counted, how many there are, and how much they may hold."""
+    """All that is told: the sum of what the workers have counted, and how many connections they may hold."""
 
-    def __init__(self, tally: Tally, workers: int, limit: int) -> None:
+    def __init__(self, tally: Tally, limit: int) -> None:
         self._tally = tally
-        self._workers = workers
         self._limit = limit
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric that there is, with its values."""
-        told = _values(self._tally) | {"echo_workers": self._workers, "echo_connections_limit": self._limit}
+        told = _values(self._tally) | {"echo_connections_limit": self._limit}
         for family in FAMILIES.values():
             yield _MAKE[family.kind](family, told.get(family.name))
 
@@ -64,6 +63,7 @@ def _values(tally: Tally) -> dict[str, Any]:
         "echo_received_bytes_total": {(): tally.received},
         "echo_sent_bytes_total": {(): tally.sent},
         "echo_refusals_total": {(reason,): count for reason, count in tally.refusals.items()},
+        "echo_workers": tally.now.serving,
         "echo_worker_starts_total": {(): tally.starts},
         "echo_draining": int(tally.now.draining > 0),
         "echo_access_log_dropped_total": {(): tally.dropped},
@@ -103,10 +103,11 @@ _MAKE: Final[Mapping[str, Callable[[Family, Any], Metric]]] = {
 }
 
 
-def exposed(accept: str, tallies: Iterable[Tally], workers: int, limit: int) -> tuple[bytes, str]:
+def exposed(accept: str, tallies: Iterable[Tally], limit: int) -> tuple[bytes, str]:
     """Give the metrics, and their media type, as an Accept field asks for: the text format to who names neither.
 
-    `limit` is how many connections all workers together may hold.
+    `limit` is how many connections each worker may hold.
     """
     write, media_type = _WRITE.get(preferred(accept, MEDIA_TYPES, _TEXT) or _TEXT, _WRITE[_TEXT])
-    return write(Whole(total(tallies), workers, limit)), media_type
+    tally = total(tallies)
+    return write(Whole(tally, tally.now.serving * limit)), media_type

@@ -51,7 +51,7 @@ _FAMILIES: Final = (
         "What was not answered as asked since it can't be read, is too much, too slow, or failed here.",
         ("reason",),
     ),
-    Family("echo_workers", "gauge", "Worker processes."),
+    Family("echo_workers", "gauge", "Worker processes that serve, or finish what they have accepted."),
     Family("echo_worker_starts_total", "counter", "Starts of worker processes: above echo_workers, some have ended."),
     Family("echo_draining", "gauge", "1 while a worker finishes what it has accepted, and takes nothing new."),
     Family("echo_access_log_dropped_total", "counter", "Lines of the access log that nobody has read in time."),

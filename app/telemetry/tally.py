@@ -31,6 +31,7 @@ class Gauges(msgspec.Struct):
     websockets: int = 0
     connections: int = 0
     draining: int = 0
+    serving: int = 0
 
 
 class Tally(msgspec.Struct):

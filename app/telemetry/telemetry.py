@@ -60,10 +60,14 @@ class Telemetry:
     def enter(self, worker: Any) -> None:
         """Enter this worker's place, and go on with what was counted there."""
         self._place = self._places.get(worker.age)
-        if self._place is not None:
-            self._tally = self._board.read(self._place)
-            self._dropped = self._tally.dropped
+        if self._place is None:
+            self._tally.starts += 1
+            return
+        self._tally = self._board.read(self._place)
+        self._dropped = self._tally.dropped
         self._tally.starts += 1
+        # At once: workers that end before they serve are just what this is looked at for.
+        self._board.write(self._place, self._tally)
 
     def watch(self, later: Later, report: Callable[[str], None], now: Callable[[], Gauges]) -> Watch | None:
         """Begin to watch in this worker, if there is anything to be told; `now` gives what is so at the time."""
@@ -97,15 +101,17 @@ class Telemetry:
             return
         self._tally.dropped = self._dropped + self._watch.dropped
         self._tally.now = self._now()
+        self._tally.now.serving = 1
         if self._place is not None:
             self._board.write(self._place, self._tally)
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """Give the metrics of all workers, as an Accept field asks for, and their media type."""
         self.publish()
-        tallies = self._board.all() if self._place is not None else [self._tally]
-        workers = max(1, self._board.taken())
-        return exposed(accept, tallies, workers, workers * self._settings.max_connections)
+        tallies = self._board.all()
+        if self._place is None:  # a reload has set more workers than there is room for
+            tallies.append(self._tally)
+        return exposed(accept, tallies, self._settings.max_connections)
 
     def close(self) -> None:
         """Tell what is still to be told."""

@@ -65,7 +65,7 @@ def told(echo: Echo, metric: str) -> float:
 def test_a_worker_that_can_not_be_made_ends_nobody() -> None:
     """Where there are no more files, say: the others serve, and it is made as soon as it can be."""
     with running(workers=2) as echo:
-        wait_until(lambda: told(echo, "echo_worker_starts_total") == 2, "both serve, and have said so")
+        wait_until(lambda: told(echo, "echo_workers") == 2, "both serve, and have said so")
         killed, other = echo.workers()
         pid = echo.process.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -79,15 +79,15 @@ def test_a_worker_that_can_not_be_made_ends_nobody() -> None:
         assert echo.workers() == [other]
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
         wait_until(lambda: len(echo.workers()) == 2, "another one is there")
-        wait_until(lambda: told(echo, "echo_worker_starts_total") == 3, "it serves")
-        assert told(echo, "echo_workers") == 2
+        wait_until(lambda: told(echo, "echo_workers") == 2, "it serves")
+        assert told(echo, "echo_worker_starts_total") == 3
         assert echo.end(signal.SIGTERM) == 0
 
 
 def test_a_new_worker_that_fails_at_its_start_ends_nobody() -> None:
     """Gunicorn takes one that ends before it has "booted" for a reason to end all."""
     with running(workers=2) as echo:
-        wait_until(lambda: told(echo, "echo_worker_starts_total") == 2, "both serve, and have said so")
+        wait_until(lambda: told(echo, "echo_workers") == 2, "both serve, and have said so")
         killed, other = echo.workers()
         pid = echo.process.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -101,7 +101,8 @@ def test_a_new_worker_that_fails_at_its_start_ends_nobody() -> None:
         assert lines[-1].endswith("exited with code 255.")
         assert other in echo.workers()
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-        wait_until(lambda: told(echo, "echo_worker_starts_total") >= 3, "another one serves")
+        wait_until(lambda: told(echo, "echo_workers") == 2, "another one serves")
+        assert told(echo, "echo_worker_starts_total") >= 3
         assert echo.get("/a")[1] == b"<b>Got: a</b>!"
         assert echo.end(signal.SIGTERM) == 0
 

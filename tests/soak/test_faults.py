@@ -109,7 +109,8 @@ def test_fewer_connections_are_taken_where_fewer_files_may_be_open() -> None:
 FULL = "mount -t tmpfs -o nr_inodes=1 full /dev/shm && "
 NOTHING_ELSE = (
     'mount --bind "$PWD" /mnt && mount -o remount,bind,ro /mnt && cd /mnt &&'
-    " for each in /var/tmp /tmp; do mount -t tmpfs -o nr_inodes=1 full $each; done && "
+    # Read-only, not empty: the echo itself may stand there.
+    " for each in /var/tmp /tmp; do mount --bind $each $each && mount -o remount,bind,ro $each; done && "
 )
 
 
