@@ -31,6 +31,7 @@ class Answers:
         self._streams = streams
         self._gateway = gateway
         self._service = service
+        self._read = 0  # bytes of bodies that the client has let through
         self._sending: dict[int, Exchange] = {}  # those of which some wait
 
     def respond(self, number: int, exchange: Exchange, response: Response, *, with_body: bool) -> None:
@@ -98,6 +99,7 @@ class Answers:
             exchange.out = rest
             self.queued -= size
             exchange.sent += size
+            self._read += size
             self._streams.send_data(number, piece, end=ends)
             if not rest:
                 self._sending.pop(number, None)
@@ -134,8 +136,18 @@ class Answers:
         now = self._service.clock()
         if exchange.outgoing and not exchange.outgoing.over:
             now = max(now, exchange.outgoing.due)
-        exchange.reads, exchange.read = now, 0
+        exchange.reads, exchange.read, exchange.read_before = now, 0, self._read
         exchange.deadline = now + self._service.seconds[Phase.CLIENT_READS]
+
+    def waits_its_turn(self, number: int, exchange: Exchange) -> bool:
+        """Tell whether the client would take it, and reads the others' answers at the rate that is asked for.
+
+        The connection's window is that of all streams: who has a hundred answers under way on a slow network may have
+        to wait for the last one far longer than for one.
+        """
+        seconds = self._service.clock() - exchange.reads
+        fast = self._read - exchange.read_before >= max(1.0, seconds * self._service.bounds.body_rate)
+        return fast and self._streams.wants(number)
 
     def _let_through(self, exchange: Exchange, size: int) -> None:
         if not exchange.out:

@@ -16,8 +16,8 @@ class Exchange:
 
     __slots__ = (
         "answered", "begun", "broken", "closes", "deadline", "done", "goodbye", "head", "held", "kept", "meter", "out",
-        "outgoing", "queued", "read", "reads", "received", "request", "response", "sent", "since", "trailers",
-        "untaken", "websocket",
+        "outgoing", "queued", "read", "read_before", "reads", "received", "request", "response", "sent", "since",
+        "trailers", "untaken", "websocket",
     )  # fmt: skip
 
     def __init__(self, request: WireRequest, now: float, since: float) -> None:
@@ -33,6 +33,7 @@ class Exchange:
         self.answered = False  # nothing more of it is taken
         self.reads = now  # since when the client has had something to read
         self.read = 0  # bytes that it has let through since then
+        self.read_before = 0  # bytes that it had let through of all answers by then
         self.out = memoryview(b"")  # what is still to be sent
         self.done = False  # nothing comes behind `out` but the trailers
         self.broken = False  # what comes behind `out` is the reset of the stream

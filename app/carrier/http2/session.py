@@ -103,6 +103,8 @@ class Http2Session:
                 continue
             if exchange.websocket and not exchange.answered and not exchange.goodbye:
                 self._websockets.expire(number, exchange, now)
+            elif (exchange.queued or exchange.answered) and self._answers.waits_its_turn(number, exchange):
+                self._answers.client_reads(exchange)
             elif exchange.answered or exchange.goodbye:
                 self._answers.reset(number, ErrorCode.CANCEL)
             elif exchange.queued and self._answers.held > _HELD:

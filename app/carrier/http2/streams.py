@@ -417,6 +417,11 @@ class Streams:
         stream = self._open[number]
         return max(0, min(stream.send_window, self.send_window, self._sending.max_frame))
 
+    def wants(self, number: int) -> bool:
+        """Tell whether the client takes more on a stream, if it does on the connection."""
+        stream = self._open.get(number)
+        return stream is not None and stream.send_window > 0
+
     def send_data(self, number: int, piece: bytes, *, end: bool) -> None:
         """Send a piece of an answer's body, of at most `room` bytes."""
         self._put(frames.encode(frames.DATA, frames.END_STREAM if end else 0, number, piece))
