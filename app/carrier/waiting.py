@@ -4,6 +4,7 @@ from typing import Final
 
 # A thousand answers of the usual size are two MiB; one of 64 KiB of nested JSON, made for people, is four.
 MOST: Final = 24 << 20  # with decoders, an idle worker and its arbiter: 110 of the 128 MiB that a pod may have
+_SHARES: Final = 16
 
 
 class Waiting:
@@ -17,6 +18,11 @@ class Waiting:
     def __init__(self, most: int = MOST) -> None:
         self.size = 0
         self._most = most
+
+    @property
+    def share(self) -> int:
+        """How many bytes one client may let wait by itself, if it asks for much: less and less, the more is held."""
+        return max(0, self._most - self.size) // _SHARES
 
     def has_room(self, size: int) -> bool:
         """Tell whether so many bytes more may be held."""

@@ -2,6 +2,7 @@
 
 import h2.events
 
+from app.carrier.waiting import MOST
 from tests.unit.test_http2_session import LARGE, Client
 
 ANSWERS = 4
@@ -30,3 +31,19 @@ def test_who_reads_too_slowly_keeps_none_of_the_others_either() -> None:
         client.h2.increment_flow_control_window(4)
         client.exchange()
     assert [len(client.of(stream, h2.events.StreamReset)) for stream in streams] == [0, 1, 1, 1]
+
+
+def test_a_worker_that_holds_much_answers_one_request_after_the_other() -> None:
+    """It makes no more answers at once than there is room for; each is there when those before it are read."""
+    client = Client(initial_window_size=1 << 20)
+    waiting = client.served.service.waiting
+    waiting.size = others = MOST - 300_000
+    streams = [client.ask("/large") for _ in range(ANSWERS)]
+    assert waiting.size <= MOST, "more would have cost the client its connection"
+    while not client.ended(streams[-1]):
+        client.h2.increment_flow_control_window(20_000)
+        before = len(client.events)
+        client.exchange()
+        assert len(client.events) > before
+    assert [client.answer(stream) for stream in streams] == [LARGE] * ANSWERS
+    assert (client.went_away(), waiting.size) == ([], others)

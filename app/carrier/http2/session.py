@@ -259,7 +259,7 @@ class Http2Session:
         while (
             self._unanswered
             and self._streams.waiting < _FLUSHED
-            and self._answers.queued <= _QUEUED
+            and self._answers.queued <= min(_QUEUED, self._service.waiting.share)
             and self._answers.held <= _HELD
         ):
             end = self._unanswered.popleft()
