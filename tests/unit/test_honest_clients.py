@@ -1,8 +1,13 @@
 """Clients of HTTP/2 that are slow, have much under way, or measure the network: nobody is refused for that."""
 
 import h2.events
+import pytest
 
+from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
+from app.carrier.http2.patience import Patience
+from app.carrier.limits import Limits
 from app.carrier.waiting import MOST
+from tests.http import raw_http2
 from tests.unit.test_http2_session import LARGE, Client
 
 ANSWERS = 4
@@ -47,3 +52,42 @@ def test_a_worker_that_holds_much_answers_one_request_after_the_other() -> None:
         assert len(client.events) > before
     assert [client.answer(stream) for stream in streams] == [LARGE] * ANSWERS
     assert (client.went_away(), waiting.size) == ([], others)
+
+
+def test_a_ping_behind_what_was_answered_is_no_nuisance() -> None:
+    """As many as there are round trips come of clients that measure how much is under way; others are too many."""
+    patience = Patience(lambda: 0.0)
+    for _ in range(10_000):
+        patience.useful += 1024
+        patience.ping()
+    for _ in range(1000):
+        patience.ping()
+    with pytest.raises(Http2ConnectionError, match="too many PING frames") as raised:
+        patience.ping()
+    assert raised.value.code is ErrorCode.ENHANCE_YOUR_CALM
+
+
+def test_requests_may_be_cancelled_for_long_with_a_ping_for_each() -> None:
+    """As Go's client does, which may have time for few of its requests: forty a second, for a minute."""
+    client = Client(limits=Limits(1024, 10, 100))
+    for _ in range(60):
+        client.served.after(1)
+        for _ in range(40):
+            stream = client.ask("/", method="PUT", end=False)
+            client.h2.reset_stream(stream)
+            client.h2.ping(bytes(8))
+            client.exchange()
+            client.events.clear()
+    assert client.status(client.ask("/a")) == 200
+
+
+def test_what_is_told_behind_a_preface_is_taken() -> None:
+    """Browsers give each request a priority, in frames of two kinds."""
+    client = Client()
+    for number in range(200):
+        client.served.after(0.1)
+        stream = client.ask(f"/{number}")
+        client.send(raw_http2.frame("PRIORITY", 0, stream + 2, bytes(5)))
+        client.send(raw_http2.frame(0x10, 0, 0, stream.to_bytes(4) + b"u=3, i"))
+        assert client.status(stream) == 200
+    assert client.went_away() == []

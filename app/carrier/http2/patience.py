@@ -6,9 +6,14 @@ from typing import Final
 from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
 
 # What costs us and leads to no answer (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA, and what has to be reset from
-# here): so much at once, and so much a second from then on. RFC 9113, 10.5; CVE-2023-44487 did it with RST_STREAM.
+# here): so much of each kind at once, and so much a second from then on. RFC 9113, 10.5; CVE-2023-44487 did it with
+# RST_STREAM. By kinds, since honest clients have pairs of them: Go's sends a PING with the RST_STREAM of a request that
+# it cancels.
 _NUISANCES: Final = 1000
 _NUISANCES_A_SECOND: Final = 50
+# Bytes of heads and bodies behind which a PING is none: clients measure with one in each round trip how much is under
+# way (gRPC's and hyper's BDP), which on a fast network is thousands a second, as long as there is something under way.
+_MEASURED: Final = 1024
 # Bytes of frames that say nothing of requests and answers (WINDOW_UPDATE, padding, unknown types, acknowledgements):
 # so many for each byte of heads and bodies, in both directions, and so many more. A client that lets us send byte by
 # byte (CVE-2019-9511) spends thirteen for one.
@@ -23,17 +28,24 @@ class Patience:
         self.useful = 0  # bytes of heads and bodies, taken and sent
         self._idle = 0  # bytes of other frames
         self._clock = clock
-        self._lost = 0.0
-        self._lost_at = clock()
+        self._measured = 0  # how much was useful when a PING was no nuisance
+        self._lost: dict[str, tuple[float, float]] = {}  # of each kind, and when it was so much
 
     def lose(self, what: str) -> None:
         """Count one more frame that costs. Raises `Http2ConnectionError` when there were too many."""
         now = self._clock()
-        passed = (now - self._lost_at) * _NUISANCES_A_SECOND
-        self._lost = max(0.0, self._lost - passed) + 1
-        self._lost_at = now
-        if self._lost > _NUISANCES:
+        before, at = self._lost.get(what, (0.0, now))
+        lost = max(0.0, before - (now - at) * _NUISANCES_A_SECOND) + 1
+        self._lost[what] = lost, now
+        if lost > _NUISANCES:
             raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"too many {what}")
+
+    def ping(self) -> None:
+        """Count a PING, unless enough was asked and answered since another one."""
+        if self.useful - self._measured >= _MEASURED:
+            self._measured = self.useful
+        else:
+            self.lose("PING frames")
 
     def idle(self, size: int) -> None:
         """Count bytes that say nothing. Raises `Http2ConnectionError` when there were too many."""

@@ -308,7 +308,7 @@ class Streams:
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a PING that is not eight bytes long")
         if frame.flags & frames.ACK:
             return self._pass_over(frame)
-        self._patience.lose("PING frames")
+        self._patience.ping()
         self._put(frames.encode(frames.PING, frames.ACK, 0, frame.payload))
         return ()
 
