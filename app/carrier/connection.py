@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         """End, however it came to it."""
         del exc
         self.closing = True
+        self._stalled = False  # a turn that was asked for may still come: it must count nothing that nobody takes off
         self._alarm.cancel()
         if self._session is not None:
             self._session.lost()

@@ -8,6 +8,7 @@ from app.carrier.http2.patience import Patience
 from app.carrier.limits import Limits
 from app.carrier.waiting import MOST
 from tests.http import raw_http2
+from tests.unit.served import Served
 from tests.unit.test_http2_session import LARGE, Client
 
 ANSWERS = 4
@@ -79,6 +80,19 @@ def test_requests_may_be_cancelled_for_long_with_a_ping_for_each() -> None:
             client.exchange()
             client.events.clear()
     assert client.status(client.ask("/a")) == 200
+
+
+def test_a_turn_that_comes_behind_the_end_counts_nothing() -> None:
+    """A transport may tell of what was not sent when its connection is lost already."""
+    served = Served(limits=Limits(1024, 10, 1 << 20))
+    served.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + bytes(70_000))
+    assert served.turns, "one turn was asked for"
+    served.transport.unread = 50_000
+    served.connection.pause_writing()
+    served.transport.unread = 60_000
+    served.connection.connection_lost(None)
+    served.turn(10)
+    assert served.service.waiting.size == 0
 
 
 def test_what_is_told_behind_a_preface_is_taken() -> None:
