@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 from http import HTTPStatus
+from math import inf
 from typing import Final, cast
 
 from app.answered import Answered
@@ -18,6 +19,7 @@ from app.carrier.http1.session import Http1Session
 from app.carrier.http2 import frames
 from app.carrier.http2.session import Http2Session
 from app.carrier.layers import Layers, Listener
+from app.carrier.outstanding import outstanding
 from app.carrier.response import encode, refusal
 from app.carrier.service import REFUSED_AT_ONCE, Phase, Service, UnderWay
 from app.carrier.session import Session
@@ -39,7 +41,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, service: Service, listener: Listener) -> None:
         self.phase = Phase.IDLE
-        self.deadline = float("inf")
+        self.deadline = inf
         self.closing = False  # nothing is taken or answered any more
         self._service = service
         self._listener = listener
@@ -53,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._working = False  # the session goes on in the loop's next turn
         self._paused = False  # by the session
         self._held = 0  # bytes that are counted as held for this client
+        self._left = inf  # bytes that the client had not taken when that was last looked at
         self._alarm = Alarm(service, self._wake)
 
     # asyncio's calls
@@ -110,6 +113,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop reading a client that does not read its answers."""
         self._stalled = True
+        self._left = outstanding(self._transport)
         self._allow(Phase.CLIENT_READS)
         self._read_if_wanted()
         self._count()
@@ -133,9 +137,12 @@ class Connection(asyncio.Protocol):
         return self._session.under_way if self._session is not None else UnderWay()
 
     def expire(self) -> None:
-        """End a connection whose time is over."""
+        """End a connection whose time is over; that of a client which takes what was written goes on."""
         if self.closing or self._stalled:
-            self.abort()
+            if self._takes():
+                self._allow(Phase.CLIENT_READS)
+            else:
+                self.abort()
         elif self._session is not None:
             self._session.expire()
         elif self._first:
@@ -221,6 +228,7 @@ class Connection(asyncio.Protocol):
         if self.closing:
             return
         self.closing = True
+        self._left = inf
         self.enter(Phase.CLOSING)
         self.resume()
         if reset and self._layers.tls is None:
@@ -309,8 +317,16 @@ class Connection(asyncio.Protocol):
         else:
             self.leave()
 
+    def _takes(self) -> bool:
+        """Tell whether the client takes what waits here, at the rate of bodies: what the kernel has goes by itself."""
+        if not self._transport.get_write_buffer_size():
+            return False
+        before, self._left = self._left, outstanding(self._transport)
+        return before - self._left >= self._service.bounds.body_rate * self._service.seconds[Phase.CLIENT_READS]
+
     def _close(self) -> None:
         self.closing = True
+        self._left = inf
         self.enter(Phase.CLOSING)
         self.resume()  # what the client still sends is read over, and its end is seen
         self._layers.close()

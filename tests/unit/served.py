@@ -24,6 +24,9 @@ class Socket:
     def __init__(self, did: list[str]) -> None:
         self._did = did
 
+    def fileno(self) -> int:
+        return -1  # there is no kernel that could be asked
+
     def setsockopt(self, *_option: object) -> None:
         self._did.append("reset")
 

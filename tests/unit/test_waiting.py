@@ -133,3 +133,31 @@ def test_a_flood_of_connections_is_told_once_and_closed() -> None:
 def test_of_the_files_that_may_be_open_some_are_kept_back(files: int, fit: int) -> None:
     """For listeners, probes, and who is refused."""
     assert connections(files) == fit
+
+
+@pytest.mark.parametrize(("taken", "lives"), [(30, True), (29, False)], ids=["just fast enough", "too slow"])
+def test_a_client_that_reads_slowly_is_not_taken_for_one_that_does_not_read(taken: int, *, lives: bool) -> None:
+    """As long as it takes what waits at the rate of bodies, though it is long until there is room for more."""
+    served = Served(limits=LIMITS)
+    served.send(GET)
+    served.transport.unread = 70_000
+    served.connection.pause_writing()
+    for _ in range(4):
+        served.transport.unread -= taken
+        served.after(30)
+    assert served.transport.ended is not lives
+
+
+@pytest.mark.parametrize(("taken", "lives"), [(30, True), (0, False)], ids=["reads", "does not read"])
+def test_a_client_may_take_its_time_for_the_last_of_an_answer_too(taken: int, *, lives: bool) -> None:
+    """A connection that is closed behind an answer is not dropped before the client has it."""
+    served = Served(limits=LIMITS)
+    served.transport.unread = 20_000
+    served.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    did: list[str] = []
+    for _ in range(4):
+        served.transport.unread -= taken
+        did += served.after(30)
+    assert ("abort" in did) is not lives
+    served.transport.unread = 0
+    assert served.after(30)[-1:] == ["abort"], "it has all, and does not close"
