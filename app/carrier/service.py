@@ -17,6 +17,7 @@ from app.carrier.limits import Limits
 from app.carrier.timing import Time
 from app.carrier.waiting import Waiting
 from app.codings import memory
+from app.settings import MAX_HELD
 from app.wire import Fields
 
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
@@ -42,8 +43,8 @@ class Timeouts(msgspec.Struct, frozen=True):
 class Bounds(msgspec.Struct, frozen=True):
     """How much and how long: of one request, of one connection, and how many connections at once.
 
-    `body_rate` is in bytes a second, `message` and `decoded` (of a body's content codings) in bytes; `streams` is how
-    many requests one HTTP/2 connection may have under way.
+    `body_rate` is in bytes a second, `message`, `decoded` (of a body's content codings) and `held` (for all clients) in
+    bytes; `streams` is how many requests one HTTP/2 connection may have under way.
     """
 
     limits: Limits
@@ -54,6 +55,7 @@ class Bounds(msgspec.Struct, frozen=True):
     streams: int = 100
     message: int = 1 << 20
     decoded: int = MAX_DECODED
+    held: int = MAX_HELD
 
 
 class Phase(enum.Enum):
@@ -121,7 +123,7 @@ class Service:
             Phase.CLOSING: LINGER,
         }
         self.connections: set[Serving] = set()
-        self.waiting = Waiting()
+        self.waiting = Waiting(bounds.held)
         self._decoding: weakref.WeakKeyDictionary[Meter, int] = weakref.WeakKeyDictionary()  # and what each takes
         self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
         self._wall_clock = time.wall

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-# A thousand answers of the usual size are two MiB; one of 64 KiB of nested JSON, made for people, is four.
-MOST: Final = 24 << 20  # with decoders, an idle worker and its arbiter: 110 of the 128 MiB that a pod may have
 # Of what is left, once a quarter is taken: some hundred clients that ask for much within one turn of the loop still fit
 # beside each other, though each is given one answer more than its share.
 _SHARES: Final = 512
@@ -17,7 +15,7 @@ class Waiting:
     Whoever holds some adds them to `size`, and takes them off again, however it ends.
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int) -> None:
         self.size = 0
         self._most = most
 

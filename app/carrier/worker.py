@@ -211,4 +211,5 @@ def _bounds(settings: Settings) -> Bounds:
         streams=settings.max_streams,
         message=settings.max_message,
         decoded=settings.max_decoded,
+        held=settings.max_held,
     )

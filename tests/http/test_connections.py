@@ -1,11 +1,13 @@
 """Connections that are kept, pipelined, slow, cut off: the carrier over real sockets."""
 
 import random
+import select
 import socket
+from contextlib import ExitStack
 
 import pytest
 
-from tests.http.process import Echo, read_answer, read_to_end, running
+from tests.http.process import DEADLINE, Echo, read_answer, read_to_end, running
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 LENGTH = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
@@ -90,6 +92,19 @@ def test_what_can_not_be_read_is_refused_and_the_connection_closed(echo: Echo, s
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert answer.count(b"\r\n\r\n") == 1
     assert answer.partition(b"\r\n\r\n")[2].startswith(b"%d " % status)
+
+
+def test_what_all_make_a_worker_hold_is_a_setting() -> None:
+    """Half bodies, here: the one that is too much is answered 503, as soon as it is that."""
+    half = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n" + bytes(65_535)
+    with running(max_held=1 << 20) as echo, ExitStack() as opened:
+        socks = [opened.enter_context(echo.connect()) for _ in range(20)]
+        for sock in socks:
+            sock.sendall(half)
+        refused, _, _ = select.select(socks, [], [], DEADLINE)
+        assert refused
+        assert b" 503 " in refused[0].recv(4096)
+        assert len(refused) < 10
 
 
 def test_the_bounds_are_the_settings() -> None:

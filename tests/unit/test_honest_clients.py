@@ -6,7 +6,7 @@ import pytest
 from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
 from app.carrier.http2.patience import Patience
 from app.carrier.limits import Limits
-from app.carrier.waiting import MOST
+from app.settings import MAX_HELD
 from tests.http import raw_http2
 from tests.unit.served import Served
 from tests.unit.test_http2_session import LARGE, Client
@@ -43,9 +43,9 @@ def test_a_worker_that_holds_much_answers_one_request_after_the_other() -> None:
     """It makes no more answers at once than there is room for; each is there when those before it are read."""
     client = Client(initial_window_size=1 << 20)
     waiting = client.served.service.waiting
-    waiting.size = others = MOST - 300_000
+    waiting.size = others = MAX_HELD - 300_000
     streams = [client.ask("/large") for _ in range(ANSWERS)]
-    assert waiting.size <= MOST, "more would have cost the client its connection"
+    assert waiting.size <= MAX_HELD, "more would have cost the client its connection"
     while not client.ended(streams[-1]):
         client.h2.increment_flow_control_window(20_000)
         before = len(client.events)

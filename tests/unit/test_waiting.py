@@ -4,8 +4,9 @@ import pytest
 
 from app.carrier.limits import Limits
 from app.carrier.service import REFUSED_AT_ONCE
-from app.carrier.waiting import MOST, Waiting
+from app.carrier.waiting import Waiting
 from app.descriptors import connections
+from app.settings import MAX_HELD
 from tests.http import raw_http2
 from tests.unit.served import Served
 
@@ -69,7 +70,7 @@ def test_who_would_have_too_much_held_is_refused(case: str) -> None:
     served = Served(limits=LIMITS)
     served.send(first)
     waiting = served.service.waiting
-    others = MOST - 700 - waiting.size
+    others = MAX_HELD - 700 - waiting.size
     waiting.size += others
     answer = served.send(held)
     assert refusal in answer
