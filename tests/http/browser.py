@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -19,9 +19,7 @@ from tests.http.programs import missing, program
 from tests.toolchain.__main__ import BUILT
 
 SCREENSHOTS = ROOT / ".page"
-WIDTHS = (360, 1280)  # pixels: a small phone, a desk
 Scheme = Literal["light", "dark"]
-SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
 
 _AXE = "4.14.1"
 _AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
