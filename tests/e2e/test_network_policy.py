@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
-from kubernetes.client import ApiClient, CoreV1Api, NetworkingV1Api
+from kubernetes.client import ApiClient, CoreV1Api, NetworkingV1Api, V1Pod
 
 from tests.commands import Say
 from tests.e2e.cluster import Cluster
@@ -74,10 +74,16 @@ def enforced(  # noqa: PLR0913, PLR0917 - fixtures
     core = CoreV1Api(api)
     refusing = {"podSelector": {"matchLabels": labels(_CLOSED)}, "policyTypes": ["Ingress"]}
     NetworkingV1Api(api).create_namespaced_network_policy(namespace, {"metadata": {"name": _CLOSED}, "spec": refusing})
-    pod = {"metadata": {"name": _CLOSED, "labels": labels(_CLOSED)}, "spec": python_pod(_CLOSED, image, "-m", "app")}
+    spec = python_pod(_CLOSED, image, "-m", "app")
+    # From within: it must serve before somebody asks it, or a network that enforces nothing would seem to.
+    spec["containers"][0]["readinessProbe"] = {
+        "exec": {"command": ["python3", "-m", "app.healthcheck"]},
+        "periodSeconds": 1,
+    }
+    pod = {"metadata": {"name": _CLOSED, "labels": labels(_CLOSED)}, "spec": spec}
     core.create_namespaced_pod(namespace, pod)
     its = {"namespace": namespace, "field_selector": f"metadata.name={_CLOSED}"}
-    started = until(core.list_namespaced_pod, lambda pod: pod.status.phase == "Running", f"pod {_CLOSED}", **its)
+    started = until(core.list_namespaced_pod, _is_ready, f"pod {_CLOSED}", **its)
     real = supplied.node_image == NODE_IMAGE
     # A network enforces a policy a moment after it was made: it is given the time, where it is known to.
     told = python_in_a_pod(api, namespace, image, _ASKING, "30" if real else "5", f"{started.status.pod_ip}:9090")
@@ -88,6 +94,10 @@ def enforced(  # noqa: PLR0913, PLR0917 - fixtures
     if not found:
         say("this network enforces no NetworkPolicy: one that refuses all lets all through. So nothing is refused here")
     return found
+
+
+def _is_ready(pod: V1Pod) -> bool:
+    return any(each.type == "Ready" and each.status == "True" for each in pod.status.conditions or ())
 
 
 @pytest.mark.parametrize(("who", "reaches"), REACHES, ids=[who["example.test/is"] for who, _ in REACHES])
