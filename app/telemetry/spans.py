@@ -31,7 +31,7 @@ class Spans:
 
     def __init__(self, tracer: Any, facts: Facts, wall: Callable[[], float] = time.time) -> None:
         from opentelemetry import trace  # noqa: PLC0415 - it is there only where spans are wanted
-        from opentelemetry.context import Context  # noqa: PLC0415
+        from opentelemetry.context import Context  # noqa: PLC0415 - as above
 
         self._api: Any = trace
         self._nothing = Context()

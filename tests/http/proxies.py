@@ -154,15 +154,22 @@ stream {{
     }}
 }}
 """
-_NGINX_HTTP = """
-http {{
-    access_log {folder}/access;
+# Bodies of any size, which are kept where the test cleans up.
+_NGINX_BODIES = """\
     client_body_temp_path {folder}/client_body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     client_max_body_size 0;
+"""
+_NGINX_HTTP = (
+    """
+http {{
+    access_log {folder}/access;
+"""
+    + _NGINX_BODIES
+    + """\
     upstream echo {{
         server 127.0.0.1:{echo};
         keepalive 4;
@@ -179,6 +186,7 @@ http {{
     }}
 }}
 """
+)
 
 
 @contextmanager
@@ -239,15 +247,13 @@ frontend clients
 backend echo
     server echo 127.0.0.1:{echo}
 """
-_NGINX_NUMBERING = """
+_NGINX_NUMBERING = (
+    """
 http {{
     access_log off;
-    client_body_temp_path {folder}/client_body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    client_max_body_size 0;
+"""
+    + _NGINX_BODIES
+    + """\
     upstream echo {{
         server 127.0.0.1:{echo} max_fails=0;
         keepalive 4;
@@ -271,6 +277,7 @@ http {{
     }}
 }}
 """
+)
 
 
 @dataclass
