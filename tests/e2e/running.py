@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import trustme
 from kubernetes.client import ApiClient, BatchV1Api, CoreV1Api
 
 from tests.e2e.watching import job_log
@@ -33,6 +34,18 @@ def python_pod(name: str, image: str, *arguments: str) -> dict[str, Any]:
                 },
             }
         ],
+    }
+
+
+def tls_secret(name: str, certificate: trustme.LeafCert) -> dict[str, Any]:
+    """Give a Secret of this name that TLS is served by."""
+    return {
+        "metadata": {"name": name},
+        "type": "kubernetes.io/tls",
+        "stringData": {
+            "tls.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems).decode(),
+            "tls.key": certificate.private_key_pem.bytes().decode(),
+        },
     }
 
 

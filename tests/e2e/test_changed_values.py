@@ -13,6 +13,7 @@ from tests.e2e.changes import UNCHANGED, changes
 from tests.e2e.cluster import Cluster
 from tests.e2e.loading import answered_by, assert_nothing_was_lost, line, under_load
 from tests.e2e.reaching import service_name
+from tests.e2e.running import tls_secret
 from tests.e2e.watching import settled
 
 NAMESPACE = "echo-changed-values"
@@ -24,15 +25,7 @@ def namespace(api: ApiClient, new_namespace: Callable[[str], Iterator[str]]) -> 
     """Give a namespace, with a Secret to serve TLS by."""
     for name in new_namespace(NAMESPACE):
         certificate = trustme.CA().issue_cert(service_name(name))
-        secret = {
-            "metadata": {"name": SECRET},
-            "type": "kubernetes.io/tls",
-            "stringData": {
-                "tls.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems).decode(),
-                "tls.key": certificate.private_key_pem.bytes().decode(),
-            },
-        }
-        CoreV1Api(api).create_namespaced_secret(name, secret)
+        CoreV1Api(api).create_namespaced_secret(name, tls_secret(SECRET, certificate))
         yield name
 
 

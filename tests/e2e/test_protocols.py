@@ -16,7 +16,7 @@ from tests.e2e import protocols_client
 from tests.e2e.cluster import Cluster
 from tests.e2e.notes import run_as_they_stand
 from tests.e2e.reaching import BARE, kubectl_port_forward, service_name
-from tests.e2e.running import python_in_a_pod
+from tests.e2e.running import python_in_a_pod, tls_secret
 from tests.e2e.watching import rolled_out
 from tests.http.process import DEADLINE
 
@@ -37,15 +37,7 @@ def namespace(
     """Give a namespace with an echo that serves TLS by a Secret, rolled out."""
     for name in new_namespace(NAMESPACE):
         certificate = authority.issue_cert(service_name(name), "localhost")
-        secret = {
-            "metadata": {"name": SECRET},
-            "type": "kubernetes.io/tls",
-            "stringData": {
-                "tls.crt": b"".join(blob.bytes() for blob in certificate.cert_chain_pems).decode(),
-                "tls.key": certificate.private_key_pem.bytes().decode(),
-            },
-        }
-        CoreV1Api(api).create_namespaced_secret(name, secret)
+        CoreV1Api(api).create_namespaced_secret(name, tls_secret(SECRET, certificate))
         cluster.change("install", "echo", "./helm", "--namespace", name, "--set", f"tls.secretName={SECRET}")
         rolled_out(AppsV1Api(api), name, "echo")
         yield name
