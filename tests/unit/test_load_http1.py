@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from tests.e2e.load import http1, http2
 from tests.e2e.load.asking import Asker, Kind, Place
-from tests.e2e.load.judging import Again, Fault, Request, new_request
+from tests.e2e.load.http1 import Http1
+from tests.e2e.load.judging import Again, Fault, LostError, Request, new_request
 from tests.e2e.load.tallying import Tally, report, summed
 from tests.unit.losing import OTHER_BODY, asked, assert_noted, reflection
 
@@ -123,6 +125,27 @@ def test_a_kept_connection_that_is_closed_meanwhile(method: str, again: int, los
     assert tally.again == (Counter({Again.CLOSED_WHILE_IDLE: 1}) if again else Counter())
     assert tally.lost == (Counter({Fault.CLOSED: 1}) if lost else Counter())
     assert (tally.asked, tally.answered, tally.connections) == (2, 2 - lost, 2 - lost)
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_that_is_reset_before_it_is_used(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """It is lost at once, and can be closed all the same: a loop may have no socket for it any more."""
+
+    async def use(listener: socket.socket) -> None:
+        loop, host_port = asyncio.get_running_loop(), listener.getsockname()
+        _, connection = await loop.create_connection(lambda: Http1("host", Tally().note), *host_port)
+        accepted, _ = listener.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        await connection.ended.wait()
+        assert not connection.usable
+        await connection.close()
+        with pytest.raises(LostError) as lost:
+            await connection.ask(new_request("POST"), last=True)
+        assert lost.value.fault == Fault.CLOSED
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(use(listener))
 
 
 def test_connection_close_is_believed() -> None:

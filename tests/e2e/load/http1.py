@@ -39,7 +39,10 @@ class Http1(Connection):
             f"Accept: application/json\r\nContent-Length: {len(request.body)}\r\n"
         )
         closing = "Connection: close\r\n" if last else ""
-        self.transport.write(f"{head}{closing}\r\n".encode() + request.body)
+        if self.ended.is_set():  # since it was opened
+            self.fail(None)
+        else:
+            self.transport.write(f"{head}{closing}\r\n".encode() + request.body)
         try:
             async with asyncio.timeout(request.patience):
                 return await self._answer
@@ -95,9 +98,9 @@ class Http1(Connection):
 
     def _something_has_come(self) -> bool:
         """Whether there are bytes, or the end, that the loop has not yet handed over."""
-        descriptor = self.transport.get_extra_info("socket").fileno()
-        if descriptor < 0:
+        if self.transport.is_closing():  # its socket may be gone
             return False
+        descriptor = self.transport.get_extra_info("socket").fileno()
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(0))
