@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-import bottle
 import msgspec
 
 from app import __version__
 from app.answer import HARMLESS, JSON
 from app.described.openapi import document
 from app.echo import Echo
+from app.routed import Handler, Routed, Sent
 from app.settings import Settings
 from app.wire import DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
 
@@ -21,35 +21,25 @@ _EVERY_PATH = r"/<:re:[\s\S]*>"
 _EVERY_METHOD = "ANY"
 
 
-def _application() -> bottle.Bottle:
-    application = bottle.Bottle()
-    # A fault goes through to the server, which logs it and answers; Bottle would answer a page of HTML.
-    application.config["catchall"] = False
-    return application
+def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Sent:
+    return Sent(status.value, (("Content-Type", JSON), *HARMLESS), msgspec.json.encode(value) + b"\n")
 
 
-def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> bottle.HTTPResponse:
-    return bottle.HTTPResponse(
-        msgspec.json.encode(value) + b"\n", status.value, {"Content-Type": JSON, **dict(HARMLESS)}
-    )
-
-
-def echo(echoing: Echo) -> bottle.Bottle:
+def echo(echoing: Echo) -> Routed:
     """Give the application of the port that echoes: every method, every path."""
-    application = _application()
 
-    def reflected() -> bottle.HTTPResponse:
-        environ = bottle.request.environ
-        outcome = echoing.answer(environ)
-        if outcome.effects is not NO_EFFECTS:
-            environ[EFFECTS_KEY] = outcome.effects
-        return bottle.HTTPResponse(outcome.body, outcome.status, outcome.fields)
+    def reflected(environ: Environ) -> Sent:
+        status, fields, body, effects = echoing.answer(environ)
+        if effects is not NO_EFFECTS:
+            environ[EFFECTS_KEY] = effects
+        return Sent(status, fields, body)
 
-    application.route(_EVERY_PATH, _EVERY_METHOD, reflected)
+    application = Routed()
+    application.handle(_EVERY_PATH, _EVERY_METHOD, reflected)
     return application
 
 
-def admin(settings: Settings, metrics: Metrics | None = None) -> bottle.Bottle:
+def admin(settings: Settings, metrics: Metrics | None = None) -> Routed:
     """Give the application of the cluster's port: liveness, readiness, version, OpenAPI, metrics if there are any.
 
     All else is 404 in JSON.
@@ -58,36 +48,41 @@ def admin(settings: Settings, metrics: Metrics | None = None) -> bottle.Bottle:
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
     """
     described = document(settings)
-    routes = {"/livez": _live, "/readyz": _ready, "/version": _version, "/openapi.json": lambda: _json(described)}
+    routes: dict[str, Handler] = {
+        "/livez": _live,
+        "/readyz": _ready,
+        "/version": _version,
+        "/openapi.json": lambda _: _json(described),
+    }
     if metrics is not None:
-        routes["/metrics"] = lambda: _told(metrics)
+        routes["/metrics"] = lambda environ: _told(metrics, environ)
 
-    def unknown() -> bottle.HTTPResponse:
+    def unknown(_: Environ) -> Sent:
         return _json({"error": "not found", "known": list(routes)}, HTTPStatus.NOT_FOUND)
 
-    application = _application()
+    application = Routed()
     for path, handler in routes.items():
-        application.route(path, "GET", handler)
-    application.route(_EVERY_PATH, _EVERY_METHOD, unknown)
+        application.handle(path, "GET", handler)
+    application.handle(_EVERY_PATH, _EVERY_METHOD, unknown)
     return application
 
 
-def _told(metrics: Metrics) -> bottle.HTTPResponse:
-    body, media_type = metrics(bottle.request.environ.get("HTTP_ACCEPT", ""))
-    return bottle.HTTPResponse(body, HTTPStatus.OK.value, {"Content-Type": media_type, **dict(HARMLESS)})
+def _told(metrics: Metrics, environ: Environ) -> Sent:
+    body, media_type = metrics(environ.get("HTTP_ACCEPT", ""))
+    return Sent(HTTPStatus.OK.value, (("Content-Type", media_type), *HARMLESS), body)
 
 
-def _live() -> bottle.HTTPResponse:
+def _live(_: Environ) -> Sent:
     return _json({"status": "live"})
 
 
-def _ready() -> bottle.HTTPResponse:
-    if bottle.request.environ.get(DRAINING_KEY):
+def _ready(environ: Environ) -> Sent:
+    if environ.get(DRAINING_KEY):
         return _json({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
     return _json({"status": "ready"})
 
 
-def _version() -> bottle.HTTPResponse:
+def _version(_: Environ) -> Sent:
     return _json({"version": __version__})
 
 

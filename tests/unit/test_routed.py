@@ -1,0 +1,87 @@
+"""The shorter way out of Bottle gives what Bottle's own gives."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import bottle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.routed import Routed, Sent
+from app.wire import Environ
+
+FIELDS = (("Content-Type", "text/plain; charset=utf-8"), ("X-Name", "a value"), ("X-Other", "é, \U0001f600"))
+_NAME = st.from_regex(r"X-[A-Z][a-z]{1,8}", fullmatch=True)
+_VALUE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=20)
+
+
+def asked(application: bottle.Bottle, method: str = "GET", path: str = "/a/b") -> tuple[str, list[Any], bytes]:
+    """Ask an application by WSGI; give the status, the fields by lower-case name in order of these, and the body."""
+    told: list[tuple[str, list[tuple[str, str]]]] = []
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    body = b"".join(application(environ, lambda status, fields, *_: told.append((status, fields))))
+    status, fields = told[0]
+    return status, sorted((name.lower(), value) for name, value in fields), body
+
+
+def both(sent: Sent) -> tuple[Routed, bottle.Bottle]:
+    """Give two applications that send the same, ours and Bottle's own."""
+    ours, theirs = Routed(), bottle.Bottle()
+    ours.handle("/<:path>", "ANY", lambda _: sent)
+    theirs.route("/<:path>", "ANY", lambda: bottle.HTTPResponse(sent.body, sent.status, list(sent.fields)))
+    return ours, theirs
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("status", [200, 201, 204, 205, 302, 304, 404, 418, 503, 599])
+@pytest.mark.parametrize("body", [b"", b"some bytes"])
+def test_each_status_is_sent_as_bottle_sends_it(status: int, method: str, body: bytes) -> None:
+    """Its phrase, the fields that it may not have, the length, and no body where there is none."""
+    ours, theirs = both(Sent(status, FIELDS, body))
+    assert asked(ours, method) == asked(theirs, method)
+
+
+@given(fields=st.dictionaries(_NAME, _VALUE, max_size=5), body=st.binary(max_size=30))
+def test_any_fields_are_sent_as_bottle_sends_them(fields: dict[str, str], body: bytes) -> None:
+    """Whatever is in the values, but for what would end a line."""
+    ours, theirs = both(Sent(200, [("Content-Type", "text/plain"), *fields.items()], body))
+    assert asked(ours) == asked(theirs)
+
+
+@pytest.mark.parametrize("control", ["\r", "\n", "\0"])
+def test_no_value_ends_its_line(control: str) -> None:
+    """A handler that lets one through fails, as it would with Bottle."""
+    for application in both(Sent(200, [("X-Name", f"a{control}b")], b"")):
+        application.catchall = False
+        with pytest.raises(ValueError, match="control character"):
+            asked(application)
+
+
+def test_names_are_sent_as_they_are_written() -> None:
+    """Bottle would spell them anew."""
+    ours, _ = both(Sent(200, [("x-MY-name", "v")], b""))
+    told: list[Any] = []
+    ours({"REQUEST_METHOD": "GET", "PATH_INFO": "/a"}, lambda _, fields: told.extend(fields))
+    assert told == [("x-MY-name", "v"), ("Content-Length", "0")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_pieces_are_handed_over_and_closed(method: str) -> None:
+    """By who takes them, or at once where nobody will."""
+    closed = []
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield b"a"
+            yield b"b"
+        finally:
+            closed.append(True)
+
+    begun: Iterable[bytes] = pieces()
+    next(iter(begun))
+    ours, _ = both(Sent(200, FIELDS, begun))
+    environ: Environ = {"REQUEST_METHOD": method, "PATH_INFO": "/a"}
+    out = ours(environ, lambda *_: None)
+    assert bool(closed) == (method == "HEAD")
+    assert b"".join(out) == (b"" if method == "HEAD" else b"b")
