@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._layers = Layers(listener)
         self._first = b""  # what came before it was known which protocol is spoken
         self._session: Session | None = None
+        self._plain: Http1Session | None = None  # the session, where it is HTTP/1.1 in clear: so are most
         self._reading = True
         self._stalled = False  # the client does not read: what it sends is not read either
         self._working = False  # the session goes on in the loop's next turn
@@ -84,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._alarm.cancel()
         if self._session is not None:
             self._session.lost()
-            self._session = None
+            self._session = self._plain = None
         self._service.waiting.size -= self._held
         self._held = 0
         self._service.connections.discard(self)
@@ -95,11 +96,16 @@ class Connection(asyncio.Protocol):
         self._watch.received(len(data))
         if self.closing:
             return
-        if self._session is not None and self._layers.tls is None:  # most of what ever comes
-            self._session.receive(data)
+        if self._plain is not None:
+            self._plain.receive(data)
+            if self.phase is not Phase.IDLE or self._held or self._stalled or self._working:  # else nothing is held
+                self._count()
         else:
-            self._take(data)
-        self._count()
+            if self._session is not None and self._layers.tls is None:
+                self._session.receive(data)
+            else:
+                self._take(data)
+            self._count()
         if len(data) >= _A_TURN:
             self.soon()
 
@@ -178,7 +184,8 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        data = self._layers.put(data)
+        if self._layers.tls is not None:
+            data = self._layers.put(data)
         self._watch.sent(len(data))
         self._transport.write(data)
 
@@ -240,6 +247,7 @@ class Connection(asyncio.Protocol):
     def become(self, session: Session, data: bytes = b"") -> None:
         """Let another protocol be spoken from here on."""
         self._session = session
+        self._plain = session if isinstance(session, Http1Session) and self._layers.tls is None else None
         if data:
             session.receive(data)
 

@@ -59,14 +59,19 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
 
     What CGI names can't hold is not in it: names with `_`, which would pass for names with `-`. The request has them.
     """
-    environ = dict(base)
     path, query = split_target(request.target)
-    environ["REQUEST_METHOD"] = request.method.decode("ascii")
     if not path.startswith(b"/"):  # asterisk- and authority-form; PATH_INFO begins with a slash (RFC 3875, 4.1.5)
         path = b"/" + path
-    environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
-    environ["QUERY_STRING"] = query.decode("latin-1")
-    environ["SERVER_PROTOCOL"] = request.version
+    environ = {
+        **base,
+        "REQUEST_METHOD": request.method.decode("ascii"),
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
+        "QUERY_STRING": query.decode("latin-1"),
+        "SERVER_PROTOCOL": request.version,
+        "wsgi.input": io.BytesIO(),
+        REQUEST_KEY: request,
+        DRAINING_KEY: draining,
+    }
     for name, value in request.fields:
         key = cgi_key(name)
         if key is None:
@@ -77,9 +82,6 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
         environ[key] = text
     if request.pseudo and request.authority and "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = request.authority.decode("latin-1")  # RFC 9113, 8.3.1: it stands for Host
-    environ["wsgi.input"] = io.BytesIO()
-    environ[REQUEST_KEY] = request
-    environ[DRAINING_KEY] = draining
     return environ
 
 
@@ -88,29 +90,30 @@ def call(application: Application, environ: Environ) -> Response:
 
     The pieces of an answer that is streamed are not asked for, if it has begun when they are there; others are joined.
     """
-    started: list[tuple[str, list[tuple[str, str]]]] = []
+    started: tuple[str, list[tuple[str, str]]] | None = None
     written: list[bytes] = []
 
     def start_response(
         status: str, headers: list[tuple[str, str]], _exc_info: object = None
     ) -> Callable[[bytes], object]:
-        started[:] = [(status, headers)]
+        nonlocal started
+        started = status, headers
         return written.append
 
     pieces = application(environ, start_response)
-    if EFFECTS_KEY in environ and environ[EFFECTS_KEY].streamed and started:
-        status, headers = started[0]
-        return Response(status, headers, b"".join(written), environ[EFFECTS_KEY], pieces, environ.get(ABOUT_KEY))
+    effects = environ.get(EFFECTS_KEY, NO_EFFECTS)
+    if effects.streamed and started is not None:
+        return Response(*started, b"".join(written), effects, pieces, environ.get(ABOUT_KEY))
     try:
         written.extend(pieces)
     finally:
         close = getattr(pieces, "close", None)
         if close is not None:
             close()
-    status, headers = started[0]
-    return Response(
-        status, headers, b"".join(written), environ.get(EFFECTS_KEY, NO_EFFECTS), about=environ.get(ABOUT_KEY)
-    )
+    if started is None:
+        raise RuntimeError("the application did not call start_response")
+    body = written[0] if len(written) == 1 else b"".join(written)
+    return Response(*started, body, environ.get(EFFECTS_KEY, NO_EFFECTS), None, environ.get(ABOUT_KEY))
 
 
 class Count(NamedTuple):

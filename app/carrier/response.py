@@ -97,13 +97,13 @@ def length_line(length: int | None) -> str:
 
 def encode_head(response: Response, date: str, connection: str, framing: str) -> bytes:
     """Give the bytes of an answer's head in HTTP/1.1; `framing` are the field lines that say where the body ends."""
-    lines = [f"HTTP/1.1 {response.status}\r\nDate: {date}\r\n"]
-    for name, value in response.fields:
-        # The framing tells the length.
-        if len(name) != _LENGTH_OF_THE_NAME or name.lower() != _CONTENT_LENGTH:
-            lines.append(f"{name}: {value}\r\n")
-    if connection:
-        lines.append(f"Connection: {connection}\r\n")
-    lines.append(framing)
-    lines.append("\r\n")
-    return "".join(lines).encode("latin-1")
+    lines = "".join(
+        [
+            f"{name}: {value}\r\n"
+            for name, value in response.fields
+            # The framing tells the length.
+            if len(name) != _LENGTH_OF_THE_NAME or name.lower() != _CONTENT_LENGTH
+        ]
+    )
+    closing = f"Connection: {connection}\r\n" if connection else ""
+    return f"HTTP/1.1 {response.status}\r\nDate: {date}\r\n{lines}{closing}{framing}\r\n".encode("latin-1")

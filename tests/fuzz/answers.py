@@ -74,12 +74,12 @@ def _asked(data: bytes) -> tuple[list[bytes] | None, bool]:
     reader.receive(data)
     kept = True
     try:
-        for event in reader.events():
+        for event in iter(reader.next, None):
             if isinstance(event, Head):
                 if event.upgrade:
                     return None, False
                 kept = event.keep_alive
-            elif isinstance(event, End):
+            if isinstance(event, End) or (isinstance(event, Head) and event.whole):
                 methods.append(reader.method)
                 if not kept:
                     return methods, False

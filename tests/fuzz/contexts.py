@@ -101,8 +101,10 @@ def _request(data: bytes) -> WireRequest | None:
     reader.receive(data)
     head, meter, end = None, bodies.Meter(), None
     try:
-        for event in reader.events():
+        for event in iter(reader.next, None):
             if isinstance(event, Head):
+                if event.whole:
+                    return event.request
                 head, meter = event, bodies.Meter(bodies.content_of(event.request.fields), 1 << 20)
             elif isinstance(event, Data):
                 meter.take(event.piece)

@@ -61,7 +61,7 @@ def read(pieces: Pieces) -> Reading:
     try:
         for piece in pieces:
             reader.receive(piece)
-            for event in reader.events():
+            while (event := reader.next()) is not None:
                 _take(event, requests)
     except ProtocolError as error:
         check_refusal(error)
@@ -75,14 +75,15 @@ def check_refusal(error: ProtocolError) -> None:
     assert len(error.reason) < 200
 
 
-def _take(event: Event, requests: list[Request]) -> None:
+def _take(event: Event | None, requests: list[Request]) -> None:
     if isinstance(event, Head):
-        requests.append(Request(event, b""))
+        requests.append(Request(event, b"", whole=event.whole))
     elif isinstance(event, Data):
         assert event.piece
         requests[-1] = requests[-1]._replace(body=requests[-1].body + event.piece)
         assert len(requests[-1].body) <= LIMITS.body
     else:
+        assert event is not None
         requests[-1] = requests[-1]._replace(trailers=event.trailers, whole=True)
 
 
@@ -94,7 +95,7 @@ def _check_ends(data: bytes, reading: Reading) -> None:
         reader.receive(before)
         alone: list[Request] = []
         while not (alone and alone[-1].whole):  # reading may stop at any event
-            _take(next(reader.events()), alone)
+            _take(reader.next(), alone)
         left = reader.taken()
         assert alone == [request]
         assert before.endswith(left)

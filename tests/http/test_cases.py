@@ -201,7 +201,7 @@ def read(reader: RequestReader, wire: bytes, step: int) -> Iterator[object]:
     body = b""
     for start in range(0, len(wire), step):
         reader.receive(wire[start : start + step])
-        for event in reader.events():
+        for event in iter(reader.next, None):
             if isinstance(event, Data):
                 body += event.piece
             elif isinstance(event, Head):

@@ -12,9 +12,9 @@ def read(data: bytes) -> Head:
     """Give the head of the one whole request."""
     reader = RequestReader(LIMITS)
     reader.receive(data)
-    head, *_, end = reader.events()
-    assert isinstance(end, End)
+    head, *rest = iter(reader.next, None)
     assert isinstance(head, Head)
+    assert head.whole is not (bool(rest) and isinstance(rest[-1], End))
     return head
 
 

@@ -86,7 +86,9 @@ def parse_fields(block: bytes, most: int, most_bytes: int) -> Fields:
         )
     if len(block) > most_bytes:
         check_field_sizes(fields, most_bytes)
-    return tuple((name, value.rstrip(b" \t")) for name, value in fields)
+    if b" \r\n" in block or b"\t\r\n" in block:
+        return tuple([(name, value.rstrip(b" \t")) for name, value in fields])
+    return tuple(fields)
 
 
 def _what_is_wrong(block: bytes) -> str:

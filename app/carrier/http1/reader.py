@@ -7,8 +7,8 @@ compiler could not run the echo at all; h11 refuses raw UTF-8 in a target.
 """
 
 import re
-from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 
@@ -21,20 +21,22 @@ from app.carrier.limits import Limits
 from app.wire import Fields, WireRequest
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)++")
+_CR: Final = 0x0D
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
     """A request's head is complete: all of the request but its body and its trailers.
 
-    `chunked`: chunks carry the body; `keep_alive`: the client wants the connection kept; `upgrade`: the protocol that
-    it would rather speak, if it is known here.
+    `whole`: it has no body, and no `End` comes; `chunked`: chunks carry the body; `keep_alive`: the client wants the
+    connection kept; `upgrade`: the protocol that it would rather speak, if it is known here.
     """
 
     request: WireRequest
-    chunked: bool
-    keep_alive: bool
-    expects_continue: bool
+    chunked: bool = False
+    keep_alive: bool = True
+    expects_continue: bool = False
     upgrade: bytes = b""
+    whole: bool = False
 
 
 class Data(msgspec.Struct, frozen=True, gc=False):
@@ -44,18 +46,18 @@ class Data(msgspec.Struct, frozen=True, gc=False):
 
 
 class End(msgspec.Struct, frozen=True, gc=False):
-    """The request is complete, with its trailers."""
+    """The request that had a body is complete, with its trailers."""
 
-    trailers: Fields
+    trailers: Fields = ()
 
 
 Event = Head | Data | End
 
 
 class RequestReader:
-    """Reads the requests of one connection: `receive` bytes, then iterate `events`.
+    """Reads the requests of one connection: `receive` bytes, then take what is `next`, as long as there is something.
 
-    Iterating may stop at any event and go on later; pipelined requests wait in the buffer.
+    Pipelined requests wait in the buffer.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -93,58 +95,77 @@ class RequestReader:
         left, self._buffer = self._buffer, b""
         return left
 
-    def events(self) -> Iterator[Event]:
-        """Give what the bytes so far say. Raises `ProtocolError`, after which the connection can't be read on."""
-        while True:
-            if self._body is None:
-                head = self._head() if self._buffer else None
-                if head is None:
-                    return
-                yield head
-            elif isinstance(self._body, ChunkedDecoder):
-                yield from map(Data, self._body.data())
-                if self._body.trailers is None:
-                    return
-                trailers, self._buffer, self._body = self._body.trailers, self._body.left, None
-                yield End(trailers)
-            else:
-                if self._body and self._buffer:
-                    piece, self._buffer = self._buffer[: self._body], self._buffer[self._body :]
-                    self._body -= len(piece)
-                    yield Data(piece)
-                if self._body:
-                    return
-                self._body = None
-                yield End(())
+    def next(self) -> Event | None:
+        """Give what the bytes so far say, one event after the other, then None.
+
+        Raises `ProtocolError`, after which the connection can't be read on.
+        """
+        body = self._body
+        if body is None:
+            return self._head() if self._buffer else None
+        if isinstance(body, ChunkedDecoder):
+            return self._next_of_chunks(body)
+        if body and self._buffer:
+            piece, self._buffer = self._buffer[:body], self._buffer[body:]
+            self._body = body - len(piece)
+            return Data(piece)
+        if body:
+            return None
+        self._body = None
+        return End()
+
+    def _next_of_chunks(self, body: ChunkedDecoder) -> Event | None:
+        piece = next(body.data(), b"")
+        if piece:
+            return Data(piece)
+        if body.trailers is None:
+            return None
+        self._buffer, self._body = body.left, None
+        return End(body.trailers)
 
     def _head(self) -> Head | None:
-        empty = _EMPTY_LINES.match(self._buffer)
-        if empty:  # RFC 9112, 2.2: they are read over
-            self._buffer, self._searched = self._buffer[empty.end() :], 0
+        buffer = self._buffer
+        if buffer[0] == _CR and (empty := _EMPTY_LINES.match(buffer)):  # RFC 9112, 2.2: they are read over
+            buffer = self._buffer = buffer[empty.end() :]
+            self._searched, self._line_is_whole = 0, False
         # All that has to be known of it before the head is whole: whether a refusal may have a body (RFC 9110, 9.3.2).
-        self.method = b"HEAD" if self._buffer.startswith(b"HEAD ") else b""
+        self.method = b"HEAD" if buffer.startswith(b"HEAD ") else b""
         # The end is searched for only where it was not searched for before, so that a head that comes byte by byte
         # costs no more than one that comes whole.
-        end = self._buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
+        searched = self._searched
+        end = buffer.find(b"\r\n\r\n", searched - 3 if searched > 3 else 0)  # noqa: PLR2004 - the end's length less one
         if end < 0 or end + 4 > self._limits.head:
-            self._refuse_endless_head(len(self._buffer) if end < 0 else end + 4)
-            self._searched = len(self._buffer)
+            self._refuse_endless_head(len(buffer) if end < 0 else end + 4)
+            self._searched = len(buffer)
             return None
-        raw, self._buffer, self._searched = self._buffer[: end + 4], self._buffer[end + 4 :], 0
-        self._line_is_whole = False
-        line, _, field_lines = raw[:-2].partition(b"\r\n")
-        method, target, version = grammar.parse_request_line(line)
+        end += 4
+        if end == len(buffer):
+            raw, self._buffer = buffer, b""
+        else:
+            raw, self._buffer = buffer[:end], buffer[end:]
+        if searched:
+            self._searched, self._line_is_whole = 0, False
+        return self._parsed(raw)
+
+    def _parsed(self, raw: bytes) -> Head:
+        """Give what a whole head says, and begin with the body that it tells of."""
+        line_end = raw.index(b"\r\n")
+        method, target, version = grammar.parse_request_line(raw[:line_end])
         self.method = method
-        fields = grammar.parse_fields(field_lines, self._limits.fields, self._limits.field)
+        fields = grammar.parse_fields(raw[line_end + 2 : -2], self._limits.fields, self._limits.field)
+        request = WireRequest(method, target, version, fields, head=raw)
         found = semantics.decisive(fields)
         semantics.check_host(found.get(semantics.HOST, []), version)
+        if len(found) <= 1 and version == "HTTP/1.1":  # nothing but Host, which is checked: so are most
+            return Head(request, whole=True)
         length = self._begin_body(grammar.body_length(found, version))
         return Head(
-            WireRequest(method, target, version, fields, head=raw),
+            request,
             length == CHUNKED,
             grammar.keeps_alive(found, version),
             version != "HTTP/1.0" and semantics.expects_continue(found) and length != 0,
             grammar.upgrade(found, version),
+            whole=length == 0,
         )
 
     def _refuse_endless_head(self, size: int) -> None:
@@ -169,6 +190,6 @@ class RequestReader:
             self._buffer = b""
         elif length > self._limits.body:
             raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {self._limits.body} bytes")
-        else:
+        elif length:
             self._body = length
         return length

@@ -131,18 +131,19 @@ class Http1Session:
         """Take what the reader makes of the bytes so far."""
         if self._answering:
             return
+        reader, channel = self._reader, self._channel
         try:
-            for event in self._reader.events():
+            while (event := reader.next()) is not None:
                 self._take(event)
-                if self._channel.blocked or self._over or self._answering:
+                if channel.blocked or self._over or self._answering:
                     return
         except ProtocolError as error:
             self._refuse(error)
             return
-        if self._reader.within_body:
+        if reader.within_body:
             self._wait_for_body()
         else:
-            self._wait(Phase.HEAD if self._reader.within_request else Phase.IDLE)
+            self._wait(Phase.HEAD if reader.within_request else Phase.IDLE)
 
     def _wait(self, phase: Phase) -> None:
         # A phase's time begins once: bytes that trickle in don't prolong it.
@@ -160,7 +161,9 @@ class Http1Session:
         if isinstance(event, Head):
             self._head, self._meter, self._received = event, None, 0
             self._began = self._service.exact()
-            if event.expects_continue:
+            if event.whole:
+                self._answer(event, event.request)
+            elif event.expects_continue:
                 self._channel.write(CONTINUE)
         elif isinstance(event, Data):
             self._meter = self._meter or self._service.meter(cast("Head", self._head).request.fields)
@@ -169,15 +172,16 @@ class Http1Session:
             if self._meter.pending:
                 self._channel.soon()
         else:
-            self._answer(event)
+            self._end_body(event)
 
-    def _answer(self, end: End) -> None:
+    def _end_body(self, end: End) -> None:
         head = cast("Head", self._head)
-        request = head.request
-        if self._meter or head.chunked:
-            body = (self._meter or self._service.meter(request.fields)).body(chunked=head.chunked)
-            request = structs.replace(request, body=body, trailers=end.trailers)
+        meter = self._meter or self._service.meter(head.request.fields)
+        request = structs.replace(head.request, body=meter.body(chunked=head.chunked), trailers=end.trailers)
         self._meter = None
+        self._answer(head, request)
+
+    def _answer(self, head: Head, request: WireRequest) -> None:
         self._answered += 1
         if head.upgrade and self._upgrade(request, head.upgrade):
             return
@@ -186,14 +190,15 @@ class Http1Session:
         if response.effects is not NO_EFFECTS:
             self._begin_to_answer(head, response)
             return
-        keep = head.keep_alive and not self._service.draining and self._answered < self._service.bounds.requests
+        service = self._service
+        keep = head.keep_alive and not service.draining and self._answered < service.bounds.requests
         # Whatever comes next has its own time.
         self._phase = Phase.IDLE
         self._channel.enter(Phase.IDLE)
         connection = "" if keep and request.version != "HTTP/1.0" else told(keep=keep, old=True)
-        with_body = request.method != b"HEAD"
-        self._send(response, connection, with_body=with_body)
-        sent = len(response.body) if has_content(response, with_body=with_body) else 0
+        content = has_content(response, with_body=request.method != b"HEAD")
+        self._send(response, connection, with_body=content)
+        sent = len(response.body) if content else 0
         self._gateway.answered(request, response, Count(self._began, sent, self._received))
         if not keep:
             self._over = True
