@@ -1,5 +1,6 @@
 """An answer, before it is known what else the client has asked of it."""
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -40,6 +41,14 @@ class Answer(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, str], ...] = ()
     delay: float = 0.0
     interval: float = 0.0
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What is sent: the status, the fields, and the body, whole or in pieces."""
+
+    status: int
+    fields: Sequence[tuple[str, str]]
+    body: bytes | Iterable[bytes]
 
 
 def harmless(fields: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

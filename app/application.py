@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from app import __version__
-from app.answer import HARMLESS, JSON
+from app.answer import HARMLESS, JSON, Sent
 from app.described.openapi import document
 from app.echo import Echo
-from app.routed import Handler, Routed, Sent
+from app.routed import Handler, Routed
 from app.settings import Settings
 from app.wire import DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
 
@@ -29,10 +29,10 @@ def echo(echoing: Echo) -> Routed:
     """Give the application of the port that echoes: every method, every path."""
 
     def reflected(environ: Environ) -> Sent:
-        status, fields, body, effects = echoing.answer(environ)
-        if effects is not NO_EFFECTS:
-            environ[EFFECTS_KEY] = effects
-        return Sent(status, fields, body)
+        outcome = echoing.answer(environ)
+        if outcome.effects is not NO_EFFECTS:
+            environ[EFFECTS_KEY] = outcome.effects
+        return outcome
 
     application = Routed()
     application.handle(_EVERY_PATH, _EVERY_METHOD, reflected)

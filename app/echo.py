@@ -12,7 +12,7 @@ from app import events, formats, origin, refusals, request_id
 from app.answer import Answer
 from app.context import About, Context, Policy
 from app.controls import reading
-from app.controls.choosing import choose, noted
+from app.controls.choosing import NOTHING, choose, noted
 from app.controls.doing import Outcome, done
 from app.controls.reading import Asked
 from app.controls.tries import Tries
@@ -32,6 +32,7 @@ class Echo:
         self._settings = settings
         self._policy = policy
         self._secret = origin.CREDENTIALS | policy.unlogged
+        self._new_ids = request_id.made()
         self._hides_ids = request_id.NAME.lower().encode() in policy.hidden
         self._clock = clock
         self._random = Random(settings.seed or None)  # noqa: S311 - no secret is made of it
@@ -45,19 +46,22 @@ class Echo:
         websocket = WEBSOCKET_KEY in environ
         request = request_of(environ)
         hidden = self._secret if websocket and origin.is_foreign(request) else self._policy.hidden
-        request = redacted(request, hidden)
+        if hidden:
+            request = redacted(request, hidden)
         given_id = self._given_id(environ)
         asked = reading.read(request, self._settings, websocket=websocket)
         message = websocket or request.method == b"CONNECT"
         form = self._form(environ.get("HTTP_ACCEPT", ""), asked, websocket=websocket, message=message)
-        asked = _sensible(asked, form, given_id)
-        choice = choose(asked.wishes, self._random, self._tries, given_id, environ.get("HTTP_ACCEPT_ENCODING", ""))
+        choice = NOTHING
+        if asked.wishes is not NONE:
+            asked = _sensible(asked, form, given_id)
+            choice = choose(asked.wishes, self._random, self._tries, given_id, environ.get("HTTP_ACCEPT_ENCODING", ""))
         pretty = asked.wishes.pretty
         context = Context(
             request,
             connection_of(environ),
             self._policy,
-            given_id or request_id.made(),
+            given_id or next(self._new_ids),
             self._clock(),
             noted(asked.applied, choice),
             self._settings.pretty == "on" if pretty is None else pretty,
@@ -68,17 +72,17 @@ class Echo:
             answer = structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
         if websocket and not isinstance(answer.body, bytes):
             answer = structs.replace(answer, body=b"")  # a message is no stream
-        outcome = done(answer, asked.wishes, choice)
-        outcome.fields.append((request_id.NAME, context.id))
+        outcome = done(answer, asked.wishes, choice, (request_id.NAME, context.id))
         environ[ABOUT_KEY] = About(_name(asked, form), context.id, context.now, context.applied)
         if request.trailers and accepts_trailers(request):
             effects = structs.replace(outcome.effects, trailers=echoed_trailers(request.trailers))
-            outcome = outcome._replace(effects=effects)
+            outcome = structs.replace(outcome, effects=effects)
         return outcome
 
     def _given_id(self, environ: Environ) -> str:
         """Give the id that a request brings, or nothing, where it brings none or nobody may see it."""
-        return "" if self._hides_ids else request_id.sane(environ.get("HTTP_X_REQUEST_ID", ""))
+        given = environ.get("HTTP_X_REQUEST_ID")
+        return "" if given is None or self._hides_ids else request_id.sane(given)
 
     def _form(self, accept: str, asked: Asked, *, websocket: bool, message: bool) -> str | None:
         """Give the name of the answer's form, None where no type that is accepted is one that there is.
@@ -120,7 +124,7 @@ def _name(asked: Asked, form: str | None) -> str:
 def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
     """Find what can't be done with this form, or for a request without an id, and what has nothing to do."""
     wishes = asked.wishes
-    if wishes is NONE or asked.mistakes:
+    if asked.mistakes:
         return asked
     if wishes.fail_first and not given_id:
         return asked.but(("fail_first",), "it takes an X-Request-Id, of plain characters, by which tries are counted")

@@ -26,7 +26,7 @@ _PAGE_FIELDS: Final = harmless(page.FIELDS)
 def bare(context: Context) -> Answer:
     """Give the bare answer: the decoded path in bold, harmless in HTML, bytes that are not UTF-8 as U+FFFD."""
     path = decoded_path(context.request.target).decode("utf-8", "replace")
-    return Answer(f"<b>Got: {escape(path)}</b>!".encode(), HTML, fields=HARMLESS)
+    return Answer(b"<b>Got: %b</b>!" % escape(path).encode(), HTML, 200, HARMLESS)
 
 
 def html(context: Context) -> Answer:

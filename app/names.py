@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 _COUNT: Final = 1024
 _LONGEST: Final = 64  # bytes
 
-_Spelling = TypeVar("_Spelling")
+Spelling = TypeVar("Spelling")
 
 _WORD = re.compile(r"[^-]+")
 # PEP 3333 names these two without HTTP_. Transfer-Encoding stays away: the carrier has decoded the chunks, and
@@ -20,14 +20,14 @@ _CGI_OWN: Final = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_
 _CGI_HIDDEN: Final = b"transfer-encoding"
 
 
-class _Remembered(dict[bytes, _Spelling]):
+class Remembered(dict[bytes, Spelling]):
     """Spellings by name. To look one up costs a third of what `functools.lru_cache` takes for it."""
 
-    def __init__(self, spell: Callable[[bytes], _Spelling]) -> None:
+    def __init__(self, spell: Callable[[bytes], Spelling]) -> None:
         super().__init__()
         self._spell = spell
 
-    def __missing__(self, name: bytes) -> _Spelling:
+    def __missing__(self, name: bytes) -> Spelling:
         spelling = self._spell(name)
         if len(name) <= _LONGEST:
             if len(self) >= _COUNT:
@@ -47,10 +47,10 @@ def _cgi_key(name: bytes) -> str | None:
     return _CGI_OWN.get(lower) or "HTTP_" + lower.decode("ascii").upper().replace("-", "_")
 
 
-canonical: Final = _Remembered(_canonical).__getitem__
+canonical: Final = Remembered(_canonical).__getitem__
 """Give a field name as most people write it: `x-forwarded-for` as `X-Forwarded-For`."""
 
-cgi_key: Final = _Remembered(_cgi_key).__getitem__
+cgi_key: Final = Remembered(_cgi_key).__getitem__
 """Give the key of a field in a WSGI environ (RFC 3875, 4.1.18), or None for what must not be there.
 
 A name with `_` would pass for one with `-`.

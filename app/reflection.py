@@ -18,7 +18,7 @@ from app.provenance.credentials import Credentials, credentials_of
 from app.provenance.trace import Trace, trace_of
 from app.reflected_body import ReflectedBody, reflect_body
 from app.tls import TLS
-from app.wire import query_pairs, shown, shown_pairs, split_target
+from app.wire import query_pairs, shown, shown_fields, shown_pairs, split_target
 
 
 class Reflection(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,10 +61,14 @@ class Reflection(msgspec.Struct, frozen=True, kw_only=True):
 def reflect(context: Context) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
     request, policy = context.request, context.policy
-    received = shown_pairs(request.fields)
+    received = shown_fields(request.fields)
     headers: dict[str, list[str]] = {}
-    for (name, _), (_, value) in zip(request.fields, received, strict=True):
-        headers.setdefault(canonical(name), []).append(value)
+    for (raw, _), (_, value) in zip(request.fields, received, strict=True):
+        name = canonical(raw)
+        if name in headers:
+            headers[name].append(value)
+        else:
+            headers[name] = [value]
     return Reflection(
         path=shown(request.target),
         host=shown(request.authority) if request.pseudo else headers.get("Host", [""])[0],
@@ -80,9 +84,9 @@ def reflect(context: Context) -> Reflection:
         pseudo=shown_pairs(request.pseudo) if request.pseudo else UNSET,
         received=received,
         query=shown_pairs(query_pairs(split_target(request.target)[1])),
-        cookies=_cookies(headers.get("Cookie", [])),
+        cookies=_cookies(headers["Cookie"]) if "Cookie" in headers else [],
         body=reflect_body(request.body, request.fields),
-        trailers=shown_pairs(request.trailers),
+        trailers=shown_fields(request.trailers),
         client=client_of(headers, context.connection, policy.trusted),
         server=context.connection.server,
         kubernetes=policy.identity.kubernetes,

@@ -1,10 +1,14 @@
 """Which request it is: the X-Request-Id that came, when it can be taken over, else one that is made."""
 
 import re
+from collections.abc import Iterator
 from os import urandom
 from typing import Final
 
 NAME: Final = "X-Request-Id"
+
+_BYTES: Final = 16
+_AT_ONCE: Final = 64
 
 # What ids are made of wherever they come from: UUIDs, ULIDs, hexadecimal and base64. Nothing else is sent back, so that
 # no id can be read as something else by whoever it is written down by.
@@ -16,6 +20,12 @@ def sane(given: str) -> str:
     return given if _SANE.fullmatch(given) else ""
 
 
-def made() -> str:
-    """Give a new id: 128 random bits, in hexadecimal, as a trace's id is."""
-    return urandom(16).hex()
+def made() -> Iterator[str]:
+    """Give new ids without end: 128 random bits each, in hexadecimal, as a trace's id is.
+
+    Many are drawn at once, since each draw is a system call. Processes that are forked must not share one iterator.
+    """
+    while True:
+        many = urandom(_BYTES * _AT_ONCE).hex()
+        for begin in range(0, len(many), 2 * _BYTES):
+            yield many[begin : begin + 2 * _BYTES]

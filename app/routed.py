@@ -5,27 +5,20 @@ other, which is a third of all that a bare answer costs. What it gives is the sa
 be overridden, and a test compares the two. https://bottlepy.org/docs/0.13/api.html#bottle.Bottle.wsgi
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import bottle
 
+from app.answer import Sent
 from app.wire import Environ
 
-Handler = Callable[[Environ], "Sent"]
+Handler = Callable[[Environ], Sent]
 
 _STATUS_LINES: Final = {code: f"{code} {phrase}" for code, phrase in bottle.HTTP_CODES.items()}
 _LEFT_OUT: Final = bottle.BaseResponse.bad_headers  # names of fields by the status that has none of them
 _WITHOUT_BODY: Final = frozenset((204, 304))
 _CONTROLS: Final = ("\r", "\n", "\0")
-
-
-class Sent(NamedTuple):
-    """What a handler gives: the status, the fields, and the body, whole or in pieces."""
-
-    status: int
-    fields: Sequence[tuple[str, str]]
-    body: bytes | Iterable[bytes]
 
 
 class Routed(bottle.Bottle):  # type: ignore[misc]  # Bottle has no types
@@ -39,17 +32,17 @@ class Routed(bottle.Bottle):  # type: ignore[misc]  # Bottle has no types
         """Answer a request by WSGI. What a handler raises goes through to the server, which logs it and answers."""
         route, _ = self.router.match(environ)
         answer: Sent = route.call(environ)
-        status, fields, body = answer
-        sent = [
-            (name, value if value.isascii() and value.isprintable() else _on_the_wire(value)) for name, value in fields
-        ]
+        status, body, fields = answer.status, answer.body, list(answer.fields)
+        values = "".join([value for _, value in fields])
+        if not (values.isascii() and values.isprintable()):
+            fields = [(name, _on_the_wire(value)) for name, value in fields]
         if isinstance(body, bytes):
-            sent.append(("Content-Length", str(len(body))))
+            fields.append(("Content-Length", str(len(body))))
             body = (body,)
         if status in _LEFT_OUT:
-            sent = [field for field in sent if field[0] not in _LEFT_OUT[status]]
-        start_response(_STATUS_LINES.get(status) or f"{status} Unknown", sent)
-        if status in _WITHOUT_BODY or environ["REQUEST_METHOD"] == "HEAD":
+            fields = [field for field in fields if field[0] not in _LEFT_OUT[status]]
+        start_response(_STATUS_LINES.get(status) or f"{status} Unknown", fields)
+        if environ["REQUEST_METHOD"] == "HEAD" or status in _WITHOUT_BODY:
             return _closed(body)
         return body
 

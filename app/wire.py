@@ -13,6 +13,7 @@ import msgspec
 
 from app import bodies
 from app.bodies import Body
+from app.names import Remembered
 from app.peers import Endpoint, ProxyProtocol
 from app.tls import TLS
 
@@ -33,7 +34,7 @@ ABOUT_KEY: Final = "echo.about"
 # The authority that an absolute-form target begins with (RFC 9112, 3.2.2).
 _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
-_BACKSLASH: Final = 0x5C  # as a number, it is looked for eight times as fast
+_PERCENT: Final = 0x25  # as a number, it is looked for eight times as fast
 # A backslash of the client's own that would read as the beginning of `\xHH` in what `shown` gives.
 _LIKE_AN_ESCAPE = re.compile(rb"\\(?=x[0-9A-Fa-f]{2})")
 
@@ -108,7 +109,8 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def decoded_path(target: bytes) -> bytes:
     """Give a request target's path, percent-decoded once, without its leading slash."""
-    return unquote_to_bytes(split_target(target)[0].removeprefix(b"/"))
+    path = split_target(target)[0].removeprefix(b"/")
+    return unquote_to_bytes(path) if _PERCENT in path else path
 
 
 def wire_head(request: WireRequest) -> bytes:
@@ -130,14 +132,24 @@ def shown(raw: bytes) -> str:
     Reversible: where what was sent would itself read as such an escape, its backslash is shown as `\x5c`. So
     `\xHH` always stands for the byte HH, and everything else for itself.
     """
-    if _BACKSLASH in raw:
-        raw = _LIKE_AN_ESCAPE.sub(rb"\\x5c", raw)
-    return raw.decode("utf-8", "backslashreplace")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return _LIKE_AN_ESCAPE.sub(rb"\\x5c", raw).decode("utf-8", "backslashreplace")
+    return _LIKE_AN_ESCAPE.sub(rb"\\x5c", raw).decode() if "\\" in text else text
 
 
 def shown_pairs(pairs: Fields) -> list[tuple[str, str]]:
     """Show pairs of bytes, in their order."""
     return [(shown(name), shown(value)) for name, value in pairs]
+
+
+_shown_name = Remembered(shown).__getitem__
+
+
+def shown_fields(fields: Fields) -> list[tuple[str, str]]:
+    """Show fields, whose names are the same few with every request, in their order."""
+    return [(_shown_name(name), shown(value)) for name, value in fields]
 
 
 def request_of(environ: Environ) -> WireRequest:
@@ -200,5 +212,9 @@ def query_pairs(query: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
     https://url.spec.whatwg.org/#urlencoded-parsing
     """
-    pairs = (pair.replace(b"+", b" ").partition(b"=") for pair in query.split(b"&") if pair)
-    return tuple((unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs)
+    if not query:
+        return ()
+    pairs = [pair.partition(b"=") for pair in query.replace(b"+", b" ").split(b"&") if pair]
+    if b"%" not in query:
+        return tuple([(name, value) for name, _, value in pairs])
+    return tuple([(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs])

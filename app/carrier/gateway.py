@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from app.answered import Answered
@@ -27,6 +27,8 @@ from app.wire import (
     WireRequest,
     split_target,
 )
+
+_PERCENT: Final = 0x25
 
 
 def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
@@ -65,7 +67,7 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
     environ = {
         **base,
         "REQUEST_METHOD": request.method.decode("ascii"),
-        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
+        "PATH_INFO": (unquote_to_bytes(path) if _PERCENT in path else path).decode("latin-1"),
         "QUERY_STRING": query.decode("latin-1"),
         "SERVER_PROTOCOL": request.version,
         "wsgi.input": io.BytesIO(),
@@ -85,35 +87,45 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
     return environ
 
 
+class _Start:
+    """WSGI's `start_response`: keeps what an answer begins with, and what is written by it (PEP 3333).
+
+    A class, since a function within another is made anew with every request, and its annotations with it.
+    """
+
+    __slots__ = ("begun", "written")
+
+    def __init__(self) -> None:
+        self.begun: tuple[str, list[tuple[str, str]]] | None = None
+        self.written: list[bytes] = []
+
+    def __call__(
+        self, status: str, headers: list[tuple[str, str]], _exc_info: object = None
+    ) -> Callable[[bytes], object]:
+        self.begun = status, headers
+        return self.written.append
+
+
 def call(application: Application, environ: Environ) -> Response:
     """Call a WSGI application and give its answer. What it raises goes through.
 
     The pieces of an answer that is streamed are not asked for, if it has begun when they are there; others are joined.
     """
-    started: tuple[str, list[tuple[str, str]]] | None = None
-    written: list[bytes] = []
-
-    def start_response(
-        status: str, headers: list[tuple[str, str]], _exc_info: object = None
-    ) -> Callable[[bytes], object]:
-        nonlocal started
-        started = status, headers
-        return written.append
-
-    pieces = application(environ, start_response)
-    effects = environ.get(EFFECTS_KEY, NO_EFFECTS)
-    if effects.streamed and started is not None:
-        return Response(*started, b"".join(written), effects, pieces, environ.get(ABOUT_KEY))
+    start = _Start()
+    pieces = application(environ, start)
+    written, effects = start.written, environ.get(EFFECTS_KEY, NO_EFFECTS)
+    if effects.streamed and start.begun is not None:
+        return Response(*start.begun, b"".join(written), effects, pieces, environ.get(ABOUT_KEY))
     try:
         written.extend(pieces)
     finally:
         close = getattr(pieces, "close", None)
         if close is not None:
             close()
-    if started is None:
-        raise RuntimeError("the application did not call start_response")
+    if start.begun is None:
+        raise RuntimeError("the application has not called start_response")
     body = written[0] if len(written) == 1 else b"".join(written)
-    return Response(*started, body, environ.get(EFFECTS_KEY, NO_EFFECTS), None, environ.get(ABOUT_KEY))
+    return Response(*start.begun, body, environ.get(EFFECTS_KEY, NO_EFFECTS), None, environ.get(ABOUT_KEY))
 
 
 class Count(NamedTuple):

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from app.carrier.errors import ProtocolError, bad_request, excerpt
+from app.names import Remembered
 from app.wire import Fields
 
 # RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The inside of brackets is not taken apart.
@@ -30,10 +31,25 @@ def decisive(fields: Fields) -> dict[bytes, list[bytes]]:
     """Give the values of the fields that decide how the message is read, by lower-case name."""
     found: dict[bytes, list[bytes]] = {}
     for name, value in fields:
-        lower = name.lower()
-        if lower in _DECISIVE:
+        lower = _decisive_name(name)
+        if lower:
             found.setdefault(lower, []).append(value)
     return found
+
+
+def _lower_if_decisive(name: bytes) -> bytes:
+    lower = name.lower()
+    return lower if lower in _DECISIVE else b""
+
+
+_decisive_name = Remembered(_lower_if_decisive).__getitem__
+
+
+def _what_is_wrong_with(host: bytes) -> str:
+    return "" if _HOST.fullmatch(host) else f"not a host: {excerpt(host)}"
+
+
+_wrong_with = Remembered(_what_is_wrong_with).__getitem__
 
 
 def elements(values: list[bytes]) -> list[bytes]:
@@ -56,8 +72,8 @@ def check_host(hosts: list[bytes], version: str) -> None:
         raise bad_request("more than one Host field")
     if not hosts and version != "HTTP/1.0":
         raise bad_request("no Host field")
-    if hosts and not _HOST.fullmatch(hosts[0]):
-        raise bad_request(f"not a host: {excerpt(hosts[0])}")
+    if hosts and (wrong := _wrong_with(hosts[0])):
+        raise bad_request(wrong)
 
 
 def content_length(values: list[bytes]) -> int:

@@ -69,6 +69,8 @@ class Phase(enum.Enum):
     CLIENT_READS = enum.auto()
     CLOSING = enum.auto()
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and asked with every request
+
 
 class UnderWay(NamedTuple):
     """How many requests are under way, of which the head has come, and how many WebSockets are open."""

@@ -2,31 +2,27 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import NamedTuple
 
 from msgspec import structs
 
 from app import compression
-from app.answer import BODILESS, HARMLESS, TEXT, Answer
+from app.answer import BODILESS, HARMLESS, TEXT, Answer, Sent
 from app.content import PIECE, Content, first_half, generated, in_pieces, pieces_for, repieced
 from app.controls.choosing import Choice
 from app.controls.wishes import NONE, Wishes
 from app.wire import NO_EFFECTS, Effects
 
 
-class Outcome(NamedTuple):
+class Outcome(Sent, frozen=True):
     """An answer as it is sent. A `body` of bytes is whole; one that is not is `streamed`, as its effects say."""
 
-    status: int
-    fields: list[tuple[str, str]]
-    body: bytes | Iterable[bytes]
-    effects: Effects
+    effects: Effects = NO_EFFECTS
 
 
-def done(answer: Answer, wishes: Wishes, choice: Choice) -> Outcome:
-    """Do what was asked for."""
+def done(answer: Answer, wishes: Wishes, choice: Choice, *more: tuple[str, str]) -> Outcome:
+    """Do what was asked for; `more` are fields that every answer has."""
     if wishes is NONE and isinstance(answer.body, bytes) and not answer.delay:  # most of what ever comes
-        return Outcome(answer.status, [("Content-Type", answer.content_type), *answer.fields], answer.body, NO_EFFECTS)
+        return Outcome(answer.status, (("Content-Type", answer.content_type), *answer.fields, *more), answer.body)
     answer = _replaced(answer, wishes)
     status = int(choice.status or (HTTPStatus.FOUND if wishes.redirect else answer.status))
     fields = _fields(answer, wishes)
@@ -46,10 +42,10 @@ def done(answer: Answer, wishes: Wishes, choice: Choice) -> Outcome:
         abort=wishes.abort,
     )
     if isinstance(content, bytes):
-        return Outcome(status, fields, content, effects)
+        return Outcome(status, (*fields, *more), content, effects)
     if content.length is not None:
         fields.append(("Content-Length", str(content.length)))
-    return Outcome(status, fields, content.pieces, effects)
+    return Outcome(status, (*fields, *more), content.pieces, effects)
 
 
 def _replaced(answer: Answer, wishes: Wishes) -> Answer:

@@ -4,7 +4,7 @@ None of what a field says is known to be so: anybody can send it. It is believed
 that the operator trusts, from the connection backwards.
 """
 
-from itertools import islice
+import re
 from typing import Final, Literal
 
 import msgspec
@@ -26,7 +26,7 @@ _FORWARDED: Final = "Forwarded"
 _FORWARDED_FOR: Final = "X-Forwarded-For"
 _REAL_IP: Final = "X-Real-Ip"
 _VIA: Final = "Via"
-_X_FORWARDED: Final = "X-Forwarded-"
+_OTHERS: Final = re.compile(r"^(?:X-Forwarded-.*|X-Real-Ip)$", re.MULTILINE)  # of names, one a line
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -68,11 +68,11 @@ def client_of(headers: dict[str, list[str]], connection: ConnectionInfo, trusted
     # One look through all names at once: most requests have none of these.
     if _FORWARDED not in (names := "\n".join(headers)) and _REAL_IP not in names and _VIA not in headers:
         return Client(end.address, end.port, end.address, proxy)
-    elements = forwarded(headers.get(_FORWARDED, []))
-    others = {name: values for name, values in headers.items() if name.startswith(_X_FORWARDED) or name == _REAL_IP}
-    ways = via(headers.get(_VIA, []))
+    elements = forwarded(headers[_FORWARDED]) if _FORWARDED in headers else []
+    others = {name: headers[name] for name in _OTHERS.findall(names)}
+    ways = via(headers[_VIA]) if _VIA in headers else []
     told = _told(headers, elements)
-    chain = [_hop(text, by, trusted) for text, by in reversed(list(islice(reversed(told), MOST_HOPS)))]
+    chain = [_hop(text, by, trusted) for text, by in told[-MOST_HOPS:]]
     chain.append(Hop(end.address, "connection", among(end.address, trusted), end.port))
     return Client(
         end.address,

@@ -82,6 +82,8 @@ def node(text: str) -> tuple[str, int | UnsetType]:
 
     As RFC 7239, 6, writes it, and as proxies do: 10.0.0.1, 10.0.0.1:80, ::1, [::1], [::1]:80, unknown, _hidden.
     """
+    if ":" not in text and not text.startswith("["):  # an IPv4 address, as most are, or no address
+        return text, UNSET
     bracketed = _BRACKETED.fullmatch(text)
     if bracketed:
         inner, port = bracketed[1], bracketed[2] or ""

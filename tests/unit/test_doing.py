@@ -45,14 +45,14 @@ def chosen(wishes: Wishes, accept_encoding: str = "", tries: Tries | None = None
 def test_an_answer_of_which_nothing_is_asked_is_as_it_was() -> None:
     """With its type, and with nothing that the carrier must do."""
     outcome = done(ANSWER, NONE, choosing.NOTHING)
-    assert outcome == Outcome(200, [("Content-Type", JSON), *HARMLESS], b"0123456789", NO_EFFECTS)
+    assert outcome == Outcome(200, (("Content-Type", JSON), *HARMLESS), b"0123456789", NO_EFFECTS)
     assert outcome.effects is NO_EFFECTS
 
 
 def test_fields_that_are_asked_for_stand_in_the_place_of_our_own() -> None:
     """Those of another name stand beside them, also twice."""
     outcome = do(header=(("cache-control", "max-age=60"), ("X-A", "1"), ("X-A", "2")), cookie=(("Set-Cookie", "a=b"),))
-    assert outcome.fields == [
+    assert list(outcome.fields) == [
         ("Content-Type", JSON),
         *HARMLESS[:2],
         ("cache-control", "max-age=60"),

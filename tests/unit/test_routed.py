@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routed import Routed, Sent
+from app.answer import Sent
+from app.routed import Routed
 from app.wire import Environ
 
 FIELDS = (("Content-Type", "text/plain; charset=utf-8"), ("X-Name", "a value"), ("X-Other", "é, \U0001f600"))

@@ -140,10 +140,12 @@ class Http1Session:
         except ProtocolError as error:
             self._refuse(error)
             return
-        if reader.within_body:
+        if not reader.within_request:
+            self._wait(Phase.IDLE)
+        elif reader.within_body:
             self._wait_for_body()
         else:
-            self._wait(Phase.HEAD if reader.within_request else Phase.IDLE)
+            self._wait(Phase.HEAD)
 
     def _wait(self, phase: Phase) -> None:
         # A phase's time begins once: bytes that trickle in don't prolong it.
