@@ -11,14 +11,16 @@ from app import __version__
 from app.applied import Applied
 from app.context import Context
 from app.identity import Kubernetes
-from app.names import canonical
+from app.names import Remembered, canonical
 from app.peers import Endpoint
 from app.provenance.client import Client, client_of
 from app.provenance.credentials import Credentials, credentials_of
 from app.provenance.trace import Trace, trace_of
 from app.reflected_body import ReflectedBody, reflect_body
 from app.tls import TLS
-from app.wire import query_pairs, shown, shown_fields, shown_pairs, split_target
+from app.wire import WireRequest, is_plain, query_pairs, shown, shown_pairs, split_target
+
+_spellings = Remembered(lambda name: (shown(name), canonical(name))).__getitem__
 
 
 class Reflection(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,14 +63,7 @@ class Reflection(msgspec.Struct, frozen=True, kw_only=True):
 def reflect(context: Context) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
     request, policy = context.request, context.policy
-    received = shown_fields(request.fields)
-    headers: dict[str, list[str]] = {}
-    for (raw, _), (_, value) in zip(request.fields, received, strict=True):
-        name = canonical(raw)
-        if name in headers:
-            headers[name].append(value)
-        else:
-            headers[name] = [value]
+    received, headers = _fields(request)
     return Reflection(
         path=shown(request.target),
         host=shown(request.authority) if request.pseudo else headers.get("Host", [""])[0],
@@ -86,7 +81,7 @@ def reflect(context: Context) -> Reflection:
         query=shown_pairs(query_pairs(split_target(request.target)[1])),
         cookies=_cookies(headers["Cookie"]) if "Cookie" in headers else [],
         body=reflect_body(request.body, request.fields),
-        trailers=shown_fields(request.trailers),
+        trailers=shown_pairs(request.trailers),
         client=client_of(headers, context.connection, policy.trusted),
         server=context.connection.server,
         kubernetes=policy.identity.kubernetes,
@@ -97,6 +92,21 @@ def reflect(context: Context) -> Reflection:
         time=context.time,
         version=__version__,
     )
+
+
+def _fields(request: WireRequest) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
+    """Give the fields as they came, and their values by canonical name."""
+    show = bytes.decode if is_plain(request.head) else shown
+    received: list[tuple[str, str]] = []
+    headers: dict[str, list[str]] = {}
+    for raw, value in request.fields:
+        text, (name, canonical) = show(value), _spellings(raw)
+        received.append((name, text))
+        if canonical in headers:
+            headers[canonical].append(text)
+        else:
+            headers[canonical] = [text]
+    return received, headers
 
 
 def _cookies(values: list[str]) -> list[tuple[str, str]]:
