@@ -47,10 +47,15 @@ def _second(now: int) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@lru_cache(maxsize=2)
+def _millisecond(now: int) -> str:
+    second, milliseconds = divmod(now, 1000)
+    return f"{_second(second)}.{milliseconds:03d}Z"
+
+
 def time_of(now: float) -> str:
     """Give POSIX time as RFC 3339 has it, in UTC, to the millisecond."""
-    second, milliseconds = divmod(round(now * 1000), 1000)
-    return f"{_second(second)}.{milliseconds:03d}Z"
+    return _millisecond(round(now * 1000))
 
 
 class Context(msgspec.Struct, frozen=True):
