@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app import bodies
 from app.answered import Answered
 from app.carrier.response import FAILED
 from app.carrier.service import UnderWay
@@ -105,6 +106,16 @@ def test_a_fault_of_the_application_is_told() -> None:
     served = Served(application=answer_with_path, watch=told)
     served.send(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (told.facts(), told.reasons) == ([("500", len(FAILED.body), True)], ["application_failed"])
+
+
+def test_a_body_is_not_kept_to_be_told_of() -> None:
+    """Only how long it was: who watches may keep requests for a moment."""
+    told = Told()
+    served = Served(watch=told)
+    answer = served.send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    (request,) = told.requests
+    assert (request.request.body, request.received) == (bodies.NONE, 3)
 
 
 REFUSED = {

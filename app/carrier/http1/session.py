@@ -185,7 +185,7 @@ class Http1Session:
 
     def _answer(self, head: Head, request: WireRequest) -> None:
         self._answered += 1
-        if head.upgrade and self._upgrade(request, head.upgrade):
+        if head.upgrade and self._upgrade(head, request):
             return
         response = self._gateway.ask(request)
         self._head = None  # an idle connection keeps nothing of it
@@ -201,7 +201,7 @@ class Http1Session:
         content = has_content(response, with_body=request.method != b"HEAD")
         self._send(response, connection, with_body=content)
         sent = len(response.body) if content else 0
-        self._gateway.answered(request, response, Count(self._began, sent, self._received))
+        self._gateway.answered(head.request, response, Count(self._began, sent, self._received))
         if not keep:
             self._over = True
             self._channel.close()
@@ -239,15 +239,15 @@ class Http1Session:
         count = Count(self._began, answering.sent, self._received)
         self._gateway.answered(answering.request, response, count, whole=whole)
 
-    def _upgrade(self, request: WireRequest, protocol: bytes) -> bool:
+    def _upgrade(self, head: Head, request: WireRequest) -> bool:
         """Go over to another protocol, if that is possible; a request to do so may be passed over (RFC 9110, 7.8)."""
-        if protocol == b"websocket":
+        if head.upgrade == b"websocket":
             accepted = accept(request)
             self._send(accepted.response, "Upgrade", with_body=False)
             echo = WebSocketEcho(accepted.extensions, self._service.bounds.message)
             greeting = self._gateway.ask(request, websocket=True)
             echo.greet(greeting.body)
-            self._gateway.upgraded(request, accepted.response, greeting, self._began)
+            self._gateway.upgraded(head.request, accepted.response, greeting, self._began)
             session: Session = WebSocketSession(self._channel, echo, self._service)
         else:
             settings = http2_settings(request)
