@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -21,7 +21,7 @@ from app.telemetry.lines import LONGEST
 
 _SHORT: Final = 64
 # What a terminal might obey, or a reader take for the end of a line: also beyond ASCII (C1, U+2028).
-_NOT_PLAIN: Final = re.compile(r"[^ -~]")
+_NOT_PLAIN: Final = re.compile(r"[^ -~\n]")
 
 
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,14 +48,24 @@ class AccessLog:
     """Gives lines, of one kind."""
 
     def __init__(self, kind: str, facts: Facts, wall: Callable[[], float] = time.time) -> None:
-        self.line: Callable[[Answered], bytes] = self._json if kind == "json" else self._common
-        """Gives the line of a request, with its end, of at most `LONGEST` bytes."""
+        self.lines: Callable[[Sequence[Answered]], bytes] = self._json if kind == "json" else self._common
+        """Gives the lines of requests, each with its end, of at most `LONGEST` bytes."""
         self._facts = facts
         self._wall = wall
 
-    def _json(self, answered: Answered) -> bytes:
+    def _json(self, answered: Sequence[Answered]) -> bytes:
+        lines = [self._line(each) for each in answered]
+        text = _encode_lines(lines)
+        if len(text) <= LONGEST and _is_plain(text):
+            return text
+        return b"".join(map(_fitting, lines))
+
+    def _common(self, answered: Sequence[Answered]) -> bytes:
+        return "".join(map(self._common_line, answered)).encode("ascii")
+
+    def _line(self, answered: Answered) -> _Line:
         request, about, facts = answered.request, about_of(answered), self._facts
-        line = _Line(
+        return _Line(
             time_of(about.now if about else self._wall()),
             facts.client(answered),
             method(request),
@@ -64,21 +74,16 @@ class AccessLog:
             int(answered.status[:3]),
             answered.sent,
             answered.received,
-            round(answered.seconds, 6),
+            int(answered.seconds * 1e6 + 0.5) / 1e6,
             about.form if about else REFUSAL,
             facts.id(about) if about else "",
             _trace_id(facts.trace(request)),
             facts.applied(about.applied) if about and about.applied is not NOTHING else NOTHING,
-            facts.why(answered),
+            facts.why(answered) if answered.why else "",
             answered.whole,
         )
-        text = _plain(line)
-        if len(text) >= LONGEST:
-            target, error = shortened(line.target, _SHORT), shortened(line.error, _SHORT)
-            text = _plain(msgspec.structs.replace(line, target=target, error=error, applied=NOTHING))
-        return text + b"\n"
 
-    def _common(self, answered: Answered) -> bytes:
+    def _common_line(self, answered: Answered) -> str:
         """Give a line of the common log format. https://httpd.apache.org/docs/current/logs.html#common."""
         request, about = answered.request, about_of(answered)
         asked = "-"
@@ -87,8 +92,7 @@ class AccessLog:
             asked = f"{_escaped(method(request))} {target} {request.version}"
         client = _escaped(self._facts.client(answered)).replace(" ", "_") or "-"
         when = _clf_time(int(about.now if about else self._wall()))
-        line = f'{client} - - [{when}] "{asked}" {answered.status[:3]} {answered.sent or "-"}\n'
-        return line.encode("ascii")
+        return f'{client} - - [{when}] "{asked}" {answered.status[:3]} {answered.sent or "-"}\n'
 
 
 def _trace_id(trace: Trace | msgspec.UnsetType) -> str:
@@ -96,16 +100,29 @@ def _trace_id(trace: Trace | msgspec.UnsetType) -> str:
     return (found.trace_id or "") if found else ""
 
 
+def _is_plain(text: bytes) -> bool:
+    """Tell whether JSON is of printable ASCII: by itself it lets no other control character be."""
+    return text.isascii() and b"\x7f" not in text
+
+
+def _fitting(line: _Line) -> bytes:
+    """Give a line as JSON of printable ASCII, of at most `LONGEST` bytes."""
+    text = _plain(line)
+    if len(text) > LONGEST:
+        target, error = shortened(line.target, _SHORT), shortened(line.error, _SHORT)
+        text = _plain(msgspec.structs.replace(line, target=target, error=error, applied=NOTHING))
+    return text
+
+
 def _plain(line: _Line) -> bytes:
-    """Give a line as JSON of printable ASCII."""
-    data = _encode(line)
-    if data.isascii() and b"\x7f" not in data:  # JSON itself lets no other control character be
+    data = _encode_lines((line,))
+    if _is_plain(data):
         return data
-    text = data.decode()
-    return _NOT_PLAIN.sub(lambda found: json.dumps(found[0])[1:-1].replace("\x7f", r"\u007f"), text).encode("ascii")
+    text = _NOT_PLAIN.sub(lambda found: json.dumps(found[0])[1:-1].replace("\x7f", r"\u007f"), data.decode())
+    return text.encode("ascii")
 
 
-_encode: Final = msgspec.json.Encoder().encode
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
 
 # Apache's way: what a terminal would obey as \xHH of its UTF-8.
 _QUOTES: Final[Mapping[str, str]] = {'"': r"\"", "\\": r"\\"}

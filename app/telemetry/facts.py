@@ -1,5 +1,6 @@
 """What may be told of a request, by a log or a trace: nothing that is made of a field that ECHO_REDACT names."""
 
+import re
 from typing import Final, TypeVar
 
 from msgspec import UNSET, UnsetType, structs
@@ -28,6 +29,9 @@ _CLIENT_FIELDS: Final = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip
 _TRACE_FIELDS: Final = frozenset(
     (b"traceparent", b"tracestate", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-sampled", b"x-b3-flags")
 )
+# What a head has that has one of the first of these. Letter by letter in both cases where lines begin: a search for any
+# case looks at each byte.
+_MAY_TELL_TRACE: Final = re.compile(rb"\n[tTbBxX](?i:raceparent|3|-b3)").search
 _CONTROL: Final = "x-echo-"
 
 _Wish = TypeVar("_Wish", Granted, Refused)
@@ -39,6 +43,9 @@ class Facts:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._hidden = policy.unlogged
+        self._tells_path = _PATH not in self._hidden
+        self._tells_authority = not _AUTHORITY & self._hidden
+        self._tells_id = _ID not in self._hidden
         self._quotes = not any(name in _QUOTED or name.startswith(_QUOTED_OF) for name in self._hidden)
         self._trace_fields = _TRACE_FIELDS - self._hidden
         self._client_fields = _CLIENT_FIELDS - self._hidden if policy.trusted else frozenset()
@@ -50,9 +57,9 @@ class Facts:
     def target(self, request: WireRequest) -> str:
         """Give the request target, as it is shown, its beginning if it is long."""
         # Of a CONNECT of HTTP/2, `:authority` is the target.
-        authority = request.authority and request.target == request.authority
-        hidden = _PATH in self._hidden or (authority and _AUTHORITY & self._hidden)
-        return MASK if hidden else shortened(shown(request.target), TARGET)
+        if self._tells_path and (self._tells_authority or not request.authority or request.target != request.authority):
+            return shortened(shown(request.target), TARGET)
+        return MASK
 
     def why(self, answered: Answered) -> str:
         """Give why a request was refused, without what is quoted of it where that may be what nobody may see."""
@@ -61,7 +68,7 @@ class Facts:
 
     def id(self, about: About) -> str:
         """Give the request's id."""
-        return MASK if _ID in self._hidden else about.id
+        return about.id if self._tells_id else MASK
 
     def client(self, answered: Answered) -> str:
         """Give the address of who is believed to have sent it."""
@@ -73,8 +80,7 @@ class Facts:
 
     def trace(self, request: WireRequest) -> Trace | UnsetType:
         """Give what the request says of its trace."""
-        head = request.head.lower()  # one look through all, where there is one: most requests have none of these
-        if head and b"traceparent" not in head and b"b3" not in head:
+        if request.head and not _MAY_TELL_TRACE(request.head):  # most requests
             return UNSET
         headers = _values(request, self._trace_fields)
         return trace_of(headers) if headers else UNSET

@@ -1,97 +1,72 @@
-"""Lines that are written to stdout, by a thread of their own: no request waits for who reads them."""
+"""Lines that are written to stdout, where no request waits for who reads them."""
 
 import os
-import select
-from collections.abc import Callable, Iterable, Iterator
-from queue import SimpleQueue
-from threading import Thread
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
+
+from app.telemetry.writer import Writer
 
 # Bytes that a pipe takes in one piece (pipe(7)): the lines of several workers don't mix within it.
 LONGEST: Final = 4096
 _MOST: Final = 8 << 20  # bytes that may wait to be written; what is more is dropped, and counted
-_BATCH: Final = 1 << 18  # bytes that are handed to the thread before their time
-_SECONDS: Final = 0.05  # for which lines are collected: a wake-up of the thread costs as much as some requests
-
-Later = Callable[[float, Callable[[], None]], object]
 
 
 class Lines:
-    """Writes lines to a descriptor.
+    """Writes lines to a descriptor, in pieces of whole lines. No line is longer than `LONGEST`.
 
-    `later` calls back on the loop; `report` says why nothing is written any more. No line is longer than `LONGEST`.
+    A pipe takes a piece at once as long as it has room. When it has none, or it is no pipe and might let us wait, a
+    thread writes: not always, since each time that it goes on it takes the interpreter from the loop, which cost as
+    much as a fifth of a bare answer. `report` says why nothing is written any more.
     """
 
-    def __init__(self, descriptor: int, later: Later, report: Callable[[str], None]) -> None:
+    def __init__(self, descriptor: int, report: Callable[[str], None]) -> None:
         self.dropped = 0  # lines
-        self._descriptor = descriptor
-        self._later = later
-        self._report = report
-        self._lines: list[bytes] = []  # that are collected
-        self._size = 0  # bytes of these
-        self._handed = 0  # bytes, to the thread: written by the loop's thread alone
-        self._done = 0  # bytes, by the thread: written by it alone
-        self._waits = False  # there is a call to come
-        self._broken = False
-        self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
-        # What can't be written must not keep a worker from its end.
-        self._thread = Thread(target=self._write, name="access log", daemon=True)
-        self._thread.start()
+        self._pipe = _never_waiting(descriptor)
+        self._writer = Writer(descriptor, report)
 
-    def put(self, line: bytes) -> None:
-        """Write a line, soon; drop it if too many wait already."""
-        if self._broken or self._handed - self._done + self._size > _MOST:
-            self.dropped += 1
-            return
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= _BATCH:
-            self._hand()
-        elif not self._waits:
-            self._waits = True
-            self._later(_SECONDS, self._time_is_come)
+    def put(self, lines: bytes) -> None:
+        """Write whole lines, or drop them if too much waits already."""
+        for piece in pieces(lines):
+            left = self._writer.left
+            if left + len(piece) > _MOST:
+                self.dropped += piece.count(b"\n")
+            elif left or not self._takes(piece):
+                self._writer.put(piece)
 
     def close(self, seconds: float) -> None:
         """Write what waits, for so many seconds at most."""
-        self._hand()
-        self._queue.put(None)
-        self._thread.join(seconds)
+        self._writer.close(seconds)
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
 
-    def _time_is_come(self) -> None:
-        self._waits = False
-        self._hand()
-
-    def _hand(self) -> None:
-        if self._lines:
-            self._handed += self._size
-            self._queue.put(self._lines)
-            self._lines, self._size = [], 0
-
-    def _write(self) -> None:
-        for lines in iter(self._queue.get, None):
-            for piece in _pieces(lines):
-                try:
-                    self._write_whole(piece)
-                except OSError as error:
-                    self._broken = True
-                    self._report(f"the access log can't be written to stdout: {error.strerror}; it ends here")
-                    return
-                self._done += len(piece)
-
-    def _write_whole(self, piece: bytes) -> None:
-        while piece:
-            try:
-                piece = piece[os.write(self._descriptor, piece) :]
-            except BlockingIOError:  # whoever shares it has made it so
-                select.select([], [self._descriptor], [])
+    def _takes(self, piece: bytes) -> bool:
+        """Tell whether the pipe has taken a piece: it takes all of it, or nothing (pipe(7))."""
+        if self._pipe is not None:
+            with suppress(OSError):  # it is full; or nobody reads it any more, which the thread will say
+                os.write(self._pipe, piece)
+                return True
+        return False
 
 
-def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Give whole lines together, as many as go in one piece."""
-    piece = b""
-    for line in lines:
-        if len(piece) + len(line) > LONGEST:
-            yield piece
-            piece = b""
-        piece += line
-    yield piece
+def _never_waiting(descriptor: int) -> int | None:
+    """Open a pipe once more, so that to write to it never waits; None for what is no pipe, or may not be opened.
+
+    The descriptor itself is left as it is: whoever else has this pipe shares its flags (proc_pid_fd(5)).
+    """
+    with suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+    return None
+
+
+def pieces(lines: bytes) -> Iterator[bytes]:
+    """Give whole lines together, as many as go in `LONGEST` bytes. No line is longer."""
+    begin, end = 0, len(lines)
+    while end - begin > LONGEST:
+        cut = lines.rindex(b"\n", begin, begin + LONGEST) + 1
+        yield lines[begin:cut]
+        begin = cut
+    yield lines[begin:]

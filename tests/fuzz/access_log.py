@@ -37,16 +37,16 @@ def check(data: bytes) -> None:
         return
     for facts in _FACTS:
         answered = _answered(context)
-        line = AccessLog("json", facts).line(answered)
+        line = AccessLog("json", facts).lines([answered])
         assert _PLAIN.fullmatch(line)
         assert len(line) <= LONGEST_LINE
         told, target = json.loads(line), shown(context.request.target)
         assert told["status"] == 200
         assert told["target"] == target or (len(told["target"]) <= TARGET and told["target"].endswith("..."))
-        common = AccessLog("common", facts).line(answered)
+        common = AccessLog("common", facts).lines([answered])
         assert len(common) <= LONGEST_LINE
         assert _COMMON.fullmatch(common), common
-    hidden = json.loads(AccessLog("json", _FACTS[1]).line(answered))
+    hidden = json.loads(AccessLog("json", _FACTS[1]).lines([answered]))
     assert hidden["client"] == contexts.CONNECTION.client.address
     assert "***" in hidden["id"]
 

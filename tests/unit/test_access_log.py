@@ -1,10 +1,13 @@
 """The access log's lines: what they say, what they hide, and that nobody waits for them."""
 
+import itertools
 import json
 import os
 import select
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from app.peers import Endpoint
 from app.settings import Settings
 from app.telemetry.access_log import AccessLog
 from app.telemetry.facts import Facts
-from app.telemetry.lines import LONGEST, Lines
+from app.telemetry.lines import LONGEST, Lines, pieces
 from app.wire import ConnectionInfo, WireRequest, shown
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -53,7 +56,7 @@ def log(kind: str = "json", **settings: Any) -> AccessLog:
 
 def line(asked: WireRequest, applied: Applied = NOTHING, **settings: Any) -> dict[str, Any]:
     """Give a line of JSON, read."""
-    told = log(**settings).line(answered(asked, applied))
+    told = log(**settings).lines([answered(asked, applied)])
     assert told.endswith(b"\n")
     read: dict[str, Any] = json.loads(told)
     return read
@@ -79,9 +82,9 @@ def test_a_line_says_what_was_asked_and_what_came_of_it() -> None:
 
 def test_a_line_of_the_common_format() -> None:
     """As Apache's httpd, nginx and whatever reads their logs has it."""
-    told = log("common").line(answered(request()))
+    told = log("common").lines([answered(request())])
     assert told == b'192.0.2.1 - - [14/Nov/2023:22:13:20 +0000] "GET /a?b=c HTTP/1.1" 200 5\n'
-    nothing = log("common").line(answered(request(), sent=0, status="204 No Content"))
+    nothing = log("common").lines([answered(request(), sent=0, status="204 No Content")])
     assert nothing.endswith(b'" 204 -\n')
 
 
@@ -97,14 +100,14 @@ def test_what_was_applied_is_told() -> None:
 def test_a_refusal_says_why() -> None:
     """A request that could not be read has no target; what was wrong is said."""
     unread = WireRequest(b"", b"", "HTTP/1.1", ())
-    told = json.loads(log().line(answered(unread, about=None, status="400", why="no Host field", whole=False)))
+    told = json.loads(log().lines([answered(unread, about=None, status="400", why="no Host field", whole=False)]))
     assert (told["format"], told["error"], told["whole"], told["time"]) == (
         "refusal",
         "no Host field",
         False,
         "2023-11-14T22:13:20.125Z",
     )
-    assert b'] "-" 400 ' in log("common").line(answered(unread, about=None, status="400"))
+    assert b'] "-" 400 ' in log("common").lines([answered(unread, about=None, status="400")])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +161,7 @@ HIDDEN: dict[str, tuple[str, WireRequest, Applied]] = {
 def test_what_is_hidden_is_not_told(what: str, kind: str) -> None:
     """Nothing that is made of a field that `ECHO_REDACT` names."""
     name, asked, applied = HIDDEN[what]
-    told = log(kind, redact=name, trusted_proxies="192.0.2.0/24").line(answered(asked, applied))
+    told = log(kind, redact=name, trusted_proxies="192.0.2.0/24").lines([answered(asked, applied)])
     assert b"SECRET" not in told
     assert b"5EC5" not in told
     assert TRACE.encode() not in told
@@ -178,13 +181,13 @@ def test_what_is_hidden_is_not_told(what: str, kind: str) -> None:
 def test_a_refusal_quotes_nothing_that_is_hidden(name: str, why: str, told: str) -> None:
     """And says still what was wrong."""
     refused = answered(WireRequest(b"", b"", "HTTP/1.1", ()), about=None, status="400", why=why)
-    assert json.loads(log(redact=name).line(refused))["error"] == told
+    assert json.loads(log(redact=name).lines([refused]))["error"] == told
 
 
 def test_no_field_is_told_unless_the_line_is_made_of_it() -> None:
     """Whatever `ECHO_REDACT` says: nor is the id, where it came in a field that is hidden."""
     asked = request(Authorization="Basic SECRET", Cookie="SECRET", User_Agent="SECRET")
-    assert b"SECRET" not in log(redact="").line(answered(asked))
+    assert b"SECRET" not in log(redact="").lines([answered(asked)])
     assert line(request(), redact="X-Request-Id")["id"] == "***"
 
 
@@ -208,7 +211,7 @@ def test_whatever_comes_it_is_one_line_of_printable_ascii(
         1,
         why=value,
     )
-    told = log(kind).line(entry)
+    told = log(kind).lines([entry])
     assert len(told) <= LONGEST
     assert told.endswith(b"\n")
     assert all(0x20 <= byte < 0x7F for byte in told[:-1])
@@ -218,19 +221,14 @@ def test_whatever_comes_it_is_one_line_of_printable_ascii(
         assert told.count(b'"') - told.count(rb"\"") == 2
 
 
-class Loop:
-    """Calls that are to come, made by hand."""
-
-    def __init__(self) -> None:
-        self.calls: list[Callable[[], None]] = []
-
-    def later(self, _seconds: float, call: Callable[[], None]) -> None:
-        self.calls.append(call)
-
-    def turn(self) -> None:
-        calls, self.calls = self.calls, []
-        for call in calls:
-            call()
+@given(st.lists(st.integers(1, 300) | st.integers(1, LONGEST), min_size=1))
+def test_a_piece_is_of_whole_lines(sizes: list[int]) -> None:
+    """As many as a pipe takes at once."""
+    lines = b"".join(b"x" * (size - 1) + b"\n" for size in sizes)
+    cut = list(pieces(lines))
+    assert b"".join(cut) == lines
+    assert all(len(piece) <= LONGEST and piece.endswith(b"\n") for piece in cut)
+    assert all(len(one) + behind.index(b"\n") + 1 > LONGEST for one, behind in itertools.pairwise(cut))
 
 
 @pytest.fixture
@@ -253,28 +251,49 @@ def read_lines(end: int, count: int) -> list[bytes]:
     return data.splitlines(keepends=True)
 
 
-def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
-    """Also where somebody has made the descriptor one that does not wait, and it is full meanwhile."""
-    os.set_blocking(pipe[1], False)
-    loop = Loop()
-    lines = Lines(pipe[1], loop.later, pytest.fail)
+def test_a_pipe_that_has_room_takes_lines_at_once(pipe: tuple[int, int]) -> None:
+    """By no thread, and whoever has the same pipe for his stdout waits for it as before."""
+    threads = threading.active_count()
+    lines = Lines(pipe[1], pytest.fail)
+    lines.put(b"a\nb\n")
+    assert select.select([pipe[0]], [], [], 0)[0]
+    assert read_lines(pipe[0], 2) == [b"a\n", b"b\n"]
+    assert threading.active_count() == threads
+    assert os.get_blocking(pipe[1])
+    lines.close(DEADLINE)
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_lines_are_written_in_order(pipe: tuple[int, int], *, blocking: bool) -> None:
+    """Also where a pipe is full, and then is not; and where somebody has made the descriptor one that does not wait."""
+    os.set_blocking(pipe[1], blocking)
+    lines = Lines(pipe[1], pytest.fail)
     sent = [b"%06d %b\n" % (number, b"x" * (number % 900)) for number in range(1000)]
-    for each in sent:
-        lines.put(each)
-    loop.turn()
-    assert read_lines(pipe[0], len(sent)) == sent
+    for _ in range(3):
+        for each in sent:
+            lines.put(each)
+        assert read_lines(pipe[0], len(sent)) == sent
     lines.close(DEADLINE)
     assert lines.dropped == 0
 
 
+def test_a_file_has_all_lines_at_the_end(tmp_path: Path) -> None:
+    """A thread writes it, since a disk may let us wait."""
+    with (tmp_path / "log").open("wb") as file:
+        lines = Lines(file.fileno(), pytest.fail)
+        sent = [b"%06d %b\n" % (number, b"x" * (number % 900)) for number in range(1000)]
+        for each in sent:
+            lines.put(each)
+        lines.close(DEADLINE)
+    assert (tmp_path / "log").read_bytes() == b"".join(sent)
+
+
 def test_nobody_waits_for_who_does_not_read(pipe: tuple[int, int]) -> None:
     """What is too much is dropped, and counted; those before it come when they are read."""
-    loop = Loop()
-    lines = Lines(pipe[1], loop.later, pytest.fail)
+    lines = Lines(pipe[1], pytest.fail)
     line = b"x" * 1023 + b"\n"
-    for _ in range(20_000):
-        lines.put(line)
-        loop.turn()
+    for _ in range(10_000):
+        lines.put(2 * line)
     assert 8_000 < lines.dropped < 13_000
     lines.close(0.01)
     assert read_lines(pipe[0], 20_000 - lines.dropped) == [line] * (20_000 - lines.dropped)
@@ -282,12 +301,11 @@ def test_nobody_waits_for_who_does_not_read(pipe: tuple[int, int]) -> None:
 
 def test_what_can_not_be_written_any_more_is_said_once(pipe: tuple[int, int]) -> None:
     """Nobody is there to read: the log ends, the echo goes on."""
+    reports = list[str]()
+    lines = Lines(pipe[1], reports.append)
     os.close(pipe[0])
-    loop, reports = Loop(), list[str]()
-    lines = Lines(pipe[1], loop.later, reports.append)
     lines.put(b"a\n")
     lines.close(DEADLINE)
-    lines.put(b"b\n")
-    loop.turn()
+    lines.put(b"b\nc\n")
     assert reports == ["the access log can't be written to stdout: Broken pipe; it ends here"]
-    assert lines.dropped == 1
+    assert lines.dropped == 2

@@ -1,0 +1,99 @@
+"""When what was answered is counted and logged: soon, and with others."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from app.answered import Answered
+from app.applied import NOTHING
+from app.context import About
+from app.peers import Endpoint
+from app.telemetry.lines import Lines
+from app.telemetry.tally import Tally
+from app.telemetry.watch import Log, Watch
+from app.wire import ConnectionInfo, WireRequest
+
+CONNECTION = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 80))
+KEY = ("GET", "2", "HTTP/1.1", "json")
+
+
+def answered(target: bytes = b"/", **facts: Any) -> Answered:
+    """Give a request that was answered."""
+    given: dict[str, Any] = {"status": "200 OK", "about": About("json", "id", 0.0, NOTHING)} | facts
+    return Answered(WireRequest(b"GET", target, "HTTP/1.1", ()), CONNECTION, seconds=0.1, sent=1, received=0, **given)
+
+
+class Watched:
+    """A watch whose loop's calls are made by hand, and whose log is a pipe."""
+
+    def __init__(self, pipe: tuple[int, int]) -> None:
+        self.calls: list[Callable[[], None]] = []
+        self._end = pipe[0]
+        log = Log(lambda all_: b"".join(each.request.target + b"\n" for each in all_), Lines(pipe[1], pytest.fail))
+        self.watch = Watch(Tally(), lambda _seconds, call: self.calls.append(call), log)
+
+    @property
+    def counted(self) -> int:
+        """How many requests were counted."""
+        return sum(self.watch.tally.requests.values())
+
+    def logged(self) -> list[bytes]:
+        """Give the lines that were written."""
+        try:
+            return os.read(self._end, 1 << 16).split()
+        except BlockingIOError:
+            return []
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """Give a watch with a log."""
+    pipe = os.pipe()
+    os.set_blocking(pipe[0], False)
+    watched = Watched(pipe)
+    yield watched
+    watched.watch.close(0)
+    for end in pipe:
+        os.close(end)
+
+
+def test_a_request_waits_for_others_for_a_moment(watched: Watched) -> None:
+    """One call of the loop for all of them, in the order in which they were answered; the next one waits anew."""
+    for target in (b"/a", b"/b"):
+        watched.watch.answered(answered(target))
+    assert (watched.counted, watched.logged(), len(watched.calls)) == (0, [], 1)
+    watched.calls.pop()()
+    assert (watched.counted, watched.logged()) == (2, [b"/a", b"/b"])
+    assert watched.watch.tally.durations["HTTP/1.1"].seconds == pytest.approx(0.2)
+    watched.watch.answered(answered(b"/c"))
+    watched.calls.pop()()
+    assert (watched.watch.tally.requests, watched.logged(), watched.calls) == ({KEY: 3}, [b"/c"], [])
+
+
+def test_many_requests_do_not_wait(watched: Watched) -> None:
+    """No more are kept than are worth while; the call that is to come for those finds nothing."""
+    targets = [b"/%d" % number for number in range(1000)]
+    for target in targets:
+        watched.watch.answered(answered(target))
+    assert watched.counted > 950
+    assert len(watched.calls) == 1
+    watched.calls.pop()()
+    assert (watched.counted, watched.logged()) == (1000, targets)
+
+
+def test_a_refusal_is_told_of_at_once(watched: Watched) -> None:
+    """Its time is not known later: it is behind what was answered before."""
+    watched.watch.answered(answered(b"/a"))
+    watched.watch.answered(answered(b"/b", about=None, status="400"))
+    assert watched.logged() == [b"/a", b"/b"]
+    assert watched.watch.tally.requests == {KEY: 1, ("GET", "4", "HTTP/1.1", "refusal"): 1}
+
+
+@pytest.mark.parametrize("end", [lambda watch: watch.tell(), lambda watch: watch.close(1.0)], ids=["asked", "closed"])
+def test_who_asks_is_told_all(watched: Watched, end: Callable[[Watch], None]) -> None:
+    """As a scrape does; and a worker, at its end."""
+    watched.watch.answered(answered(b"/a"))
+    end(watched.watch)
+    assert (watched.counted, watched.logged()) == (1, [b"/a"])
