@@ -16,7 +16,7 @@ from app.context import time_of
 from app.excerpts import shortened
 from app.provenance.trace import Trace
 from app.telemetry.facts import TARGET, Facts, about_of, method
-from app.telemetry.families import REFUSAL
+from app.telemetry.families import METHODS, REFUSAL
 from app.telemetry.lines import LONGEST
 
 _SHORT: Final = 64
@@ -65,19 +65,20 @@ class AccessLog:
 
     def _line(self, answered: Answered) -> _Line:
         request, about, facts = answered.request, about_of(answered), self._facts
+        trace = facts.trace(request)
         return _Line(
             time_of(about.now if about else self._wall()),
             facts.client(answered),
-            method(request),
+            METHODS.get(request.method) or method(request),
             facts.target(request),
             answered.protocol or request.version,
-            int(answered.status[:3]),
+            _code(answered.status),
             answered.sent,
             answered.received,
             int(answered.seconds * 1e6 + 0.5) / 1e6,
             about.form if about else REFUSAL,
             facts.id(about) if about else "",
-            _trace_id(facts.trace(request)),
+            _trace_id(trace) if trace else "",
             facts.applied(about.applied) if about and about.applied is not NOTHING else NOTHING,
             facts.why(answered) if answered.why else "",
             answered.whole,
@@ -95,8 +96,13 @@ class AccessLog:
         return f'{client} - - [{when}] "{asked}" {answered.status[:3]} {answered.sent or "-"}\n'
 
 
-def _trace_id(trace: Trace | msgspec.UnsetType) -> str:
-    found = trace and (trace.traceparent or trace.b3)
+@lru_cache(maxsize=64)
+def _code(status: str) -> int:
+    return int(status[:3])
+
+
+def _trace_id(trace: Trace) -> str:
+    found = trace.traceparent or trace.b3
     return (found.trace_id or "") if found else ""
 
 

@@ -58,7 +58,8 @@ class Facts:
         """Give the request target, as it is shown, its beginning if it is long."""
         # Of a CONNECT of HTTP/2, `:authority` is the target.
         if self._tells_path and (self._tells_authority or not request.authority or request.target != request.authority):
-            return shortened(shown(request.target), TARGET)
+            target = shown(request.target)
+            return target if len(target) <= TARGET else shortened(target, TARGET)
         return MASK
 
     def why(self, answered: Answered) -> str:
@@ -76,7 +77,7 @@ class Facts:
         if self._client_fields:
             headers = _values(answered.request, self._client_fields)
             address = client_of(headers, answered.connection, self._policy.trusted).effective
-        return shortened(address, _ADDRESS)
+        return address if len(address) <= _ADDRESS else shortened(address, _ADDRESS)
 
     def trace(self, request: WireRequest) -> Trace | UnsetType:
         """Give what the request says of its trace."""

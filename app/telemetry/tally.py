@@ -18,11 +18,6 @@ class Durations(msgspec.Struct):
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one."""
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
-
 
 class Gauges(msgspec.Struct):
     """What is so now."""
@@ -49,11 +44,12 @@ class Tally(msgspec.Struct):
 
     def answered(self, key: Key, seconds: float) -> None:
         """Count a request that was answered."""
-        self.requests[key] = self.requests.get(key, 0) + 1
-        durations = self.durations.get(key[2])
+        requests, durations = self.requests, self.durations.get(key[2])
+        requests[key] = requests.get(key, 0) + 1
         if durations is None:
             durations = self.durations[key[2]] = Durations()
-        durations.observe(seconds)
+        durations.counts[bisect_left(BUCKETS, seconds)] += 1
+        durations.seconds += seconds
 
     def refused(self, reason: str) -> None:
         """Count a refusal."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from app.answered import Answered
-from app.telemetry.facts import about_of
+from app.context import About
 from app.telemetry.families import METHODS, OTHER, REFUSAL
 from app.telemetry.lines import Lines
 from app.telemetry.spans import Spans
@@ -69,11 +69,12 @@ class Watch:
     def tell(self) -> None:
         """Count and log what was answered."""
         answered, self._answered = self._answered, []
+        count = self.tally.answered
         for each in answered:
-            request, about = each.request, about_of(each)
-            form = about.form if about else REFUSAL
+            request, about = each.request, each.about
+            form = about.form if isinstance(about, About) else REFUSAL
             method = METHODS.get(request.method, OTHER)
-            self.tally.answered((method, each.status[0], each.protocol or request.version, form), each.seconds)
+            count((method, each.status[0], each.protocol or request.version, form), each.seconds)
         if answered and self._log is not None:
             self._log.lines.put(self._log.of(answered))
 
