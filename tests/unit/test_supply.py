@@ -53,6 +53,14 @@ def test_every_program_that_go_builds_is_of_one_version() -> None:
     assert not re.search(r"GONOSUMDB|GONOSUMCHECK|GOFLAGS=-insecure|GOSUMDB=off", (ROOT / ".ci/run").read_text())
 
 
+def test_an_image_can_be_built_of_each_lock_file_that_it_may_have() -> None:
+    """Docker is handed those that the Dockerfile names: what .dockerignore leaves out can't be copied."""
+    named = re.findall(r"requirements[-a-z]*\.txt", (ROOT / "Dockerfile").read_text())
+    handed = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {"requirements.txt", "requirements-all.txt"} < set(named)
+    assert [name for name in named if f"!{name}" not in handed] == []
+
+
 def test_images_of_others_that_run_tests_are_named_by_digest() -> None:
     """The cluster's node; and no pipeline of a forge is here whose actions would have to be."""
     supply = (ROOT / "tests/e2e/supply.py").read_text()
