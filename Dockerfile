@@ -53,13 +53,14 @@ RUN --mount=type=cache,target=/var/cache/apk,sharing=locked \
         binutils \
         gcc \
         libc6-dev \
+        libzstd-dev \
         python3-dev; \
     fi
 
 WORKDIR /build
 
 # The lock files alone: the dependencies are built again when they change, not whenever the code does.
-# requirements-jwt.txt verifies tokens, too (ECHO_JWKS), for 15 MB more; requirements-otlp.txt sends spans
+# requirements-jwt.txt verifies tokens, too (ECHO_JWKS), for 13 MB more; requirements-otlp.txt sends spans
 # (ECHO_OTLP_ENDPOINT); requirements-all.txt does both.
 ARG requirements=requirements.txt
 COPY ${requirements} requirements-build.txt ./
@@ -67,43 +68,80 @@ COPY ${requirements} requirements-build.txt ./
 # Every package must have the hash that the lock file says, those that build others too: so no build isolation, which
 # would fetch its tools without asking anybody. A machine whose TLS passes a proxy gives its certificates as a secret
 # (docker build --secret id=ca_bundle,src=FILE), which is there for this line and in no layer.
+#
+# Debian's base has zstd's library already, for OpenSSL and dpkg: there Python's binding is built to use that one, where
+# its ready-made wheel brings another of 0.8 MB. pip takes an option of one package's build from its line in the file.
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     --mount=type=secret,id=ca_bundle \
     if [ -f /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi \
     && python3 -m pip install --require-hashes --target=/build/tools --requirement=requirements-build.txt \
+    && if [ -f /usr/include/zstd.h ]; then \
+      export PIP_NO_BINARY=backports-zstd \
+      && sed -i '/^backports-zstd==/s/\\$/--config-settings=--build-option=--system-zstd &/' ${requirements}; \
+    fi \
     && PYTHONPATH=/build/tools CFLAGS=-g0 python3 -m pip install --require-hashes --no-build-isolation --no-compile \
          --target=/image/packages/packages --requirement=${requirements}
 
-# What nothing imports stays behind: the layers of websockets that do I/O (ours is the carrier), gunicorn's own ASGI
-# worker and HTTP/2, archives of zstd, what makes YAML faster than it need be, and the sources of what is compiled.
-# That is 5 of 13 MB.
+# What nothing here imports stays behind: gunicorn's own workers, HTTP/2, control socket and "dirty" workers; the layers
+# of websockets that do I/O (ours is the carrier), its client and its command line; what Prometheus's client does beside
+# writing metrics; archives of zstd and its form for PyPy; uvloop's tests; what makes YAML faster than it need be; and
+# the sources of what is compiled. tests/image imports each module that is left, and looks at each import within it.
 WORKDIR /image/packages/packages
 RUN rm -r \
       _yaml \
+      backports/zstd/_cffi \
+      backports/zstd/_shutil.py \
       backports/zstd/tarfile.py \
       backports/zstd/zipfile \
+      gunicorn/__main__.py \
+      gunicorn/app/pasterapp.py \
+      gunicorn/app/wsgiapp.py \
       gunicorn/asgi \
+      gunicorn/ctl \
+      gunicorn/dirty \
       gunicorn/http2 \
+      gunicorn/instrument \
+      gunicorn/uwsgi \
+      gunicorn/workers/base_async.py \
+      gunicorn/workers/g*.py \
+      gunicorn/workers/sync.py \
+      prometheus_client/aiohttp \
+      prometheus_client/bridge \
+      prometheus_client/django \
+      prometheus_client/multiprocess.py \
+      prometheus_client/openmetrics/parser.py \
+      prometheus_client/parser.py \
+      prometheus_client/twisted \
+      uvloop/_testbase.py \
+      websockets/__main__.py \
       websockets/asyncio \
+      websockets/auth.py \
+      websockets/cli.py \
+      websockets/client.py \
+      websockets/connection.py \
       websockets/legacy \
+      websockets/proxy.py \
       websockets/sync \
       websockets/trio \
+      websockets/uri.py \
       yaml/cyaml.py \
     && find . \( -name '_yaml*.so' -o -name '*.c' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' -o -name '*.pyx' \) -delete
 
 # Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to. Here it
 # stands in the place of its source (-b), which nobody reads in an image, and which would be as large again; a traceback
-# still names file and line.
+# still names file and line. What only somebody who reads the source has use for is left out as well: docstrings (-o 2,
+# which leaves out assertions, too) and columns.
+ENV PYTHONNODEBUGRANGES=1
 RUN find /image/packages -name '*.so*' -exec strip --strip-unneeded {} + \
     && rm -r /image/packages/packages/bin \
-    && python3 -m compileall -q -f -b --invalidation-mode unchecked-hash -s /image/packages -p / /image/packages \
-    && find /image/packages -name '*.py' -delete \
+    && python3 -m compileall -q -f -b -o 2 --invalidation-mode unchecked-hash -s /image/packages -p / /image/packages \
+    && find /image/packages \( -name '*.py' -o -name RECORD \) -delete \
     && find /image/packages -exec touch -h -d @0 {} +
 
-# The code last, since it changes most. It keeps its source, which its bytecode trusts unchecked instead of comparing
-# times.
+# The code last, since it changes most. Its docstrings stay: the OpenAPI document is written with them.
 COPY app /image/app/app/app
-RUN python3 -m compileall -q -f --invalidation-mode unchecked-hash -s /image/app -p / /image/app \
+RUN python3 -m compileall -q -f -b --invalidation-mode unchecked-hash -s /image/app -p / /image/app \
+    && find /image/app -name '*.py' -delete \
     && chmod -R u=rwX,go=rX /image/app \
     && find /image/app -exec touch -h -d @0 {} +
 
