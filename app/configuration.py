@@ -27,7 +27,8 @@ class Configuration(NamedTuple):
 
 def read(environ: Mapping[str, str]) -> Configuration:
     """Read the environment, and every file that it names. Raises one of `MISTAKES`."""
-    configured, note = descriptors.fitted(settings.read(environ, policy.READERS))
-    how = policy.read(configured, identity.read(environ))
+    readers = policy.readers()  # what is found good is what is served with: a file is not read again
+    configured, note = descriptors.fitted(settings.read(environ, readers))
+    how = policy.read(configured, identity.read(environ), readers)
     files = tls.files_of(configured)
     return Configuration(configured, how, Contexts(files) if files else None, note)

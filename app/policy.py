@@ -1,6 +1,7 @@
 """What the operator has set of how requests are shown, made of the settings that are lists, files or names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from app import redaction
@@ -12,7 +13,8 @@ from app.settings import Settings, SettingsError
 from app.telemetry import otlp
 
 # How the texts of settings are read that are lists, or name a file: each raises `ValueError` for what it can't read.
-READERS: Final[dict[str, Callable[[str], Any]]] = {
+Readers = Mapping[str, Callable[[str], Any]]
+READERS: Final[Readers] = {
     "jwks": jwks.load,
     "jwt_fields": redaction.names,
     "otlp_endpoint": otlp.endpoint,
@@ -21,13 +23,18 @@ READERS: Final[dict[str, Callable[[str], Any]]] = {
 }
 
 
-def read(settings: Settings, identity: Identity) -> Policy:
-    """Read the policy. Raises `SettingsError` for what can't be read any more."""
+def readers() -> Readers:
+    """Give readers that read a text, and the file that it names, once: for one reading of all that is configured."""
+    return {name: cache(reader) for name, reader in READERS.items()}
+
+
+def read(settings: Settings, identity: Identity, by: Readers = READERS) -> Policy:
+    """Read the policy by these readers. Raises `SettingsError` for what can't be read any more."""
 
     def value(name: str, nothing: Any) -> Any:
         text = getattr(settings, name)
         try:
-            return READERS[name](text) if text else nothing
+            return by[name](text) if text else nothing
         except ValueError as error:  # a file may have changed since the settings were read
             raise SettingsError(f"ECHO_{name.upper()}: {error}") from None
 

@@ -1,5 +1,6 @@
 """Whether a token can be believed: by which keys, and what is told where it can't."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
+from app import configuration
 from app.provenance.jwks import load
 from app.provenance.tokens import Verify, decode
 from app.provenance.verification import verifier
@@ -258,3 +260,14 @@ def test_whatever_the_times_are_they_are_explained(every_key: Verify, claims: di
     body = f"{part({'alg': 'HS256'})}.{part(claims)}"
     told = reason(every_key, f"{body}.{part(jwt.get_algorithm_by_name('HS256').sign(body.encode(), SECRET))}")
     assert told is None or told.startswith(("its exp", "its nbf", "it expired at ", "it is not valid before "))
+
+
+def test_the_file_is_read_once_at_a_start() -> None:
+    """What was found good is what is verified with; and so it may be a pipe, as of a shell's `<(...)`."""
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(msgspec.json.encode({"keys": [oct_jwk()]}))
+        assert configuration.read({"ECHO_JWKS": f"/dev/fd/{reading}"}).policy.verify
+    finally:
+        os.close(reading)
