@@ -1,6 +1,7 @@
 """The Bottle applications: what is answered on which port. Plain WSGI; they know no sockets."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -47,12 +48,12 @@ def admin(settings: Settings, metrics: Metrics | None = None) -> Routed:
     Kubernetes takes any status from 200 to 399 for success.
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
     """
-    described = document(settings)
+    described = cache(lambda: _json(document(settings)))  # made for the first who asks, and not at each start
     routes: dict[str, Handler] = {
         "/livez": _live,
         "/readyz": _ready,
         "/version": _version,
-        "/openapi.json": lambda _: _json(described),
+        "/openapi.json": lambda _: described(),
     }
     if metrics is not None:
         routes["/metrics"] = lambda environ: _told(metrics, environ)
