@@ -1,11 +1,13 @@
 """`python -m app` starts the echo."""
 
+import gc
 import os
 import sys
 
 from app import signals
 
 signals.begin()  # before the imports of the rest, which take most of the start
+gc.disable()  # what is imported stays: looking whether it does took a tenth of them; see `app.server.Server.run`
 
 from app.command import main  # noqa: E402 - see above
 
