@@ -17,8 +17,8 @@ class Lines:
     """Writes lines to a descriptor, in pieces of whole lines. No line is longer than `LONGEST`.
 
     A pipe takes a piece at once as long as it has room. When it has none, or it is no pipe and might let us wait, a
-    thread writes: not always, since each time that it goes on it takes the interpreter from the loop, which cost as
-    much as a fifth of a bare answer. `report` says why nothing is written any more.
+    thread writes: not always, since each time that it goes on it takes the interpreter from the loop, which made a bare
+    answer a quarter dearer. `report` says why nothing is written any more.
     """
 
     def __init__(self, descriptor: int, report: Callable[[str], None]) -> None:
