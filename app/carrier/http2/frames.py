@@ -91,6 +91,8 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = b""
         self._position = 0  # where the next frame begins
+        self._behind = b""  # what comes behind the buffer, which ends with a frame then
+        self._begin = 0  # where in that
 
     @property
     def within_frame(self) -> bool:
@@ -100,7 +102,7 @@ class FrameReader:
     @property
     def held(self) -> int:
         """How many bytes wait here."""
-        return len(self._buffer)
+        return len(self._buffer) + len(self._behind)
 
     @property
     def partial_data(self) -> tuple[int, int]:
@@ -109,12 +111,22 @@ class FrameReader:
         if start > len(self._buffer):
             return 0, 0
         _, _, kind, _, stream = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(self._buffer, self._position)
-        return (stream & LAST_STREAM, len(self._buffer) - start) if kind == DATA else (0, 0)
+        length = len(self._buffer) - start + len(self._behind) - self._begin
+        return (stream & LAST_STREAM, length) if kind == DATA else (0, 0)
 
     def receive(self, data: bytes) -> None:
-        """Take bytes behind those that came before."""
-        self._buffer = self._buffer[self._position :] + data if self.within_frame else data
-        self._position = 0
+        """Take bytes behind those that came before.
+
+        A frame that has begun is joined with what it lacks, and not with all that came, which may be 256 KiB.
+        """
+        begun = self._buffer[self._position :] + self._behind[self._begin :] if self.within_frame else b""
+        self._position, self._behind, self._begin = 0, b"", 0
+        if len(begun) >= HEADER:
+            high, low, *_ = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(begun)
+            lacks = HEADER + (high << 8 | low) - len(begun)
+            if 0 < lacks < len(data):
+                self._behind, self._begin, data = data, lacks, data[:lacks]
+        self._buffer = begun + data if begun else data
 
     def next(self) -> Frame | None:
         """Give the next frame, or None when it is not whole.
@@ -132,8 +144,8 @@ class FrameReader:
         if end > len(self._buffer):
             return None
         payload, self._position = self._buffer[start:end], end
-        if end == len(self._buffer):
-            self._buffer, self._position = b"", 0  # an idle connection keeps nothing of what it has read
+        if end == len(self._buffer):  # an idle connection keeps nothing of what it has read
+            self._buffer, self._position, self._behind, self._begin = self._behind, self._begin, b"", 0
         return Frame(kind, flags, stream & LAST_STREAM, payload)
 
 

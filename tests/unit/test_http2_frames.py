@@ -1,0 +1,50 @@
+"""HTTP/2's bytes, cut into frames: the same ones however they come."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.carrier.http2 import frames
+from app.carrier.http2.frames import Frame, FrameReader
+
+SIZES = st.lists(st.integers(0, 40) | st.integers(0, frames.MAX_FRAME), min_size=1, max_size=12)
+# How many bytes come at once, and how many frames are asked for before the next ones come: none while it is blocked.
+STEPS = st.lists(st.tuples(st.integers(1, 60) | st.integers(1, 100_000), st.integers(0, 20)), min_size=1)
+
+
+def sent(sizes: list[int]) -> list[Frame]:
+    """Give frames with payloads of these sizes, no two alike."""
+    payloads = [bytes([number]) * size for number, size in enumerate(sizes)]
+    return [Frame(frames.DATA, number % 2, 2 * number + 1, payload) for number, payload in enumerate(payloads)]
+
+
+@given(SIZES, STEPS)
+def test_frames_are_the_same_however_they_come(sizes: list[int], steps: list[tuple[int, int]]) -> None:
+    """In pieces of any size, read at once or later; nothing is held at the end, and till then what has come is."""
+    frames_ = sent(sizes)
+    wire = b"".join(frames.encode(*each) for each in frames_)
+    reader, came, at, turn = FrameReader(), list[Frame](), 0, 0
+    while at < len(wire):
+        size, asked = steps[turn % len(steps)]
+        reader.receive(wire[at : at + size])
+        at, turn = min(at + size, len(wire)), turn + 1
+        taken = sum(frames.HEADER + len(each.payload) for each in came)
+        assert at - taken <= reader.held
+        for _ in range(asked):
+            frame = reader.next()
+            if frame is None:
+                break
+            came.append(frame)
+    came += iter(reader.next, None)
+    assert came == frames_
+    assert (reader.held, reader.within_frame) == (0, False)
+
+
+def test_a_frame_that_has_begun_is_told_with_what_came_of_it() -> None:
+    """Its body's time depends on that."""
+    reader = FrameReader()
+    data = frames.encode(frames.DATA, 0, 1, bytes(1000))
+    reader.receive(data[:100])
+    assert (reader.next(), reader.partial_data) == (None, (1, 91))
+    reader.receive(data[100:] + data[:9] + b"x")
+    assert reader.next() == Frame(frames.DATA, 0, 1, bytes(1000))
+    assert (reader.next(), reader.partial_data) == (None, (1, 1))
