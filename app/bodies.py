@@ -12,7 +12,6 @@ from app.codings import IDENTITY, Decoding
 from app.multipart_parts import Multipart, PartsMeter
 
 KEPT: Final = 65_536  # bytes of a body's beginning that are kept to be shown
-MAX_DECODED: Final = 64 << 20  # bytes to which content codings are undone, unless somebody says otherwise
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Meta
 
 from app import env_file
-from app.bodies import MAX_DECODED
 from app.env_file import Assignment
 from app.excerpts import quoted
 
@@ -22,6 +21,8 @@ PREFIX = "ECHO_"
 # With decoders, an idle worker and its arbiter: 110 of the 128 MiB that the chart gives a pod. A thousand answers of
 # the usual size are two MiB; one of 64 KiB of nested JSON, made for people, is four.
 MAX_HELD: Final = 24 << 20
+
+MAX_DECODED: Final = 64 << 20  # bytes to which content codings are undone, unless somebody says otherwise
 
 Address = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]

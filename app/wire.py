@@ -14,6 +14,7 @@ import msgspec
 from app import bodies
 from app.bodies import Body
 from app.peers import Endpoint, ProxyProtocol
+from app.settings import MAX_DECODED
 from app.tls import TLS
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -196,7 +197,7 @@ def _from_cgi(environ: Environ) -> WireRequest:
 def _read_body(environ: Environ, fields: Fields) -> Body:
     length = environ.get("CONTENT_LENGTH") or "0"
     rest = int(length) if length.isdecimal() else 0
-    meter = bodies.Meter(bodies.content_of(fields), bodies.MAX_DECODED)
+    meter = bodies.Meter(bodies.content_of(fields), MAX_DECODED)
     while rest and (piece := environ["wsgi.input"].read(min(rest, bodies.KEPT))):
         meter.take(piece)
         while meter.pending:

@@ -12,12 +12,12 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from app.bodies import MAX_DECODED, Meter, content_of
+from app.bodies import Meter, content_of
 from app.carrier.limits import Limits
 from app.carrier.timing import Time
 from app.carrier.waiting import Waiting
 from app.codings import memory
-from app.settings import MAX_HELD
+from app.settings import MAX_DECODED, MAX_HELD
 from app.wire import Fields
 
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread

@@ -14,6 +14,7 @@ from app import bodies, identity
 from app.context import Context, Policy
 from app.page.curl import curl_command
 from app.peers import Endpoint
+from app.settings import MAX_DECODED
 from app.tls import TLS
 from app.wire import ConnectionInfo, Fields, WireRequest
 from tests import requests
@@ -69,7 +70,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 
 def command_for(request: WireRequest, raw: bytes = b"", connection: ConnectionInfo = PLAIN) -> str:
     """Give the command for a request with this body."""
-    meter = bodies.Meter(bodies.content_of(request.fields), bodies.MAX_DECODED)
+    meter = bodies.Meter(bodies.content_of(request.fields), MAX_DECODED)
     meter.take(raw)
     while meter.pending:
         meter.work()

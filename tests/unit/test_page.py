@@ -23,6 +23,7 @@ from app.page.curl import curl_command
 from app.page.parts import ROWS, named
 from app.page.shell import printing, quoted, verbatim
 from app.peers import Endpoint, ProxyProtocol
+from app.settings import MAX_DECODED
 from app.tls import TLS, Certificate
 from app.wire import ConnectionInfo, Fields, WireRequest, shown
 
@@ -42,7 +43,7 @@ SECTIONS = "request fields query cookies body trailers client tls pod trace cred
 
 def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> bodies.Body:
     """Give a body as the carrier measures it."""
-    meter = bodies.Meter(bodies.content_of(fields), bodies.MAX_DECODED)
+    meter = bodies.Meter(bodies.content_of(fields), MAX_DECODED)
     meter.take(raw)
     while meter.pending:
         meter.work()
