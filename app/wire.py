@@ -13,6 +13,7 @@ import msgspec
 
 from app import bodies
 from app.bodies import Body
+from app.calls import Call
 from app.peers import Endpoint, ProxyProtocol
 from app.settings import MAX_DECODED
 from app.tls import TLS
@@ -22,11 +23,12 @@ Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 # What the carrier tells the application: the `WireRequest`, the `ConnectionInfo`, whether the worker has begun to stop,
-# whether the answer becomes a WebSocket's first message.
+# whether the answer becomes a WebSocket's first message, whether the request asks for a call.
 REQUEST_KEY: Final = "echo.wire"
 CONNECTION_KEY: Final = "echo.connection"
 DRAINING_KEY: Final = "echo.draining"
 WEBSOCKET_KEY: Final = "echo.websocket"
+CALL_KEY: Final = "echo.call"
 # What the application tells the carrier: the `Effects`; and what it has to tell of the answer to who watches.
 EFFECTS_KEY: Final = "echo.effects"
 ABOUT_KEY: Final = "echo.about"
@@ -60,7 +62,8 @@ class Effects(msgspec.Struct, frozen=True):
     reads them, and `interval` seconds apart; its length is what Content-Length says, unknown without one. One that is
     `endless` is whole behind any piece, and ends when the echo stops. Until its end a streamed body keeps `held` bytes.
     `abort` closes the connection, in HTTP/2 the stream: `before` the head, or in the `middle`, behind the last piece
-    that the application gives. `trailers` are sent behind the body.
+    that the application gives. `trailers` are sent behind the body. Of a `call`, the fields of the answer are its
+    head's, and all that is behind it is the call's to say.
     """
 
     trailers: Fields = ()
@@ -70,6 +73,7 @@ class Effects(msgspec.Struct, frozen=True):
     endless: bool = False
     held: int = 0
     abort: Literal["", "before", "middle"] = ""
+    call: Call | None = None
 
 
 NO_EFFECTS: Final = Effects()

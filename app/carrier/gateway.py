@@ -15,6 +15,7 @@ from app.carrier.watching import APPLICATION_FAILED, TOO_MUCH_WAITS, WEBSOCKET, 
 from app.names import cgi_key
 from app.wire import (
     ABOUT_KEY,
+    CALL_KEY,
     CONNECTION_KEY,
     DRAINING_KEY,
     EFFECTS_KEY,
@@ -146,15 +147,18 @@ class Gateway:
         self._connection: ConnectionInfo = environ[CONNECTION_KEY]
         self.watch = watch
 
-    def ask(self, request: WireRequest, *, websocket: bool = False) -> Response:
+    def ask(self, request: WireRequest, *, websocket: bool = False, as_call: bool = False) -> Response:
         """Give the application's answer to a request, or 500 where it fails: the fault goes to the log.
 
-        Of what becomes a WebSocket's first message the body is all that counts.
+        Of what becomes a WebSocket's first message the body is all that counts. The body of what is asked for `as_call`
+        has not come: what is answered is its head, if there is a call in the effects.
         """
         service = self._service
         environ = environ_of(request, self._environ, draining=service.draining and not service.replaced)
         if websocket:
             environ[WEBSOCKET_KEY] = True
+        elif as_call:
+            environ[CALL_KEY] = True
         try:
             response = call(self._application, environ)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker

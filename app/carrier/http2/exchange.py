@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.bodies import Meter
+from app.carrier.http2.calling import Calling
 from app.carrier.outgoing import Outgoing
 from app.carrier.response import Response
 from app.carrier.websocket.echo import WebSocketEcho
@@ -38,7 +39,7 @@ class Exchange:
         self.done = False  # nothing comes behind `out` but the trailers
         self.broken = False  # what comes behind `out` is the reset of the stream
         self.trailers: Fields = ()
-        self.outgoing: Outgoing | None = None  # an answer that takes time
+        self.outgoing: Outgoing | Calling | None = None  # an answer that takes time, or what a call says
         self.head: Response | None = None  # of that, until it is sent
         self.held = 0  # bytes of its body, while its time has not come
         self.kept = 0  # bytes of a request that is not answered, as far as they are counted

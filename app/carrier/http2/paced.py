@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.carrier.http2.answers import Answers
+from app.carrier.http2.calling import Calling
 from app.carrier.http2.exchange import Exchange
 from app.carrier.http2.frames import ErrorCode
 from app.carrier.http2.streams import Streams
@@ -36,6 +37,15 @@ class Paced:
             self._schedule.put(number, outgoing.due)
             self._answers.client_reads(exchange)
 
+    def expect(self, number: int, exchange: Exchange, calling: Calling) -> None:
+        """See what a call has to say now, and when next."""
+        now = self._service.clock()
+        self._schedule.put(number, calling.due)
+        if not exchange.out:
+            self._answers.client_reads(exchange)
+        if calling.due <= now and self._wanted(number, exchange, calling):
+            self._step(number, exchange, calling, now)
+
     def go_on(self) -> None:
         """Take the next step of those that are due, in turn; some may be left for the loop's next turn."""
         now, steps, size = self._service.clock(), 0, 0
@@ -66,12 +76,12 @@ class Paced:
                 outgoing.stop(now)
                 self._schedule.put(number, outgoing.due)
 
-    def _wanted(self, number: int, exchange: Exchange, outgoing: Outgoing) -> bool:
+    def _wanted(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling) -> bool:
         if exchange.out:
             return False
         return exchange.head is not None or outgoing.ending or self._streams.room(number) > 0
 
-    def _step(self, number: int, exchange: Exchange, outgoing: Outgoing, now: float) -> int:
+    def _step(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling, now: float) -> int:
         """Take one step of an answer; give the bytes that it has added."""
         if outgoing.dropped:
             self._answers.reset(number, ErrorCode.INTERNAL_ERROR)
@@ -99,7 +109,7 @@ class Paced:
         self._answers.send(number, exchange)
         return len(piece)
 
-    def _wait(self, number: int, exchange: Exchange, outgoing: Outgoing) -> None:
+    def _wait(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling) -> None:
         """See what is still to come, and when."""
         exchange.broken = outgoing.broken
         exchange.done = outgoing.over and not outgoing.broken

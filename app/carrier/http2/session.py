@@ -9,10 +9,13 @@ from typing import Final
 from msgspec import structs
 
 from app.bodies import KEPT
+from app.calls import is_call
 from app.carrier.errors import ProtocolError, full
 from app.carrier.gateway import Gateway
 from app.carrier.http2 import frames
 from app.carrier.http2.answers import Answers
+from app.carrier.http2.calling import Calling
+from app.carrier.http2.calls import Calls
 from app.carrier.http2.events import Data, End, Event, Head, Reset
 from app.carrier.http2.exchange import NEVER, Exchange
 from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
@@ -41,6 +44,7 @@ class Http2Session:
         self._streams = Streams(service.bounds.limits, service.bounds.streams, service.clock)
         self._answers = Answers(self._streams, gateway, service)
         self._paced = Paced(self._streams, self._answers, service)
+        self._calls = Calls(gateway, self._answers, self._paced, service)
         self._websockets = WebSockets(channel, gateway, self._answers, service)
         self._exchanges = self._answers.exchanges
         self._unanswered: deque[End] = deque()  # whole requests that wait until the client has read others' answers
@@ -140,7 +144,7 @@ class Http2Session:
     def shed(self) -> None:
         """Refuse the requests that are not whole; where that is not enough, end the connection."""
         for number, exchange in list(self._exchanges.items()):
-            if exchange.kept and exchange.websocket:
+            if exchange.kept and (exchange.websocket or isinstance(exchange.outgoing, Calling)):
                 self._answers.reset(number, ErrorCode.ENHANCE_YOUR_CALM)
             elif exchange.kept and not exchange.answered:
                 self._answers.refuse(number, full())
@@ -195,6 +199,8 @@ class Http2Session:
                 self._answer_waiting()
                 if not exchange.answered:
                     self._answers.keep(exchange)
+            elif exchange is not None:
+                self._calls.end(event.stream, exchange)
         elif isinstance(event, Reset):
             self._answers.forget(event.stream)
 
@@ -204,6 +210,9 @@ class Http2Session:
             self._answers.refuse(head.stream, what, bodiless=head.bodiless)
             return
         exchange = self._exchanges[head.stream] = Exchange(what.request, self._service.clock(), self._service.exact())
+        if what.request.method == b"POST" and is_call(what.request.fields) and self._calls.begin(head.stream, exchange):
+            self._count_answered()
+            return
         limit = self._service.bounds.limits.body
         if what.length is not None and what.length > limit:
             self._refuse_body(head.stream)
@@ -228,6 +237,8 @@ class Http2Session:
         exchange = self._exchanges.get(number)
         if exchange is None or exchange.answered:
             self._streams.take(number, size)
+            if exchange is not None:
+                self._calls.receive(number, exchange, data.piece)
             return
         if exchange.websocket:
             exchange.untaken += size
@@ -275,7 +286,6 @@ class Http2Session:
             body = (exchange.meter or self._service.meter(request.fields)).body(chunked=False)
             request = structs.replace(request, body=body, trailers=trailers)
             exchange.meter = None
-        self._answered += 1
         response = self._gateway.ask(request)
         if response.effects is NO_EFFECTS:
             self._answers.respond(number, exchange, response, with_body=request.method != b"HEAD")
@@ -283,6 +293,11 @@ class Http2Session:
             self._paced.begin(number, exchange, response)
             if exchange.outgoing and number in self._exchanges:
                 self._answers.keep(exchange)
+        self._count_answered()
+
+    def _count_answered(self) -> None:
+        """Count one more request; of those that one connection may have, the last says so."""
+        self._answered += 1
         if self._answered >= self._service.bounds.requests and not self._leaving:
             self._go_away(ErrorCode.NO_ERROR)
 

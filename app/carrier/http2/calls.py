@@ -1,0 +1,54 @@
+"""The calls among the streams of one HTTP/2 connection: requests that are answered while they come, as gRPC's are."""
+
+from app.carrier.gateway import Gateway
+from app.carrier.http2.answers import Answers
+from app.carrier.http2.calling import Calling
+from app.carrier.http2.exchange import Exchange
+from app.carrier.http2.paced import Paced
+from app.carrier.service import Service
+
+
+class Calls:
+    """Begins them, and hands them what comes."""
+
+    def __init__(self, gateway: Gateway, answers: Answers, paced: Paced, service: Service) -> None:
+        self._gateway = gateway
+        self._answers = answers
+        self._paced = paced
+        self._service = service
+
+    def begin(self, number: int, exchange: Exchange) -> bool:
+        """Begin the call that a request asks for; tell whether the application takes it for one."""
+        response = self._gateway.ask(exchange.request, as_call=True)
+        call = response.effects.call
+        if call is None:
+            return False
+        calling = exchange.outgoing = Calling(call, self._service)
+        exchange.answered, exchange.head, exchange.response = True, response, response
+        if self._service.draining:
+            calling.stop(self._service.clock())
+        self._go_on(number, exchange, calling)
+        return True
+
+    def receive(self, number: int, exchange: Exchange, piece: bytes) -> None:
+        """Take bytes of a request, if it is a call's."""
+        calling = exchange.outgoing
+        if isinstance(calling, Calling) and not calling.over:
+            exchange.received += len(piece)
+            calling.receive(piece)
+            self._go_on(number, exchange, calling)
+
+    def end(self, number: int, exchange: Exchange) -> None:
+        """Take the end of a request, if it is a call's."""
+        calling = exchange.outgoing
+        if isinstance(calling, Calling) and not calling.over:
+            calling.end()
+            self._go_on(number, exchange, calling)
+
+    def _go_on(self, number: int, exchange: Exchange, calling: Calling) -> None:
+        """Let it say what is due; count what is held, unless it is over by then."""
+        self._paced.expect(number, exchange, calling)
+        if number in self._answers.exchanges:
+            held = calling.call.held
+            self._answers.kept += held - exchange.kept
+            exchange.kept = held
