@@ -43,6 +43,7 @@ lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, chart, manifes
 format: $(VENV)/installed-dev ## put the code, the tables of the READMEs, the chart's schema and the licences into their one form
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
 	@$(IN_VENV)ruff format --quiet
+	@$(IN_VENV)python -m tests.descriptors
 	@$(IN_VENV)python -m tests.documents
 	@$(IN_VENV)python -m tests.chart.documented
 	@$(IN_VENV)python -m tests.supply.licences
