@@ -9,11 +9,12 @@ import msgspec
 
 from app import __version__
 from app.answer import HARMLESS, JSON, Sent
+from app.context import Policy
 from app.described.openapi import document
 from app.echo import Echo
 from app.routed import Handler, Routed
 from app.settings import Settings
-from app.wire import DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
+from app.wire import CALL_KEY, DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
 
 Metrics = Callable[[str], tuple[bytes, str]]  # from an Accept field to the metrics and their media type
 
@@ -26,10 +27,15 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Sent:
     return Sent(status.value, (("Content-Type", JSON), *HARMLESS), msgspec.json.encode(value) + b"\n")
 
 
-def echo(echoing: Echo) -> Routed:
-    """Give the application of the port that echoes: every method, every path."""
+def echo(echoing: Echo, called: Handler | None = None) -> Routed:
+    """Give the application of the port that echoes: every method, every path.
+
+    A request that asks for a call is `called`'s to answer, where there is one.
+    """
 
     def reflected(environ: Environ) -> Sent:
+        if called is not None and CALL_KEY in environ:
+            return called(environ)
         outcome = echoing.answer(environ)
         if outcome.effects is not NO_EFFECTS:
             environ[EFFECTS_KEY] = outcome.effects
@@ -38,6 +44,21 @@ def echo(echoing: Echo) -> Routed:
     application = Routed()
     application.handle(_EVERY_PATH, _EVERY_METHOD, reflected)
     return application
+
+
+def calls(settings: Settings, policy: Policy) -> Handler:
+    """Give what begins calls. What that takes is imported by the first one."""
+
+    @cache
+    def begin() -> Handler:
+        from app.grpc.server import Grpc  # noqa: PLC0415 - 25 ms and 6 MB, for most workers for nothing
+
+        return Grpc(settings, policy).begin
+
+    def called(environ: Environ) -> Sent:
+        return begin()(environ)
+
+    return called
 
 
 def admin(settings: Settings, metrics: Metrics | None = None) -> Routed:

@@ -76,7 +76,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """Give the WSGI application; called by gunicorn in each worker."""
         return application.by_port(
             {
-                self.settings.port: application.echo(Echo(self.settings, self.policy)),
+                self.settings.port: application.echo(
+                    Echo(self.settings, self.policy), application.calls(self.settings, self.policy)
+                ),
                 self.settings.admin_port: application.admin(
                     self.settings, self.telemetry.metrics if self.settings.metrics == "on" else None
                 ),

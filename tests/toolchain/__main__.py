@@ -90,6 +90,15 @@ TOOLS = {
             module="github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin",
         ),
         Tool(
+            # Asks by gRPC, as people do from a shell. It tells its version on stderr alone.
+            name="grpcurl",
+            version="v1.9.4",
+            version_arguments=(),
+            fit=((1, 9, 0), (2, 0, 0)),
+            module="github.com/fullstorydev/grpcurl/cmd/grpcurl",
+            ldflags="-X main.version=v1.9.4",
+        ),
+        Tool(
             # The last that `go install` can be told of; the tests count its cases.
             name="h2spec",
             version="v2.2.1+incompatible",

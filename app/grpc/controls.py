@@ -1,0 +1,93 @@
+"""What a client may ask of a call, by metadata of the names that fields have: a row for each."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from app.controls.reading import FIELD, MOST
+from app.controls.table import BY_NAME as CONTROLS
+from app.controls.table import Control
+from app.controls.values import RefusedError, Span
+from app.excerpts import shortened
+from app.grpc.status import BY_NAME, CallError, Code
+from app.settings import Settings
+from app.wire import Fields, shown
+
+_SHOWN: Final = 80  # characters of a value
+# https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests: ASCII-Value
+_ASCII: Final = re.compile(r"[\x20-\x7e]*")
+_RESERVED: Final = "grpc-"
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What a client asks for: the code with which a call ends, the time before it does, fields of the answer."""
+
+    status: Code = Code.OK
+    delay: Span = Span(0.0, 0.0)
+    header: tuple[tuple[str, str], ...] = ()
+
+
+NONE: Final = Wishes()
+
+
+def read(fields: Fields, settings: Settings) -> Wishes:
+    """Give what metadata asks for. Raises `CallError` for what can't be done, or is not allowed.
+
+    What no control is named after is passed over.
+    """
+    asked = [(name[len(FIELD) :], value) for name, value in fields if name.startswith(FIELD)]
+    if not asked:
+        return NONE
+    if len(asked) > MOST:
+        raise CallError(Code.INVALID_ARGUMENT, f"more than {MOST} fields that begin with x-echo-")
+    given: dict[str, Any] = {}
+    for name, raw in asked:
+        control = CONTROLS.get(name.decode("ascii").replace("-", "_"))
+        if control is None:
+            continue
+        try:
+            value = _value(control, raw, settings, again=control.field in given)
+        except RefusedError as error:
+            told = shortened(shown(raw), _SHOWN)
+            raise CallError(
+                Code.INVALID_ARGUMENT, f"x-echo-{name.decode('ascii')}: {told}: {error}; {_bound(control, settings)}"
+            ) from None
+        given[control.field] = (*given.get(control.field, ()), value) if control.repeatable else value
+    return Wishes(**given)
+
+
+def _value(control: Control, raw: bytes, settings: Settings, *, again: bool) -> Any:
+    """Read one value. Raises `RefusedError`, or `CallError` for what the operator does not allow."""
+    if control.field not in Wishes.__struct_fields__:
+        raise RefusedError("not for gRPC")
+    if again and not control.repeatable:
+        raise RefusedError("asked for twice")
+    if not control.allowed(settings):
+        setting = "CONTROLS" if settings.controls == "off" else control.permission.upper()
+        raise CallError(Code.PERMISSION_DENIED, f"x-echo-{control.name} is not allowed here (ECHO_{setting})")
+    if control.field == "status":
+        return _status(raw)
+    value = control.read(raw, settings)
+    if control.field == "header":
+        name, text = value
+        if name.lower().startswith(_RESERVED):
+            raise RefusedError("fields of gRPC's own are never set because somebody asks for it")
+        if not _ASCII.fullmatch(text):
+            raise RefusedError("metadata is visible ASCII")
+    return value
+
+
+def _status(raw: bytes) -> Code:
+    code = BY_NAME.get(raw.decode("latin-1").strip().upper())
+    if code is None:
+        raise RefusedError("no code of gRPC")
+    return code
+
+
+def _bound(control: Control, settings: Settings) -> str:
+    if control.field == "status":
+        return "a name such as UNAVAILABLE, or a number from 0 to 16"
+    if control.field not in Wishes.__struct_fields__:
+        return "x-echo-status, x-echo-delay and x-echo-header are"
+    return control.bound(settings)

@@ -1,0 +1,117 @@
+"""Messages in the body of a call: a flag, a length, and as many bytes, compressed where the flag says so.
+
+https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
+"""
+
+import zlib
+from collections import deque
+from typing import Final
+
+from app.grpc.status import CallError, Code
+from app.wire import Fields, shown
+
+PREFIX: Final = 5  # bytes: the flag, and the length, the most significant byte first
+CODINGS: Final = (b"identity", b"gzip")  # of messages, as `grpc-accept-encoding` tells
+_GZIP: Final = 31  # zlib's name for the format of RFC 1952
+_SHOWN: Final = 20  # bytes of a coding's name
+_WAITING: Final = 1000  # messages: what a client sends ahead of the answers
+
+
+def coding(fields: Fields) -> bytes:
+    """Give the coding of a call's compressed messages. Raises `CallError` for an unknown one."""
+    for name, value in fields:
+        if name == b"grpc-encoding":
+            if value not in CODINGS:
+                known = ", ".join(each.decode() for each in CODINGS)
+                raise CallError(Code.UNIMPLEMENTED, f"grpc-encoding {shown(value[:_SHOWN])}; known are {known}")
+            return value
+    return CODINGS[0]
+
+
+def framed(message: bytes) -> bytes:
+    """Give a message as it is sent: never compressed, since compression of what a client sent can be read from afar."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+class Messages:
+    """The messages of a body: `receive` its pieces, take messages by `next`, and `end` it.
+
+    Each may have `most` bytes, compressed or not. What can't be read raises `CallError`, once.
+    """
+
+    def __init__(self, coding: bytes, most: int) -> None:
+        self._coding = coding
+        self._most = most
+        self._buffer = bytearray()
+        self._whole: deque[bytes] = deque()
+        self._size = 0  # bytes of these
+
+    @property
+    def held(self) -> int:
+        """How many bytes are kept."""
+        return len(self._buffer) + self._size
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are there to be taken."""
+        return len(self._whole)
+
+    def receive(self, piece: bytes) -> None:
+        """Take the next piece. Raises `CallError`."""
+        buffer = self._buffer
+        buffer += piece
+        start = 0
+        while len(buffer) - start >= PREFIX:
+            flag, length = buffer[start], int.from_bytes(buffer[start + 1 : start + PREFIX], "big")
+            self._check(flag, length)
+            end = start + PREFIX + length
+            if len(buffer) < end:
+                break
+            message = bytes(buffer[start + PREFIX : end])
+            self._keep(self._inflated(message) if flag else message)
+            start = end
+        del buffer[:start]
+
+    def next(self) -> bytes:
+        """Give the next message of those that are `waiting`."""
+        message = self._whole.popleft()
+        self._size -= len(message)
+        return message
+
+    def end(self) -> None:
+        """Take the end of the body. Raises `CallError` where a message is not whole."""
+        if self._buffer:
+            raise CallError(Code.INTERNAL, f"the request ends within a message, behind {len(self._buffer)} bytes of it")
+
+    def _keep(self, message: bytes) -> None:
+        self._whole.append(message)
+        self._size += len(message)
+        if len(self._whole) > 1 and (self._size > self._most or len(self._whole) > _WAITING):
+            raise CallError(Code.RESOURCE_EXHAUSTED, "too many messages, ahead of what they are answered with")
+
+    def _check(self, flag: int, length: int) -> None:
+        if flag > 1:
+            raise CallError(Code.INTERNAL, f"a message whose flag is {flag}, neither 0 nor 1")
+        if flag and self._coding == CODINGS[0]:
+            raise CallError(Code.INTERNAL, "a compressed message without a grpc-encoding")
+        if length > self._most:
+            raise self._too_large(length)
+
+    def _inflated(self, message: bytes) -> bytes:
+        """Undo gzip, of one member: whoever compresses a message makes no more."""
+        stream = zlib.decompressobj(_GZIP)
+        try:
+            inflated = stream.decompress(message, self._most + 1)
+        except zlib.error as error:
+            raise CallError(Code.INTERNAL, f"a message that is not gzip: {error}") from None
+        if len(inflated) > self._most:
+            raise self._too_large(len(inflated))
+        if not stream.eof or stream.unused_data:
+            raise CallError(Code.INTERNAL, "a message that is not one whole member of gzip")
+        return inflated
+
+    def _too_large(self, size: int) -> CallError:
+        return CallError(
+            Code.RESOURCE_EXHAUSTED,
+            f"a message of {size} bytes or more; at most {self._most} are taken (ECHO_MAX_MESSAGE)",
+        )

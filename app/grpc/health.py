@@ -1,0 +1,35 @@
+"""grpc.health.v1.Health: whether the server, or one of its services, takes calls.
+
+https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+"""
+
+from app.excerpts import quoted
+from app.grpc import messages
+from app.grpc.asked import Asked
+from app.grpc.status import CallError, Code
+
+_REQUEST = messages.message("grpc.health.v1.HealthCheckRequest")
+_RESPONSE = messages.message("grpc.health.v1.HealthCheckResponse")
+
+
+def check(asked: Asked, raw: bytes) -> bytes:
+    """Give the status of the service that is asked for. Raises `CallError` for one that there is not."""
+    name = messages.parsed(_REQUEST, raw).service
+    if name and name not in asked.services:
+        raise CallError(Code.NOT_FOUND, f"no service {quoted(name)}; there are {', '.join(asked.services)}")
+    return _told(_serving(asked))
+
+
+def watch(asked: Asked, raw: bytes) -> bytes:
+    """Give the status that Watch begins with, and, asked again when the server stops, the last one."""
+    name = messages.parsed(_REQUEST, raw).service
+    return _told("SERVICE_UNKNOWN" if name and name not in asked.services else _serving(asked))
+
+
+def _serving(asked: Asked) -> str:
+    return "NOT_SERVING" if asked.draining else "SERVING"
+
+
+def _told(status: str) -> bytes:
+    told: bytes = _RESPONSE(status=status).SerializeToString()
+    return told

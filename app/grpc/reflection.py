@@ -1,0 +1,62 @@
+"""grpc.reflection.v1.ServerReflection: what the server has, for clients that have no file of it.
+
+https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
+"""
+
+from typing import Any
+
+from app.excerpts import quoted
+from app.grpc import messages
+from app.grpc.asked import Asked
+from app.grpc.status import CallError, Code
+
+_REQUEST = messages.message("grpc.reflection.v1.ServerReflectionRequest")
+_RESPONSE = messages.message("grpc.reflection.v1.ServerReflectionResponse")
+
+
+def reflect(asked: Asked, raw: bytes) -> bytes:
+    """Answer one question of those that a stream may have. Raises `CallError` for none."""
+    request = messages.parsed(_REQUEST, raw)
+    kind = request.WhichOneof("message_request")
+    if kind is None:
+        raise CallError(Code.INVALID_ARGUMENT, "a ServerReflectionRequest that asks for nothing")
+    response = _RESPONSE(valid_host=request.host, original_request=request)
+    _answer(response, kind, getattr(request, kind), asked)
+    answered: bytes = response.SerializeToString()
+    return answered
+
+
+def _answer(response: Any, kind: str, value: Any, asked: Asked) -> None:
+    if kind == "list_services":
+        for name in asked.services:
+            response.list_services_response.service.add(name=name)
+        return
+    try:
+        found = _found(kind, value)
+    except KeyError:
+        response.error_response.error_code = Code.NOT_FOUND
+        response.error_response.error_message = f"{kind}: no {quoted(_name(value))} here"
+        return
+    if found is None:
+        response.all_extension_numbers_response.base_type_name = value
+    else:
+        response.file_descriptor_response.file_descriptor_proto.append(found)
+
+
+def _found(kind: str, value: Any) -> bytes | None:
+    """Give a file, or None where a type is asked for its extensions, of which there are none.
+
+    Raises `KeyError`.
+    """
+    if kind == "file_by_filename":
+        return messages.file_named(value)
+    if kind == "file_containing_symbol":
+        return messages.file_of(value)
+    if kind == "all_extension_numbers_of_type":
+        messages.message(value)
+        return None
+    raise KeyError(value)
+
+
+def _name(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value.containing_type}.{value.extension_number}"

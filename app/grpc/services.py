@@ -1,0 +1,49 @@
+"""The services that there are: a row for each method."""
+
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from app.excerpts import shortened
+from app.grpc import echo, health, reflection
+from app.grpc.asked import Answer
+from app.grpc.status import CallError, Code
+from app.wire import shown
+
+_LONGEST: Final = 200  # characters of a path that are shown
+
+
+class Kind(Enum):
+    """What a method's request and answer are made of."""
+
+    UNARY = auto()  # one message, and one
+    WATCH = auto()  # one message; one at once, and one when the server stops
+    DIALOGUE = auto()  # any number, and one for each
+
+
+class Method(NamedTuple):
+    """One method. One that is `controlled` does what metadata asks for."""
+
+    answer: Answer
+    kind: Kind = Kind.UNARY
+    controlled: bool = False
+
+
+ECHO: Final = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
+METHODS: Final = {
+    f"/{ECHO}/Echo": Method(echo.echo, controlled=True),
+    f"/{ECHO}/EchoTwo": Method(echo.echo, controlled=True),
+    f"/{ECHO}/EchoThree": Method(echo.unimplemented, controlled=True),
+    "/grpc.health.v1.Health/Check": Method(health.check),
+    "/grpc.health.v1.Health/Watch": Method(health.watch, Kind.WATCH),
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Method(reflection.reflect, Kind.DIALOGUE),
+}
+SERVICES: Final = tuple(sorted({path.split("/")[1] for path in METHODS}))
+
+
+def method(path: bytes) -> Method:
+    """Give the method of a path. Raises `CallError`, which says what there is."""
+    found = METHODS.get(path.decode("latin-1"))
+    if found is None:
+        told = shortened(shown(path), _LONGEST)
+        raise CallError(Code.UNIMPLEMENTED, f"no method {told}; there are {', '.join(METHODS)}")
+    return found

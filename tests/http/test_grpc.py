@@ -1,0 +1,237 @@
+"""gRPC by real clients: grpcio, and grpcurl, which knows only what reflection tells it."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from app.grpc import messages
+from tests.http.process import DEADLINE, Echo, running, wait_until
+from tests.http.programs import Secure, missing, running_with_tls
+from tests.toolchain.__main__ import TOOLS, ToolError, find
+
+SERVICE = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
+ECHO = f"/{SERVICE}/Echo"
+RESPONSE = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+HEALTH = messages.message("grpc.health.v1.HealthCheckRequest"), messages.message("grpc.health.v1.HealthCheckResponse")
+MAX_MESSAGE = 100_000
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """Give an echo that speaks TLS, too, on the same port."""
+    with running_with_tls(tmp_path_factory.mktemp("grpc"), max_message=MAX_MESSAGE) as secure:
+        yield secure
+        assert secure.echo.process.poll() is None, "it has lived through all of it"
+
+
+@pytest.fixture(scope="module", params=["h2c", "TLS"])
+def channel(request: pytest.FixtureRequest, secure: Secure) -> Iterator[grpc.Channel]:
+    """Give a channel to it, in cleartext or by TLS."""
+    target = f"localhost:{secure.echo.port}"
+    if request.param == "TLS":
+        trusted = grpc.ssl_channel_credentials(secure.authority.read_bytes())
+        opened = grpc.secure_channel(target, trusted)
+    else:
+        opened = grpc.insecure_channel(target)
+    with opened:
+        yield opened
+
+
+def call(channel: grpc.Channel, method: str, raw: bytes = b"", *, metadata: Metadata = (), **how: Any) -> Any:
+    """Call a method of the echo with the bytes of a message; give the answer, read. Raises `grpc.RpcError`."""
+    # It writes and reads these bytes as they are.
+    answer: bytes = channel.unary_unary(method)(raw, metadata=metadata, **({"timeout": DEADLINE} | how))
+    return RESPONSE.FromString(answer)
+
+
+def test_what_arrived_is_told(channel: grpc.Channel, secure: Secure) -> None:
+    """The method, the authority, the metadata in its order, and of TLS what was agreed on."""
+    metadata: Metadata = (("x-b", "1"), ("x-a", "2"), ("x-b", "3"), ("x-c-bin", b"\0\xff"))
+    for method in ("Echo", "EchoTwo"):
+        told = call(channel, f"/{SERVICE}/{method}", metadata=metadata).assertions
+        assert told.fully_qualified_method == f"/{SERVICE}/{method}"
+        assert told.authority == f"localhost:{secure.echo.port}"
+        own = [(each.key, each.value) for each in told.headers if each.key.startswith("x-")]
+        assert own == [("x-b", "1"), ("x-a", "2"), ("x-b", "3"), ("x-c-bin", "AP8")]
+        if told.HasField("tls_assertions"):
+            tls = told.tls_assertions
+            assert (tls.version, tls.negotiated_protocol, tls.server_name) == ("TLSv1.3", "h2", "localhost")
+            assert tls.cipher_suite.startswith("TLS_")
+
+
+def test_tls_is_told_where_it_is_spoken(secure: Secure) -> None:
+    """And there alone."""
+    trusted = grpc.ssl_channel_credentials(secure.authority.read_bytes())
+    target = f"localhost:{secure.echo.port}"
+    with grpc.secure_channel(target, trusted) as by_tls, grpc.insecure_channel(target) as clear:
+        assert call(by_tls, ECHO).assertions.HasField("tls_assertions")
+        assert not call(clear, ECHO).assertions.HasField("tls_assertions")
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_a_client_may_ask_for_each_code(channel: grpc.Channel, code: grpc.StatusCode) -> None:
+    """By name and by number."""
+    for name in (code.name, str(code.value[0])):
+        with pytest.raises(grpc.RpcError) as ended:
+            call(channel, ECHO, metadata=(("x-echo-status", name),))
+        assert (ended.value.code(), ended.value.details()) == (code, "asked for by x-echo-status")
+
+
+@pytest.mark.parametrize(
+    ("method", "raw", "metadata", "how", "code", "told"),
+    [
+        pytest.param(
+            f"/{SERVICE}/EchoThree", b"", (), {}, "UNIMPLEMENTED", f"/{SERVICE}/EchoThree is", id="on purpose"
+        ),
+        pytest.param("/a.B/C", b"", (), {}, "UNIMPLEMENTED", f"no method /a.B/C; there are {ECHO}", id="no method"),
+        pytest.param(ECHO, bytes(MAX_MESSAGE + 1), (), {}, "RESOURCE_EXHAUSTED", "ECHO_MAX_MESSAGE", id="too large"),
+        pytest.param(
+            ECHO,
+            b"\x0a\x81\x8d\x06" + bytes(MAX_MESSAGE + 1),
+            (),
+            {"compression": grpc.Compression.Gzip},
+            "RESOURCE_EXHAUSTED",
+            "ECHO_MAX_MESSAGE",
+            id="too large, once it is inflated",
+        ),
+        pytest.param(
+            ECHO,
+            b"\x0a\x64" + bytes(100),
+            (),
+            {"compression": grpc.Compression.Deflate},
+            "UNIMPLEMENTED",
+            "known are identity, gzip",
+            id="an unknown coding",
+        ),
+        pytest.param(ECHO, b"\xff", (), {}, "INTERNAL", "no gateway_api_conformance", id="no message"),
+        pytest.param(ECHO, b"", (("x-echo-delay", "30s"),), {"timeout": 0.2}, "DEADLINE_EXCEEDED", "", id="a deadline"),
+        pytest.param(ECHO, b"", (("x-echo-delay", "2m"),), {}, "INVALID_ARGUMENT", "x-echo-delay: 2m", id="a bound"),
+    ],
+)
+def test_what_can_not_be_done_ends_with_a_code_and_a_sentence(  # noqa: PLR0913, PLR0917 - the table's columns
+    channel: grpc.Channel, method: str, raw: bytes, metadata: Metadata, how: dict[str, Any], code: str, told: str
+) -> None:
+    """And the next call on the connection is answered."""
+    with pytest.raises(grpc.RpcError) as ended:
+        call(channel, method, raw, metadata=metadata, **how)
+    assert ended.value.code() is grpc.StatusCode[code]
+    assert told in ended.value.details()
+    call(channel, ECHO)
+
+
+def test_compressed_messages_are_read(channel: grpc.Channel) -> None:
+    """By gzip, which is what clients have."""
+    raw = b"\x0a\x64" + bytes(100)  # an unknown field, long enough to be worth it
+    call(channel, ECHO, raw, compression=grpc.Compression.Gzip)
+
+
+def test_a_client_may_ask_for_initial_metadata_after_a_delay(channel: grpc.Channel) -> None:
+    """As of HTTP's answers for fields."""
+    metadata = (("x-echo-header", "x-answer:42"), ("x-echo-delay", "10ms"))
+    _, told = channel.unary_unary(ECHO).with_call(b"", metadata=metadata, timeout=DEADLINE)
+    assert ("x-answer", "42") in [(each.key, each.value) for each in told.initial_metadata()]
+
+
+def test_calls_at_once_are_answered_each_for_itself(channel: grpc.Channel) -> None:
+    """More than one connection takes at once wait for their turn; some have a delay, and hold up none of the others."""
+    delays = ["50ms" if number % 3 else "1ms" for number in range(300)]
+    method = channel.unary_unary(ECHO, response_deserializer=RESPONSE.FromString)
+    futures = [
+        method.future(b"", metadata=(("x-number", str(number)), ("x-echo-delay", delay)), timeout=DEADLINE)
+        for number, delay in enumerate(delays)
+    ]
+    for number, future in enumerate(futures):
+        headers = {each.key: each.value for each in future.result().assertions.headers}
+        assert headers["x-number"] == str(number)
+
+
+def in_flight(echo: Echo) -> float:
+    """Give how many requests are under way, by the metrics."""
+    told = echo.get("/metrics", port=echo.admin_port)[1].decode()
+    (line,) = [line for line in told.splitlines() if line.startswith("echo_requests_in_flight")]
+    return float(line.rpartition(" ")[2])
+
+
+def test_a_cancelled_call_stops(channel: grpc.Channel, secure: Secure) -> None:
+    """It is under way no more, long before its time."""
+    future = channel.unary_unary(ECHO).future(b"", metadata=(("x-echo-delay", "60s"),), timeout=2 * DEADLINE)
+    wait_until(lambda: in_flight(secure.echo) == 1, "the call is under way")
+    future.cancel()
+    wait_until(lambda: in_flight(secure.echo) == 0, "it has stopped")
+
+
+def test_who_watches_the_health_learns_of_the_end() -> None:
+    """The status when it begins, the one when the server stops; which waits for nobody who only watches."""
+    request, response = HEALTH
+    with running() as echo, grpc.insecure_channel(f"127.0.0.1:{echo.port}") as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check", request.SerializeToString, response.FromString)
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch", request.SerializeToString, response.FromString)
+        assert check(request(service=SERVICE), timeout=DEADLINE).status == response.SERVING
+        with pytest.raises(grpc.RpcError) as ended:
+            check(request(service="a.B"), timeout=DEADLINE)
+        assert ended.value.code() is grpc.StatusCode.NOT_FOUND
+        watching = watch(request(), timeout=2 * DEADLINE)
+        assert next(watching).status == response.SERVING
+        echo.process.send_signal(signal.SIGTERM)
+        assert next(watching).status == response.NOT_SERVING
+        with pytest.raises(grpc.RpcError) as ended:
+            next(watching)
+        assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert (echo.process.wait(DEADLINE), echo.errors()) == (0, "")
+
+
+def test_by_http1_it_is_any_request(secure: Secure) -> None:
+    """Calls are made by HTTP/2 alone."""
+    answer, body = secure.echo.get(ECHO, {"Content-Type": "application/grpc"}, method="POST")
+    assert (answer.status, body.decode()) == (200, f"<b>Got: {ECHO[1:]}</b>!")
+
+
+@pytest.fixture(scope="module")
+def grpcurl() -> Path:
+    """Give the program, built if need be."""
+    try:
+        return find(TOOLS["grpcurl"], os.environ)
+    except ToolError as error:
+        missing(str(error))
+
+
+def asked(grpcurl: Path, secure: Secure, flags: tuple[str, ...], *what: str) -> subprocess.CompletedProcess[str]:
+    """Ask by grpcurl, in cleartext and by TLS, which must say the same; give what it said."""
+    target = f"localhost:{secure.echo.port}"
+    (clear, by_tls) = (
+        subprocess.run(
+            [grpcurl, *how, *flags, target, *what], capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+        for how in (("-plaintext",), ("-cacert", str(secure.authority)))
+    )
+    assert (clear.returncode, clear.stderr) == (by_tls.returncode, by_tls.stderr)
+    return by_tls
+
+
+def test_grpcurl_lists_what_there_is(grpcurl: Path, secure: Secure) -> None:
+    """Without a file, by reflection."""
+    assert asked(grpcurl, secure, (), "list").stdout.split() == sorted(
+        [SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]
+    )
+    assert "rpc EchoTwo (" in asked(grpcurl, secure, (), "describe", SERVICE).stdout
+    unknown = asked(grpcurl, secure, (), "describe", "a.B")
+    assert unknown.returncode
+    assert "a.B" in unknown.stderr
+
+
+def test_grpcurl_calls_by_name(grpcurl: Path, secure: Secure) -> None:
+    """It has the messages from reflection, too, on the same connection."""
+    told = json.loads(asked(grpcurl, secure, ("-H", "x-a: b"), f"{SERVICE}/Echo").stdout)["assertions"]
+    assert {"key": "x-a", "value": "b"} in told["headers"]
+    assert told["tlsAssertions"]["negotiatedProtocol"] == "h2"
+    assert json.loads(asked(grpcurl, secure, (), "grpc.health.v1.Health/Check").stdout) == {"status": "SERVING"}
+    failed = asked(grpcurl, secure, ("-H", "x-echo-status: DATA_LOSS"), f"{SERVICE}/Echo")
+    assert "Code: DataLoss\n  Message: asked for by x-echo-status" in failed.stderr

@@ -1,0 +1,410 @@
+"""gRPC's calls on one connection of HTTP/2: another implementation's client (h2) on the other end, simulated time."""
+
+import gzip
+from typing import Any
+
+import h2.events
+import pytest
+from h2.errors import ErrorCodes
+from msgspec import structs
+
+from app import application
+from app.carrier.http2 import frames
+from app.carrier.http2.frames import FrameReader
+from app.carrier.http2.session import Http2Session
+from app.carrier.limits import Limits
+from app.carrier.watching import UNWATCHED
+from app.context import Policy
+from app.echo import Echo
+from app.grpc import messages
+from app.grpc.framing import framed
+from app.grpc.status import Code
+from app.identity import read as read_identity
+from app.settings import Settings
+from tests.unit.planned import NOTHING_MORE
+from tests.unit.test_http2_session import Client
+
+PACKAGE = "gateway_api_conformance.echo_basic.grpcecho"
+ECHO = f"/{PACKAGE}.GrpcEcho/Echo"
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
+REFLECT = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+EMPTY = framed(b"")
+POLICY = Policy(read_identity({"POD_NAME": "p", "NAMESPACE": "n", "SERVICE_NAME": "s", "INGRESS_NAME": "i"}))
+SERVING, NOT_SERVING, SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
+
+
+class Caller(Client):
+    """A client that calls."""
+
+    def __init__(self, policy: Policy = POLICY, settings: Settings = Settings(), **window: int) -> None:  # noqa: B008 - frozen
+        self._frames, self.said_goodbye = FrameReader(), False
+        answer = application.echo(Echo(settings, policy), application.calls(settings, policy))
+        super().__init__(Limits(head=8192, fields=30, body=100), answer, watch=UNWATCHED, **window)
+
+    def call(self, method: str, body: bytes | None = EMPTY, *metadata: tuple[str, str], end: bool = True) -> int:
+        """Begin a call; give its stream."""
+        fields = (("content-type", "application/grpc"), ("te", "trailers"), *metadata)
+        stream = self.ask(method, *fields, method="POST", end=False)
+        if body is not None and not self.ended(stream):  # who is refused by its head has nothing more to say
+            self.body(stream, body, end=end)
+        return stream
+
+    def receive(self) -> None:
+        """Take what the echo has written, but for its GOAWAY, with which the library would end all at once."""
+        self._frames.receive(self.served.transport.written[self._read :])
+        self._read = len(self.served.transport.written)
+        for frame in iter(self._frames.next, None):
+            if frame.type == frames.GOAWAY:
+                self.said_goodbye = True
+            else:
+                self.events += self.h2.receive_data(frames.encode(*frame))
+
+    def after(self, seconds: float) -> None:
+        """Let time pass."""
+        self.served.after(seconds)
+        self.served.turn(NOTHING_MORE)
+        self.receive()
+
+    def trailers(self, stream: int) -> dict[bytes, bytes]:
+        """Give the trailers of a call that has ended."""
+        (told,) = self.of(stream, h2.events.TrailersReceived)
+        return dict(told.headers)
+
+    def code(self, stream: int) -> Code:
+        """Give the code with which a call has ended, by an answer of HTTP's 200."""
+        assert self.status(stream) == 200
+        assert self.ended(stream)
+        return Code(int(self.trailers(stream)[b"grpc-status"]))
+
+    def said(self, stream: int) -> list[bytes]:
+        """Give the messages that came so far, without their prefix."""
+        rest, told = self.answer(stream), []
+        while rest:
+            length = int.from_bytes(rest[1:5], "big")
+            told.append(rest[5 : 5 + length])
+            rest = rest[5 + length :]
+        return told
+
+    def echoed(self, stream: int) -> Any:
+        """Give the one message of an answer, read."""
+        (raw,) = self.said(stream)
+        return messages.message(f"{PACKAGE}.EchoResponse").FromString(raw).assertions
+
+
+@pytest.fixture
+def client() -> Caller:
+    """Give a client that has opened a connection."""
+    return Caller()
+
+
+def asks(**fields: Any) -> bytes:
+    """Give a framed question of reflection."""
+    return framed(messages.message("grpc.reflection.v1.ServerReflectionRequest")(**fields).SerializeToString())
+
+
+def test_an_echo_has_what_arrived(client: Caller) -> None:
+    """Method, authority, where it runs, and the metadata in its order, duplicates apart, `-bin` as it came."""
+    metadata = [("x-b", "1"), ("x-a", "ü"), ("x-b", "2"), ("x-c-bin", "AP8")]
+    stream = client.call(ECHO, EMPTY, *metadata)
+    assert client.code(stream) is Code.OK
+    told = client.echoed(stream)
+    assert (told.fully_qualified_method, told.authority) == (ECHO, "a.test")
+    assert [(each.key, each.value) for each in told.headers][2:] == metadata
+    context = told.context
+    assert (context.namespace, context.ingress, context.service_name, context.pod) == ("n", "i", "s", "p")
+    assert not told.HasField("tls_assertions")
+
+
+def test_what_nobody_may_see_is_not_shown() -> None:
+    """As in any other answer (ECHO_REDACT)."""
+    client = Caller(structs.replace(POLICY, hidden=frozenset((b"x-a",))))
+    told = client.echoed(client.call(ECHO, EMPTY, ("x-a", "secret")))
+    assert [each.value for each in told.headers if each.key == "x-a"] == ["***"]
+
+
+@pytest.mark.parametrize(
+    ("body", "metadata", "code"),
+    [
+        pytest.param(framed(b"\x0a\x01a"), (), Code.OK, id="an unknown field"),
+        pytest.param(b"\1" + framed(gzip.compress(b""))[1:], (("grpc-encoding", "gzip"),), Code.OK, id="gzip"),
+        pytest.param(framed(b"\xff"), (), Code.INTERNAL, id="no message of protobuf"),
+        pytest.param(b"", (), Code.UNIMPLEMENTED, id="no message"),
+        pytest.param(EMPTY * 2, (), Code.UNIMPLEMENTED, id="two messages"),
+        pytest.param(EMPTY[:4], (), Code.INTERNAL, id="half a prefix"),
+        pytest.param(framed(b"ab")[:-1], (), Code.INTERNAL, id="half a message"),
+        pytest.param(b"\2" + EMPTY[1:], (), Code.INTERNAL, id="an unknown flag"),
+        pytest.param(b"\1" + EMPTY[1:], (), Code.INTERNAL, id="compressed, and nobody says how"),
+        pytest.param(b"\1" + EMPTY[1:], (("grpc-encoding", "gzip"),), Code.INTERNAL, id="no gzip"),
+        pytest.param(b"\0\xff\xff\xff\xff", (), Code.RESOURCE_EXHAUSTED, id="too large"),
+        pytest.param(EMPTY, (("grpc-encoding", "br"),), Code.UNIMPLEMENTED, id="an unknown coding"),
+        pytest.param(EMPTY, (("grpc-timeout", "1s"),), Code.INTERNAL, id="no grpc-timeout"),
+    ],
+)
+def test_what_is_wrong_ends_the_call_alone(body: bytes, metadata: tuple[tuple[str, str], ...], code: Code) -> None:
+    """In every delivery, with a code and a sentence; the next call on the connection is answered."""
+    for pieces in ([body], [body[at : at + 1] for at in range(len(body))]):
+        client = Caller()
+        stream = client.call(ECHO, None, *metadata)
+        for piece in pieces:
+            if not client.ended(stream):  # nobody sends more on a stream that has ended
+                client.body(stream, piece, end=False)
+        if not client.ended(stream):
+            client.body(stream, b"")
+        assert client.code(stream) is code
+        assert (b"grpc-message" in client.trailers(stream)) == (code is not Code.OK)
+        assert client.code(client.call(ECHO)) is Code.OK
+        assert not client.said_goodbye
+
+
+def test_an_unknown_coding_is_told_which_are_known(client: Caller) -> None:
+    """By the field that is for that."""
+    stream = client.call(ECHO, EMPTY, ("grpc-encoding", "snappy"))
+    (answer,) = client.of(stream, h2.events.ResponseReceived)
+    assert dict(answer.headers)[b"grpc-accept-encoding"] == b"identity,gzip"
+
+
+@pytest.mark.parametrize("method", ["/", "/a/B", f"{ECHO}?a=b", "/grpc.health.v1.Health/List"])
+def test_an_unknown_method_is_told_which_there_are(client: Caller, method: str) -> None:
+    """In its message."""
+    stream = client.call(method)
+    assert client.code(stream) is Code.UNIMPLEMENTED
+    assert f"no method {method}; there are {ECHO}, ".encode() in client.trailers(stream)[b"grpc-message"]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "is_call"),
+    [
+        ("application/grpc", True),
+        ("application/grpc+proto", True),
+        ("application/grpc;a=b", True),
+        ("application/grpc-web", False),
+        ("application/grpcish", False),
+        ("application/json", False),
+    ],
+)
+def test_the_media_type_makes_a_call(client: Caller, media_type: str, is_call: bool) -> None:  # noqa: FBT001 - a column
+    """What is none is echoed, as any request is."""
+    stream = client.ask(ECHO, ("content-type", media_type), method="POST", end=False)
+    client.body(stream, EMPTY)
+    assert bool(client.of(stream, h2.events.TrailersReceived)) == is_call
+    assert client.answer(stream).startswith(b"<b>Got: ") != is_call
+
+
+def test_messages_in_another_form_are_refused(client: Caller) -> None:
+    """By a code that says that nobody here reads it."""
+    stream = client.ask(ECHO, ("content-type", "application/grpc+json"), method="POST", end=False)
+    assert client.code(stream) is Code.UNIMPLEMENTED
+
+
+def test_get_is_no_call(client: Caller) -> None:
+    """Calls are made by POST."""
+    assert client.answer(client.ask(ECHO, ("content-type", "application/grpc"))).startswith(b"<b>Got: ")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        ((("x-echo-status", "UNAVAILABLE"),), Code.UNAVAILABLE),
+        ((("x-echo-status", "not_found"),), Code.NOT_FOUND),
+        ((("x-echo-code", "16"),), Code.UNAUTHENTICATED),
+        ((("x-echo-status", "OK"),), Code.OK),
+        ((("x-echo-status", "17"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-status", "5"), ("x-echo-code", "6")), Code.INVALID_ARGUMENT),
+        ((("x-echo-delay", "61s"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-header", "grpc-status:1"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-header", "connection:close"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-header", "x-a:ü"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-size", "1"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-nonsense", "1"),), Code.OK),
+    ],
+)
+def test_a_client_may_ask_for_a_code(client: Caller, metadata: tuple[tuple[str, str], ...], code: Code) -> None:
+    """By its name or number; what can't be done is refused, with the control and its bound."""
+    stream = client.call(ECHO, EMPTY, *metadata)
+    assert client.code(stream) is code
+    if code is Code.INVALID_ARGUMENT:
+        assert client.trailers(stream)[b"grpc-message"].startswith(metadata[-1][0].encode())
+
+
+def test_what_is_not_allowed_is_refused() -> None:
+    """By the same settings as for HTTP."""
+    client = Caller(settings=Settings(allow_delay="off"))
+    stream = client.call(ECHO, EMPTY, ("x-echo-delay", "1s"))
+    assert client.code(stream) is Code.PERMISSION_DENIED
+    assert b"ECHO_ALLOW_DELAY" in client.trailers(stream)[b"grpc-message"]
+
+
+def test_a_client_may_ask_for_fields(client: Caller) -> None:
+    """They are of the answer's head: gRPC's initial metadata."""
+    stream = client.call(ECHO, EMPTY, ("x-echo-header", "X-A: b"), ("x-echo-header", "x-a:c"))
+    (answer,) = client.of(stream, h2.events.ResponseReceived)
+    assert [value for name, value in answer.headers if name == b"x-a"] == [b"b", b"c"]
+
+
+def test_a_delay_holds_up_one_call_alone(client: Caller) -> None:
+    """Nothing of its answer is sent before."""
+    slow, fast = client.call(ECHO, EMPTY, ("x-echo-delay", "50s")), client.call(ECHO)
+    assert client.code(fast) is Code.OK
+    client.after(49)
+    assert not client.of(slow, h2.events.ResponseReceived)
+    client.after(1)
+    assert client.code(slow) is Code.OK
+
+
+@pytest.mark.parametrize("metadata", [(), (("x-echo-delay", "5s"),)])
+@pytest.mark.parametrize("body", [None, EMPTY])
+def test_a_deadline_is_obeyed(client: Caller, body: bytes | None, metadata: tuple[tuple[str, str], ...]) -> None:
+    """Whether the answer or the request is late; it counts from the head."""
+    stream = client.call(ECHO, body, ("grpc-timeout", "2000m"), *metadata, end=bool(metadata))
+    client.after(1.9)
+    assert not client.ended(stream)
+    client.after(0.1)
+    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+
+
+def test_a_request_that_does_not_come_is_not_waited_for_for_ever(client: Caller) -> None:
+    """It has the time of a body."""
+    stream = client.call(ECHO, EMPTY, end=False)
+    client.after(29)
+    assert not client.ended(stream)
+    client.after(6)
+    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+
+
+def test_a_cancelled_call_stops(client: Caller) -> None:
+    """Nothing of it is left, and nothing is sent any more."""
+    stream = client.call(ECHO, EMPTY, ("x-echo-delay", "5s"))
+    session: Any = client.served.connection._session  # noqa: SLF001 - what is left shows nowhere else
+    assert isinstance(session, Http2Session)
+    assert session.held
+    client.h2.reset_stream(stream, ErrorCodes.CANCEL)
+    client.exchange()
+    assert (session.held, session.under_way.requests) == (0, 0)
+    client.after(10)
+    assert not client.of(stream, h2.events.ResponseReceived)
+
+
+@pytest.mark.parametrize(
+    ("service", "told"), [("", SERVING), ("grpc.health.v1.Health", SERVING), (f"{PACKAGE}.GrpcEcho", SERVING)]
+)
+def test_the_server_and_its_services_are_healthy(client: Caller, service: str, told: bytes) -> None:
+    """Each by its full name."""
+    request = messages.message("grpc.health.v1.HealthCheckRequest")(service=service)
+    assert client.said(client.call(CHECK, framed(request.SerializeToString()))) == [told]
+
+
+def test_of_an_unknown_service_there_is_no_health(client: Caller) -> None:
+    """Check ends so; who watches is told, since it may come."""
+    request = framed(messages.message("grpc.health.v1.HealthCheckRequest")(service="a").SerializeToString())
+    assert client.code(client.call(CHECK, request)) is Code.NOT_FOUND
+    watching = client.call(WATCH, request)
+    assert (client.said(watching), client.ended(watching)) == ([SERVICE_UNKNOWN], False)
+
+
+def test_who_watches_is_told_that_the_server_stops(client: Caller) -> None:
+    """Then the call ends, so that it holds up no stop; a new one is told the same."""
+    stream = client.call(WATCH)
+    client.after(100)
+    assert (client.said(stream), client.ended(stream)) == ([SERVING], False)
+    client.served.service.drain()
+    client.after(0)
+    assert client.said(stream) == [SERVING, NOT_SERVING]
+    assert client.code(stream) is Code.UNAVAILABLE
+    assert client.said(client.call(CHECK)) == [NOT_SERVING]
+    again = client.call(WATCH)
+    assert (client.said(again), client.code(again)) == ([NOT_SERVING], Code.UNAVAILABLE)
+
+
+def test_who_watches_a_worker_that_is_replaced_is_not_told_that_the_server_stops(client: Caller) -> None:
+    """Others serve in its place."""
+    stream = client.call(WATCH)
+    client.served.service.replaced = True
+    client.served.service.drain()
+    client.after(0)
+    assert (client.said(stream), client.code(stream)) == ([SERVING], Code.UNAVAILABLE)
+
+
+def test_nobody_watches_for_ever(client: Caller) -> None:
+    """As with a WebSocket."""
+    stream = client.call(WATCH)
+    client.after(199)
+    assert not client.ended(stream)
+    client.after(2)
+    assert client.code(stream) is Code.UNAVAILABLE
+
+
+def test_a_call_that_has_begun_is_answered_though_the_server_stops(client: Caller) -> None:
+    """Nothing is lost."""
+    stream = client.call(ECHO, EMPTY, ("x-echo-delay", "5s"))
+    client.served.service.drain()
+    client.after(5)
+    assert client.code(stream) is Code.OK
+
+
+def test_reflection_answers_each_question_as_it_comes(client: Caller) -> None:
+    """The client need not have ended; it may ask in the same piece, too."""
+    stream = client.call(REFLECT, asks(list_services=""), end=False)
+    (listed,) = client.said(stream)
+    response = messages.message("grpc.reflection.v1.ServerReflectionResponse")
+    services = [each.name for each in response.FromString(listed).list_services_response.service]
+    assert services == [f"{PACKAGE}.GrpcEcho", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]
+    questions = (
+        asks(file_containing_symbol="grpc.health.v1.Health"),
+        asks(file_by_filename="grpc/health/v1/health.proto"),
+        asks(file_containing_symbol="a.B"),
+        asks(all_extension_numbers_of_type="grpc.health.v1.HealthCheckRequest"),
+        asks(file_containing_extension={"containing_type": "a.B", "extension_number": 1}),
+    )
+    client.body(stream, b"".join(questions))
+    answers = [response.FromString(raw) for raw in client.said(stream)[1:]]
+    assert [each.WhichOneof("message_response") for each in answers] == [
+        *["file_descriptor_response"] * 2,
+        "error_response",
+        "all_extension_numbers_response",
+        "error_response",
+    ]
+    assert answers[0].file_descriptor_response == answers[1].file_descriptor_response
+    assert answers[2].error_response.error_code == Code.NOT_FOUND
+    assert client.code(stream) is Code.OK
+
+
+def test_a_question_that_asks_for_nothing_ends_the_dialogue(client: Caller) -> None:
+    """There is no answer that would fit."""
+    assert client.code(client.call(REFLECT, EMPTY, end=False)) is Code.INVALID_ARGUMENT
+
+
+def test_answers_wait_for_who_takes_them() -> None:
+    """Nothing more is made than the windows let through, and what is asked ahead of that is bounded."""
+    client = Caller(initial_window_size=0)
+    stream = client.call(REFLECT, asks(list_services="") * 300, end=False)
+    session: Any = client.served.connection._session  # noqa: SLF001 - what is held shows nowhere else
+    held = session.held
+    client.after(0)
+    assert (client.said(stream), session.held) == ([], held)
+    for _ in range(100):
+        client.h2.increment_flow_control_window(1000, stream)
+        client.exchange()
+        client.after(0)
+    assert len(client.said(stream)) == 300
+    client.body(stream, b"")
+    assert client.code(stream) is Code.OK
+
+
+def test_questions_ahead_of_the_answers_are_bounded() -> None:
+    """A client that takes no answers may not ask for ever."""
+    client = Caller(initial_window_size=0)
+    stream = client.call(REFLECT, asks(list_services="") * 1500, end=False)
+    client.h2.increment_flow_control_window(1000, stream)
+    client.exchange()
+    client.after(0)
+    assert client.code(stream) is Code.RESOURCE_EXHAUSTED
+
+
+def test_too_much_that_is_held_is_let_go_of(client: Caller) -> None:
+    """The stream is reset by the code that gRPC's clients read as RESOURCE_EXHAUSTED."""
+    stream = client.call(ECHO, b"\0\0\0\xff\xff" + bytes(1000), end=False)
+    session: Any = client.served.connection._session  # noqa: SLF001 - the service asks for it when all is full
+    session.shed()
+    client.receive()
+    assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.ENHANCE_YOUR_CALM]
+    assert session.held == 0
