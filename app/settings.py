@@ -115,9 +115,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # 64 MiB take a second at most to be undone, in steps; a small body that stands for more is most likely a bomb.
     max_decoded: Annotated[Bytes, Meta(description="bytes to which a body's content codings are undone")] = MAX_DECODED
     # A message is echoed as it comes, but a compressed fragment is held whole.
-    max_message: Annotated[MessageBytes, Meta(description="bytes of a WebSocket message; more is closed with 1009")] = (
-        1 << 20
-    )
+    max_message: Annotated[
+        MessageBytes,
+        Meta(
+            description="bytes of a message of a WebSocket, or of gRPC; more is closed with 1009, or RESOURCE_EXHAUSTED"
+        ),
+    ] = 1 << 20
     # As many as nginx and Go take in HTTP/2 (128, 250): browsers stay below them.
     max_streams: Annotated[Streams, Meta(description="requests under way on one HTTP/2 connection")] = 128
     # So that a client that never closes meets another pod some day; far above what would cost anything.
