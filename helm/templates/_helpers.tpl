@@ -258,9 +258,15 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-o
 
 {{/* A probe of the admin port. `of`: its values; `path`: what it asks. */}}
 {{- define "echo.probe" -}}
+{{- if .of.grpc -}}
+# grpc.health.v1.Health/Check; by number, since a probe of this kind knows no names of ports.
+grpc:
+  port: 8080
+{{- else -}}
 httpGet:
   path: {{ .path }}
   port: admin
+{{- end }}
 {{- with .of.initialDelaySeconds }}
 initialDelaySeconds: {{ . }}
 {{- end }}

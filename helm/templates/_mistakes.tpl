@@ -79,13 +79,21 @@ service.trafficDistribution={{ . }} needs Kubernetes {{ $least }}, and this is {
 {{- end -}}
 
 {{- define "echo.mistakesOfRoutes" -}}
-{{- with .Values.httpRoute }}
-{{- if and .enabled (not .parentRefs) }}
-httpRoute.enabled=true without parents would route nothing: name the Gateway in httpRoute.parentRefs, such as [{name: gateway}]
+{{- if or (include "echo.speaksTlsOnly" .) (include "echo.isOn" .Values.echo.proxyProtocol) }}
+{{- range $name, $probe := .Values.probes }}
+{{- if $probe.grpc }}
+probes.{{ $name }}.grpc=true asks port 8080 in clear, which echo.tlsOnly and echo.proxyProtocol do not let in: leave it false
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name := list "httpRoute" "grpcRoute" }}
+{{- $of := get $.Values $name }}
+{{- if and $of.enabled (not $of.parentRefs) }}
+{{ $name }}.enabled=true without parents would route nothing: name the Gateway in {{ $name }}.parentRefs, such as [{name: gateway}]
 {{- end }}
 {{- end }}
 {{- if not (include "echo.httpsPort" .) }}
-{{- range $name := list "ingress" "httpRoute" }}
+{{- range $name := list "ingress" "httpRoute" "grpcRoute" }}
 {{- $of := get $.Values $name }}
 {{- if and $of.enabled (eq $of.servicePort "https") }}
 {{ $name }}.servicePort=https leads to a port that the Service has not: set tls.secretName, or {{ $name }}.servicePort=http
@@ -216,6 +224,7 @@ podMonitor.enabled=true and serviceMonitor.enabled=true would have each pod aske
   "serviceAccount.labels" $values.serviceAccount.labels
   "ingress.labels" $values.ingress.labels
   "httpRoute.labels" $values.httpRoute.labels
+  "grpcRoute.labels" $values.grpcRoute.labels
   "autoscaling.labels" $values.autoscaling.labels
   "podDisruptionBudget.labels" $values.podDisruptionBudget.labels
   "networkPolicy.labels" $values.networkPolicy.labels

@@ -32,6 +32,8 @@ CHANGED: dict[str, Any] = {
     "extraContainers": [],
     "extraObjects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "changed"}}],
     "fullnameOverride": "changed",
+    "grpcRoute.hostnames": ["changed.example.test"],
+    "grpcRoute.matches": [{"method": {"service": "grpc.health.v1.Health"}}],
     "httpRoute.hostnames": ["changed.example.test"],
     "httpRoute.timeouts": {"request": "9s"},
     "ingress.hosts": [{"host": "changed.example.test"}],

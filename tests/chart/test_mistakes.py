@@ -15,6 +15,7 @@ LABELS = (
     "commonLabels",
     "deployment.labels",
     "grafanaDashboard.labels",
+    "grpcRoute.labels",
     "httpRoute.labels",
     "ingress.labels",
     "networkPolicy.labels",
@@ -88,6 +89,22 @@ MISTAKES = {
     "a route without parents": (
         "httpRoute.enabled=true",
         "httpRoute.enabled=true without parents would route nothing: name the Gateway in httpRoute.parentRefs, such as",
+    ),
+    "a probe by gRPC that is not let in": (
+        "tls.secretName=a,echo.tlsOnly=on,probes.readiness.grpc=true",
+        "probes.readiness.grpc=true asks port 8080 in clear, which echo.tlsOnly and echo.proxyProtocol do not let in",
+    ),
+    "a probe by gRPC behind the PROXY protocol": (
+        "echo.proxyProtocol=on,probes.liveness.grpc=true",
+        "probes.liveness.grpc=true asks port 8080 in clear",
+    ),
+    "a route of gRPC without parents": (
+        "grpcRoute.enabled=true",
+        "grpcRoute.enabled=true without parents would route nothing: name the Gateway in grpcRoute.parentRefs, such as",
+    ),
+    "a route of gRPC to TLS without TLS": (
+        "grpcRoute.enabled=true,grpcRoute.parentRefs[0].name=a,grpcRoute.servicePort=https",
+        "set tls.secretName, or grpcRoute.servicePort=http",
     ),
     "a route to TLS without TLS": (
         "httpRoute.enabled=true,httpRoute.parentRefs[0].name=a,httpRoute.servicePort=https",

@@ -111,6 +111,24 @@ INSTALLED = {
             TEST,
         ],
     ),
+    "a Gateway, by gRPC": (
+        ("--set=grpcRoute.enabled=true,grpcRoute.parentRefs[0].name=web,grpcRoute.hostnames={grpc.example.test}",),
+        [
+            WAIT,
+            FORWARD,
+            CURL,
+            (
+                "kubectl --namespace trial wait "
+                "--for=jsonpath='{.status.parents[0].conditions[?(@.type==\"Accepted\")].status}'=True grpcroute/echo"
+            ),
+            (
+                'grpcurl -plaintext -authority grpc.example.test "$(kubectl --namespace trial get gateway web '
+                "--output jsonpath='{.status.addresses[0].value}'):80\" "
+                "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/Echo"
+            ),
+            TEST,
+        ],
+    ),
     "an autoscaler": (
         (f"--values={value_sets()['ha']}",),
         [WAIT, FORWARD, CURL, "kubectl --namespace trial get horizontalpodautoscaler echo", TEST],
@@ -158,7 +176,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 
 def commands(lines: list[str]) -> list[str]:
     """Give the lines that are commands."""
-    return [line for line in lines if line.startswith(("kubectl ", "curl ", "helm "))]
+    return [line for line in lines if line.startswith(("kubectl ", "curl ", "grpcurl ", "helm "))]
 
 
 @pytest.mark.parametrize(("flags", "expected"), INSTALLED.values(), ids=INSTALLED.keys())

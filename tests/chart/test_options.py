@@ -214,6 +214,23 @@ class TestAround:
         secure = spec("HTTPRoute", "--set=tls.secretName=a", httpRoute__servicePort="https", **values)
         assert secure["rules"][0]["backendRefs"] == [{"name": "echo", "port": 443}]
 
+    def test_a_route_of_grpc_leads_to_the_same_service(self) -> None:
+        """Every method, unless some are named."""
+        values = {"grpcRoute__enabled": True, "grpcRoute__parentRefs": [{"name": "gateway"}]}
+        assert spec("GRPCRoute", **values) == {
+            "parentRefs": [{"name": "gateway"}],
+            "rules": [{"backendRefs": [{"name": "echo", "port": 80}]}],
+        }
+        matches = [{"method": {"service": "grpc.health.v1.Health"}}]
+        secure = spec(
+            "GRPCRoute",
+            "--set=tls.secretName=a",
+            grpcRoute__servicePort="https",
+            grpcRoute__matches=matches,
+            **values,
+        )
+        assert secure["rules"] == [{"matches": matches, "backendRefs": [{"name": "echo", "port": 443}]}]
+
     def test_an_autoscaler_looks_at_the_cpu(self) -> None:
         """Of the Deployment, and at more when that is asked for."""
         found = spec("HorizontalPodAutoscaler", autoscaling__enabled=True)

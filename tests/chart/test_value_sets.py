@@ -25,7 +25,7 @@ USUAL = {"Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"}
 # What each set makes, the pod of `helm test` aside.
 MAKES = {
     "all": USUAL
-    | {"ConfigMap", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy"}
+    | {"ConfigMap", "GRPCRoute", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy"}
     | {"PrometheusRule", "ServiceMonitor"},
     "certificate": USUAL | {"Certificate"},
     "gateway": USUAL | {"HTTPRoute"},
@@ -140,7 +140,7 @@ def selectors(manifest: Manifest) -> list[Any]:
 
 def backends(manifest: Manifest) -> list[tuple[str, Any]]:
     """Give the Services that a route leads to, each with the name or number of its port."""
-    if manifest["kind"] == "HTTPRoute":
+    if manifest["kind"] in ("GRPCRoute", "HTTPRoute"):
         rules = manifest["spec"]["rules"]
         return [(each["name"], each["port"]) for rule in rules for each in rule.get("backendRefs", ())]
     if manifest["kind"] == "Ingress":

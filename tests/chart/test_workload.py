@@ -181,6 +181,15 @@ def test_liveness_and_start_are_probed_by_livez_and_readiness_by_readyz() -> Non
     }
 
 
+@pytest.mark.parametrize("name", ["startup", "liveness", "readiness"])
+def test_a_probe_may_ask_by_grpc(name: str) -> None:
+    """The port that serves it, by number; the others ask as before."""
+    found = container("--set", f"probes.{name}.grpc=true")
+    assert found[f"{name}Probe"]["grpc"] == {"port": 8080}
+    by = {each: set(found[f"{each}Probe"]) & {"grpc", "httpGet"} for each in ("startup", "liveness", "readiness")}
+    assert by == {each: {"grpc" if each == name else "httpGet"} for each in by}
+
+
 def test_readiness_is_asked_more_often_than_liveness() -> None:
     """Readiness changes within seconds; a restart needs half a minute of silence."""
     readiness, liveness = container()["readinessProbe"], container()["livenessProbe"]

@@ -127,6 +127,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
 UNCHANGED: Final = {
     "nameOverride": "the Service gets another name: who asked by the old one asks nobody",
     "fullnameOverride": "the Service gets another name: who asked by the old one asks nobody",
+    "grpcRoute": "a Gateway is in front, which there is none of",
     "httpRoute": "a Gateway is in front, which there is none of",
     "serviceMonitor": "an object of the Prometheus operator's, which is not there",
     "podMonitor": "an object of the Prometheus operator's, which is not there",

@@ -24,8 +24,11 @@ _OF_THE_OPERATOR = "example/prometheus-operator-crd/monitoring.coreos.com"
 
 # Whose custom resources the chart makes: module, version, files.
 _CUSTOM_RESOURCES = (
-    # Of the version whose conformance client asks us.
-    ("sigs.k8s.io/gateway-api", TOOLS["echo-basic"].version, "config/crd/standard/*_httproutes.yaml"),
+    *(
+        # Of the version whose conformance client asks us.
+        ("sigs.k8s.io/gateway-api", TOOLS["echo-basic"].version, f"config/crd/standard/*_{kind}.yaml")
+        for kind in ("grpcroutes", "httproutes")
+    ),
     ("github.com/cert-manager/cert-manager", "v1.21.2", "deploy/crds/cert-manager.io_certificates.yaml"),
     *(
         # The newest that the module proxy hands out; what the chart makes is in all since.
