@@ -84,8 +84,9 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
 
 # What nothing here imports stays behind: gunicorn's own workers, HTTP/2, control socket and "dirty" workers; the layers
 # of websockets that do I/O (ours is the carrier), its client and its command line; what Prometheus's client does beside
-# writing metrics; archives of zstd and its form for PyPy; uvloop's tests; what makes YAML faster than it need be; and
-# the sources of what is compiled. tests/image imports each module that is left, and looks at each import within it.
+# writing metrics; protobuf's JSON, compiler and helpers, and, where it has compiled code, what it describes itself with;
+# archives of zstd and its form for PyPy; uvloop's tests; what makes YAML faster than it need be; and the sources of what
+# is compiled. tests/image imports each module that is left, and looks at each import within it.
 WORKDIR /image/packages/packages
 RUN rm -r \
       _yaml \
@@ -93,6 +94,17 @@ RUN rm -r \
       backports/zstd/_shutil.py \
       backports/zstd/tarfile.py \
       backports/zstd/zipfile \
+      google/protobuf/any.py \
+      google/protobuf/compiler \
+      google/protobuf/duration.py \
+      google/protobuf/internal/*_benchmark.py \
+      google/protobuf/internal/testing_refleaks.py \
+      google/protobuf/json_format.py \
+      google/protobuf/proto*.py \
+      google/protobuf/service_reflection.py \
+      google/protobuf/testdata \
+      google/protobuf/timestamp.py \
+      google/protobuf/util \
       gunicorn/__main__.py \
       gunicorn/app/pasterapp.py \
       gunicorn/app/wsgiapp.py \
@@ -125,6 +137,7 @@ RUN rm -r \
       websockets/trio \
       websockets/uri.py \
       yaml/cyaml.py \
+    && if [ -d google/_upb ]; then rm google/protobuf/*_pb2.py; fi \
     && find . \( -name '_yaml*.so' -o -name '*.c' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' -o -name '*.pyx' \) -delete
 
 # Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to. Here it
