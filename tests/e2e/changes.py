@@ -77,7 +77,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
                 "probes": {
                     "startup": {"enabled": False},
                     "liveness": {"periodSeconds": 5},
-                    "readiness": {"periodSeconds": 1, "initialDelaySeconds": 1, "successThreshold": 2},
+                    "readiness": {"grpc": True, "periodSeconds": 1, "initialDelaySeconds": 1, "successThreshold": 2},
                 },
             }
         ),

@@ -12,6 +12,7 @@ from kubernetes.watch import Watch
 
 from tests.e2e import load
 from tests.e2e.cluster import Cluster
+from tests.e2e.load import grpc
 from tests.e2e.load.asking import KINDS
 from tests.e2e.load.judging import Again
 from tests.e2e.load.tallying import Tally, summed
@@ -21,6 +22,7 @@ from tests.e2e.running import labels, python_pod
 from tests.e2e.watching import DEADLINE, until, until_gone
 
 COUNT: Final = 30_000  # requests at least, in each case
+CALLS: Final = 10_000  # of them at least by gRPC
 OFTEN: Final = 1_000  # of them at least by each kind that asks often
 _NAME: Final = "load"
 _LABEL: Final = {"echo-e2e-load": "true"}  # by which its pods are deleted
@@ -111,6 +113,8 @@ def assert_nothing_was_lost(told: Told) -> None:
     lost = {kind: (tally.lost, tally.told) for kind, tally in told.items() if tally.lost}
     assert not lost, lost
     assert sum(tally.asked for tally in told.values()) >= COUNT
+    calls = sum(told[name].asked for name, kind in KINDS.items() if kind.protocol == grpc.PROTOCOL)
+    assert calls >= CALLS, calls
     for name, kind in KINDS.items():
         tally = told[name]
         assert tally.asked == tally.answered >= (1 if kind.pause >= 1 or kind.delay else OFTEN), (name, tally)

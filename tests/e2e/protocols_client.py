@@ -1,4 +1,4 @@
-"""Run in a pod of the echo's own image: speaks to a Service by HTTP/2, WebSocket and TLS; prints what came as JSON.
+"""Run in a pod of the echo's own image: speaks to a Service by HTTP/2, gRPC, WebSocket and TLS; prints what came.
 
 usage: protocols_client.py HOST CA-PEM
 """
@@ -17,6 +17,8 @@ from websockets.frames import Frame
 from websockets.uri import parse_uri
 
 from app.carrier.http2 import frames
+from app.grpc import framing, services
+from app.grpc.messages import message
 
 TIMEOUT = 20  # seconds
 JSON = "application/json"
@@ -36,6 +38,34 @@ def http2(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
             break
     reflection: dict[str, object] = json.loads(body)
     return reflection
+
+
+def grpc(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
+    """Call once by gRPC; give what of the answer is told, and the code with which it ended."""
+    path, media_type = f"/{services.ECHO}/Echo", ("content-type", "application/grpc")
+    pseudo = [(":method", "POST"), (":path", path), (":scheme", scheme), (":authority", host)]
+    block = hpack.Encoder().encode([*pseudo, media_type, ("te", "trailers")])
+    head = frames.encode(frames.HEADERS, frames.END_HEADERS, 1, block)
+    data = frames.encode(frames.DATA, frames.END_STREAM, 1, framing.framed(b""))
+    sock.sendall(frames.PREFACE + frames.encode_settings({}) + head + data)
+    decoder, body = hpack.Decoder(), b""
+    fields: dict[str, str] = {}
+    for frame in received(sock):
+        if frame.type == frames.DATA:
+            body += frame.payload
+        if frame.type == frames.HEADERS:
+            fields |= {str(name): str(value) for name, value in decoder.decode(frame.payload)}
+        if frame.stream == 1 and frame.flags & frames.END_STREAM:
+            break
+    kind = message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+    told = kind.FromString(body[framing.PREFIX :]).assertions
+    return {
+        "code": fields["grpc-status"],
+        "method": told.fully_qualified_method,
+        "authority": told.authority,
+        "pod": told.context.pod,
+        "protocol": told.tls_assertions.negotiated_protocol,
+    }
 
 
 def received(sock: socket.socket) -> Iterator[frames.Frame]:
@@ -106,12 +136,19 @@ def main(host: str, authority: str) -> dict[str, object]:
         wait_until_reached(host, port)
     with socket.create_connection((host, 80), TIMEOUT) as sock:
         h2c = http2(sock, host, "http")
-    with (
-        socket.create_connection((host, 443), TIMEOUT) as plain,
-        over_alpn.wrap_socket(plain, server_hostname=host) as sock,
-    ):
-        h2 = http2(sock, host, "https")
+    with socket.create_connection((host, 80), TIMEOUT) as sock:
+        called = grpc(sock, host, "http")
+    over_tls = []
+    for speak in (http2, grpc):
+        with (
+            socket.create_connection((host, 443), TIMEOUT) as plain,
+            over_alpn.wrap_socket(plain, server_hostname=host) as sock,
+        ):
+            over_tls.append(speak(sock, host, "https"))
+    h2, called_over_tls = over_tls
     return {
+        "grpc": called,
+        "grpcs": called_over_tls,
         "h2c": h2c,
         "h2": h2,
         "ws": web_socket(host, None),

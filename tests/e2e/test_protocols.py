@@ -1,4 +1,4 @@
-"""HTTP/2, WebSocket and TLS through the Service, from a pod and from outside."""
+"""HTTP/2, gRPC, WebSocket and TLS through the Service, from a pod and from outside."""
 
 import json
 import ssl
@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import trustme
 from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 from websockets.sync.client import connect
 
+from app.grpc import messages
+from app.grpc.services import ECHO
 from tests.e2e import protocols_client
 from tests.e2e.cluster import Cluster
 from tests.e2e.notes import run_as_they_stand
@@ -61,6 +64,15 @@ def test_each_is_spoken_through_the_service(
     assert told["ws"][1:] == told["wss"][1:] == [True, True], "messages come back as they were"
     assert {each["tls"]["serverName"] for each in (told["h2"], told["wss"][0], told["https"])} == {host}
     assert told["h2"]["tls"]["negotiatedProtocol"] == "h2"
+    for way, protocol in (("grpc", ""), ("grpcs", "h2")):
+        assert told[way] == {
+            "code": "0",
+            "method": f"/{ECHO}/Echo",
+            "authority": host,
+            "pod": told[way]["pod"],
+            "protocol": protocol,
+        }
+    ways |= {way: told[way] for way in ("grpc", "grpcs")}
     pods = {pod.metadata.name for pod in CoreV1Api(api).list_namespaced_pod(namespace).items}
     assert {each["pod"] for each in ways.values()} <= pods
 
@@ -75,6 +87,14 @@ def test_each_is_spoken_through_a_port_forward(cluster: Cluster, namespace: str,
             greeting = json.loads(socket.recv(DEADLINE))
             socket.send(b"\x00\xff")
             assert socket.recv(DEADLINE) == b"\x00\xff"
+        with grpc.insecure_channel(f"localhost:{port}") as channel:
+            assert called(channel).authority == f"localhost:{port}"
+    trusted = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+    with (
+        kubectl_port_forward(cluster, namespace, 443) as port,
+        grpc.secure_channel(f"localhost:{port}", trusted) as channel,
+    ):
+        assert called(channel).tls_assertions.server_name == "localhost"
     with (
         kubectl_port_forward(cluster, namespace, 443) as port,
         httpx.Client(http2=True, verify=context, timeout=DEADLINE, trust_env=False) as client,
@@ -90,6 +110,13 @@ def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, namespace
     answers = {command: answer for command, answer in said.items() if command.startswith("curl ")}
     assert answers
     assert set(answers.values()) == {BARE.decode()}
+
+
+def called(channel: grpc.Channel) -> Any:
+    """Call GrpcEcho; give what it says of the call."""
+    response = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+    call = channel.unary_unary(f"/{ECHO}/Echo", response_deserializer=response.FromString)
+    return call(b"", timeout=DEADLINE).assertions
 
 
 def reflection(client: httpx.Client, url: str) -> dict[str, Any]:

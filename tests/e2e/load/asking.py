@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.e2e.load import http1, http2
+from tests.e2e.load import grpc, http1, http2
 from tests.e2e.load.connecting import Connection, Note
+from tests.e2e.load.grpc import Grpc
 from tests.e2e.load.http1 import Http1
 from tests.e2e.load.http2 import Http2
 from tests.e2e.load.judging import TIMEOUT, AgainError, Answer, Fault, LostError, Request, judged, new_request
@@ -18,7 +19,11 @@ from tests.e2e.load.tallying import Tally
 TRIES: Final = 5  # for a request that the server says it has not processed
 AFTER_A_LOSS: Final = 0.1  # seconds until the next, so that a Service that is away is not asked a thousand times
 
-PROTOCOLS: Final[Mapping[str, Callable[[str, Note], Connection]]] = {http1.PROTOCOL: Http1, http2.PROTOCOL: Http2}
+PROTOCOLS: Final[Mapping[str, Callable[[str, Note], Connection]]] = {
+    http1.PROTOCOL: Http1,
+    http2.PROTOCOL: Http2,
+    grpc.PROTOCOL: Grpc,
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ KINDS: Final = {
     "HTTP/2 fresh": Kind(http2.PROTOCOL, 8, method="POST", fresh=True),
     "HTTP/2 idle": Kind(http2.PROTOCOL, 2, method="POST", pause=1.5),
     "HTTP/2 slow": Kind(http2.PROTOCOL, 1, streams=2, method="POST", delay=1.5),
+    "gRPC kept": Kind(grpc.PROTOCOL, 4, streams=4, method="POST"),
+    "gRPC fresh": Kind(grpc.PROTOCOL, 8, method="POST", fresh=True),
+    "gRPC idle": Kind(grpc.PROTOCOL, 2, method="POST", pause=1.5),
+    "gRPC slow": Kind(grpc.PROTOCOL, 1, streams=2, method="POST", delay=1.5),
 }
 
 

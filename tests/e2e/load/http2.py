@@ -18,12 +18,13 @@ _INITIAL: Final = 65_535  # bytes of a window before anything is said of it (6.9
 
 
 @dataclass
-class _Stream:
-    """A request under way; the head and the body of what has come of its answer."""
+class Stream:
+    """A request under way; the head, the body and the trailers of what has come of its answer."""
 
     answer: asyncio.Future[Answer]
     head: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
+    trailers: dict[str, str] = field(default_factory=dict)
 
 
 class Http2(Connection):
@@ -33,7 +34,7 @@ class Http2(Connection):
         super().__init__(host, note)
         self._encoder, self._decoder = hpack.Encoder(), hpack.Decoder()
         self._reader = frames.FrameReader()
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._last = -1  # the last stream that was opened
         self._given_up: set[int] = set()  # streams that took too long: what still comes of them is no second answer
         self._done = asyncio.Event()  # a request, whatever came of it
@@ -91,7 +92,7 @@ class Http2(Connection):
         try:
             while frame := self._reader.next():
                 self._take(frame)
-        except (frames.Http2ConnectionError, hpack.HPACKError, KeyError, ValueError, struct.error) as error:
+        except (frames.Http2ConnectionError, hpack.HPACKError, LookupError, ValueError, struct.error) as error:
             self._fail_all(LostError(Fault.BROKEN, repr(error)))
             self.transport.abort()
 
@@ -102,8 +103,8 @@ class Http2(Connection):
             self._fail(number, LostError(fault, f"{error or 'closed'}, in stream {number}"))
         self._credited.set()
 
-    def _open(self, request: Request) -> int:
-        self._last += 2
+    def _asking(self, request: Request) -> tuple[tuple[tuple[str, str], ...], bytes]:
+        """Give the fields and the body of a request."""
         fields = (
             (":method", request.method),
             (":scheme", "http"),
@@ -113,13 +114,30 @@ class Http2(Connection):
             ("x-request-id", request.id),
             ("content-length", str(len(request.body))),
         )
+        return fields, request.body
+
+    def _take_trailers(self, stream: Stream, fields: dict[str, str]) -> bool:
+        """Take fields behind a head, if they may come; tell whether."""
+        del stream, fields
+        return False
+
+    def _answered(self, stream: Stream) -> Answer:
+        """Give the answer that has come. Raises `ValueError`, or `KeyError`, where it is none."""
+        head = stream.head
+        if int(head["content-length"]) != len(stream.body):
+            raise ValueError(f"{len(stream.body)} bytes where {head} was said")
+        return Answer(int(head[":status"]), head.get("x-request-id", ""), bytes(stream.body))
+
+    def _open(self, request: Request) -> int:
+        self._last += 2
+        fields, body = self._asking(request)
         out = [frames.encode(frames.HEADERS, frames.END_HEADERS, self._last, self._encoder.encode(fields))]
-        for start in range(0, len(request.body), frames.MAX_FRAME):
-            piece = request.body[start : start + frames.MAX_FRAME]
-            ends = frames.END_STREAM if start + frames.MAX_FRAME >= len(request.body) else 0
+        for start in range(0, len(body), frames.MAX_FRAME):
+            piece = body[start : start + frames.MAX_FRAME]
+            ends = frames.END_STREAM if start + frames.MAX_FRAME >= len(body) else 0
             out.append(frames.encode(frames.DATA, ends, self._last, piece))
-        self._credit -= len(request.body)
-        self._streams[self._last] = _Stream(asyncio.get_running_loop().create_future())
+        self._credit -= len(body)
+        self._streams[self._last] = Stream(asyncio.get_running_loop().create_future())
         self.transport.write(b"".join(out))
         return self._last
 
@@ -139,24 +157,22 @@ class Http2(Connection):
 
     def _take_of_answer(self, frame: Frame) -> None:
         payload, stream = frames.unpadded(frame), self._streams.get(frame.stream)
-        fields = self._decoder.decode(payload) if frame.type == frames.HEADERS else []
+        decoded = self._decoder.decode(payload) if frame.type == frames.HEADERS else ()
+        fields = {str(name): str(value) for name, value in decoded}
         if frame.type == frames.DATA:
             self._take_into_account(len(frame.payload))
         if frame.stream in self._given_up:
             return
-        if stream is None or stream.answer.done() or (fields and stream.head):
+        late = fields and stream is not None and stream.head and not self._take_trailers(stream, fields)
+        if stream is None or stream.answer.done() or late:
             self.note(Fault.TWICE, f"a frame of stream {frame.stream}, which has its answer: {payload[:SHOWN]!r}")
             return
-        if frame.type == frames.HEADERS:
-            stream.head = {str(name): str(value) for name, value in fields}
-        else:
+        if frame.type == frames.DATA:
             stream.body += payload
+        elif not stream.head:
+            stream.head = fields
         if frame.flags & frames.END_STREAM:
-            head = stream.head
-            if int(head["content-length"]) != len(stream.body):
-                raise ValueError(f"{len(stream.body)} bytes where {head} was said")
-            answer = Answer(int(head[":status"]), head.get("x-request-id", ""), bytes(stream.body))
-            stream.answer.set_result(answer)
+            stream.answer.set_result(self._answered(stream))
 
     def _take_into_account(self, size: int) -> None:
         """Let the server send as much again, once it is half of the window. A stream never comes near its own."""

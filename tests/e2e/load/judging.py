@@ -93,7 +93,7 @@ class Reflection(msgspec.Struct, frozen=True):
     path: str
     proto: str
     body: _Body
-    version: str
+    version: str = ""  # that of gRPC has none
     pod: str | None = None
 
 

@@ -30,7 +30,8 @@ class Tally:
         self.answered += 1
         self.slowest = max(self.slowest, seconds)
         self.pods[reflection.pod or ""] += 1
-        self.versions[reflection.version] += 1
+        if reflection.version:
+            self.versions[reflection.version] += 1
 
     def note(self, fault: Fault, detail: str) -> None:
         """Note what went wrong, and when."""

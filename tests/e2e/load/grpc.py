@@ -1,0 +1,75 @@
+"""Calls of gRPC over HTTP/2 in clear: each brings an id and a digest as metadata, and GrpcEcho gives both back."""
+
+import hashlib
+from typing import Any, Final
+
+import msgspec
+
+from app.grpc import messages
+from app.grpc.framing import Messages, framed
+from app.grpc.services import ECHO
+from app.grpc.status import CallError
+from tests.e2e.load.http2 import Http2, Stream
+from tests.e2e.load.judging import TIMEOUT, Answer, Request
+
+PROTOCOL: Final = "gRPC"
+_METHOD: Final = f"/{ECHO}/Echo"
+_RESPONSE: Final = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+_MOST: Final = 1 << 20  # bytes of an answer
+_FAILED: Final = 500  # the status that a call has here which did not end with OK
+
+
+class Grpc(Http2):
+    """One connection, with as many calls at once as there are."""
+
+    def _asking(self, request: Request) -> tuple[tuple[tuple[str, str], ...], bytes]:
+        delay = request.patience - TIMEOUT
+        fields = (
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", self.host),
+            (":path", _METHOD),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+            ("x-request-id", request.id),
+            ("x-echo-delay", f"{delay:g}s"),
+            ("x-load-method", request.method),
+            ("x-load-target", request.target),
+            ("x-load-length", str(len(request.body))),
+            ("x-load-sha256", hashlib.sha256(request.body).hexdigest()),
+        )
+        return fields, framed(b"")
+
+    def _take_trailers(self, stream: Stream, fields: dict[str, str]) -> bool:
+        stream.trailers = fields
+        return True
+
+    def _answered(self, stream: Stream) -> Answer:
+        told_id = stream.head.get("x-request-id", "")
+        if stream.trailers.get("grpc-status") != "0":
+            return Answer(_FAILED, told_id, str(stream.trailers or stream.head).encode())
+        told = _read(bytes(stream.body)).assertions
+        if told.fully_qualified_method != _METHOD:
+            raise ValueError(f"{_METHOD} arrived as {told.fully_qualified_method}")
+        metadata = {each.key: each.value for each in told.headers}
+        # As the reflection has it, by which every kind is judged.
+        reflection = {
+            "id": metadata["x-request-id"],
+            "method": metadata["x-load-method"],
+            "path": metadata["x-load-target"],
+            "proto": PROTOCOL,
+            "body": {"length": int(metadata["x-load-length"]), "sha256": metadata["x-load-sha256"]},
+            "pod": told.context.pod,
+        }
+        return Answer(int(stream.head[":status"]), told_id, msgspec.json.encode(reflection))
+
+
+def _read(body: bytes) -> Any:
+    """Give the one message of an answer. Raises `LookupError` for none, `ValueError` for what is none."""
+    reader = Messages(b"identity", _MOST)
+    try:
+        reader.receive(body)
+        reader.end()
+        return messages.parsed(_RESPONSE, reader.next())
+    except CallError as error:
+        raise ValueError(error.message) from error
