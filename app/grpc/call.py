@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from app.called import Ending
 from app.calls import Said
 from app.grpc.asked import Asked
 from app.grpc.framing import Messages, framed
 from app.grpc.services import Kind, Method
-from app.grpc.status import CallError, Code, trailers
+from app.grpc.status import CallError, Code, code_of, trailers
 
 _TURN: Final = 100  # messages that are answered before others are served
 _PIECE: Final = 65_536  # bytes of answers after which the client has to take them first
@@ -28,11 +29,12 @@ class Terms(msgspec.Struct, frozen=True):
 class GrpcCall:
     """One call. What is wrong with it ends it, with a code and a sentence, and nothing else."""
 
-    def __init__(self, asked: Asked, method: Method, messages: Messages, terms: Terms) -> None:
+    def __init__(self, asked: Asked, method: Method, messages: Messages, terms: Terms, ending: Ending) -> None:
         self._asked = asked
         self._method = method
         self._messages = messages
         self._terms = terms
+        self._ending = ending
         self._size = sum(len(name) + len(value) for name, value in asked.request.fields)
         self._due = inf  # when there is something to be said, but for the deadline
         self._ended = False  # the client has said all
@@ -83,8 +85,7 @@ class GrpcCall:
             said = self._outcome or self._next()
         except CallError as error:
             return self._finish(error)
-        self._over = bool(said.trailers)
-        return said
+        return self._told_last(said) if said.trailers else said
 
     def stop(self, *, replaced: bool) -> None:
         """Take it that the server stops: who watches is told so, other calls end by themselves."""
@@ -166,8 +167,12 @@ class GrpcCall:
         return Said(last, trailers(Code.UNAVAILABLE, "the server stops"))
 
     def _finish(self, error: CallError) -> Said:
+        return self._told_last(Said(trailers=trailers(error.code, error.message)))
+
+    def _told_last(self, said: Said) -> Said:
         self._over = True
-        return Said(trailers=trailers(error.code, error.message))
+        self._ending.code = code_of(said.trailers).name
+        return said
 
 
 def _cardinality(what: str) -> CallError:
@@ -182,7 +187,8 @@ class Refused:
     held = 0
     listens = False
 
-    def __init__(self, error: CallError) -> None:
+    def __init__(self, error: CallError, ending: Ending) -> None:
+        ending.code = error.code.name
         self._said = Said(trailers=trailers(error.code, error.message))
 
     def receive(self, piece: bytes, now: float) -> None:

@@ -8,8 +8,9 @@ from typing import Final
 from app import request_id
 from app.answer import Sent
 from app.applied import NOTHING
+from app.called import Called, Ending
 from app.calls import Call
-from app.context import About, Policy
+from app.context import Policy
 from app.grpc import controls, deadline, framing, services
 from app.grpc.asked import Asked
 from app.grpc.call import GrpcCall, Refused, Terms
@@ -53,12 +54,14 @@ class Grpc:
         request = request_of(environ)
         given_id = "" if self._hides_ids else request_id.sane(environ.get("HTTP_X_REQUEST_ID", ""))
         identified = (request_id.NAME, given_id or next(self._new_ids))
-        call, fields = self._call(request, environ)
+        ending = Ending()
+        call, fields = self._call(request, environ, ending)
         environ[EFFECTS_KEY] = Effects(call=call)
-        environ[ABOUT_KEY] = About(NAME, identified[1], self._clock(), NOTHING)
+        method = services.name_of(request.target)
+        environ[ABOUT_KEY] = Called(NAME, identified[1], self._clock(), NOTHING, method, ending)
         return Sent(200, (*_FIELDS, identified, *fields), b"")
 
-    def _call(self, request: WireRequest, environ: Environ) -> tuple[Call, tuple[tuple[str, str], ...]]:
+    def _call(self, request: WireRequest, environ: Environ, ending: Ending) -> tuple[Call, tuple[tuple[str, str], ...]]:
         """Give the call that a request asks for, and the fields that it wants of the answer."""
         try:
             _check(environ.get("CONTENT_TYPE", ""))
@@ -67,7 +70,7 @@ class Grpc:
             messages = framing.Messages(framing.coding(request.fields), self._settings.max_message)
             terms = Terms(deadline.timeout(request.fields), wishes.delay.choose(self._random), wishes.status)
         except CallError as error:
-            return Refused(error), ()
+            return Refused(error, ending), ()
         asked = Asked(
             redacted(request, self._policy.hidden),
             connection_of(environ),
@@ -75,7 +78,7 @@ class Grpc:
             services.SERVICES,
             bool(environ.get(DRAINING_KEY)),
         )
-        return GrpcCall(asked, method, messages, terms), wishes.header
+        return GrpcCall(asked, method, messages, terms, ending), wishes.header
 
 
 def _check(media_type: str) -> None:

@@ -9,6 +9,7 @@ from app.grpc.asked import Answer
 from app.grpc.status import CallError, Code
 from app.wire import shown
 
+OTHER: Final = "other"
 _LONGEST: Final = 200  # characters of a path that are shown
 
 
@@ -38,6 +39,12 @@ METHODS: Final = {
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Method(reflection.reflect, Kind.DIALOGUE),
 }
 SERVICES: Final = tuple(sorted({path.split("/")[1] for path in METHODS}))
+
+
+def name_of(path: bytes) -> str:
+    """Give a method's full name, as it is told: of one that there is not, a word for all of them."""
+    text = path.decode("latin-1")
+    return text[1:] if text in METHODS else OTHER
 
 
 def method(path: bytes) -> Method:

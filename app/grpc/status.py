@@ -49,6 +49,11 @@ def trailers(code: Code, message: str = "") -> Fields:
     return (status, (b"grpc-message", encoded(message))) if message else (status,)
 
 
+def code_of(trailers: Fields) -> Code:
+    """Give the code that trailers tell."""
+    return Code(int(dict(trailers)[b"grpc-status"]))
+
+
 def encoded(message: str) -> bytes:
     """Give a message as a field has it: its UTF-8, without what is not visible, and `%`, percent-encoded.
 

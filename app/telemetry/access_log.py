@@ -12,6 +12,7 @@ import msgspec
 
 from app.answered import Answered
 from app.applied import NOTHING, Applied
+from app.called import Called
 from app.context import time_of
 from app.excerpts import shortened
 from app.provenance.trace import Trace
@@ -42,6 +43,7 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     applied: Applied = NOTHING
     error: str = ""
     whole: bool = True
+    grpc_status: str = ""
 
 
 class AccessLog:
@@ -82,6 +84,7 @@ class AccessLog:
             facts.applied(about.applied) if about and about.applied is not NOTHING else NOTHING,
             facts.why(answered) if answered.why else "",
             answered.whole,
+            about.ending.code if isinstance(about, Called) else "",
         )
 
     def _common_line(self, answered: Answered) -> str:

@@ -56,6 +56,7 @@ def _values(tally: Tally) -> dict[str, Any]:
             for (method, status, protocol, form), count in tally.requests.items()
         },
         "echo_request_duration_seconds": tally.durations,
+        "echo_grpc_calls_total": tally.calls,
         "echo_requests_in_flight": tally.now.in_flight,
         "echo_websockets_open": tally.now.websockets,
         "echo_connections_open": tally.now.connections,

@@ -35,6 +35,12 @@ _FAMILIES: Final = (
         ("protocol",),
     ),
     Family(
+        "echo_grpc_calls_total",
+        "counter",
+        "Calls of gRPC that have ended, by the name of their code. `method` is other where there is none of that name.",
+        ("method", "code"),
+    ),
+    Family(
         "echo_requests_in_flight",
         "gauge",
         "Requests of which the head has come, and the answer has not left.",

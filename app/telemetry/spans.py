@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from app.answered import Answered
+from app.called import Called
 from app.excerpts import shortened
+from app.grpc.status import Code
 from app.provenance.trace import Trace
 from app.redaction import MASK
 from app.telemetry.facts import TARGET, Facts, about_of, method
@@ -19,8 +21,11 @@ from app.wire import WireRequest, shown, split_target
 
 _NANO: Final = 1_000_000_000
 _SERVER_ERROR: Final = 500
+# Codes of gRPC by which a server says that it failed (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/).
+_FAULTS: Final = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
 _PROTOCOL_VERSIONS: Final = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
 _USER_AGENT: Final = b"user-agent"
+_PATH: Final = b":path"
 # The keys of level 1 (https://www.w3.org/TR/trace-context-1/#key), all that the SDK takes. Level 2 allows more, and of
 # each the SDK would say so on stderr, with its value.
 _KEY: Final = re.compile(r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}")
@@ -50,7 +55,8 @@ class Spans:
             attributes=dict(self._attributes(answered, code)),
             start_time=int((end - answered.seconds) * _NANO),
         )
-        if code >= _SERVER_ERROR:
+        about = answered.about
+        if code >= _SERVER_ERROR or (isinstance(about, Called) and about.ending.code in _FAULTS):
             span.set_status(self._api.StatusCode.ERROR)
         span.end(end_time=int(end * _NANO))
 
@@ -80,6 +86,11 @@ class Spans:
         if about:
             yield "echo.request.id", self._facts.id(about)
             yield "echo.format", about.form
+        if isinstance(about, Called):
+            yield "rpc.system", "grpc"
+            if not self._facts.hides(_PATH):
+                yield "rpc.method", about.method
+            yield "rpc.grpc.status_code", int(Code[about.ending.code])
         if answered.why:
             yield "echo.refusal", self._facts.why(answered)
 

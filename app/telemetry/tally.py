@@ -35,6 +35,7 @@ class Tally(msgspec.Struct):
     requests: dict[Key, int] = msgspec.field(default_factory=dict)
     durations: dict[str, Durations] = msgspec.field(default_factory=dict)
     refusals: dict[str, int] = msgspec.field(default_factory=dict)
+    calls: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)  # of gRPC, by method and code
     connections: int = 0
     received: int = 0
     sent: int = 0
@@ -50,6 +51,10 @@ class Tally(msgspec.Struct):
             durations = self.durations[key[2]] = Durations()
         durations.counts[bisect_left(BUCKETS, seconds)] += 1
         durations.seconds += seconds
+
+    def called(self, key: tuple[str, str]) -> None:
+        """Count a call of gRPC that has ended."""
+        self.calls[key] = self.calls.get(key, 0) + 1
 
     def refused(self, reason: str) -> None:
         """Count a refusal."""
@@ -80,6 +85,8 @@ def total(tallies: Iterable[Tally]) -> Tally:
             so_far = sum_.durations.setdefault(protocol, Durations())
             so_far.counts = [a + b for a, b in zip(so_far.counts, durations.counts, strict=True)]
             so_far.seconds += durations.seconds
+        for call, count in tally.calls.items():
+            sum_.calls[call] = sum_.calls.get(call, 0) + count
         for reason, count in tally.refusals.items():
             sum_.refusals[reason] = sum_.refusals.get(reason, 0) + count
         for name in ("connections", "received", "sent", "dropped", "starts"):

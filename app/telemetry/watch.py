@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from app.answered import Answered
+from app.called import Called
 from app.context import About
 from app.telemetry.families import METHODS, OTHER, REFUSAL
 from app.telemetry.lines import Lines
@@ -74,6 +75,8 @@ class Watch:
             request, about = each.request, each.about
             form = about.form if isinstance(about, About) else REFUSAL
             method = METHODS.get(request.method, OTHER)
+            if isinstance(about, Called):
+                self.tally.called((about.method, about.ending.code))
             count((method, each.status[0], each.protocol or request.version, form), each.seconds)
         if answered and self._log is not None:
             self._log.lines.put(self._log.of(answered))

@@ -154,6 +154,13 @@ PANELS: Final = (
         (Query("sum by (pod) (increase(echo_access_log_dropped_total{HERE}[$__rate_interval]))", "{{pod}}"),),
         "Nobody read them in time, and the echo does not wait for its log.",
     ),
+    Panel(
+        "Calls of gRPC by method and code",
+        "reqps",
+        (Query(f"sum by (method, code) ({_rate('echo_grpc_calls_total{HERE}')})", "{{method}} {{code}}"),),
+        "Those that a client asked to fail, too. Each is a request of HTTP with status 2xx above.",
+        width=_COLUMNS,
+    ),
 )
 
 

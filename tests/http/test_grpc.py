@@ -153,10 +153,14 @@ def test_calls_at_once_are_answered_each_for_itself(channel: grpc.Channel) -> No
         assert headers["x-number"] == str(number)
 
 
+def metrics(echo: Echo) -> str:
+    """Give the metrics."""
+    return echo.get("/metrics", port=echo.admin_port)[1].decode()
+
+
 def in_flight(echo: Echo) -> float:
     """Give how many requests are under way, by the metrics."""
-    told = echo.get("/metrics", port=echo.admin_port)[1].decode()
-    (line,) = [line for line in told.splitlines() if line.startswith("echo_requests_in_flight")]
+    (line,) = [line for line in metrics(echo).splitlines() if line.startswith("echo_requests_in_flight")]
     return float(line.rpartition(" ")[2])
 
 
@@ -186,6 +190,35 @@ def test_who_watches_the_health_learns_of_the_end() -> None:
             next(watching)
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
         assert (echo.process.wait(DEADLINE), echo.errors()) == (0, "")
+
+
+def test_the_log_and_the_metrics_have_the_method_and_the_code() -> None:
+    """Of methods that there are; what a client writes becomes no label. One that is cancelled says so."""
+    with running(access_log="json") as echo, grpc.insecure_channel(f"127.0.0.1:{echo.port}") as channel:
+        call(channel, ECHO)
+        for method, metadata in ((ECHO, (("x-echo-status", "NOT_FOUND"),)), ("/a.B/C", ())):
+            with pytest.raises(grpc.RpcError):
+                call(channel, method, metadata=metadata)
+        told = [json.loads(line) for line in echo.says(3)]
+        assert [(each["target"], each["grpc_status"], each["status"], each["format"]) for each in told] == [
+            (ECHO, "OK", 200, "grpc"),
+            (ECHO, "NOT_FOUND", 200, "grpc"),
+            ("/a.B/C", "UNIMPLEMENTED", 200, "grpc"),
+        ]
+        future = channel.unary_unary(ECHO).future(b"", metadata=(("x-echo-delay", "60s"),), timeout=2 * DEADLINE)
+        wait_until(lambda: in_flight(echo) == 1, "the call is under way")
+        future.cancel()
+        assert json.loads(echo.says()[0])["grpc_status"] == "CANCELLED"
+        counted = {
+            f'echo_grpc_calls_total{{code="{code}",method="{method}"}} 1.0'
+            for method, code in (
+                (ECHO[1:], "OK"),
+                (ECHO[1:], "NOT_FOUND"),
+                (ECHO[1:], "CANCELLED"),
+                ("other", "UNIMPLEMENTED"),
+            )
+        }
+        wait_until(lambda: counted <= set(metrics(echo).splitlines()), f"the metrics have {counted}")
 
 
 def test_by_http1_it_is_any_request(secure: Secure) -> None:

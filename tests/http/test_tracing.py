@@ -3,14 +3,17 @@
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
+import grpc
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from app.grpc.services import ECHO
 from app.telemetry import otlp
 from tests.commands import ROOT
 from tests.http.collector import attributes, collecting
-from tests.http.process import free_ports, running, start
+from tests.http.process import DEADLINE, free_ports, running, start
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}  # milliseconds for which spans are collected
@@ -65,6 +68,22 @@ def test_each_request_is_a_span(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused.name == "HTTP"
     assert (collector.resource["service.name"], collector.resource["service.instance.id"]) == ("echo", "echo-1")
     assert collector.resource["deployment.environment.name"] == "test"
+
+
+def test_a_call_has_its_method_and_its_code() -> None:
+    """An error is what a server says of itself, as the conventions for gRPC have it."""
+    with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
+        with grpc.insecure_channel(f"127.0.0.1:{echo.port}") as channel:
+            for code in ("OK", "NOT_FOUND", "DATA_LOSS"):
+                wanted = (("x-echo-status", code), ("traceparent", f"00-{TRACE}-{PARENT}-01"))
+                with suppress(grpc.RpcError):
+                    channel.unary_unary(f"/{ECHO}/Echo")(b"", metadata=wanted, timeout=DEADLINE)
+        spans = collector.spans(3)
+    assert {span.trace_id.hex() for span in spans} == {TRACE}
+    told = [attributes(span) for span in spans]
+    assert [each["rpc.grpc.status_code"] for each in told] == [0, 5, 15]
+    assert {(each["rpc.system"], each["rpc.method"]) for each in told} == {("grpc", f"{ECHO}/Echo")}
+    assert [span.status.code for span in spans] == [0, 0, Status.STATUS_CODE_ERROR]
 
 
 def test_what_is_not_sampled_or_is_hidden_is_not_sent() -> None:
