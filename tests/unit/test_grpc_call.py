@@ -102,6 +102,16 @@ def asks(**fields: Any) -> bytes:
     return framed(messages.message("grpc.reflection.v1.ServerReflectionRequest")(**fields).SerializeToString())
 
 
+def test_a_ping_for_each_call_is_no_nuisance(client: Caller) -> None:
+    """Go's client measures so behind each answer, however small: one call after the other, as fast as they go."""
+    for _ in range(1200):
+        stream = client.call(CHECK)
+        client.h2.ping(bytes(8))
+        client.exchange()
+    assert client.code(stream) is Code.OK
+    assert not client.said_goodbye
+
+
 def test_an_echo_has_what_arrived(client: Caller) -> None:
     """Method, authority, where it runs, and the metadata in its order, duplicates apart, `-bin` as it came."""
     metadata = [("x-b", "1"), ("x-a", "ü"), ("x-b", "2"), ("x-c-bin", "AP8")]

@@ -13,7 +13,8 @@ _NUISANCES: Final = 1000
 _NUISANCES_A_SECOND: Final = 50
 # Bytes of heads and bodies behind which a PING is none: clients measure with one in each round trip how much is under
 # way (gRPC's and hyper's BDP), which on a fast network is thousands a second, as long as there is something under way.
-_MEASURED: Final = 1024
+# The smallest call of gRPC takes half a hundred in both directions, and Go's client sends a PING behind each.
+_MEASURED: Final = 32
 # Bytes of frames that say nothing of requests and answers (WINDOW_UPDATE, padding, unknown types, acknowledgements):
 # so many for each byte of heads and bodies, in both directions, and so many more. A client that lets us send byte by
 # byte (CVE-2019-9511) spends thirteen for one.
