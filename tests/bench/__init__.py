@@ -1,0 +1,1 @@
+"""What an echo costs, beside others, measured in one run: `make bench`."""
