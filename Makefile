@@ -10,6 +10,7 @@ IN_VENV := $(VENV)/bin/
 TOOL := $(IN_VENV)python -m tests.toolchain
 CHECKOV := .tools/checkov
 FUZZ := .tools/fuzz
+BENCH := .tools/bench
 BILL := .sbom/echo-$(VERSION).cdx.json
 
 # What Python has compiled it keeps: a process that has to compile the echo, its tests or checkov first, as each would
@@ -18,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak fuzz lint format image sbom audit chart e2e lock clean
+.PHONY: help run test bench soak fuzz lint format image sbom audit chart e2e lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +31,9 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 test: lint ## all tests that need no Docker: unit, HTTP, chart
 	@helm=$$($(TOOL) helm) && $(TOOL) helm3 cyclonus promtool >/dev/null && \
 	  HELM=$$helm $(IN_VENV)pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+bench: $(VENV)/installed-dev $(BENCH)/installed ## what the echo costs, beside others, in 15 minutes; ROUNDS, SECONDS, FIGURES="cpu-json p99", CURVES=none shorten it
+	@$(IN_VENV)python -m tests.bench
 
 fuzz: $(FUZZ)/installed ## look for inputs that break the echo, for ten minutes; FUZZ_SECONDS changes that, TARGETS="http1 page" chooses
 	@$(FUZZ)/bin/python -m tests.fuzz $(TARGETS)
@@ -76,13 +80,13 @@ e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KE
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" \
 	  "-otlp:pyproject.toml --extra otlp" "-all:pyproject.toml --all-extras" "-build:--group build" \
-	  "-checkov:--group checkov" "-fuzz:pyproject.toml --group fuzz" "-dev:pyproject.toml --group dev"; do \
+	  "-bench:--group bench" "-checkov:--group checkov" "-fuzz:pyproject.toml --group fuzz" "-dev:pyproject.toml --group dev"; do \
 	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $(UPGRADE) --output-file requirements$${lock%%:*}.txt $${lock#*:} || exit; \
 	done
 
 clean: ## take away what the targets made here
-	@rm -rf $(VENV) .tools .chart .sbom .e2e .page .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .tools .chart .sbom .bench .e2e .page .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find app tests -name __pycache__ -type d -prune -exec rm -r {} +
 
 # The base by digest, so that the image can say what it was built from: the one that BASE_IMAGE has, or that its tag has
@@ -132,4 +136,12 @@ $(CHECKOV)/installed: requirements-checkov.txt | $(VENV)/installed-dev
 	@$(IN_VENV)uv pip install --quiet --python $(CHECKOV)/bin/python --require-hashes --requirement requirements-checkov.txt || \
 	  $$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip --python $(CHECKOV)/bin/python \
 	    --quiet --disable-pip-version-check install --require-hashes --requirement requirements-checkov.txt
+	@touch $@
+
+# httpbin, beside which the echo is measured, asks for older versions of what the echo is made of.
+$(BENCH)/installed: requirements-bench.txt | $(VENV)/installed-dev
+	@echo "Installing httpbin into $(BENCH), once ..." >&2
+	@rm -rf $(BENCH) && mkdir -p $(BENCH) && $(IN_VENV)python -m venv --without-pip $(BENCH)
+	@$$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip --python $(BENCH)/bin/python \
+	  --quiet --disable-pip-version-check install --require-hashes --requirement requirements-bench.txt
 	@touch $@

@@ -36,8 +36,12 @@ class Spread(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """What a row of the table asks: a `goal` to be reached, and a `bound` that must hold; None asks for nothing."""
+    """What a row of the table asks: a `goal` to be reached, and a `bound` that must hold; None asks for nothing.
 
+    `key` is what the row is chosen by, `name` what a person reads.
+    """
+
+    key: str
     name: str
     unit: str
     goal: float | None = None
@@ -90,10 +94,10 @@ class Curve(Struct, frozen=True):
 
 
 class Instructions(Struct, frozen=True):
-    """Instructions that one request takes: the count that is kept in the repository, and the one of this run."""
+    """Instructions that one request takes: the count that is kept in the repository, and this run's."""
 
     request: str
-    kept: int
+    kept: int | None
     now: int
 
 

@@ -82,6 +82,14 @@ TOOLS = {
             module="sigs.k8s.io/gateway-api/conformance/echo-basic",
         ),
         Tool(
+            # Its echo alone; its go.mod says of which version.
+            name="fortio",
+            version="v1.75.3",
+            version_arguments=(),
+            fit=((1, 75, 3), (1, 75, 4)),
+            module="",
+        ),
+        Tool(
             # What one without a release's build flags says of its version is "dev".
             name="go-httpbin",
             version="v2.26.0",
@@ -175,6 +183,14 @@ TOOLS = {
             ldflags="-X github.com/prometheus/common/version.Version=3.16.0",
             module_version="v0.316.0",
             tags="remove_all_sd",
+        ),
+        Tool(
+            # Asks at a rate that no answer slows down. It does not tell its version.
+            name="vegeta",
+            version="v12.13.0",
+            version_arguments=(),
+            fit=((12, 13, 0), (12, 14, 0)),
+            module="github.com/tsenart/vegeta/v12",
         ),
     )
 }

@@ -1,0 +1,96 @@
+"""Rows measured in rounds: in each, every server under every load once, whatever number of rows asks for it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from tests.bench.asked import Request
+from tests.bench.load import Load, Pace, Way
+from tests.bench.measuring import Bench, Measured
+from tests.bench.peers import Subject
+from tests.bench.report import measure_of
+from tests.bench.results import Figure, Row, Unmeasured, figure
+
+USUAL: Final = 64  # connections
+_MANY: Final = 1_000  # connections above which a load takes longer to get going
+_SLOW: Final = 2  # times as long
+
+Value = Literal["requests_per_second", "p50", "p99", "cpu_per_request"]
+
+
+class NotMeasuredError(Exception):
+    """A row that this machine can't measure; the message says why."""
+
+
+class Cell(Struct, frozen=True):
+    """A server under a load."""
+
+    subject: Subject
+    request: Request
+    way: Way = "kept"
+    connections: int = USUAL
+
+
+class Round:
+    """One round: what was measured in it is not measured a second time."""
+
+    def __init__(self, bench: Bench, seconds: int) -> None:
+        self.bench = bench
+        self.seconds = seconds
+        self._measured: dict[tuple[object, ...], Measured] = {}
+
+    def measured(self, cell: Cell) -> Measured:
+        """Give what a server has shown under a load."""
+        key = (cell.subject.name, cell.request, cell.way, cell.connections)
+        if key not in self._measured:
+            seconds = self.seconds * (_SLOW if cell.connections > _MANY else 1)
+            self._measured[key] = self.bench.measure(
+                cell.subject, cell.request, Load(cell.way, cell.connections, seconds)
+            )
+        return self._measured[key]
+
+    def compared(self, value: Value, *cells: Cell) -> dict[str, float]:
+        """Give what each server has shown, ours first."""
+        return {cell.subject.name: getattr(self.measured(cell), value) for cell in cells}
+
+    def paced(
+        self, value: Value, request: Request, rate: float, *subjects: Subject, kept: bool = True
+    ) -> dict[str, float]:
+        """Give what each server has shown at a constant rate, ours first."""
+        pace = Pace(max(1, round(rate)), self.seconds, kept)
+        return {subject.name: getattr(self.bench.paced(subject, request, pace), value) for subject in subjects}
+
+
+Measure = Callable[[Round], dict[str, float]]
+
+
+class Measurable(Struct, frozen=True):
+    """A row, and what measures one round of it, ours first; it may raise `NotMeasuredError`."""
+
+    row: Row
+    measure: Measure
+
+
+def measure(bench: Bench, chosen: Sequence[Measurable], rounds: int, seconds: int) -> Iterator[Figure | Unmeasured]:
+    """Measure these rows, all of them in each round, and give them in their order."""
+    told: dict[str, dict[str, list[float]]] = {each.row.key: {} for each in chosen}
+    missing: dict[str, str] = {}
+    for number in range(rounds):
+        this = Round(bench, seconds)
+        for each in chosen:
+            try:
+                values = {} if each.row.key in missing else each.measure(this)
+            except NotMeasuredError as error:
+                missing[each.row.key], values = str(error), {}
+            for subject, value in values.items():
+                told[each.row.key].setdefault(subject, []).append(value)
+            said = missing.get(each.row.key) or _said(each.row, values.values())
+            bench.say(f"round {number + 1} of {rounds}: {each.row.name}: {said}")
+    for each in chosen:
+        why = missing.get(each.row.key)
+        yield Unmeasured(each.row.name, why) if why else figure(each.row, told[each.row.key])
+
+
+def _said(row: Row, values: Iterable[float]) -> str:
+    return " : ".join(measure_of(value, row.unit) for value in values)

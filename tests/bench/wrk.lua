@@ -1,0 +1,19 @@
+-- What wrk asks is set before this by tests/bench/load.py, `depth` too: how many requests are sent at once on a
+-- connection. Told are the sums, as JSON.
+if depth > 1 then
+  local several
+  function init()
+    several = string.rep(wrk.format(), depth)
+  end
+  function request()
+    return several
+  end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"requests":%d,"microseconds":%d,"p50":%d,"p99":%d,"failed":%d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
