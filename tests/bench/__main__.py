@@ -1,7 +1,6 @@
 """`python -m tests.bench` measures the echo beside others; `--help` says what can be chosen."""
 
 import argparse
-import math
 import os
 import platform
 import re
@@ -53,7 +52,10 @@ def options(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "--curves", default=environ.get("CURVES", "all"), help=f"all, none, or some of: {' '.join(curves.CURVES)}"
     )
     parser.add_argument(
-        "--rounds", type=_count, default=environ.get("ROUNDS", _ROUNDS), help="how often all is measured"
+        "--rounds",
+        type=_count,
+        default=environ.get("ROUNDS", _ROUNDS),
+        help="how often all is measured; the curves half as often",
     )
     parser.add_argument("--seconds", type=_count, default=environ.get("SECONDS", _SECONDS), help="of each load")
     return parser
@@ -113,7 +115,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
     where, began = machine(), datetime.now(UTC).isoformat(timespec="seconds")
     with Bench(say, environ) as bench:
         told = [*measure(bench, [FIGURES[key] for key in figures], parsed.rounds, parsed.seconds)]
-        drawn = [*curves.measure(bench, lines, math.ceil(parsed.rounds / 2), parsed.seconds)]
+        drawn = [*curves.measure(bench, lines, max(1, parsed.rounds // 2), parsed.seconds)]
         faults = bench.faults
     results = Results(
         machine=where,

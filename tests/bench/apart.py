@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,9 +93,9 @@ def _uploaded(port: int, file: Path) -> tuple[float, str]:
     return took, json.loads(told)["body"]["sha256"]
 
 
-def image(_: Round) -> dict[str, float]:
+def image(this: Round) -> dict[str, float]:
     """Give the bytes that the image has above its base."""
-    _with_engine()
+    _with_engine(this)
     run("make", "image", f"IMAGE={_IMAGE}", deadline=_BUILD_DEADLINE)
     told = run("docker", "history", "--no-trunc", "--human=false", "--format={{.Size}}\t{{.CreatedBy}}", _IMAGE)
     return {ECHO.name: float(added(told))}
@@ -114,7 +114,7 @@ def added(history: str) -> int:
 
 def rebuild(this: Round) -> dict[str, float]:
     """Give the seconds that the image takes to be built after an edit of one file."""
-    _with_engine()
+    _with_engine(this)
     copy = this.bench.folder / "copy"
     if not copy.exists():
         run("git", "clone", "--quiet", "--shared", ROOT, copy)
@@ -126,8 +126,14 @@ def rebuild(this: Round) -> dict[str, float]:
     return {ECHO.name: time.perf_counter() - began}
 
 
-def _with_engine() -> None:
+def _with_engine(this: Round) -> None:
     try:
         run("docker", "info")
     except (CommandError, OSError) as error:
         raise NotMeasuredError("docker is not reached") from error
+    this.bench.clean_up(_take_away_image)
+
+
+def _take_away_image() -> None:
+    with suppress(CommandError):  # another row's has done it, or no build was
+        run("docker", "image", "rm", _IMAGE)

@@ -19,9 +19,17 @@ Ask = Callable[[], str]
 
 _PATIENCE = 60.0  # seconds for an answer
 _BETWEEN = 0.2  # seconds between two questions while load runs
-_ANY_CERTIFICATE = ssl.create_default_context()
-_ANY_CERTIFICATE.check_hostname = False
-_ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE
+
+
+def _any_certificate() -> ssl.SSLContext:
+    # One for each kind of client: httpx writes down in its own that it speaks HTTP/2.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+_OF_HTTP1, _OF_HTTP2 = _any_certificate(), _any_certificate()
 
 
 def bare_line(_: Request, body: bytes) -> str:
@@ -78,7 +86,7 @@ def ask(port: int, target: str, request: Request, way: Way, check: Check) -> str
 def _by_http1(port: int, target: str, request: Request, way: Way) -> tuple[int, bytes]:
     if over_tls(way):
         client: http.client.HTTPConnection = http.client.HTTPSConnection(
-            "127.0.0.1", port, timeout=_PATIENCE, context=_ANY_CERTIFICATE
+            "127.0.0.1", port, timeout=_PATIENCE, context=_OF_HTTP1
         )
     else:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
@@ -96,7 +104,7 @@ def _by_http1(port: int, target: str, request: Request, way: Way) -> tuple[int, 
 
 
 def _by_http2(port: int, target: str, request: Request, way: Way) -> tuple[int, bytes]:
-    with httpx.Client(http1=False, http2=True, verify=_ANY_CERTIFICATE, timeout=_PATIENCE) as client:
+    with httpx.Client(http1=False, http2=True, verify=_OF_HTTP2, timeout=_PATIENCE) as client:
         answer = client.request(request.method, url(way, port, target), headers=[*request.fields])
         return answer.status_code, answer.content
 

@@ -13,8 +13,8 @@ from tests.bench.peers import ECHO, FORTIO, GO_HTTPBIN, PYTHON_HTTPBIN, with_wor
 from tests.bench.results import Axis, Curve, Point, Series
 from tests.bench.rounds import USUAL, Cell, Round
 
-_FEW: Final = 4  # connections, where bodies are large
-_LARGE: Final = 1 << 18  # bytes of a body from which on it is large
+# Connections, up to so many bytes of a body: beyond, each holds much, and takes long.
+_CONNECTIONS: Final = ((1 << 17, USUAL), (1 << 21, 4), (1 << 30, 1))
 _KINDS: Final = (ECHO, GO_HTTPBIN, FORTIO, PYTHON_HTTPBIN)
 
 
@@ -33,7 +33,7 @@ def _by_connections(count: int) -> dict[str, Cell]:
 
 def _by_body(length: int) -> dict[str, Cell]:
     request = posting(length)
-    connections = _FEW if length >= _LARGE else USUAL
+    connections = next(count for most, count in _CONNECTIONS if length <= most)
     return {subject.name: Cell(subject, request, connections=connections) for subject in _KINDS}
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.bench import apart
 from tests.bench.asked import BARE, JSON, Request, posting
-from tests.bench.load import Way
+from tests.bench.load import Way, over_http2
 from tests.bench.peers import (
     ECHO,
     FORTIO,
@@ -22,15 +22,17 @@ from tests.bench.peers import (
     with_workers,
 )
 from tests.bench.results import Row
-from tests.bench.rounds import Cell, Measurable, Measure, Round, Value
+from tests.bench.rounds import USUAL, Cell, Measurable, Measure, Round, Value
 
 CPU: Final = "s/request"
 _RATE: Final = "requests/s"
+_FEW: Final = 8  # connections of HTTP/2, each with several requests under way
 _SLOW_RATE: Final = 100.0  # requests a second, for a peer that holds each connection for two seconds
 
 
 def _pair(value: Value, request: Request, peer: Subject, ours: Subject = ECHO, way: Way = "kept") -> Measure:
-    return lambda this: this.compared(value, Cell(ours, request, way), Cell(peer, request, way))
+    connections = _FEW if over_http2(way) else USUAL
+    return lambda this: this.compared(value, *(Cell(each, request, way, connections) for each in (ours, peer)))
 
 
 def _at_half(of: Subject, this: Round) -> dict[str, float]:

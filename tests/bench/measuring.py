@@ -53,6 +53,7 @@ class Bench(AbstractContextManager["Bench"]):
         self.cores = processes.cores()
         self.faults: list[str] = []
         self._running: dict[str, Running] = {}
+        self._cleaned_by: set[Callable[[], None]] = set()
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -67,6 +68,12 @@ class Bench(AbstractContextManager["Bench"]):
 
     def __exit__(self, *_: object) -> None:
         self._held.close()
+
+    def clean_up(self, way: Callable[[], None]) -> None:
+        """Do something when the run is over, whatever happens; once, however often it is said."""
+        if way not in self._cleaned_by:
+            self._cleaned_by.add(way)
+            self._held.callback(way)
 
     def running(self, subject: Subject) -> Running:
         """Give a server that is kept running, started when it was not."""
@@ -152,6 +159,4 @@ def ask(server: Running, request: Request, way: load.Way = "kept") -> str:
 
 def _ready(subject: Subject, port: int) -> bool:
     request = BARE if "bare" in subject.targets else JSON
-    ways: tuple[load.Way, ...] = ("kept", "tls")
-    target, check = subject.targets[request.kind], subject.checks[request.kind]
-    return any(not checking.ask(port, target, request, way, check) for way in ways)
+    return not checking.ask(port, subject.targets[request.kind], request, subject.way, subject.checks[request.kind])

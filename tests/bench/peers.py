@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.bench.asked import Kind
 from tests.bench.checking import Check, bare_line, echoed, empty, raw, shown
+from tests.bench.load import Way
 from tests.commands import ROOT, run
 from tests.toolchain.__main__ import TOOLS, find
 
@@ -27,8 +29,9 @@ Program = Callable[[Path, int], list[str]]
 class Subject(Struct, frozen=True):
     """A server: the command that starts it, given a folder with `tls.crt` and `tls.key`, and its port.
 
-    By the kind of a request, `targets` says where it is sent, and `checks` what its answer has to show. On one
-    processor alone a Go program takes that for all that there are (GOMAXPROCS=1); `everywhere` lets it have all.
+    By the kind of a request, `targets` says where it is sent, and `checks` what its answer has to show; `way` is one in
+    which it can be asked. On one processor alone a Go program takes that for all that there are (GOMAXPROCS=1);
+    `everywhere` lets it have all.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Subject(Struct, frozen=True):
     checks: Mapping[Kind, Check]
     environ: Mapping[str, str] = MappingProxyType({})
     everywhere: bool = False
+    way: Way = "kept"
 
 
 def _echo(_: Path, __: int) -> list[str]:
@@ -102,10 +106,12 @@ def _of_httpbins_kind(name: str, program: Program, environ: Mapping[str, str], *
 ECHO: Final = _ours("echo")
 SILENT: Final = _ours("echo, neither metrics nor log", metrics="off")
 WATCHED: Final = _ours("echo, metrics and JSON log", access_log="json")
-SECURE: Final = _ours("echo, TLS", tls_cert="{secret}/tls.crt", tls_key="{secret}/tls.key")
+SECURE: Final = replace(_ours("echo, TLS", tls_cert="{secret}/tls.crt", tls_key="{secret}/tls.key"), way="tls")
 GO_HTTPBIN: Final = _of_httpbins_kind("go-httpbin", _go_httpbin, {}, everywhere=False)
 QUIET_GO_HTTPBIN: Final = _of_httpbins_kind("go-httpbin, no log", _quiet_go_httpbin, {}, everywhere=False)
-SECURE_GO_HTTPBIN: Final = _of_httpbins_kind("go-httpbin, TLS", _go_httpbin_with_tls, {}, everywhere=False)
+SECURE_GO_HTTPBIN: Final = replace(
+    _of_httpbins_kind("go-httpbin, TLS", _go_httpbin_with_tls, {}, everywhere=False), way="tls"
+)
 PYTHON_HTTPBIN: Final = _of_httpbins_kind("httpbin", _httpbin, {}, everywhere=False)
 GTHREAD: Final = Subject("our application, gthread", _gthread, ECHO.targets, ECHO.checks)
 FORTIO: Final = Subject(

@@ -17,7 +17,7 @@ from tests.commands import ROOT
 _TICK: Final = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 _PSS: Final = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 _START_DEADLINE: Final = 30.0  # seconds
-_END_DEADLINE: Final = 10.0
+_END_DEADLINE: Final = 10.0  # seconds, and as many again once it is killed
 _LAST: Final = 4_000  # bytes of what a process said that tell why it failed
 _PAUSE: Final = 0.002  # seconds between two looks at a process that starts
 

@@ -1,6 +1,7 @@
 """What a run has measured, as people read it: a table in Markdown, and the same with colours for a terminal."""
 
 from collections.abc import Iterable, Iterator
+from statistics import median
 from typing import Final
 
 from tests.bench.results import Curve, Figure, Results
@@ -44,7 +45,7 @@ def verdict(figure: Figure) -> str:
 
 def cells(figure: Figure) -> tuple[str, ...]:
     """Give the cells of a figure's row."""
-    values = " : ".join(measure_of(sorted(each)[len(each) // 2], figure.unit) for each in figure.subjects.values())
+    values = " : ".join(measure_of(median(each), figure.unit) for each in figure.subjects.values())
     low, high = (_ratio(figure, each) for each in (figure.ratio.low, figure.ratio.high))
     return (
         figure.name,

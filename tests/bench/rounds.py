@@ -13,7 +13,8 @@ from tests.bench.report import measure_of
 from tests.bench.results import Figure, Row, Unmeasured, figure
 
 USUAL: Final = 64  # connections
-_MANY: Final = 1_000  # connections above which a load takes longer to get going
+_MANY: Final = 1_000  # connections, and bytes of a body, from which on a load takes longer to get going
+_LARGE: Final = 1 << 24
 _SLOW: Final = 2  # times as long
 
 Value = Literal["requests_per_second", "p50", "p99", "cpu_per_request"]
@@ -44,7 +45,8 @@ class Round:
         """Give what a server has shown under a load."""
         key = (cell.subject.name, cell.request, cell.way, cell.connections)
         if key not in self._measured:
-            seconds = self.seconds * (_SLOW if cell.connections > _MANY else 1)
+            slow = cell.connections >= _MANY or len(cell.request.body) >= _LARGE
+            seconds = self.seconds * (_SLOW if slow else 1)
             self._measured[key] = self.bench.measure(
                 cell.subject, cell.request, Load(cell.way, cell.connections, seconds)
             )
