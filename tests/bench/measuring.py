@@ -146,8 +146,9 @@ class Bench(AbstractContextManager["Bench"]):
         ) as process:
             try:
                 output, _ = process.communicate(timeout=_BEYOND)
-            finally:
+            except BaseException:
                 processes.end(process)
+                raise
         return output
 
 

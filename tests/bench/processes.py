@@ -17,7 +17,6 @@ from tests.commands import ROOT
 _TICK: Final = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 _PSS: Final = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 _START_DEADLINE: Final = 30.0  # seconds
-_END_DEADLINE: Final = 10.0  # seconds, and as many again once it is killed
 _LAST: Final = 4_000  # bytes of what a process said that tell why it failed
 _PAUSE: Final = 0.002  # seconds between two looks at a process that starts
 
@@ -120,7 +119,7 @@ def started(
         finally:
             end(process)
         if fault:
-            log.wait(_END_DEADLINE)
+            log.wait()  # it has read all, since nobody is left who writes
             said.seek(0)
             raise ProcessError(f"{' '.join(command)}: {fault}\n{said.read().decode(errors='replace')}")
 
@@ -137,11 +136,7 @@ def _fault(process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> str
 
 
 def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    """End a process that leads a group, and all of that group, whatever it takes."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)  # not in order: who is idle is not waited for
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_END_DEADLINE)
+    """End a process that leads a group, and all of that group, at once: there is nothing that they have to keep."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(_END_DEADLINE)
+    process.wait()

@@ -11,6 +11,7 @@ from tests.bench.__main__ import chosen, main, missing
 from tests.bench.asked import BARE, JSON, Request, posting
 from tests.bench.curves import CURVES
 from tests.bench.figures import FIGURES
+from tests.http.process import wait_until
 
 POST = posting(3)
 HEADERS = {name: [value] for name, value in POST.fields}
@@ -114,12 +115,12 @@ def test_a_process_that_ends_before_it_answers_is_told_with_what_it_said() -> No
 
 def test_nothing_of_a_process_is_left_behind() -> None:
     """Its children too are seen, their CPU is counted, their memory, and they are ended."""
-    spin = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
-    command = ["sh", "-c", f"({spin}); sleep 60 & sleep 60"]
+    spin = "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done"
+    command = ["sh", "-c", f"{spin}; sleep 60 & sleep 60 & wait"]
     with processes.started(command, {}, [], lambda: True) as (process, _):
-        while len(family := processes.tree(process.pid)) < 3:
-            assert process.poll() is None
-        assert processes.cpu_seconds(process.pid) > 0
+        wait_until(lambda: len(processes.tree(process.pid)) == 3, "two children")
+        wait_until(lambda: processes.cpu_seconds(process.pid) > 0, "CPU is counted")
+        family = processes.tree(process.pid)
         assert processes.memory(process.pid) > 0
     assert process.returncode is not None
     assert not any(processes.memory(each) for each in family)
