@@ -1,0 +1,67 @@
+"""`python -m tests.bench.counted` serves the echo as a worker does, for one who counts what a request takes.
+
+On a free port of this machine, which it writes to stdout. Every line on stdin sets a mark, which a line on stdout
+confirms; the end of stdin ends it. Nothing but requests takes time in it: a worker's heartbeat is not there.
+"""
+
+import asyncio
+import gc
+import os
+import socket
+import sys
+import time
+from functools import partial
+
+import uvloop
+
+from app import application, configuration
+from app.carrier.connection import Connection
+from app.carrier.gateway import server_environ
+from app.carrier.layers import Listener
+from app.carrier.limits import Limits
+from app.carrier.service import Bounds, Service, Timeouts
+from app.carrier.timing import time_of
+from app.carrier.watching import UNWATCHED
+from app.echo import Echo
+from app.telemetry.tally import Gauges
+from app.telemetry.telemetry import Telemetry
+
+_BOUNDS = Bounds(
+    limits=Limits(head=65_536, fields=256, body=1 << 30),
+    timeouts=Timeouts(head=600, body=600, idle=600),
+    connections=100,
+)
+
+
+async def serve(sock: socket.socket) -> None:
+    """Serve on a listening socket until stdin ends."""
+    host, port = sock.getsockname()
+    configured = configuration.read({"ECHO_PORT": str(port)})
+    settings, policy = configured.settings, configured.policy
+    loop = asyncio.get_running_loop()
+    service = Service(_BOUNDS, time=time_of(loop, time.time), report=partial(print, file=sys.stderr))
+    # As the worker's, which hands each port's requests on.
+    answers = application.by_port({port: application.echo(Echo(settings, policy))})
+    watch = Telemetry(settings, policy).watch(service.later, service.report, Gauges)
+    listener = Listener(answers, server_environ(host, port, multiprocess=False), watch=watch or UNWATCHED)
+    server = await loop.create_server(partial(Connection, service, listener), sock=sock)
+    ended = asyncio.Event()
+    loop.add_reader(sys.stdin, mark, ended)
+    print(port, flush=True)  # noqa: T201 - whoever counts reads it
+    await ended.wait()
+    server.close()
+
+
+def mark(ended: asyncio.Event) -> None:
+    """Set a mark: a call of a function of C's library that nothing else here calls, for callgrind to see."""
+    if os.read(sys.stdin.fileno(), 1):
+        os.getloadavg()
+        os.write(sys.stdout.fileno(), b"\n")
+    else:
+        ended.set()
+
+
+if __name__ == "__main__":
+    gc.collect()
+    gc.freeze()  # as in `app.server.Server.run`
+    uvloop.run(serve(socket.create_server(("127.0.0.1", 0))))
