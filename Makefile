@@ -140,7 +140,7 @@ $(CHECKOV)/installed: requirements-checkov.txt | $(VENV)/installed-dev
 
 # httpbin, beside which the echo is measured, asks for older versions of what the echo is made of.
 $(BENCH)/installed: requirements-bench.txt | $(VENV)/installed-dev
-	@echo "Installing httpbin into $(BENCH), once ..." >&2
+	@echo "Installing httpbin and matplotlib into $(BENCH), once ..." >&2
 	@rm -rf $(BENCH) && mkdir -p $(BENCH) && $(IN_VENV)python -m venv --without-pip $(BENCH)
 	@$$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip --python $(BENCH)/bin/python \
 	  --quiet --disable-pip-version-check install --require-hashes --requirement requirements-bench.txt

@@ -13,6 +13,7 @@ from app.reflected_body import ReflectedBody
 from app.reflection import Reflection
 from app.settings import Settings, groups
 from app.telemetry.families import FAMILIES
+from tests.bench import kept
 from tests.commands import ROOT
 
 README: Final = ROOT / "README.md"
@@ -102,6 +103,11 @@ def metrics() -> str:
     return _table(("metric", "kind", "labels", "is"), rows)
 
 
+def performance() -> str:
+    """Give what the kept runs of the bench have measured."""
+    return kept.documented(kept.runs())
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "answers": answers,
     "reflection": reflection,
@@ -109,6 +115,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "dialects": dialects,
     "settings": settings,
     "metrics": metrics,
+    "performance": performance,
 }
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tests.bench import measuring
 from tests.bench.asked import JSON, posting, with_fields
-from tests.bench.measuring import Bench, Measured
+from tests.bench.measuring import Bench, Measured, NothingMeasuredError
 from tests.bench.peers import ECHO, FORTIO, GO_HTTPBIN, PYTHON_HTTPBIN, with_workers
 from tests.bench.results import Axis, Curve, Point, Series
 from tests.bench.rounds import USUAL, Cell, Round
@@ -28,7 +28,7 @@ class Line(Struct, frozen=True):
 
 
 def _by_connections(count: int) -> dict[str, Cell]:
-    return {subject.name: Cell(subject, JSON, connections=count) for subject in _KINDS}
+    return {subject.name: Cell(subject, JSON, "open", count) for subject in _KINDS}
 
 
 def _by_body(length: int) -> dict[str, Cell]:
@@ -62,9 +62,8 @@ def measure(bench: Bench, keys: Iterable[str], rounds: int, seconds: int) -> Ite
             this = Round(bench, seconds)
             for place in line.places:
                 for subject, cell in line.cells(place).items():
-                    if _refused(bench, cell):
-                        continue
-                    told.setdefault((subject, place), []).append(this.measured(cell))
+                    if not _refused(bench, cell):
+                        told.setdefault((subject, place), []).extend(_answered(this, cell))
                 bench.say(f"curve {key}, {number + 1} of {rounds}: {line.x}: {place}")
         names = [*line.cells(line.places[0])]
         yield Curve(line.name, line.x, [_series(name, line.places, told) for name in names])
@@ -80,8 +79,17 @@ def _refused(bench: Bench, cell: Cell) -> bool:
     return bool(fault)
 
 
+def _answered(this: Round, cell: Cell) -> list[Measured]:
+    """Measure a place; a server that does not answer there in time is not shown there."""
+    try:
+        return [this.measured(cell)]
+    except NothingMeasuredError as error:
+        this.bench.say(str(error))
+        return []
+
+
 def _series(name: str, places: Iterable[int], told: dict[tuple[str, int], list[Measured]]) -> Series:
-    return Series(name, [_point(place, told[name, place]) for place in places if (name, place) in told])
+    return Series(name, [_point(place, told[name, place]) for place in places if told.get((name, place))])
 
 
 def _point(place: int, rounds: list[Measured]) -> Point:

@@ -27,7 +27,7 @@ from tests.bench.rounds import USUAL, Cell, Measurable, Measure, Round, Value
 CPU: Final = "s/request"
 _RATE: Final = "requests/s"
 _FEW: Final = 8  # connections of HTTP/2, each with several requests under way
-_SLOW_RATE: Final = 100.0  # requests a second, for a peer that holds each connection for two seconds
+_SLOW_RATE: Final = 100.0  # requests a second: http-echo-server holds each connection for two seconds
 
 
 def _pair(value: Value, request: Request, peer: Subject, ours: Subject = ECHO, way: Way = "kept") -> Measure:
@@ -43,7 +43,7 @@ def _at_half(of: Subject, this: Round) -> dict[str, float]:
 
 def _flat(this: Round) -> dict[str, float]:
     """Compare the highest cost of a request, by number of connections, with the lowest."""
-    costs = [this.measured(Cell(ECHO, JSON, connections=count)).cpu_per_request for count in (8, 64, 512, 4096)]
+    costs = [this.measured(Cell(ECHO, JSON, "open", count)).cpu_per_request for count in (8, 64, 512, 4096)]
     return {"echo, highest": max(costs), "echo, lowest": min(costs)}
 
 
@@ -97,10 +97,15 @@ ASKED: Final = (
     Measurable(
         Row(key="memory", name="memory of one worker and its arbiter, idle, vs httpbin", unit="B", goal=0.7, bound=0.9),
         apart.memory,
+        alone=True,
     ),
-    Measurable(Row(key="start", name="start to first 200", unit="s", goal=0.3, bound=0.5), apart.start),
-    Measurable(Row(key="image", name="image above its base", unit="B", goal=6e6, bound=8e6), apart.image),
-    Measurable(Row(key="rebuild", name="rebuild after an edit in app/", unit="s", goal=2.0, bound=4.0), apart.rebuild),
+    Measurable(Row(key="start", name="start to first 200", unit="s", goal=0.3, bound=0.5), apart.start, alone=True),
+    Measurable(Row(key="image", name="image above its base", unit="B", goal=6e6, bound=8e6), apart.image, alone=True),
+    Measurable(
+        Row(key="rebuild", name="rebuild after an edit in app/", unit="s", goal=2.0, bound=4.0),
+        apart.rebuild,
+        alone=True,
+    ),
     Measurable(
         Row(key="watched", name="CPU per request, JSON, metrics and JSON log vs off", unit=CPU, goal=1.1, bound=1.25),
         _pair(_CPU, JSON, SILENT, WATCHED),
@@ -118,6 +123,7 @@ ASKED: Final = (
     Measurable(
         Row(key="idle", name="memory of each of 1,000 idle connections", unit="B", goal=12.0 * KIB, bound=24.0 * KIB),
         apart.idle,
+        alone=True,
     ),
     Measurable(
         Row(key="flat", name="CPU per request, JSON, 8 to 4,096 connections, highest vs lowest", unit=CPU, bound=1.2),
@@ -137,7 +143,11 @@ BESIDE: Final = (
     ),
     Measurable(Row(key="fortio", name="CPU per request, bare, vs fortio server", unit=CPU), _pair(_CPU, BARE, FORTIO)),
     Measurable(
-        Row(key="http-echo-server", name="CPU per request, JSON, a connection each, vs http-echo-server", unit=CPU),
+        Row(
+            key="http-echo-server",
+            name="CPU per request, JSON, 100 new connections a second, vs http-echo-server",
+            unit=CPU,
+        ),
         lambda this: this.paced(_CPU, JSON, _SLOW_RATE, ECHO, HTTP_ECHO_SERVER, kept=False),
     ),
     Measurable(

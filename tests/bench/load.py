@@ -1,10 +1,8 @@
 """The tools that make load: what they are told, and what they tell. None of them is ours."""
 
 import json
-import math
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,17 +11,20 @@ from msgspec import Struct
 
 from tests.bench.asked import Request
 
-# kept: connections are kept; fresh: each request on one of its own; pipelined: several requests are sent at once.
-Way = Literal["kept", "fresh", "pipelined", "tls", "h2c", "h2"]
+# kept: connections are kept; open: they are, and were made before it is measured; fresh: each request has its own;
+# pipelined: several requests are sent at once.
+Way = Literal["kept", "open", "fresh", "pipelined", "tls", "h2c", "h2"]
 PIPELINED: Final = 16  # requests that are sent before their answers are read
 _STREAMS: Final = 16  # requests under way on each connection of HTTP/2
 _MOST: Final = 4096  # requests under way at once, where a rate can't be kept up with
 _PATIENCE: Final = 30  # seconds after which a request has failed
 _LUA: Final = Path(__file__).with_name("wrk.lua")
 _COUNTS: Final = re.compile(r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout$", re.MULTILINE)
+_STARTED: Final = "Main benchmark duration is started"
+_OVER: Final = "Main benchmark duration is over"
 _CODES: Final = re.compile(r"^status codes: (\d+) 2xx", re.MULTILINE)
-_FINISHED: Final = re.compile(r"^finished in ([\d.]+)(us|ms|s), ", re.MULTILINE)
-_UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_RATE: Final = re.compile(r"^finished in \S+, ([\d.]+) req/s", re.MULTILINE)
+_WARM_UP: Final = ((1_000, 1), (1 << 16, 2))  # up to so many connections, seconds until all are made and in use
 
 
 class LoadError(Exception):
@@ -47,10 +48,7 @@ class Pace(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """What a tool tells of its load: whole answers, its duration and the latencies in seconds, requests that failed.
-
-    h2load tells no percentiles: they are NaN then.
-    """
+    """What a tool tells of its load: whole answers, its duration and the latencies in seconds, requests that failed."""
 
     requests: int
     seconds: float
@@ -77,6 +75,11 @@ class _Vegeta(Struct):
 def over_http2(way: Way) -> bool:
     """Tell whether that is HTTP/2."""
     return way in {"h2c", "h2"}
+
+
+def by_h2load(way: Way) -> bool:
+    """Tell whether h2load asks in that way: it knows HTTP/2, and can make its connections before it measures."""
+    return over_http2(way) or way == "open"
 
 
 def over_tls(way: Way) -> bool:
@@ -106,11 +109,23 @@ def wrk(load: Load, where: str, scripted: Path) -> list[str]:
     return ["wrk", *options, f"--timeout={_PATIENCE}s", f"--script={scripted}", where]
 
 
-def h2load(load: Load, where: str, request: Request) -> list[str]:
-    """Give h2load's command."""
+def h2load(load: Load, where: str, request: Request, log: Path) -> list[str]:
+    """Give h2load's command, which writes the time of each request into a log."""
     fields = [f"--header={name.lower()}: {value}" for name, value in request.fields]
-    options = [f"--clients={load.connections}", f"--duration={load.seconds}", f"--max-concurrent-streams={_STREAMS}"]
-    return ["h2load", *options, "--threads=1", *fields, where]
+    options = [f"--clients={load.connections}", f"--duration={load.seconds}", "--threads=1", f"--log-file={log}"]
+    options.append(f"--warm-up-time={next(seconds for most, seconds in _WARM_UP if load.connections <= most)}")
+    streams = ["--h1"] if load.way == "open" else [f"--max-concurrent-streams={_STREAMS}"]
+    return ["h2load", *options, *streams, *fields, where]
+
+
+def h2load_begins(line: str) -> bool:
+    """Tell whether h2load measures from this line of its output on."""
+    return line.startswith(_STARTED)
+
+
+def h2load_ends(line: str) -> bool:
+    """Tell whether h2load measures until this line of its output."""
+    return line.startswith(_OVER)
 
 
 def vegeta(program: Path, pace: Pace, where: str, request: Request) -> list[str]:
@@ -132,19 +147,25 @@ def told_by_wrk(output: str) -> Loaded:
     try:
         told = msgspec.json.decode(output.strip().rpartition("\n")[2], type=_Wrk)
     except msgspec.MsgspecError as error:
-        raise LoadError(f"wrk said: {output}") from error
+        raise LoadError(f"wrk did not come to an end; it said:\n{output}") from error
     return Loaded(told.requests, told.microseconds / 1e6, told.p50 / 1e6, told.p99 / 1e6, told.failed)
 
 
-def told_by_h2load(output: str) -> Loaded:
-    """Read what h2load has said. Raises `LoadError`."""
-    counts, codes, finished = (pattern.search(output) for pattern in (_COUNTS, _CODES, _FINISHED))
-    if not (counts and codes and finished):
-        raise LoadError(f"h2load said: {output}")
+def told_by_h2load(output: str, log: str) -> Loaded:
+    """Read what h2load has said, and its log: begin, status, and duration of a request in microseconds, a line each.
+
+    Raises `LoadError`.
+    """
+    counts, codes, rate = (pattern.search(output) for pattern in (_COUNTS, _CODES, _RATE))
+    if not (counts and codes and rate):
+        raise LoadError(f"h2load did not come to an end; it said:\n{output}")
     answered = int(codes[1])
     succeeded, failed, _, late = map(int, counts.groups())  # what is errored is failed, too
     lost = failed + late + max(0, succeeded - answered)
-    return Loaded(answered, float(finished[1]) * _UNITS[finished[2]], math.nan, math.nan, lost)
+    times = sorted(int(line.split("\t")[2]) for line in log.splitlines())
+    p50, p99 = (times[len(times) * percent // 100] / 1e6 if times else 0.0 for percent in (50, 99))
+    # Of a duration that its own rate tells: the one that it names has the making of the connections in it.
+    return Loaded(answered, succeeded / float(rate[1]) if float(rate[1]) else 0.0, p50, p99, lost)
 
 
 def told_by_vegeta(output: str) -> Loaded:
@@ -153,11 +174,6 @@ def told_by_vegeta(output: str) -> Loaded:
         told = msgspec.json.decode(output, type=_Vegeta)
         p50, p99 = (told.latencies[name] / 1e9 for name in ("50th", "99th"))
     except (msgspec.MsgspecError, KeyError) as error:
-        raise LoadError(f"vegeta said: {output}") from error
+        raise LoadError(f"vegeta did not come to an end; it said:\n{output}") from error
     succeeded = round(told.requests * told.success)
     return Loaded(succeeded, told.duration / 1e9, p50, p99, told.requests - succeeded)
-
-
-def programs(ways: Sequence[Way]) -> set[str]:
-    """Give the names of the programs that these ways take."""
-    return {"h2load" if over_http2(way) else "wrk" for way in ways}

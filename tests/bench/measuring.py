@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Final, Self
 
 import trustme
@@ -14,13 +15,26 @@ from msgspec import Struct
 
 from tests.bench import checking, load, processes
 from tests.bench.asked import BARE, JSON, Request
-from tests.bench.load import Load, Loaded, Pace
+from tests.bench.load import Load, Loaded, LoadError, Pace
 from tests.bench.peers import Subject
 from tests.commands import Say
 from tests.http.process import environment, free_ports
 from tests.toolchain.__main__ import TOOLS, find
 
-_BEYOND: Final = 90.0  # seconds that a load may take beyond its duration
+_BEYOND: Final = 20.0  # seconds that a load may take beyond its duration
+
+
+class NothingMeasuredError(Exception):
+    """A load got no answer in its time, or its tool did not come to an end; the message says which."""
+
+
+class Made(Struct, frozen=True):
+    """How load is made: a command, what reads what it has said, and between which of its lines it measures, or all."""
+
+    command: list[str]
+    told: Callable[[str], Loaded]
+    begins: Callable[[str], bool] | None = None
+    ends: Callable[[str], bool] | None = None
 
 
 class Measured(Struct, frozen=True):
@@ -94,62 +108,83 @@ class Bench(AbstractContextManager["Bench"]):
             yield Running(subject, process, port, seconds)
 
     def measure(self, subject: Subject, request: Request, how: Load) -> Measured:
-        """Make as much load as it takes, and give what it showed."""
+        """Make as much load as it takes, and give what it showed. Raises `NothingMeasuredError`."""
         server = self.running(subject)
-        where = load.url(how.way, server.port, subject.targets[request.kind])
-        if load.over_http2(how.way):
-            command, told = load.h2load(how, where, request), load.told_by_h2load
-        else:
-            scripted = self.folder / "asked.lua"
-            scripted.write_text(load.script(request, how), encoding="ascii")
-            command, told = load.wrk(how, where, scripted), load.told_by_wrk
         what = f"{request.kind}, {how.way}, connections: {how.connections}"
-        return self._measured(
-            server, what, partial(ask, server, request, how.way), lambda: told(self._run(server, command))
-        )
+        return self._measured(server, what, partial(ask, server, request, how.way), self._made(server, request, how))
 
     def paced(self, subject: Subject, request: Request, pace: Pace) -> Measured:
-        """Ask at a constant rate, and give what that showed."""
+        """Ask at a constant rate, and give what that showed. Raises `NothingMeasuredError`."""
         server = self.running(subject)
         where = load.url("kept", server.port, subject.targets[request.kind])
         command = load.vegeta(find(TOOLS["vegeta"], self.environ), pace, where, request)
         what = f"{request.kind}, {pace.rate} a second"
-        return self._measured(
-            server, what, partial(ask, server, request), lambda: load.told_by_vegeta(self._run(server, command))
-        )
+        return self._measured(server, what, partial(ask, server, request), Made(command, load.told_by_vegeta))
 
-    def _measured(self, server: Running, what: str, asked: checking.Ask, loading: Callable[[], Loaded]) -> Measured:
+    def _made(self, server: Running, request: Request, how: Load) -> Made:
+        where = load.url(how.way, server.port, server.subject.targets[request.kind])
+        if load.by_h2load(how.way):
+            log = self.folder / "requests.log"
+            log.unlink(missing_ok=True)
+            return Made(
+                load.h2load(how, where, request, log),
+                lambda said: load.told_by_h2load(said, log.read_text(encoding="ascii")),
+                load.h2load_begins,
+                load.h2load_ends,
+            )
+        scripted = self.folder / "asked.lua"
+        scripted.write_text(load.script(request, how), encoding="ascii")
+        return Made(load.wrk(how, where, scripted), load.told_by_wrk)
+
+    def _measured(self, server: Running, what: str, asked: checking.Ask, made: Made) -> Measured:
         """Make a load, and see what the server uses for it. Answers are checked right before, meanwhile, and after."""
         wrong = [asked()]
         with checking.asking(asked) as meanwhile:
-            began = processes.cpu_seconds(server.process.pid)
-            loaded = loading()
-            used = processes.cpu_seconds(server.process.pid) - began
+            said, used = self._run(server, made)
+        try:
+            loaded = made.told(said)
+        except LoadError as error:  # h2load waits for ever for a server that leaves connections where they are
+            raise NothingMeasuredError(f"{server.subject.name}: {what}: {str(error).partition(chr(10))[0]}") from error
         wrong += [*meanwhile, asked()]
         if loaded.failed:
             wrong.append(f"{loaded.failed} requests of {loaded.requests + loaded.failed} failed")
-        if not loaded.requests:
-            wrong.append("no request was answered")
         self.faults += [f"{server.subject.name}: {what}: {fault}" for fault in wrong if fault]
-        answered = max(1, loaded.requests)
-        return Measured(answered / loaded.seconds, loaded.p50, loaded.p99, used / answered)
+        if not loaded.requests:
+            raise NothingMeasuredError(
+                f"{server.subject.name}: {what}: no request was answered in the time that it had"
+            )
+        return Measured(loaded.requests / loaded.seconds, loaded.p50, loaded.p99, used / loaded.requests)
 
-    def _run(self, server: Running, command: list[str]) -> str:
+    def _run(self, server: Running, made: Made) -> tuple[str, float]:
+        """Run a load to its end; give what it has said, and the CPU that the server has used while it measured."""
         where = self.cores.all if server.subject.everywhere else self.cores.load
+        cpu = partial(processes.cpu_seconds, server.process.pid)
+        began, over, said = cpu(), None, ""
         with subprocess.Popen(
-            processes.on(where, command),
+            processes.on(where, made.command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
         ) as process:
+            assert process.stdout is not None
+            too_late = Timer(_BEYOND, processes.end, [process])
+            too_late.start()
             try:
-                output, _ = process.communicate(timeout=_BEYOND)
+                for line in process.stdout:
+                    said += line
+                    if made.begins and made.begins(line):
+                        began = cpu()
+                    elif made.ends and made.ends(line):
+                        over = cpu()
+                over = over or cpu()
             except BaseException:
                 processes.end(process)
                 raise
-        return output
+            finally:
+                too_late.cancel()
+        return said, over - began
 
 
 def ask(server: Running, request: Request, way: load.Way = "kept") -> str:

@@ -17,7 +17,7 @@ from tests.bench.load import Way
 from tests.commands import ROOT, run
 from tests.toolchain.__main__ import TOOLS, find
 
-HTTPBIN: Final = ROOT / ".tools" / "bench"  # a virtual environment, which the Makefile makes
+ENVIRONMENT: Final = ROOT / ".tools" / "bench"  # a virtual environment, which the Makefile makes
 _NODE: Final = ROOT / ".tools" / "http-echo-server"
 _LOCKED: Final = Path(__file__).parent / "http-echo-server"
 _INSTALL_DEADLINE: Final = 300.0  # seconds
@@ -54,7 +54,7 @@ def _gthread(_: Path, port: int) -> list[str]:
 
 def _httpbin(_: Path, port: int) -> list[str]:
     # What the project's own image ran all along: one worker, of gevent's.
-    return [str(HTTPBIN / "bin" / "gunicorn"), f"--bind=127.0.0.1:{port}", "httpbin:app", "--worker-class=gevent"]
+    return [str(ENVIRONMENT / "bin" / "gunicorn"), f"--bind=127.0.0.1:{port}", "httpbin:app", "--worker-class=gevent"]
 
 
 def _go_httpbin(_: Path, port: int) -> list[str]:

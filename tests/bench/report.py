@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Final
 
+from tests.bench.instructions import risen
 from tests.bench.results import Curve, Figure, Results
 
-RISE: Final = 1.05  # times as many instructions as are kept: more is a rise
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 _POWERS: Final = {
     "B": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
@@ -58,7 +58,8 @@ def cells(figure: Figure) -> tuple[str, ...]:
     )
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Give the lines of a table in Markdown."""
     head = list(head)
     for row in (head, ["---"] * len(head), *rows):
         yield f"| {' | '.join(row)} |"
@@ -69,7 +70,7 @@ def figures(results: Results) -> str:
     head = ("figure", "medians, ours : theirs", "ratio or value", "rounds", "goal", "must hold", "")
     told = [cells(each) for each in results.figures]
     told += [(each.name, "", "", "", "", "", f"not measured: {each.why}") for each in results.unmeasured]
-    return "\n".join(_table(head, told))
+    return "\n".join(table(head, told))
 
 
 def curve(told: Curve) -> str:
@@ -87,7 +88,7 @@ def curve(told: Curve) -> str:
                 for point in found
             ] or [""]
         rows.append(row)
-    return "\n".join(_table(head, rows))
+    return "\n".join(table(head, rows))
 
 
 def instructions(results: Results) -> str:
@@ -101,7 +102,7 @@ def instructions(results: Results) -> str:
         )
         for each in results.instructions
     ]
-    return "\n".join(_table(("request", "instructions kept", "now", "change"), rows))
+    return "\n".join(table(("request", "instructions kept", "now", "change"), rows))
 
 
 def machine(results: Results) -> str:
@@ -134,6 +135,6 @@ def broken(results: Results) -> list[str]:
 def coloured(results: Results) -> str:
     """Give the document for a terminal: what is broken, or has risen, is red."""
     red = {f"| {each} |" for each in broken(results)}
-    red |= {f"| {each.request} |" for each in results.instructions if each.kept and each.now > each.kept * RISE}
+    red |= {f"| {each.request} |" for each in results.instructions if risen(each)}
     lines = markdown(results).splitlines()
     return "\n".join(f"{_RED}{line}{_PLAIN}" if any(map(line.startswith, red)) else line for line in lines)

@@ -7,10 +7,12 @@ from msgspec import Struct
 
 from tests.bench.asked import Request
 from tests.bench.load import Load, Pace, Way
-from tests.bench.measuring import Bench, Measured
+from tests.bench.measuring import Bench, Measured, NothingMeasuredError
 from tests.bench.peers import Subject
 from tests.bench.report import measure_of
 from tests.bench.results import Figure, Row, Unmeasured, figure
+from tests.commands import CommandError
+from tests.toolchain.__main__ import ToolError
 
 USUAL: Final = 64  # connections
 _MANY: Final = 1_000  # connections, and bytes of a body, from which on a load takes longer to get going
@@ -68,30 +70,46 @@ Measure = Callable[[Round], dict[str, float]]
 
 
 class Measurable(Struct, frozen=True):
-    """A row, and what measures one round of it, ours first; it may raise `NotMeasuredError`."""
+    """A row, and what measures one round of it, ours first; it may raise `NotMeasuredError`.
+
+    `alone`: it is measured while no other server runs, which would share memory with those that are measured.
+    """
 
     row: Row
     measure: Measure
+    alone: bool = False
 
 
 def measure(bench: Bench, chosen: Sequence[Measurable], rounds: int, seconds: int) -> Iterator[Figure | Unmeasured]:
     """Measure these rows, all of them in each round, and give them in their order."""
     told: dict[str, dict[str, list[float]]] = {each.row.key: {} for each in chosen}
     missing: dict[str, str] = {}
-    for number in range(rounds):
-        this = Round(bench, seconds)
-        for each in chosen:
-            try:
-                values = {} if each.row.key in missing else each.measure(this)
-            except NotMeasuredError as error:
-                missing[each.row.key], values = str(error), {}
-            for subject, value in values.items():
-                told[each.row.key].setdefault(subject, []).append(value)
-            said = missing.get(each.row.key) or _said(each.row, values.values())
-            bench.say(f"round {number + 1} of {rounds}: {each.row.name}: {said}")
+    for alone in (True, False):
+        for number in range(rounds):
+            this = Round(bench, seconds)
+            for each in chosen:
+                if each.alone is not alone or each.row.key in missing:
+                    continue
+                values, missing_since = _values(each, this)
+                missing |= missing_since
+                for subject, value in values.items():
+                    told[each.row.key].setdefault(subject, []).append(value)
+                said = missing.get(each.row.key) or _said(each.row, values.values())
+                bench.say(f"round {number + 1} of {rounds}: {each.row.name}: {said}")
     for each in chosen:
         why = missing.get(each.row.key)
         yield Unmeasured(each.row.name, why) if why else figure(each.row, told[each.row.key])
+
+
+def _values(each: Measurable, this: Round) -> tuple[dict[str, float], dict[str, str]]:
+    """Measure one round of a row; give what was measured, or why it can't be, by the row's key."""
+    try:
+        return each.measure(this), {}
+    except NothingMeasuredError as error:
+        this.bench.faults.append(str(error))
+        return {}, {each.row.key: str(error)}
+    except (NotMeasuredError, CommandError, ToolError) as error:  # the latter: a peer can't be had here
+        return {}, {each.row.key: str(error).partition("\n")[0]}
 
 
 def _said(row: Row, values: Iterable[float]) -> str:
