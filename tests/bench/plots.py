@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from tests.bench.pictures import names
 from tests.bench.results import FILE, FOLDER, Axis, Curve, Point, Results, read
 
 # The palette of Okabe and Ito, which those who see fewer colours can tell apart, without what is pale on white.
@@ -47,11 +48,6 @@ _SLANT: Final = 30  # degrees, by which long marks keep apart
 Value = Callable[[Point], float]
 
 
-def name_of(curve: Curve) -> str:
-    """Give the name of a curve's picture: a run has one curve for each axis."""
-    return curve.x.replace(" ", "-")
-
-
 def draw(results: Results, folder: Path) -> tuple[Path, ...]:
     """Draw every curve into the folder; give the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,8 +57,8 @@ def draw(results: Results, folder: Path) -> tuple[Path, ...]:
 
 def _drawn(curve: Curve, folder: Path) -> Iterator[Path]:
     rate, latency, cpu = _rate(), _latency(), _cpu()
-    yield _written(_figure(curve, [rate, latency]), folder / f"{name_of(curve)}.svg")
-    yield _written(_figure(curve, [cpu]), folder / f"{name_of(curve)}-cpu.svg")
+    for name, panels in zip(names(curve), ([rate, latency], [cpu]), strict=True):
+        yield _written(_figure(curve, panels), folder / name)
 
 
 class Panel:
@@ -125,8 +121,8 @@ def _figure(curve: Curve, panels: Sequence[Panel]) -> Figure:
     figure.suptitle(curve.name)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _plot(axes, curve, panel)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2 * len(panels))
+    handles, subjects = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, subjects, loc="outside lower center", ncols=2 * len(panels))
     return figure
 
 
