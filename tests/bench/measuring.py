@@ -7,34 +7,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Timer
-from typing import Final, Self
+from typing import Self
 
 import trustme
 from msgspec import Struct
 
-from tests.bench import checking, load, processes
+from tests.bench import checking, load, loading, processes
 from tests.bench.asked import BARE, JSON, Request
-from tests.bench.load import Load, Loaded, LoadError, Pace
+from tests.bench.load import Load, LoadError, Pace
+from tests.bench.loading import Made
 from tests.bench.peers import Subject
 from tests.commands import Say
 from tests.http.process import environment, free_ports
 from tests.toolchain.__main__ import TOOLS, find
 
-_BEYOND: Final = 20.0  # seconds that a load may take beyond its duration
-
 
 class NothingMeasuredError(Exception):
     """A load got no answer in its time, or its tool did not come to an end; the message says which."""
-
-
-class Made(Struct, frozen=True):
-    """How load is made: a command, what reads what it has said, and between which of its lines it measures, or all."""
-
-    command: list[str]
-    told: Callable[[str], Loaded]
-    begins: Callable[[str], bool] | None = None
-    ends: Callable[[str], bool] | None = None
 
 
 class Measured(Struct, frozen=True):
@@ -111,7 +100,9 @@ class Bench(AbstractContextManager["Bench"]):
         """Make as much load as it takes, and give what it showed. Raises `NothingMeasuredError`."""
         server = self.running(subject)
         what = f"{request.kind}, {how.way}, connections: {how.connections}"
-        return self._measured(server, what, partial(ask, server, request, how.way), self._made(server, request, how))
+        where = load.url(how.way, server.port, subject.targets[request.kind])
+        tool = loading.made(where, request, how, self.folder)
+        return self._measured(server, what, partial(ask, server, request, how.way), tool)
 
     def paced(self, subject: Subject, request: Request, pace: Pace) -> Measured:
         """Ask at a constant rate, and give what that showed. Raises `NothingMeasuredError`."""
@@ -121,28 +112,14 @@ class Bench(AbstractContextManager["Bench"]):
         what = f"{request.kind}, {pace.rate} a second"
         return self._measured(server, what, partial(ask, server, request), Made(command, load.told_by_vegeta))
 
-    def _made(self, server: Running, request: Request, how: Load) -> Made:
-        where = load.url(how.way, server.port, server.subject.targets[request.kind])
-        if load.by_h2load(how.way):
-            log = self.folder / "requests.log"
-            log.unlink(missing_ok=True)
-            return Made(
-                load.h2load(how, where, request, log),
-                lambda said: load.told_by_h2load(said, log.read_text(encoding="ascii")),
-                load.h2load_begins,
-                load.h2load_ends,
-            )
-        scripted = self.folder / "asked.lua"
-        scripted.write_text(load.script(request, how), encoding="ascii")
-        return Made(load.wrk(how, where, scripted), load.told_by_wrk)
-
-    def _measured(self, server: Running, what: str, asked: checking.Ask, made: Made) -> Measured:
+    def _measured(self, server: Running, what: str, asked: checking.Ask, tool: Made) -> Measured:
         """Make a load, and see what the server uses for it. Answers are checked right before, meanwhile, and after."""
+        cores = self.cores.all if server.subject.everywhere else (self.cores.load,)
         wrong = [asked()]
         with checking.asking(asked) as meanwhile:
-            said, used = self._run(server, made)
+            said, used = loading.run(tool, cores, server.process.pid)
         try:
-            loaded = made.told(said)
+            loaded = tool.told(said)
         except LoadError as error:  # h2load waits for ever for a server that leaves connections where they are
             raise NothingMeasuredError(f"{server.subject.name}: {what}: {str(error).partition(chr(10))[0]}") from error
         wrong += [*meanwhile, asked()]
@@ -154,37 +131,6 @@ class Bench(AbstractContextManager["Bench"]):
                 f"{server.subject.name}: {what}: no request was answered in the time that it had"
             )
         return Measured(loaded.requests / loaded.seconds, loaded.p50, loaded.p99, used / loaded.requests)
-
-    def _run(self, server: Running, made: Made) -> tuple[str, float]:
-        """Run a load to its end; give what it has said, and the CPU that the server has used while it measured."""
-        where = self.cores.all if server.subject.everywhere else self.cores.load
-        cpu = partial(processes.cpu_seconds, server.process.pid)
-        began, over, said = cpu(), None, ""
-        with subprocess.Popen(
-            processes.on(where, made.command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
-        ) as process:
-            assert process.stdout is not None
-            too_late = Timer(_BEYOND, processes.end, [process])
-            too_late.start()
-            try:
-                for line in process.stdout:
-                    said += line
-                    if made.begins and made.begins(line):
-                        began = cpu()
-                    elif made.ends and made.ends(line):
-                        over = cpu()
-                over = over or cpu()
-            except BaseException:
-                processes.end(process)
-                raise
-            finally:
-                too_late.cancel()
-        return said, over - began
 
 
 def ask(server: Running, request: Request, way: load.Way = "kept") -> str:

@@ -8,8 +8,9 @@ from collections.abc import Collection
 import pytest
 
 from tests.bench import checking, processes
-from tests.bench.__main__ import KNOWN, chosen, main, missing
+from tests.bench.__main__ import main
 from tests.bench.asked import BARE, JSON, Request, posting
+from tests.bench.choosing import KNOWN, chosen, missing
 from tests.bench.curves import CURVES
 from tests.bench.figures import FIGURES
 from tests.http.process import wait_until
