@@ -53,7 +53,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
     counts, uncounted = count(say) if COUNTS in figures else ([], [])
     with Bench(say, environ) as bench:
         told = [*measure(bench, [FIGURES[key] for key in figures if key != COUNTS], parsed.rounds, parsed.seconds)]
-        drawn = [*curves.measure(bench, lines, max(1, parsed.rounds // 2), parsed.seconds)]
+        drawn = [*curves.measure(bench, lines, max(1, parsed.rounds // 2), max(1, parsed.seconds // 2))]
         faults = bench.faults
     results = Results(
         machine=where,

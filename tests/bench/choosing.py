@@ -41,9 +41,14 @@ def options(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "--curves", default=defaults["CURVES"], help=f"all, none, or some of: {' '.join(CURVES)}; CURVES sets it, too"
     )
     parser.add_argument(
-        "--rounds", type=_count, default=defaults["ROUNDS"], help="how often all is measured; the curves half as often"
+        "--rounds",
+        type=_count,
+        default=defaults["ROUNDS"],
+        help="how often all is measured; curves, and what has no goal, half as often",
     )
-    parser.add_argument("--seconds", type=_count, default=defaults["SECONDS"], help="of each load")
+    parser.add_argument(
+        "--seconds", type=_count, default=defaults["SECONDS"], help="of each load; half of it for curves"
+    )
     parser.add_argument(
         "--keep",
         default=environ.get("KEEP"),

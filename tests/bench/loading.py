@@ -13,7 +13,7 @@ from tests.bench import load, processes
 from tests.bench.asked import Request
 from tests.bench.load import Load, Loaded
 
-_LONGEST: Final = 30.0  # seconds: what has not ended by then does not end
+_LONGEST: Final = 20.0  # seconds: what has not ended by then does not end
 
 
 class Made(Struct, frozen=True):

@@ -36,7 +36,7 @@ def _ratio(figure: Figure, value: float) -> str:
 
 def verdict(figure: Figure) -> str:
     """Say in a word how a figure stands to its goal and its bound."""
-    if figure.goal is None and figure.bound is None:
+    if not figure.asked:
         return ""
     if not figure.holds:
         return "broken"

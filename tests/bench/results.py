@@ -48,6 +48,11 @@ class Row(Struct, frozen=True, kw_only=True):
     bound: float | None = None
     better: Better = "less"
 
+    @property
+    def asked(self) -> bool:
+        """Whether the row asks for anything; else it is told for its own sake."""
+        return self.goal is not None or self.bound is not None
+
 
 class Figure(Row, frozen=True, kw_only=True):
     """A row with what was measured of each subject, a value a round: ours first, then the peer's, where there is one.

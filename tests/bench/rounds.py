@@ -18,6 +18,7 @@ USUAL: Final = 64  # connections
 _MANY: Final = 1_000  # connections, and bytes of a body, from which on a load takes longer to get going
 _LARGE: Final = 1 << 24
 _SLOW: Final = 2  # times as long
+_SLOWER: Final = 4
 
 Value = Literal["requests_per_second", "p50", "p99", "cpu_per_request"]
 
@@ -47,8 +48,8 @@ class Round:
         """Give what a server has shown under a load."""
         key = (cell.subject.name, cell.request, cell.way, cell.connections)
         if key not in self._measured:
-            slow = cell.connections >= _MANY or len(cell.request.body) >= _LARGE
-            seconds = self.seconds * (_SLOW if slow else 1)
+            many, large = cell.connections >= _MANY, len(cell.request.body) >= _LARGE
+            seconds = self.seconds * (_SLOW if many else _SLOWER if large else 1)
             self._measured[key] = self.bench.measure(
                 cell.subject, cell.request, Load(cell.way, cell.connections, seconds)
             )
@@ -81,14 +82,14 @@ class Measurable(Struct, frozen=True):
 
 
 def measure(bench: Bench, chosen: Sequence[Measurable], rounds: int, seconds: int) -> Iterator[Figure | Unmeasured]:
-    """Measure these rows, all of them in each round, and give them in their order."""
+    """Measure these rows in each round, those that ask for nothing in every other one; give them in their order."""
     told: dict[str, dict[str, list[float]]] = {each.row.key: {} for each in chosen}
     missing: dict[str, str] = {}
     for alone in (True, False):
         for number in range(rounds):
             this = Round(bench, seconds)
             for each in chosen:
-                if each.alone is not alone or each.row.key in missing:
+                if each.alone is not alone or each.row.key in missing or (number % 2 and not each.row.asked):
                     continue
                 values, missing_since = _values(each, this)
                 missing |= missing_since

@@ -11,9 +11,9 @@ from tests.commands import CommandError
 from tests.toolchain.__main__ import ToolError
 
 
-def row(key: str) -> Row:
-    """Give a row that asks for nothing."""
-    return Row(key=key, name=f"the {key}", unit="s")
+def row(key: str, bound: float | None = 9.0) -> Row:
+    """Give a row."""
+    return Row(key=key, name=f"the {key}", unit="s", bound=bound)
 
 
 def noting(done: list[str], key: str) -> Callable[[Round], dict[str, float]]:
@@ -35,6 +35,14 @@ def test_rows_are_measured_in_turn_and_those_alone_before_any_server_is_kept() -
     assert [each.name for each in told] == ["the a", "the b", "the c"]
     assert isinstance(told[0], Figure)
     assert told[0].subjects == {"echo": [3.0, 5.0], "peer": [1.0, 1.0]}
+
+
+def test_what_is_told_for_its_own_sake_is_measured_in_every_other_round() -> None:
+    """Beginning with the first."""
+    done: list[str] = []
+    rows = [Measurable(row("a"), noting(done, "a")), Measurable(row("b", bound=None), noting(done, "b"))]
+    assert len([*measure(Bench(print, {}), rows, rounds=3, seconds=1)]) == 2
+    assert done == [*"ab", *"a", *"ab"]
 
 
 @pytest.mark.parametrize("error", [NotMeasuredError, CommandError, ToolError])
