@@ -1,12 +1,10 @@
-"""The tools that make load: what they are told, and what they tell. None of them is ours."""
+"""The tools that make load, none of which is ours, and what they are told."""
 
 import json
-import re
 import shlex
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
 from msgspec import Struct
 
 from tests.bench.asked import Request
@@ -19,16 +17,7 @@ _STREAMS: Final = 16  # requests under way on each connection of HTTP/2
 _MOST: Final = 4096  # requests under way at once, where a rate can't be kept up with
 _PATIENCE: Final = 30  # seconds after which a request has failed
 _LUA: Final = Path(__file__).with_name("wrk.lua")
-_COUNTS: Final = re.compile(r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout$", re.MULTILINE)
-_STARTED: Final = "Main benchmark duration is started"
-_OVER: Final = "Main benchmark duration is over"
-_CODES: Final = re.compile(r"^status codes: (\d+) 2xx", re.MULTILINE)
-_RATE: Final = re.compile(r"^finished in \S+, ([\d.]+) req/s", re.MULTILINE)
 _WARM_UP: Final = ((1_000, 1), (1 << 16, 2))  # up to so many connections, seconds until all are made and in use
-
-
-class LoadError(Exception):
-    """A tool said something else than it was expected to; the message has it."""
 
 
 class Load(Struct, frozen=True):
@@ -45,31 +34,6 @@ class Pace(Struct, frozen=True):
     rate: int
     seconds: int
     kept: bool = True
-
-
-class Loaded(Struct, frozen=True):
-    """What a tool tells of its load: whole answers, its duration and the latencies in seconds, requests that failed."""
-
-    requests: int
-    seconds: float
-    p50: float
-    p99: float
-    failed: int
-
-
-class _Wrk(Struct):
-    requests: int
-    microseconds: int
-    p50: int
-    p99: int
-    failed: int
-
-
-class _Vegeta(Struct):
-    latencies: dict[str, int]  # nanoseconds
-    requests: int
-    duration: int
-    success: float
 
 
 def over_http2(way: Way) -> bool:
@@ -118,16 +82,6 @@ def h2load(load: Load, where: str, request: Request, log: Path) -> list[str]:
     return ["h2load", *options, *streams, *fields, where]
 
 
-def h2load_begins(line: str) -> bool:
-    """Tell whether h2load measures from this line of its output on."""
-    return line.startswith(_STARTED)
-
-
-def h2load_ends(line: str) -> bool:
-    """Tell whether h2load measures until this line of its output."""
-    return line.startswith(_OVER)
-
-
 def vegeta(program: Path, pace: Pace, where: str, request: Request) -> list[str]:
     """Give vegeta's command, which reads its target from a pipe, and reports to another one.
 
@@ -140,40 +94,3 @@ def vegeta(program: Path, pace: Pace, where: str, request: Request) -> list[str]
     attack = shlex.join([str(program), "attack", *options, *fields])
     report = shlex.join([str(program), "report", "-type=json"])
     return ["sh", "-c", f"echo {shlex.quote(f'GET {where}')} | {attack} | {report}"]
-
-
-def told_by_wrk(output: str) -> Loaded:
-    """Read what wrk has said. Raises `LoadError`."""
-    try:
-        told = msgspec.json.decode(output.strip().rpartition("\n")[2], type=_Wrk)
-    except msgspec.MsgspecError as error:
-        raise LoadError(f"wrk did not come to an end; it said:\n{output}") from error
-    return Loaded(told.requests, told.microseconds / 1e6, told.p50 / 1e6, told.p99 / 1e6, told.failed)
-
-
-def told_by_h2load(output: str, log: str) -> Loaded:
-    """Read what h2load has said, and its log: begin, status, and duration of a request in microseconds, a line each.
-
-    Raises `LoadError`.
-    """
-    counts, codes, rate = (pattern.search(output) for pattern in (_COUNTS, _CODES, _RATE))
-    if not (counts and codes and rate):
-        raise LoadError(f"h2load did not come to an end; it said:\n{output}")
-    answered = int(codes[1])
-    succeeded, failed, _, late = map(int, counts.groups())  # what is errored is failed, too
-    lost = failed + late + max(0, succeeded - answered)
-    times = sorted(int(line.split("\t")[2]) for line in log.splitlines())
-    p50, p99 = (times[len(times) * percent // 100] / 1e6 if times else 0.0 for percent in (50, 99))
-    # Of a duration that its own rate tells: the one that it names has the making of the connections in it.
-    return Loaded(answered, succeeded / float(rate[1]) if float(rate[1]) else 0.0, p50, p99, lost)
-
-
-def told_by_vegeta(output: str) -> Loaded:
-    """Read what vegeta has said. Raises `LoadError`."""
-    try:
-        told = msgspec.json.decode(output, type=_Vegeta)
-        p50, p99 = (told.latencies[name] / 1e9 for name in ("50th", "99th"))
-    except (msgspec.MsgspecError, KeyError) as error:
-        raise LoadError(f"vegeta did not come to an end; it said:\n{output}") from error
-    succeeded = round(told.requests * told.success)
-    return Loaded(succeeded, told.duration / 1e9, p50, p99, told.requests - succeeded)

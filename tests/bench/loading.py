@@ -9,9 +9,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from tests.bench import load, processes
+from tests.bench import load, processes, told
 from tests.bench.asked import Request
-from tests.bench.load import Load, Loaded
+from tests.bench.load import Load
+from tests.bench.told import Loaded
 
 _LONGEST: Final = 20.0  # seconds: what has not ended by then does not end
 
@@ -20,7 +21,7 @@ class Made(Struct, frozen=True):
     """How load is made: a command, what reads what it has said, and between which of its lines it measures, or all."""
 
     command: list[str]
-    told: Callable[[str], Loaded]
+    read: Callable[[str], Loaded]
     begins: Callable[[str], bool] | None = None
     ends: Callable[[str], bool] | None = None
 
@@ -32,13 +33,13 @@ def made(where: str, request: Request, how: Load, folder: Path) -> Made:
         log.unlink(missing_ok=True)
         return Made(
             load.h2load(how, where, request, log),
-            lambda said: load.told_by_h2load(said, log.read_text(encoding="ascii")),
-            load.h2load_begins,
-            load.h2load_ends,
+            lambda said: told.by_h2load(said, log.read_text(encoding="ascii")),
+            told.h2load_begins,
+            told.h2load_ends,
         )
     scripted = folder / "asked.lua"
     scripted.write_text(load.script(request, how), encoding="ascii")
-    return Made(load.wrk(how, where, scripted), load.told_by_wrk)
+    return Made(load.wrk(how, where, scripted), told.by_wrk)
 
 
 def run(tool: Made, cores: Sequence[int], server: int) -> tuple[str, float]:

@@ -12,11 +12,12 @@ from typing import Self
 import trustme
 from msgspec import Struct
 
-from tests.bench import checking, load, loading, processes
+from tests.bench import checking, load, loading, processes, told
 from tests.bench.asked import BARE, JSON, Request
-from tests.bench.load import Load, LoadError, Pace
+from tests.bench.load import Load, Pace
 from tests.bench.loading import Made
 from tests.bench.peers import Subject
+from tests.bench.told import LoadError
 from tests.commands import Say
 from tests.http.process import environment, free_ports
 from tests.toolchain.__main__ import TOOLS, find
@@ -110,7 +111,7 @@ class Bench(AbstractContextManager["Bench"]):
         where = load.url("kept", server.port, subject.targets[request.kind])
         command = load.vegeta(find(TOOLS["vegeta"], self.environ), pace, where, request)
         what = f"{request.kind}, {pace.rate} a second"
-        return self._measured(server, what, partial(ask, server, request), Made(command, load.told_by_vegeta))
+        return self._measured(server, what, partial(ask, server, request), Made(command, told.by_vegeta))
 
     def _measured(self, server: Running, what: str, asked: checking.Ask, tool: Made) -> Measured:
         """Make a load, and see what the server uses for it. Answers are checked right before, meanwhile, and after."""
@@ -119,7 +120,7 @@ class Bench(AbstractContextManager["Bench"]):
         with checking.asking(asked) as meanwhile:
             said, used = loading.run(tool, cores, server.process.pid)
         try:
-            loaded = tool.told(said)
+            loaded = tool.read(said)
         except LoadError as error:  # h2load waits for ever for a server that leaves connections where they are
             raise NothingMeasuredError(f"{server.subject.name}: {what}: {str(error).partition(chr(10))[0]}") from error
         wrong += [*meanwhile, asked()]

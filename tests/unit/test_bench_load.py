@@ -3,7 +3,8 @@
 import pytest
 
 from tests.bench.asked import BARE, JSON, posting, with_fields
-from tests.bench.load import Load, Loaded, LoadError, script, told_by_h2load, told_by_vegeta, told_by_wrk
+from tests.bench.load import Load, script
+from tests.bench.told import Loaded, LoadError, by_h2load, by_vegeta, by_wrk
 
 WRK = """Running 1s test @ http://127.0.0.1:20146/anything
   1 threads and 64 connections
@@ -27,27 +28,27 @@ VEGETA = """{"latencies":{"total":61,"mean":6,"50th":6500000,"90th":7,"95th":8,"
 
 def test_what_wrk_tells_is_read() -> None:
     """Times in seconds, and every kind of failure."""
-    assert told_by_wrk(WRK) == Loaded(14_997, 2.000066, 0.008444, 0.010001, 1)
+    assert by_wrk(WRK) == Loaded(14_997, 2.000066, 0.008444, 0.010001, 1)
 
 
 def test_what_h2load_tells_is_read() -> None:
     """What failed and what had another status are failures. What it calls its duration is not that of its rate."""
     log = "".join(f"{number}\t200\t{1000 * number}\n" for number in range(100, 0, -1))
-    assert told_by_h2load(H2LOAD, log) == Loaded(8518, 2.0, 0.051, 0.1, 10)
+    assert by_h2load(H2LOAD, log) == Loaded(8518, 2.0, 0.051, 0.1, 10)
 
 
 def test_h2loads_statuses_may_be_more_than_its_whole_answers() -> None:
     """It counts a status when its head has come: at the end of the time, some bodies have not."""
-    told = told_by_h2load(H2LOAD.replace("8518 2xx, 0 3xx, 2 4xx", "8540 2xx, 0 3xx, 0 4xx"), "")
+    told = by_h2load(H2LOAD.replace("8518 2xx, 0 3xx, 2 4xx", "8540 2xx, 0 3xx, 0 4xx"), "")
     assert (told.requests, told.failed) == (8540, 8)
 
 
 def test_what_vegeta_tells_is_read() -> None:
     """Nanoseconds, and the share that succeeded."""
-    assert told_by_vegeta(VEGETA) == Loaded(98, 2.0, 0.0065, 0.0095, 2)
+    assert by_vegeta(VEGETA) == Loaded(98, 2.0, 0.0065, 0.0095, 2)
 
 
-@pytest.mark.parametrize("tell", [told_by_wrk, lambda output: told_by_h2load(output, ""), told_by_vegeta])
+@pytest.mark.parametrize("tell", [by_wrk, lambda output: by_h2load(output, ""), by_vegeta])
 @pytest.mark.parametrize("output", ["", "unable to connect to 127.0.0.1:1 Connection refused\n", "{}", "\xff{"])
 def test_what_no_tool_says_is_no_measurement(tell: object, output: str) -> None:
     """A tool that failed is told, with all that it said."""
