@@ -51,7 +51,7 @@ _TWO: Final = with_workers(2)
 _CPU: Final[Value] = "cpu_per_request"
 KIB, MIB = 1 << 10, 1 << 20
 
-# What the issue of the project asks for: the goals, and the bounds that must hold.
+# What is asked of the echo: goals, and bounds that must hold.
 ASKED: Final = (
     Measurable(
         Row(key="cpu-json", name="CPU per request, JSON, vs go-httpbin /anything", unit=CPU, goal=1.0, bound=1.5),
