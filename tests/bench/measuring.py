@@ -125,7 +125,9 @@ class Bench(AbstractContextManager["Bench"]):
             raise NothingMeasuredError(f"{server.subject.name}: {what}: {str(error).partition(chr(10))[0]}") from error
         wrong += [*meanwhile, asked()]
         if loaded.failed:
-            wrong.append(f"{loaded.failed} requests of {loaded.requests + loaded.failed} failed")
+            failed = f"{loaded.failed} requests of {loaded.requests + loaded.failed} failed"
+            self.say(f"{server.subject.name}: {what}: {failed}")
+            wrong += [failed] if loaded.failed > server.subject.may_fail * loaded.requests else []
         self.faults += [f"{server.subject.name}: {what}: {fault}" for fault in wrong if fault]
         if not loaded.requests:
             raise NothingMeasuredError(

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 _COUNTS: Final = re.compile(r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout$", re.MULTILINE)
-_CODES: Final = re.compile(r"^status codes: (\d+) 2xx", re.MULTILINE)
+_CODES: Final = re.compile(r"^status codes: \d+ 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx$", re.MULTILINE)
 _RATE: Final = re.compile(r"^finished in \S+, ([\d.]+) req/s", re.MULTILINE)
 _STARTED: Final = "Main benchmark duration is started"
 _OVER: Final = "Main benchmark duration is over"
@@ -69,13 +69,12 @@ def by_h2load(output: str, log: str) -> Loaded:
     counts, codes, rate = (pattern.search(output) for pattern in (_COUNTS, _CODES, _RATE))
     if not (counts and codes and rate):
         raise LoadError(f"h2load did not come to an end; it said:\n{output}")
-    answered = int(codes[1])
     succeeded, failed, _, late = map(int, counts.groups())  # what is errored is failed, too
-    lost = failed + late + max(0, succeeded - answered)
+    lost = failed + late + sum(map(int, codes.groups()))
     times = sorted(int(line.split("\t")[2]) for line in log.splitlines())
     p50, p99 = (times[len(times) * percent // 100] / 1e6 if times else 0.0 for percent in (50, 99))
     # Of a duration that its own rate tells: the one that it names has the making of the connections in it.
-    return Loaded(answered, succeeded / float(rate[1]) if float(rate[1]) else 0.0, p50, p99, lost)
+    return Loaded(succeeded, succeeded / float(rate[1]) if float(rate[1]) else 0.0, p50, p99, lost)
 
 
 def by_vegeta(output: str) -> Loaded:

@@ -34,13 +34,14 @@ def test_what_wrk_tells_is_read() -> None:
 def test_what_h2load_tells_is_read() -> None:
     """What failed and what had another status are failures. What it calls its duration is not that of its rate."""
     log = "".join(f"{number}\t200\t{1000 * number}\n" for number in range(100, 0, -1))
-    assert by_h2load(H2LOAD, log) == Loaded(8518, 2.0, 0.051, 0.1, 10)
+    assert by_h2load(H2LOAD, log) == Loaded(8520, 2.0, 0.051, 0.1, 10)
 
 
-def test_h2loads_statuses_may_be_more_than_its_whole_answers() -> None:
-    """It counts a status when its head has come: at the end of the time, some bodies have not."""
-    told = by_h2load(H2LOAD.replace("8518 2xx, 0 3xx, 2 4xx", "8540 2xx, 0 3xx, 0 4xx"), "")
-    assert (told.requests, told.failed) == (8540, 8)
+def test_h2loads_statuses_need_not_be_as_many_as_its_whole_answers() -> None:
+    """It counts a status when the head comes, which may be before the time that is measured, or the body behind it."""
+    for count in (8500, 8540):
+        told = by_h2load(H2LOAD.replace("8518 2xx, 0 3xx, 2 4xx", f"{count} 2xx, 0 3xx, 0 4xx"), "")
+        assert (told.requests, told.failed) == (8520, 8)
 
 
 def test_what_vegeta_tells_is_read() -> None:
