@@ -117,9 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # A message is echoed as it comes, but a compressed fragment is held whole.
     max_message: Annotated[
         MessageBytes,
-        Meta(
-            description="bytes of a message of a WebSocket, or of gRPC; more is closed with 1009, or RESOURCE_EXHAUSTED"
-        ),
+        Meta(description="bytes of a message of WebSocket or gRPC; more ends with 1009, or RESOURCE_EXHAUSTED"),
     ] = 1 << 20
     # As many as nginx and Go take in HTTP/2 (128, 250): browsers stay below them.
     max_streams: Annotated[Streams, Meta(description="requests under way on one HTTP/2 connection")] = 128
