@@ -10,11 +10,11 @@ from app.telemetry.access_log import AccessLog
 from app.telemetry.board import Board
 from app.telemetry.exposition import exposed
 from app.telemetry.facts import Facts
-from app.telemetry.lines import Lines
+from app.telemetry.lines import Later, Lines
 from app.telemetry.otlp import Sender
 from app.telemetry.spans import Spans
 from app.telemetry.tally import Gauges, Tally
-from app.telemetry.watch import Later, Log, Watch
+from app.telemetry.watch import Log, Watch
 
 # Beside twice the workers that are to be there, since those before a reload end while others serve: for what is late.
 _MORE_PLACES: Final = 8
@@ -76,7 +76,7 @@ class Telemetry:
         if settings.metrics == "off" and kind == "off" and not settings.otlp_endpoint:
             return None
         facts = Facts(self._policy)
-        log = Log(AccessLog(kind, facts).lines, Lines(sys.stdout.fileno(), report)) if kind != "off" else None
+        log = Log(AccessLog(kind, facts).lines, Lines(sys.stdout.fileno(), later, report)) if kind != "off" else None
         self._sender = self._sends(report) if settings.otlp_endpoint else None
         spans = Spans(self._sender.tracer, facts) if self._sender else None
         self._watch, self._now = Watch(self._tally, later, log, spans), now

@@ -7,7 +7,7 @@ from app.answered import Answered
 from app.called import Called
 from app.context import About
 from app.telemetry.families import METHODS, OTHER, REFUSAL
-from app.telemetry.lines import Lines
+from app.telemetry.lines import Later, Lines
 from app.telemetry.spans import Spans
 from app.telemetry.tally import Tally
 
@@ -15,8 +15,6 @@ from app.telemetry.tally import Tally
 # takes between two answers, when a processor has nothing of it at hand. More would only hold up the one that is next.
 _TOGETHER: Final = 16
 _SECONDS: Final = 0.05  # for which a request waits for others
-
-Later = Callable[[float, Callable[[], None]], object]
 
 
 class Log(NamedTuple):

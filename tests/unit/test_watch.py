@@ -31,8 +31,14 @@ class Watched:
     def __init__(self, pipe: tuple[int, int]) -> None:
         self.calls: list[Callable[[], None]] = []
         self._end = pipe[0]
-        log = Log(lambda all_: b"".join(each.request.target + b"\n" for each in all_), Lines(pipe[1], pytest.fail))
-        self.watch = Watch(Tally(), lambda _seconds, call: self.calls.append(call), log)
+        log = Log(
+            lambda all_: b"".join(each.request.target + b"\n" for each in all_),
+            Lines(pipe[1], self._later, pytest.fail),
+        )
+        self.watch = Watch(Tally(), self._later, log)
+
+    def _later(self, _seconds: float, call: Callable[[], None]) -> None:
+        self.calls.append(call)
 
     @property
     def counted(self) -> int:
