@@ -196,3 +196,13 @@ def test_under_wsgiref_the_names_of_fields_are_those_of_cgi() -> None:
     assert ["X-Two", "1,2"] in told["received"]
     assert told["path"] == "/a%252Fb?echo_format=json", "the server had not decoded it"
     assert told["body"]["chunked"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [("/\xc3\xbc", "/%C3%BC"), ("/\xe2\x82\xac", "/%E2%82%AC"), ("/\xff", "/%FF")]
+)
+def test_under_wsgiref_a_path_is_what_it_was_before_bottle_decoded_it(path: str, shown: str) -> None:
+    """Beyond Latin-1 (the euro sign) it was a 500, within it other bytes, and what is no UTF-8 was gone."""
+    head, body = under_wsgiref(f"{path}?echo_format=json")
+    assert "200 OK" in head.splitlines()[0]
+    assert json.loads(body)["path"] == f"{shown}?echo_format=json"
