@@ -5,15 +5,16 @@ the same bytes. It is run by the Python that has matplotlib, which is not the on
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from msgspec import Struct
 
-from tests.bench.pictures import names
+from tests.bench.pictures import duration, names, place, steps
 from tests.bench.results import FILE, FOLDER, Axis, Curve, Point, Results, read
 
 # The palette of Okabe and Ito, which those who see fewer colours can tell apart, without what is pale on white.
@@ -32,114 +33,89 @@ _STYLE: Final = {
     "svg.fonttype": "none",  # letters stay letters, which are smaller than their outlines
     "svg.hashsalt": "echo",  # else each picture would have names of its own
 }
-_MICROSECONDS: Final = 1e6
 _X: Final[dict[Axis, str]] = {
     "body bytes": "body",
     "connections": "connections",
     "headers": "header fields",
     "workers": "workers",
 }
-_UNITS: Final = ((1 << 20, "MiB"), (1 << 10, "KiB"))
-_SMALL: Final = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
-
 _MANY: Final = 100  # marks, before matplotlib would leave some out
 _SLANT: Final = 30  # degrees, by which long marks keep apart
 
-Value = Callable[[Point], float]
+Looks = dict[str, dict[str, Any]]
+
+
+class Panel(Struct, frozen=True):
+    """One pair of axes: its title, what it shows of a point by the style of each line, and how a value is told."""
+
+    title: str
+    lines: dict[str, Callable[[Point], float]]
+    told: Callable[[float], str]
+
+
+_RATE: Final = Panel("requests a second", {"-": lambda point: point.requests_per_second}, "{:,.0f}".format)
+_LATENCY: Final = Panel(
+    "latency: p50, and p99 (dashed)", {"-": lambda point: point.p50, "--": lambda point: point.p99}, duration
+)
+_CPU: Final = Panel("CPU per request", {"-": lambda point: point.cpu_per_request}, duration)
 
 
 def draw(results: Results, folder: Path) -> tuple[Path, ...]:
     """Draw every curve into the folder; give the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
+    looks = _looks(results.curves)
     with mpl.rc_context(_STYLE):
-        return tuple(path for curve in results.curves for path in _drawn(curve, folder))
+        return tuple(path for curve in results.curves for path in _drawn(curve, looks, folder))
 
 
-def _drawn(curve: Curve, folder: Path) -> Iterator[Path]:
-    rate, latency, cpu = _rate(), _latency(), _cpu()
-    for name, panels in zip(names(curve), ([rate, latency], [cpu]), strict=True):
-        yield _written(_figure(curve, panels), folder / name)
+def _looks(curves: Iterable[Curve]) -> Looks:
+    """Give what each subject looks like, the same in every picture."""
+    subjects = dict.fromkeys(series.subject for curve in curves for series in curve.series)
+    return {
+        subject: {
+            "color": _COLOURS[number % len(_COLOURS)],
+            "marker": _MARKERS[number % len(_MARKERS)],
+            "markersize": 4,
+        }
+        for number, subject in enumerate(subjects)
+    }
 
 
-class Panel:
-    """One pair of axes: what stands above it, what it shows of a point, each by its style of line, and its unit."""
-
-    def __init__(self, title: str, lines: dict[str, Value], shown: Callable[[float, object], str]) -> None:
-        self.title = title
-        self.lines = lines
-        self.shown = shown
+def _drawn(curve: Curve, looks: Looks, folder: Path) -> Iterator[Path]:
+    for name, panels in zip(names(curve), ((_RATE, _LATENCY), (_CPU,)), strict=True):
+        yield _written(_figure(curve, looks, panels), folder / name)
 
 
-def _rate() -> Panel:
-    return Panel("requests a second", {"-": lambda point: point.requests_per_second}, lambda value, _: f"{value:,.0f}")
-
-
-def _latency() -> Panel:
-    return Panel(
-        "latency: p50, and p99 (dashed)",
-        {"-": lambda point: point.p50, "--": lambda point: point.p99},
-        lambda value, _: duration(value),
-    )
-
-
-def _cpu() -> Panel:
-    return Panel(
-        "CPU per request, µs",
-        {"-": lambda point: point.cpu_per_request * _MICROSECONDS},
-        lambda value, _: f"{value:,.0f}",
-    )
-
-
-def duration(seconds: float) -> str:
-    """Show a time with its unit."""
-    for scale, unit in reversed(_SMALL):
-        if seconds >= scale * 0.999:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / _SMALL[0][0]:.2g} {_SMALL[0][1]}"
-
-
-def place(x: float, axis: Axis) -> str:
-    """Show a place on an axis; of a body, with its unit."""
-    if axis != "body bytes":
-        return f"{x:,.0f}"
-    for scale, unit in _UNITS:
-        if x >= scale:
-            return f"{x / scale:.3g} {unit}"
-    return f"{x:.0f} B"
-
-
-def _steps(low: float, high: float) -> Sequence[float]:
-    """Give what is marked between two powers of ten: the more, the nearer the values are to each other."""
-    if high <= low * 10:
-        return (1, 1.5, 2, 3, 5, 7)
-    return (1, 2, 5) if high <= low * 1000 else (1,)
-
-
-def _figure(curve: Curve, panels: Sequence[Panel]) -> Figure:
+def _figure(curve: Curve, looks: Looks, panels: Sequence[Panel]) -> Figure:
     # A panel takes five inches of width, of 72 of SVG's points each: two of them fill the width of a README.
     figure = Figure(figsize=(5 * len(panels), 4), layout="constrained")
     figure.suptitle(curve.name)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _plot(axes, curve, panel)
+        _plot(axes, curve, looks, panel)
     handles, subjects = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, subjects, loc="outside lower center", ncols=2 * len(panels))
     return figure
 
 
-def _plot(axes: Any, curve: Curve, panel: Panel) -> None:
-    for number, series in enumerate(curve.series):
-        looks = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)], "markersize": 4}
+def _plot(axes: Any, curve: Curve, looks: Looks, panel: Panel) -> None:
+    values: list[float] = []
+    for series in curve.series:
         for style, value in panel.lines.items():
-            axes.plot(
-                [point.x for point in series.points],
-                [value(point) for point in series.points],
-                linestyle=style,
-                label=series.subject if style == "-" else None,
-                **looks,
-            )
+            # What is not more than nothing was not measured: a tool tells it of loads in which no answer was whole.
+            shown = {point.x: value(point) for point in series.points if value(point) > 0}
+            values += shown.values()
+            label = series.subject if style == "-" else None
+            axes.plot([*shown], [*shown.values()], linestyle=style, label=label, **looks[series.subject])
     axes.set_title(panel.title, fontsize=10)
-    points = [point for series in curve.series for point in series.points]
-    places = sorted({point.x for point in points})
+    _scale_x(axes, curve)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(10, subs=steps(values), numticks=_MANY))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: panel.told(value)))
+
+
+def _scale_x(axes: Any, curve: Curve) -> None:
+    places = sorted({point.x for series in curve.series for point in series.points})
     # Zero has no logarithm: it stands one step before the first place that has one.
     axes.set_xscale("symlog", base=2, linthresh=min((place for place in places if place), default=1))
     axes.set_xlabel(_X[curve.x])
@@ -147,11 +123,6 @@ def _plot(axes: Any, curve: Curve, panel: Panel) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: place(value, curve.x)))
     axes.tick_params(axis="x", rotation=_SLANT if curve.x == "body bytes" else 0)
-    axes.set_yscale("log")
-    values = [value(point) for value in panel.lines.values() for point in points]
-    axes.yaxis.set_major_locator(LogLocator(10, subs=_steps(min(values), max(values)), numticks=_MANY))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(panel.shown))
 
 
 def _written(figure: Figure, path: Path) -> Path:
