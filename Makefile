@@ -77,6 +77,10 @@ e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KE
 	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm) && kubectl=$$($(TOOL) kubectl) && \
 	  KIND=$$kind HELM=$$helm KUBECTL=$$kubectl $(IN_VENV)pytest --verbose tests/image tests/e2e
 
+.PHONY: bench-scale
+bench-scale: $(VENV)/installed-dev ## what 1, 2 and 4 pods serve, by the chart in a real kind cluster, in .bench/scale.md
+	@$(IN_VENV)python -m tests.bench.scale
+
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" \
 	  "-otlp:pyproject.toml --extra otlp" "-all:pyproject.toml --all-extras" "-build:--group build" \
