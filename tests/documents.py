@@ -13,7 +13,7 @@ from app.reflected_body import ReflectedBody
 from app.reflection import Reflection
 from app.settings import Settings, groups
 from app.telemetry.families import FAMILIES
-from tests.bench import kept
+from tests.bench import kept, pictures, scaling
 from tests.commands import ROOT
 
 README: Final = ROOT / "README.md"
@@ -108,6 +108,16 @@ def performance() -> str:
     return kept.documented(kept.runs())
 
 
+def curves() -> str:
+    """Give the curves of the kept run that is drawn, as pictures."""
+    return pictures.documented(kept.runs()[kept.drawn()].curves, ROOT)
+
+
+def scale() -> str:
+    """Give what more pods serve, as it was measured last and kept."""
+    return scaling.documented(scaling.read(scaling.KEPT))
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "answers": answers,
     "reflection": reflection,
@@ -116,6 +126,8 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "metrics": metrics,
     "performance": performance,
+    "curves": curves,
+    "scale": scale,
 }
 
 
