@@ -36,7 +36,6 @@ ABOUT_KEY: Final = "echo.about"
 # The authority that an absolute-form target begins with (RFC 9112, 3.2.2).
 _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
-_RAW_PATH: Final = "bottle.raw_path"  # PATH_INFO as it came to Bottle (PEP 3333: bytes, as Latin-1)
 _PERCENT: Final = 0x25  # as numbers, they are looked for eight times as fast
 _PLUS: Final = 0x2B
 _BACKSLASH: Final = 0x5C
@@ -184,9 +183,7 @@ def _port(text: str) -> int:
 def _from_cgi(environ: Environ) -> WireRequest:
     named = {key.removeprefix("HTTP_"): value for key, value in environ.items() if key.startswith("HTTP_")}
     named |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
-    # Bottle has decoded PATH_INFO as UTF-8, and left out what is none.
-    raw: str = environ[_RAW_PATH] if _RAW_PATH in environ else environ.get("PATH_INFO", "")
-    path = quote_from_bytes(raw.encode("latin-1"))
+    path = quote_from_bytes(environ.get("PATH_INFO", "").encode("latin-1"))
     query = environ.get("QUERY_STRING", "")
     fields = tuple(
         (name.replace("_", "-").title().encode("latin-1"), str(value).encode("latin-1"))

@@ -4,21 +4,75 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 Serve = Callable[[], asyncio.Protocol]
+
+_PAUSE: Final = 1.0  # seconds without accepting, where there is no descriptor or no memory for one more
+
+
+class OneByOne:
+    """Accepts one connection in a turn of the loop, from a socket that several workers share.
+
+    A server of the loop accepts all that wait before it looks at anything else: of clients that connect at the same
+    time most met the same worker, while the others had nothing to do.
+    """
+
+    def __init__(self, sock: socket.socket, serve: Serve) -> None:
+        self._sock = sock
+        self._serve = serve
+        self._loop = asyncio.get_running_loop()
+        self._begun: set[asyncio.Task[object]] = set()  # connections that are about to be served
+        self._pause: asyncio.TimerHandle | None = None
+        self._begin()
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock)
+        if self._pause is not None:
+            self._pause.cancel()
+
+    async def wait_closed(self) -> None:
+        """Return when all that were accepted are served."""
+        await asyncio.gather(*self._begun, return_exceptions=True)
+
+    def _begin(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            accepted, _ = self._sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # another worker has it, or it has gone
+            return
+        except OSError:
+            self._loop.remove_reader(self._sock)  # it would be told of it again and again
+            self._pause = self._loop.call_later(_PAUSE, self._begin)
+            return
+        accepted.setblocking(False)
+        task = self._loop.create_task(self._serve_one(accepted))
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+
+    async def _serve_one(self, accepted: socket.socket) -> None:
+        with suppress(OSError):  # who has gone again meanwhile
+            await self._loop.connect_accepted_socket(self._serve, accepted)
 
 
 class Acceptor:
     """Accepts connections on one listening socket, which is its own to close; `serve` makes what serves one."""
 
-    def __init__(self, sock: socket.socket, server: asyncio.AbstractServer, serve: Serve) -> None:
+    def __init__(self, sock: socket.socket, server: asyncio.AbstractServer | OneByOne, serve: Serve) -> None:
         self._sock = sock
         self._server = server
         self._serve = serve
 
     @classmethod
-    async def begin(cls, sock: socket.socket, serve: Serve, backlog: int) -> "Acceptor":
-        """Begin to accept."""
+    async def begin(cls, sock: socket.socket, serve: Serve, backlog: int, *, shared: bool = False) -> "Acceptor":
+        """Begin to accept; `shared` tells that other workers accept on the same socket."""
+        if shared:
+            return cls(sock, OneByOne(sock, serve), serve)
         server = await asyncio.get_running_loop().create_server(serve, sock=sock.dup(), backlog=backlog)
         return cls(sock, server, serve)
 
@@ -30,6 +84,8 @@ class Acceptor:
     async def close_in_order(self) -> None:
         """Accept no more. Whoever waits in the kernel's queue is served: closing the socket would reset them."""
         self._server.close()
+        if isinstance(self._server, OneByOne):
+            await self._server.wait_closed()
         await asyncio.sleep(0)  # the loop's own descriptor is closed at the end of a turn; ours is open still
         waiting = []
         with suppress(OSError):  # none waits any more, or there is no descriptor left for who does

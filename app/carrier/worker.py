@@ -166,7 +166,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             # Probes are answered also when there are as many connections as may be: else the kubelet would end a pod
             # for being busy.
             listener = Listener(self.wsgi, environ, counted=False)
-        return await Acceptor.begin(sock, partial(Connection, service, listener), self.cfg.backlog)
+        serve = partial(Connection, service, listener)
+        return await Acceptor.begin(sock, serve, self.cfg.backlog, shared=self.cfg.workers > 1)
 
     async def _drain(self, service: Service, listeners: dict[int, Acceptor]) -> None:
         """End in order: readiness fails, the echo's listener closes, what was accepted is answered, all closes.
