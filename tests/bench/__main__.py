@@ -15,7 +15,7 @@ from tests.bench import curves, instructions, kept, report
 from tests.bench.choosing import COUNTS, KNOWN, chosen, missing, options
 from tests.bench.figures import FIGURES
 from tests.bench.measuring import Bench
-from tests.bench.peers import ENVIRONMENT
+from tests.bench.peers import ENVIRONMENT, OURS
 from tests.bench.processes import ProcessError
 from tests.bench.results import FOLDER, Figure, Instructions, Machine, Results, Unmeasured, write
 from tests.bench.rounds import measure
@@ -32,7 +32,7 @@ def machine() -> Machine:
     return Machine(
         cores=len(os.sched_getaffinity(0)),
         cpu=found[1] if found else platform.machine(),
-        python=platform.python_version(),
+        python=run(OURS, "-c", "import platform; print(platform.python_version())").strip(),
         kernel=platform.release(),
         load=os.getloadavg()[0],
     )

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +16,9 @@ from tests.bench.load import Way
 from tests.commands import ROOT, run
 from tests.toolchain.__main__ import TOOLS, find
 
-ENVIRONMENT: Final = ROOT / ".tools" / "bench"  # a virtual environment, which the Makefile makes
+# Virtual environments, which the Makefile makes with a Python that is built as the image's: the echo's, and the peers'.
+OURS: Final = ROOT / ".tools" / "bench" / "echo" / "bin" / "python"
+ENVIRONMENT: Final = ROOT / ".tools" / "bench" / "peers"
 _NODE: Final = ROOT / ".tools" / "http-echo-server"
 _LOCKED: Final = Path(__file__).parent / "http-echo-server"
 _INSTALL_DEADLINE: Final = 300.0  # seconds
@@ -46,12 +47,12 @@ class Subject(Struct, frozen=True):
 
 
 def _echo(_: Path, __: int) -> list[str]:
-    return [sys.executable, "-m", "app"]
+    return [str(OURS), "-m", "app"]
 
 
 def _gthread(_: Path, port: int) -> list[str]:
     plain = ["--worker-class=gthread", f"--bind=127.0.0.1:{port}", "tests.bench.plain:application"]
-    return [sys.executable, "-m", "gunicorn", *plain]
+    return [str(OURS), "-m", "gunicorn", *plain]
 
 
 def _httpbin(_: Path, port: int) -> list[str]:
