@@ -14,18 +14,23 @@ from tests.bench.asked import Request
 Way = Literal["kept", "open", "fresh", "pipelined", "tls", "h2c", "h2"]
 PIPELINED: Final = 16  # requests that are sent before their answers are read
 _STREAMS: Final = 16  # requests under way on each connection of HTTP/2
-_MOST: Final = 4096  # requests under way at once, where a rate can't be kept up with
+_MOST: Final = 512  # requests under way at once, where a rate can't be kept up with
+_MANY: Final = 256  # connections by which a rate is kept
 _PATIENCE: Final = 30  # seconds after which a request has failed
 _LUA: Final = Path(__file__).with_name("wrk.lua")
 _WARM_UP: Final = ((1_000, 1), (1 << 16, 2))  # up to so many connections, seconds until all are made and in use
 
 
 class Load(Struct, frozen=True):
-    """How a server is asked: in which way, on how many connections, for how long."""
+    """How a server is asked: in which way, on how many connections, for how long.
+
+    `pause` is the mean of the milliseconds that each connection waits before its next request.
+    """
 
     way: Way
     connections: int
     seconds: int
+    pause: int = 0
 
 
 class Pace(Struct, frozen=True):
@@ -34,6 +39,15 @@ class Pace(Struct, frozen=True):
     rate: int
     seconds: int
     kept: bool = True
+
+    @property
+    def load(self) -> Load:
+        """The same on many kept connections, each of which waits for a random time between its requests.
+
+        One slow answer holds up none but the next request of its own connection, which are few. Where a program that
+        asks at exact times would be at hand for less CPU than the servers take, it would leave out nothing at all.
+        """
+        return Load("kept", _MANY, self.seconds, max(1, round(1000 * _MANY / self.rate)))
 
 
 def over_http2(way: Way) -> bool:
@@ -63,7 +77,7 @@ def script(request: Request, load: Load) -> str:
     lines += [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in fields]
     if request.method == "POST":
         lines.append(f'wrk.body = string.rep("y", {len(request.body)})')
-    lines.append(f"depth = {PIPELINED if load.way == 'pipelined' else 1}")
+    lines += [f"depth = {PIPELINED if load.way == 'pipelined' else 1}", f"pause = {load.pause}"]
     return "\n".join([*lines, _LUA.read_text(encoding="ascii")])
 
 
@@ -85,7 +99,7 @@ def h2load(load: Load, where: str, request: Request, log: Path) -> list[str]:
 def vegeta(program: Path, pace: Pace, where: str, request: Request) -> list[str]:
     """Give vegeta's command, which reads its target from a pipe, and reports to another one.
 
-    It asks at the rate whatever comes back, on as many connections as that takes, up to some thousands: one slow answer
+    It asks at the rate whatever comes back, on as many connections as that takes, up to some hundreds: one slow answer
     holds up no other request, and so none of the waiting is left out of what is measured.
     """
     fields = [f"-header={name}: {value}" for name, value in request.fields]

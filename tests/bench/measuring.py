@@ -107,8 +107,10 @@ class Bench(AbstractContextManager["Bench"]):
 
     def paced(self, subject: Subject, request: Request, pace: Pace) -> Measured:
         """Ask at a constant rate, and give what that showed. Raises `NothingMeasuredError`."""
+        if pace.kept:
+            return self.measure(subject, request, pace.load)
         server = self.running(subject)
-        where = load.url("kept", server.port, subject.targets[request.kind])
+        where = load.url("fresh", server.port, subject.targets[request.kind])
         command = load.vegeta(find(TOOLS["vegeta"], self.environ), pace, where, request)
         what = f"{request.kind}, {pace.rate} a second"
         return self._measured(server, what, partial(ask, server, request), Made(command, told.by_vegeta))

@@ -1,5 +1,11 @@
 -- What wrk asks is set before this by tests/bench/load.py, `depth` too: how many requests are sent at once on a
--- connection. Told are the sums, as JSON.
+-- connection; and `pause`: how many milliseconds it waits before each, in the mean. Told are the sums, as JSON.
+if pause > 0 then
+  function delay()
+    return math.random(0, 2 * pause)
+  end
+end
+
 if depth > 1 then
   local several
   function init()
