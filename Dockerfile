@@ -83,7 +83,7 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
          --target=/image/packages/packages --requirement=${requirements}
 
 # What nothing here imports stays behind: gunicorn's own workers, HTTP/2, control socket and "dirty" workers; the layers
-# of websockets that do I/O (ours is the carrier), its client and its command line; what Prometheus's client does beside
+# of websockets that do I/O (ours is the carrier), and its command line; what Prometheus's client does beside
 # writing metrics; protobuf's JSON, compiler and helpers, and, where it has compiled code, what it describes itself with;
 # archives of zstd and its form for PyPy; uvloop's tests; what makes YAML faster than it need be; and the sources of what
 # is compiled. tests/image imports each module that is left, and looks at each import within it.
@@ -129,13 +129,11 @@ RUN rm -r \
       websockets/asyncio \
       websockets/auth.py \
       websockets/cli.py \
-      websockets/client.py \
       websockets/connection.py \
       websockets/legacy \
       websockets/proxy.py \
       websockets/sync \
       websockets/trio \
-      websockets/uri.py \
       yaml/cyaml.py \
     && if [ -d google/_upb ]; then rm google/protobuf/*_pb2.py; fi \
     && find . \( -name '_yaml*.so' -o -name '*.c' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' -o -name '*.pyx' \) -delete

@@ -216,7 +216,6 @@ _LEFT_OUT = {
     "websockets.asyncio.client": ["websockets"],
     "websockets.asyncio.router": ["websockets"],
     "websockets.asyncio.server": ["websockets"],
-    "websockets.client": ["websockets"],
     "yaml.cyaml": ["yaml"],
 }
 
