@@ -32,8 +32,7 @@ class Echo:
         self._settings = settings
         self._policy = policy
         self._secret = origin.CREDENTIALS | policy.unlogged
-        self._new_ids = request_id.made()
-        self._hides_ids = request_id.NAME.lower().encode() in policy.hidden
+        self._ids = request_id.Ids(policy.hidden)
         self._clock = clock
         self._random = Random(settings.seed or None)  # noqa: S311 - no secret is made of it
         self._tries = Tries()
@@ -48,7 +47,7 @@ class Echo:
         hidden = self._secret if websocket and origin.is_foreign(request) else self._policy.hidden
         if hidden:
             request = redacted(request, hidden)
-        given_id = self._given_id(environ)
+        given_id = self._ids.given(environ)
         asked = reading.read(request, self._settings, websocket=websocket)
         message = websocket or request.method == b"CONNECT"
         form = self._form(environ.get("HTTP_ACCEPT", ""), asked, websocket=websocket, message=message)
@@ -61,7 +60,7 @@ class Echo:
             request,
             connection_of(environ),
             self._policy,
-            given_id or next(self._new_ids),
+            given_id or self._ids.new(),
             self._clock(),
             noted(asked.applied, choice),
             self._settings.pretty == "on" if pretty is None else pretty,
@@ -78,11 +77,6 @@ class Echo:
             effects = structs.replace(outcome.effects, trailers=echoed_trailers(request.trailers))
             outcome = structs.replace(outcome, effects=effects)
         return outcome
-
-    def _given_id(self, environ: Environ) -> str:
-        """Give the id that a request brings, or nothing, where it brings none or nobody may see it."""
-        given = environ.get("HTTP_X_REQUEST_ID")
-        return "" if given is None or self._hides_ids else request_id.sane(given)
 
     def _form(self, accept: str, asked: Asked, *, websocket: bool, message: bool) -> str | None:
         """Give the name of the answer's form, None where no type that is accepted is one that there is.

@@ -46,14 +46,12 @@ class Grpc:
         self._policy = policy
         self._clock = clock
         self._random = Random()  # noqa: S311 - no secret is made of it
-        self._new_ids = request_id.made()
-        self._hides_ids = request_id.NAME.lower().encode() in policy.hidden
+        self._ids = request_id.Ids(policy.hidden)
 
     def begin(self, environ: Environ) -> Sent:
         """Answer the head of a request with that of a call, and leave the call in the environ."""
         request = request_of(environ)
-        given_id = "" if self._hides_ids else request_id.sane(environ.get("HTTP_X_REQUEST_ID", ""))
-        identified = (request_id.NAME, given_id or next(self._new_ids))
+        identified = (request_id.NAME, self._ids.given(environ) or self._ids.new())
         ending = Ending()
         call, fields = self._call(request, environ, ending)
         environ[EFFECTS_KEY] = Effects(call=call)

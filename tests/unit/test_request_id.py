@@ -1,0 +1,35 @@
+"""The ids of requests: those that come, and those that are made."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.request_id import Ids
+
+EACH, THREADS = 2_000, 8
+
+
+def test_threads_draw_ids_of_their_own() -> None:
+    """As a server with threads has them draw, without one that fails, or an id that is given twice."""
+    ids = Ids(frozenset())
+    with ThreadPoolExecutor(THREADS) as pool:
+        drawn = [made for many in pool.map(lambda _: [ids.new() for _ in range(EACH)], range(THREADS)) for made in many]
+    assert len(set(drawn)) == EACH * THREADS
+    assert all(re.fullmatch("[0-9a-f]{32}", made) for made in drawn)
+
+
+@pytest.mark.parametrize(
+    ("environ", "hidden", "given"),
+    [
+        ({}, (), ""),
+        ({"HTTP_X_REQUEST_ID": "a-1"}, (), "a-1"),
+        ({"HTTP_X_REQUEST_ID": "a b"}, (), ""),
+        ({"HTTP_X_REQUEST_ID": "a-1"}, (b"x-request-id",), ""),
+    ],
+)
+def test_an_id_that_comes_is_taken_over_when_it_may_be_seen(
+    environ: dict[str, str], hidden: tuple[bytes, ...], given: str
+) -> None:
+    """One that is none, or that is hidden, is as one that has not come."""
+    assert Ids(hidden).given(environ) == given
