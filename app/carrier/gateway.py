@@ -3,8 +3,7 @@
 import io
 import sys
 from collections.abc import Callable
-from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
+from typing import NamedTuple
 
 from app.answered import Answered
 from app.carrier.errors import ProtocolError, failure
@@ -27,9 +26,8 @@ from app.wire import (
     Environ,
     WireRequest,
     split_target,
+    unquoted,
 )
-
-_PERCENT: Final = 0x25
 
 
 def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
@@ -68,7 +66,7 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
     environ = {
         **base,
         "REQUEST_METHOD": request.method.decode("ascii"),
-        "PATH_INFO": (unquote_to_bytes(path) if _PERCENT in path else path).decode("latin-1"),
+        "PATH_INFO": unquoted(path).decode("latin-1"),
         "QUERY_STRING": query.decode("latin-1"),
         "SERVER_PROTOCOL": request.version,
         "wsgi.input": io.BytesIO(),

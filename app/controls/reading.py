@@ -14,7 +14,7 @@ from app.controls.values import RefusedError
 from app.controls.wishes import NONE, Wishes
 from app.excerpts import shortened
 from app.settings import Settings
-from app.wire import WireRequest, query_pairs, shown, split_target
+from app.wire import PERCENT, WireRequest, query_pairs, shown, split_target
 
 PARAMETERS: Final = ("echo_", "echo-")  # how a query's parameter begins that is one
 FIELD: Final = b"x-echo-"
@@ -24,8 +24,7 @@ _SUCCESS: Final = 2
 _REDIRECTION: Final = 3
 _SHOWN: Final = 80  # characters of a name or value that are shown
 
-_QUESTION_MARK: Final = 0x3F  # as numbers, they are looked for much faster
-_PERCENT: Final = 0x25
+_QUESTION_MARK: Final = 0x3F  # as a number, as `PERCENT` is
 
 # How a parameter begins, its characters percent-encoded or not.
 _PARAMETER: Final = re.compile(
@@ -95,7 +94,7 @@ def _wishes(request: WireRequest) -> list[_Wish]:
     target = request.target
     if (
         _QUESTION_MARK in target
-        and (_PERCENT in target or b"echo" in target)
+        and (PERCENT in target or b"echo" in target)
         and _PARAMETER.search(query := split_target(target)[1])
     ):
         for raw, value in query_pairs(query):
