@@ -127,24 +127,18 @@ class RequestReader:
         buffer = self._buffer
         if buffer[0] == _CR and (empty := _EMPTY_LINES.match(buffer)):  # RFC 9112, 2.2: they are read over
             buffer = self._buffer = buffer[empty.end() :]
-            self._searched, self._line_is_whole = 0, False
+            self._searched = 0
         # All that has to be known of it before the head is whole: whether a refusal may have a body (RFC 9110, 9.3.2).
         self.method = b"HEAD" if buffer.startswith(b"HEAD ") else b""
         # The end is searched for only where it was not searched for before, so that a head that comes byte by byte
         # costs no more than one that comes whole.
-        searched = self._searched
-        end = buffer.find(b"\r\n\r\n", searched - 3 if searched > 3 else 0)  # noqa: PLR2004 - the end's length less one
+        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0 or end + 4 > self._limits.head:
             self._refuse_endless_head(len(buffer) if end < 0 else end + 4)
             self._searched = len(buffer)
             return None
-        end += 4
-        if end == len(buffer):
-            raw, self._buffer = buffer, b""
-        else:
-            raw, self._buffer = buffer[:end], buffer[end:]
-        if searched:
-            self._searched, self._line_is_whole = 0, False
+        raw, self._buffer, self._searched = buffer[: end + 4], buffer[end + 4 :], 0
+        self._line_is_whole = False
         return self._parsed(raw)
 
     def _parsed(self, raw: bytes) -> Head:
