@@ -9,7 +9,7 @@ from msgspec import structs
 from app.applied import Applied
 from app.compression import AUTO, accepted
 from app.controls.tries import Tries
-from app.controls.wishes import Wishes
+from app.controls.wishes import NONE, Wishes
 
 
 class Choice(NamedTuple):
@@ -32,6 +32,8 @@ def choose(wishes: Wishes, random: Random, tries: Tries, request_id: str, accept
 
     A try that is to fail has its status, whatever else is asked for.
     """
+    if wishes is NONE:
+        return NOTHING
     random = Random(wishes.seed) if wishes.seed else random  # noqa: S311 - no secret is made of it
     status = wishes.status.choose(random) if wishes.status else 0
     delay = wishes.delay.choose(random) if wishes.delay else 0.0
