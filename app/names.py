@@ -21,7 +21,10 @@ _CGI_HIDDEN: Final = b"transfer-encoding"
 
 
 class Remembered(dict[bytes, Spelling]):
-    """Spellings by name. To look one up costs a third of what `functools.lru_cache` takes for it."""
+    """What is made of a name, or of what else comes with every request and is short, made once.
+
+    Looked up by `__getitem__`, it costs less than what `functools.lru_cache` wraps.
+    """
 
     def __init__(self, spell: Callable[[bytes], Spelling]) -> None:
         super().__init__()

@@ -1,8 +1,9 @@
 """Bottle with a shorter way out: it routes and calls, and what a handler gives is sent as it is.
 
 Bottle's own way makes two response objects for each request, spells every name anew and copies all from one to the
-other, which is a third of all that a bare answer costs. What it gives is the same; for that `Bottle.wsgi` is there to
-be overridden, and a test compares the two. https://bottlepy.org/docs/0.13/api.html#bottle.Bottle.wsgi
+other, which was a third of all that a bare answer cost. What it gives is the same, and a test compares the two; but
+names of fields keep their case and order, and a path its bytes that are no UTF-8, which Bottle leaves out.
+https://bottlepy.org/docs/0.13/api.html#bottle.Bottle.wsgi
 """
 
 from collections.abc import Callable, Iterable

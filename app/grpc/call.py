@@ -111,7 +111,7 @@ class GrpcCall:
         try:
             step()
         except CallError as error:
-            self._outcome = Said(trailers=trailers(error.code, error.message))
+            self._outcome = _ended_by(error)
             self._due = 0.0
 
     def _take(self, piece: bytes, now: float) -> None:
@@ -142,7 +142,7 @@ class GrpcCall:
         try:
             return Said(framed(self._method.answer(self._asked, message)), trailers(Code.OK))
         except CallError as error:
-            return Said(trailers=trailers(error.code, error.message))
+            return _ended_by(error)
 
     def _next(self) -> Said:
         """Give what is next of several messages. Raises `CallError`."""
@@ -167,12 +167,16 @@ class GrpcCall:
         return Said(last, trailers(Code.UNAVAILABLE, "the server stops"))
 
     def _finish(self, error: CallError) -> Said:
-        return self._told_last(Said(trailers=trailers(error.code, error.message)))
+        return self._told_last(_ended_by(error))
 
     def _told_last(self, said: Said) -> Said:
         self._over = True
         self._ending.code = code_of(said.trailers).name
         return said
+
+
+def _ended_by(error: CallError) -> Said:
+    return Said(trailers=trailers(error.code, error.message))
 
 
 def _cardinality(what: str) -> CallError:
@@ -189,7 +193,7 @@ class Refused:
 
     def __init__(self, error: CallError, ending: Ending) -> None:
         ending.code = error.code.name
-        self._said = Said(trailers=trailers(error.code, error.message))
+        self._said = _ended_by(error)
 
     def receive(self, piece: bytes, now: float) -> None:
         """Take what nobody reads."""

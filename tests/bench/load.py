@@ -97,14 +97,14 @@ def h2load(load: Load, where: str, request: Request, log: Path) -> list[str]:
 
 
 def vegeta(program: Path, pace: Pace, where: str, request: Request) -> list[str]:
-    """Give vegeta's command, which reads its target from a pipe, and reports to another one.
+    """Give vegeta's command for a pace of new connections, which reads its target from a pipe, and reports to another.
 
     It asks at the rate whatever comes back, on as many connections as that takes, up to some hundreds: one slow answer
     holds up no other request, and so none of the waiting is left out of what is measured.
     """
     fields = [f"-header={name}: {value}" for name, value in request.fields]
     options = [f"-rate={pace.rate}", f"-duration={pace.seconds}s", f"-timeout={_PATIENCE}s", f"-max-workers={_MOST}"]
-    options.append(f"-keepalive={'true' if pace.kept else 'false'}")
+    options.append("-keepalive=false")
     attack = shlex.join([str(program), "attack", *options, *fields])
     report = shlex.join([str(program), "report", "-type=json"])
     return ["sh", "-c", f"echo {shlex.quote(f'GET {where}')} | {attack} | {report}"]
