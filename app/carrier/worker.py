@@ -166,8 +166,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             # Probes are answered also when there are as many connections as may be: else the kubelet would end a pod
             # for being busy.
             listener = Listener(self.wsgi, environ, counted=False)
-        serve = partial(Connection, service, listener)
-        return await Acceptor.begin(sock, serve, self.cfg.backlog, shared=self.cfg.workers > 1)
+        # Whose probe it is does not matter: the admin port's are few, and each is over at once.
+        shared = port == settings.port and self.cfg.workers > 1
+        return await Acceptor.begin(sock, partial(Connection, service, listener), self.cfg.backlog, shared=shared)
 
     async def _drain(self, service: Service, listeners: dict[int, Acceptor]) -> None:
         """End in order: readiness fails, the echo's listener closes, what was accepted is answered, all closes.
