@@ -8,15 +8,12 @@ from typing import Final
 import brotli  # type: ignore[import-untyped] # it publishes no types
 
 from tests.http import raw_http2
+from tests.http.raw_websocket import HANDSHAKE
 
 MIB: Final = 1 << 20
 _PUT: Final = b"PUT / HTTP/1.1\r\nHost: a\r\n"
 _JSON: Final = b"Host: a\r\nAccept: application/json\r\nX: " + b"a" * 60_000 + b"\r\n\r\n"
 _LARGE: Final = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/plain\r\nX: " + b"a" * 64_000 + b"\r\n\r\n"
-_WEBSOCKET: Final = (
-    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 _FIELDS: Final = [(b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
 _NO_WINDOW: Final = struct.pack(">HI", 4, 0)  # SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113, 6.5.2)
 
@@ -81,7 +78,7 @@ ATTACKS: Final[dict[str, tuple[int, Callable[[], bytes]]]] = {
     "half bodies of HTTP/2": (20, uploads_of_http2),
     "half messages of WebSockets": (
         100,
-        lambda: _WEBSOCKET + b"\x82\xff" + struct.pack(">Q", 1_000_000) + bytes(4) + bytes(200_000),
+        lambda: HANDSHAKE + b"\x82\xff" + struct.pack(">Q", 1_000_000) + bytes(4) + bytes(200_000),
     ),
     "brotli in brotli": (8, lambda: coded(b"br", b"br", b"br", b"br", content=brotli_in_brotli())),
     "brotli": (8, lambda: coded(b"br", content=brotli.compress(stored(bytes(20 * MIB)), quality=1, lgwin=24))),

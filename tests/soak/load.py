@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.http import raw_http2
 from tests.http.process import DEADLINE, read_to_end
+from tests.http.raw_websocket import HANDSHAKE
 
 _BATCH: Final = 100  # requests that are sent before their answers are read: neither side's buffers are filled
 _HEAD: Final = b"\r\nDate: "  # once in each answer
@@ -41,10 +42,6 @@ _LEFT: Final = (
     b"GET /?echo_delay=5s HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /?echo_drip=5s&echo_size=1000 HTTP/1.1\r\nHost: a\r\n\r\n",
     b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Encoding: br\r\nContent-Length: 100000\r\n\r\n" + b"y" * 50_000,
-)
-_HANDSHAKE: Final = (
-    b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
 _QUICK, _SLOW = (
@@ -120,7 +117,7 @@ def websocket(connect: Connect) -> int:
     """Open a WebSocket, have a message echoed, and close it."""
     close = b"\x88\x82\0\0\0\0" + struct.pack(">H", 1000)
     with connect() as sock:
-        sock.sendall(_HANDSHAKE + b"\x82\xfe\x03\xe8\0\0\0\0" + b"m" * 1000 + close)
+        sock.sendall(HANDSHAKE + b"\x82\xfe\x03\xe8\0\0\0\0" + b"m" * 1000 + close)
         answer = read_to_end(sock)
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert answer.endswith(b"\x82\x7e\x03\xe8" + b"m" * 1000 + b"\x88\x02\x03\xe8")

@@ -21,6 +21,7 @@ from tests.commands import ROOT
 from tests.http import raw_http2
 from tests.http.process import DEADLINE, Echo, environment, free_ports, read_answer, running
 from tests.http.programs import missing
+from tests.http.raw_websocket import HANDSHAKE
 
 _LISTENING, _NOBODYS = "0A", "0"
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -170,10 +171,7 @@ VANISHED = {
     "within a body": b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
     "within a large answer": b"GET /?echo_size=100MiB HTTP/1.1\r\nHost: a\r\n\r\n",
     "within events": b"GET /?echo_format=events&echo_size=100MiB&echo_drip=60s HTTP/1.1\r\nHost: a\r\n\r\n",
-    "a WebSocket": (
-        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    ),
+    "a WebSocket": HANDSHAKE,
     "HTTP/2": raw_http2.opening(),
 }
 

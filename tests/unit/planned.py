@@ -10,11 +10,11 @@ from h2.errors import ErrorCodes
 
 from app.carrier.connection import Connection
 from app.carrier.http2 import frames
-from app.carrier.http2.frames import FrameReader
 from app.carrier.watching import UNWATCHED, Watch
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ
 from tests.unit.served import Served, Transport
 from tests.unit.test_http2_session import Client
+from tests.unit.written import written_frames
 
 KIB = 1024
 PLAIN = "/plain"
@@ -226,11 +226,9 @@ def run(client: Over) -> None:
 
 
 def of_stream(transport: Transport, number: int) -> Seen:
-    """Read the data of a stream by our own reader: h2 takes nothing behind a GOAWAY."""
-    reader = FrameReader()
-    reader.receive(transport.written)
+    """Read the data of a stream."""
     answer = Seen()
-    for frame in iter(reader.next, None):
+    for frame in written_frames(transport.written):
         if frame.stream == number and frame.type == frames.DATA:
             answer.body += frame.payload
         if frame.stream == number and frame.type in {frames.DATA, frames.HEADERS}:

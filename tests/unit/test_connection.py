@@ -12,12 +12,12 @@ from app.bodies import Meter
 from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
 from app.carrier.http2 import frames
-from app.carrier.http2.frames import FrameReader
 from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import LINGER, Phase
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
 from tests.unit.served import Served, Transport, answer_with_path
+from tests.unit.written import written_frames
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
@@ -283,11 +283,17 @@ def test_http_1_is_upgraded_to_http_2_when_asked(served: Served, settings: bytes
     head, _, rest = told.partition(b"\r\n\r\n")
     assert head.split(b"\r\n")[0] == b"HTTP/1.1 101 Switching Protocols"
     assert {b"Upgrade: h2c", b"Connection: Upgrade"} <= set(head.split(b"\r\n"))
-    reader = FrameReader()
-    reader.receive(rest)
-    came = list(iter(reader.next, None))
+    came = written_frames(rest)
     assert [(f.type, f.stream, f.payload) for f in came if f.type == frames.DATA] == [(frames.DATA, 1, b"/a")]
     assert [f.payload for f in came if f.type == frames.PING] == [b"12345678"]
+
+
+def test_what_waits_behind_an_upgrade_is_counted(served: Served) -> None:
+    """An answer for which the settings leave no window is held for the client, as any other is."""
+    served.send(GET[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAQAAAAA\r\n\r\n")
+    assert served.service.waiting.size == len(b"/a")
+    served.connection.connection_lost(None)
+    assert served.service.waiting.size == 0
 
 
 @pytest.mark.parametrize(

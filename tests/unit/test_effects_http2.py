@@ -7,12 +7,12 @@ import pytest
 from h2.errors import ErrorCodes
 
 from app.carrier.http2 import frames
-from app.carrier.http2.frames import FrameReader
 from app.carrier.http2.session import Http2Session
 from app.carrier.limits import Limits
 from app.wire import Effects
 from tests.unit.planned import KIB, NOTHING_MORE, PLAIN, OverHttp2, Plan, Planned, endless, failing, run
 from tests.unit.test_http2_session import Client, receive_window
+from tests.unit.written import written_frames
 
 STREAMED = Effects(streamed=True)
 MIB = 1 << 20
@@ -62,9 +62,8 @@ def test_a_stop_ends_a_stream_without_room() -> None:
     before = len(client.served.transport.written)
     client.served.service.drain()
     client.served.turn(NOTHING_MORE)
-    reader = FrameReader()
-    reader.receive(client.served.transport.written[before:])
-    told = [(each.type, each.flags, each.payload) for each in iter(reader.next, None) if each.stream == stream]
+    written = written_frames(client.served.transport.written[before:])
+    told = [(each.type, each.flags, each.payload) for each in written if each.stream == stream]
     assert told == [(frames.DATA, frames.END_STREAM, b"")]
     assert plan.closed == 1
 

@@ -3,8 +3,8 @@
 import hpack
 import pytest
 
-from app.carrier.http2.frames import FrameReader
 from app.carrier.http2.sending import Sending
+from tests.unit.written import written_frames
 
 FIELDS = ((b":status", b"200"), (b"x-a", b"1"))
 
@@ -12,9 +12,7 @@ FIELDS = ((b":status", b"200"), (b"x-a", b"1"))
 def block(sending: Sending) -> bytes:
     """Give the header block that is sent next."""
     sending.put_head(1, FIELDS, end=True)
-    reader = FrameReader()
-    reader.receive(sending.taken())
-    (frame,) = iter(reader.next, None)
+    (frame,) = written_frames(sending.taken())
     return frame.payload
 
 

@@ -21,13 +21,14 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from app.carrier.http2 import frames
-from app.carrier.http2.frames import ErrorCode, FrameReader
+from app.carrier.http2.frames import ErrorCode
 from app.carrier.http2.session import Http2Session
 from app.carrier.limits import Limits
 from app.carrier.service import LINGER
 from app.carrier.watching import UNWATCHED, Watch
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ, WireRequest
 from tests.unit.served import LIMITS, Served
+from tests.unit.written import written_frames
 
 LARGE = b"a" * 200_000
 
@@ -122,6 +123,11 @@ class Client:
     def went_away(self) -> list[ErrorCodes | int | None]:
         """Give the codes of the GOAWAY frames that came."""
         return [e.error_code for e in self.events if isinstance(e, h2.events.ConnectionTerminated)]
+
+
+def goodbyes(written: bytes) -> list[int]:
+    """Give the last streams that the GOAWAY frames named."""
+    return [int.from_bytes(each.payload[:4]) for each in written_frames(written) if each.type == frames.GOAWAY]
 
 
 @pytest.fixture
@@ -544,11 +550,7 @@ def test_a_stop_closes_the_web_sockets(client: Client) -> None:
     stream, _ = web_socket(client)
     before = len(client.served.transport.written)
     client.served.service.drain()
-    reader = FrameReader()
-    reader.receive(client.served.transport.written[before:])  # h2 takes nothing behind a GOAWAY
-    goaway, data = reader.next(), reader.next()
-    assert goaway
-    assert data
+    goaway, data = written_frames(client.served.transport.written[before:])
     assert (goaway.type, data.type, data.stream) == (frames.GOAWAY, frames.DATA, stream)
     assert data.payload.startswith(b"\x88" + bytes([len(data.payload) - 2]) + (1001).to_bytes(2))
     client.served.connection.data_received(
@@ -634,10 +636,7 @@ def test_what_was_said_of_the_last_stream_is_not_taken_back(client: Client) -> N
     before = len(client.served.transport.written)
     later = frames.encode(frames.HEADERS, 5, slow + 2, hpack.Encoder().encode([(b":method", b"GET"), (b":path", b"/")]))
     client.served.connection.data_received(later + frames.encode(frames.PING, 0, 0, b"short"))
-    reader = FrameReader()
-    reader.receive(client.served.transport.written[before:])
-    told = [frame for frame in iter(reader.next, None) if frame.type == frames.GOAWAY]
-    assert [int.from_bytes(frame.payload[:4]) for frame in told] == [slow]
+    assert goodbyes(client.served.transport.written[before:]) == [slow]
 
 
 def test_many_requests_are_answered_in_turns_of_the_loop(client: Client) -> None:
@@ -673,7 +672,5 @@ def test_streams_that_have_to_be_reset_are_bounded(client: Client, *, breaks: bo
     for stream in range(1, 2101, 2):
         priority = stream.to_bytes(4) + b"\0" if breaks else b""
         served.connection.data_received(frames.encode(frames.HEADERS, flags, stream, priority + encoder.encode(fields)))
-    reader = FrameReader()
-    reader.receive(served.transport.written[before:])
-    (told,) = [frame for frame in iter(reader.next, None) if frame.type == frames.GOAWAY]
+    (told,) = [frame for frame in written_frames(served.transport.written[before:]) if frame.type == frames.GOAWAY]
     assert int.from_bytes(told.payload[4:8]) == ErrorCode.ENHANCE_YOUR_CALM

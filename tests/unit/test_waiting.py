@@ -8,16 +8,13 @@ from app.carrier.waiting import Waiting
 from app.descriptors import connections
 from app.settings import MAX_HELD
 from tests.http import raw_http2
+from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served
 
 LIMITS = Limits(head=65_536, fields=100, body=1 << 20)
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PUT = [(b":method", b"PUT"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
 OPENING = raw_http2.PREFACE + raw_http2.frame("SETTINGS", 0, 0)
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 
 
 def data(size: int) -> bytes:
@@ -42,7 +39,7 @@ HELD: dict[str, tuple[bytes, bytes, bytes, bytes]] = {
         b"too much is held",
     ),
     "half a frame of HTTP/2": (OPENING, data(900)[:800], b"", b"too much is held"),
-    "half a frame of a WebSocket": (UPGRADE, b"\x82\xfe\x03\x84" + bytes(800), bytes(104), b""),
+    "half a frame of a WebSocket": (HANDSHAKE, b"\x82\xfe\x03\x84" + bytes(800), bytes(104), b""),
 }
 
 

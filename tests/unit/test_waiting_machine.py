@@ -12,8 +12,8 @@ from app.carrier.limits import Limits
 from app.carrier.waiting import Waiting
 from app.wire import EFFECTS_KEY, Effects, Environ
 from tests.http import raw_http2
+from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served, Transport
-from tests.unit.test_waiting import UPGRADE
 
 STEPS: Final = 150
 MOST: Final = 150_000  # bytes that are held at once: little, so that much is refused
@@ -57,7 +57,7 @@ def requests(random: Random) -> Iterator[bytes]:
         method = random.choice([b"GET", b"HEAD"])
         head = b"%b %b HTTP/1.1\r\nHost: a\r\nX: %b\r\nContent-Length: %d\r\n\r\n"
         yield head % (method, path, b"x" * random.choice([1, 2000]), size) + bytes(size)
-    yield UPGRADE
+    yield HANDSHAKE
     while True:
         size = random.choice([10, 126, 900, 5000])
         yield bytes([0x82, 0xFE]) + size.to_bytes(2) + bytes(4 + size) if size > 125 else b"\x82\x8a" + bytes(14)
