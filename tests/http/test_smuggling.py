@@ -112,7 +112,11 @@ def answers(raw: bytes) -> list[Answer]:
 
 
 def exchange(port: int, sent: bytes, *, ends: bool = True) -> list[Answer]:
-    """Send bytes and, if it `ends`, no more; give what is answered, else the first answer."""
+    """Send bytes and, if it `ends`, no more; give what is answered, else the first answer.
+
+    HAProxy 2.6 may drop all but the first of several requests behind which its client has closed its side: who needs
+    an answer to each asks one at a time.
+    """
     came = b""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock, suppress(ConnectionError):
         sock.sendall(sent)
@@ -220,7 +224,9 @@ def test_a_request_that_a_proxy_breaks_off_is_nobody_elses(reflecting: Echo, nam
     assert rows
     with in_front(name, reflecting, tmp_path) as front:
         for case in rows:
-            got = [*send_http2(front.ports["http2"], case), *exchange(front.ports["http1"], VICTIM * 3)]
+            got = send_http2(front.ports["http2"], case)
+            for _ in range(3):
+                got += exchange(front.ports["http1"], VICTIM)
             paths = [each.reflection["path"] for each in got if each.of_echo]
             assert [path for path in paths if path != "/"] == ["/marker"] + ["/victim"] * 3
             assert [mismatch(each) for each in got] == [""] * len(got)

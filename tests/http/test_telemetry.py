@@ -55,12 +55,11 @@ def test_every_request_is_counted_whoever_answered_it(echo: Echo) -> None:
     for number in range(40):
         assert echo.get(f"/{number}", {"Accept": "application/json"})[0].status == 200
     eventually(echo, lambda samples: total(samples, "echo_requests_total") == before + 40)
-    samples = eventually(echo, lambda samples: samples["echo_connections_open"] == 0)
+    samples = eventually(echo, lambda told: (told["echo_connections_open"], told["echo_workers"]) == (0, 2))
     assert samples['echo_requests_total{format="json",method="GET",protocol="HTTP/1.1",status="2xx"}'] >= 40
     assert samples['echo_request_duration_seconds_bucket{le="+Inf",protocol="HTTP/1.1"}'] == total(
         samples, "echo_request_duration_seconds_count"
     )
-    assert samples["echo_workers"] == 2
 
 
 def test_what_is_open_is_told_while_it_is(echo: Echo) -> None:

@@ -135,7 +135,7 @@ def _ends(sock: socket.socket) -> None:
 @row("a delayed answer")
 def _delayed(echo: Echo, stack: ExitStack) -> Callable[[], None]:
     sock = stack.enter_context(echo.connect())
-    sock.sendall(asking("echo_delay=1s"))
+    sock.sendall(asking("echo_delay=4s"))  # for longer than new workers take to start, before the old are told to end
     return lambda: _is_last(sock, b"<b>Got: a</b>!")
 
 
