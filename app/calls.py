@@ -30,6 +30,10 @@ class Call(Protocol):
     def listens(self) -> bool:
         """Whether the client has to say more before it can go on."""
 
+    @property
+    def bare(self) -> bool:
+        """Whether what it says next is its end and nothing else, for which a client need not have room."""
+
     def receive(self, piece: bytes, now: float) -> None:
         """Take bytes of the request's body."""
 
@@ -56,5 +60,6 @@ def is_call(fields: tuple[tuple[bytes, bytes], ...]) -> bool:
     """Tell whether a request's fields ask for a call."""
     for name, value in fields:
         if name == b"content-type":
-            return value.startswith(_MEDIA_TYPE) and value[len(_MEDIA_TYPE) :][:1] in _BEHIND
+            of, behind = value[: len(_MEDIA_TYPE)], value[len(_MEDIA_TYPE) :][:1]
+            return of.lower() == _MEDIA_TYPE and behind in _BEHIND
     return False

@@ -111,6 +111,10 @@ def why_not(name: str, value: str, *, cookies: bool = False) -> str:
     return ""
 
 
+NOT_BY_A_FIELD: Final = "only the query may ask for that: by it a cache tells answers apart"
+"""Why a field that `is_for_caches` is not set because a field asks for it."""
+
+
 def is_for_caches(name: str) -> bool:
     """Tell whether a field says what caches may do.
 

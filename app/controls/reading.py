@@ -144,7 +144,7 @@ def _value(control: Control, wish: _Wish, settings: Settings, *, again: bool) ->
         raise RefusedError("asked for twice")
     value = control.read(wish.value, settings)
     if control.name == "header" and wish.source == "header" and response_fields.is_for_caches(value[0]):
-        raise RefusedError("only the query may ask for that: by it a cache tells answers apart")
+        raise RefusedError(response_fields.NOT_BY_A_FIELD)
     return value
 
 

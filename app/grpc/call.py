@@ -10,12 +10,13 @@ from msgspec import structs
 from app.called import Ending
 from app.calls import Said
 from app.grpc.asked import Asked
-from app.grpc.framing import Messages, framed
+from app.grpc.framing import Messages, cardinality, framed
 from app.grpc.services import Kind, Method
 from app.grpc.status import CallError, Code, code_of, trailers
 
 _TURN: Final = 100  # messages that are answered before others are served
 _PIECE: Final = 65_536  # bytes of answers after which the client has to take them first
+_STOPPED: Final = trailers(Code.UNAVAILABLE, "the server stops")
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class GrpcCall:
         self._over = False  # and so have we
         self._outcome: Said | None = None  # with which it ends when that is due
         self._watched: bytes | None = None  # the message of who watches
+        self._answers = False  # it has, of a dialogue, at least once
         self._stops: bool | None = None  # the server does; or only one of its workers
 
     @property
@@ -64,6 +66,17 @@ class GrpcCall:
         answers = self._method.kind is Kind.DIALOGUE and self._messages.waiting
         return not (self._ended or self._over or self._outcome or answers)
 
+    @property
+    def bare(self) -> bool:
+        """Whether what it says next is its end and nothing else."""
+        if self._terms.timeout < self._due:
+            return True
+        if self._outcome:
+            return not self._outcome.body
+        if self._method.kind is Kind.DIALOGUE:
+            return not self._messages.waiting and (self._ended or self._is_to_end)
+        return self._stops is False
+
     def receive(self, piece: bytes, now: float) -> None:
         """Take bytes of the request's body."""
         if not (self._ended or self._over or self._outcome):
@@ -79,7 +92,7 @@ class GrpcCall:
         """Give what is to be said by now."""
         if self._over or now < self.due:
             return Said()
-        if self._terms.timeout < self._due:
+        if now >= self._terms.timeout:
             return self._finish(CallError(Code.DEADLINE_EXCEEDED, "grpc-timeout is over"))
         try:
             said = self._outcome or self._next()
@@ -88,12 +101,13 @@ class GrpcCall:
         return self._told_last(said) if said.trailers else said
 
     def stop(self, *, replaced: bool) -> None:
-        """Take it that the server stops: who watches is told so, other calls end by themselves."""
-        if self._method.kind is Kind.WATCH and not (self._over or self._outcome):
-            self._stops = not replaced
-            self._asked = structs.replace(self._asked, draining=not replaced)
-            if self._watched is not None:
-                self._due = 0.0
+        """Take it that the server stops: who watches is told so, a dialogue ends behind an answer."""
+        if self._method.kind is Kind.UNARY or self._over or self._outcome:
+            return
+        self._stops = not replaced
+        self._asked = structs.replace(self._asked, draining=not replaced)
+        if self._watched is not None or self._is_to_end:
+            self._due = 0.0
 
     def silent(self) -> Said:
         """End, since the client has said nothing for too long."""
@@ -117,9 +131,7 @@ class GrpcCall:
     def _take(self, piece: bytes, now: float) -> None:
         self._messages.receive(piece)
         if self._method.kind is Kind.DIALOGUE:
-            self._due = now if self._messages.waiting else inf
-        elif self._messages.waiting > 1:
-            raise _cardinality("more")
+            self._due = now if self._messages.waiting or self._is_to_end else inf
 
     def _begin(self, now: float) -> None:
         """Begin to answer, since the request is whole."""
@@ -128,7 +140,7 @@ class GrpcCall:
         if self._method.kind is Kind.DIALOGUE:
             return
         if not self._messages.waiting:
-            raise _cardinality("none")
+            raise cardinality("none")
         message = self._messages.next()
         if self._method.kind is Kind.WATCH:
             self._watched = message
@@ -156,7 +168,15 @@ class GrpcCall:
         if self._messages.waiting:
             return Said(bytes(said))  # it is due still
         self._due = inf
-        return Said(bytes(said), trailers(Code.OK) if self._ended else ())
+        self._answers = True
+        if self._ended:
+            return Said(bytes(said), trailers(Code.OK))
+        return Said(bytes(said), _STOPPED if self._is_to_end else ())
+
+    @property
+    def _is_to_end(self) -> bool:
+        """Whether a dialogue ends, since the server does: not before the client has had an answer to something."""
+        return self._answers and self._stops is not None
 
     def _told(self, watched: bytes) -> Said:
         """Give the status that is watched; when the server stops, the last one, and the end."""
@@ -164,7 +184,7 @@ class GrpcCall:
         if self._stops is None:
             return Said(framed(self._method.answer(self._asked, watched)))
         last = framed(self._method.answer(self._asked, watched)) if self._stops else b""
-        return Said(last, trailers(Code.UNAVAILABLE, "the server stops"))
+        return Said(last, _STOPPED)
 
     def _finish(self, error: CallError) -> Said:
         return self._told_last(_ended_by(error))
@@ -179,17 +199,13 @@ def _ended_by(error: CallError) -> Said:
     return Said(trailers=trailers(error.code, error.message))
 
 
-def _cardinality(what: str) -> CallError:
-    # As https://grpc.github.io/grpc/core/md_doc_statuscodes.html has it.
-    return CallError(Code.UNIMPLEMENTED, f"the method takes one message, and {what} came")
-
-
 class Refused:
     """A call that ends as soon as it has begun: nothing of its request is read."""
 
     due = 0.0
     held = 0
     listens = False
+    bare = True
 
     def __init__(self, error: CallError, ending: Ending) -> None:
         ending.code = error.code.name

@@ -11,6 +11,7 @@ from app.controls.table import Control
 from app.controls.values import RefusedError, Span
 from app.excerpts import shortened
 from app.grpc.status import BY_NAME, CallError, Code
+from app.response_fields import NOT_BY_A_FIELD, is_for_caches
 from app.settings import Settings
 from app.wire import Fields, shown
 
@@ -73,6 +74,8 @@ def _value(control: Control, raw: bytes, settings: Settings, *, again: bool) -> 
         name, text = value
         if name.lower().startswith(_RESERVED):
             raise RefusedError("fields of gRPC's own are never set because somebody asks for it")
+        if is_for_caches(name):
+            raise RefusedError(NOT_BY_A_FIELD)
         if not _ASCII.fullmatch(text):
             raise RefusedError("metadata is visible ASCII")
     return value

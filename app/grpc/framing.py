@@ -5,10 +5,11 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
 
 import zlib
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
+from app.grpc.given import Given
 from app.grpc.status import CallError, Code
-from app.wire import Fields, shown
 
 PREFIX: Final = 5  # bytes: the flag, and the length, the most significant byte first
 CODINGS: Final = (b"identity", b"gzip")  # of messages, as `grpc-accept-encoding` tells
@@ -17,15 +18,18 @@ _SHOWN: Final = 20  # bytes of a coding's name
 _WAITING: Final = 1000  # messages: what a client sends ahead of the answers
 
 
-def coding(fields: Fields) -> bytes:
-    """Give the coding of a call's compressed messages. Raises `CallError` for an unknown one."""
-    for name, value in fields:
-        if name == b"grpc-encoding":
-            if value not in CODINGS:
-                known = ", ".join(each.decode() for each in CODINGS)
-                raise CallError(Code.UNIMPLEMENTED, f"grpc-encoding {shown(value[:_SHOWN])}; known are {known}")
-            return value
-    return CODINGS[0]
+def coding(values: Sequence[Given]) -> bytes:
+    """Give the coding of a call's compressed messages, by the values of `grpc-encoding`.
+
+    Raises `CallError` for an unknown one.
+    """
+    if not values:
+        return CODINGS[0]
+    first = values[0]
+    if first.value not in CODINGS:
+        known = ", ".join(each.decode() for each in CODINGS)
+        raise CallError(Code.UNIMPLEMENTED, f"grpc-encoding {first.quoted(_SHOWN)}; known are {known}")
+    return first.value
 
 
 def framed(message: bytes) -> bytes:
@@ -33,15 +37,22 @@ def framed(message: bytes) -> bytes:
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
+def cardinality(came: str) -> CallError:
+    """Give what ends a call of which not one message `came`: https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
+    return CallError(Code.UNIMPLEMENTED, f"the method takes one message, and {came} came")
+
+
 class Messages:
     """The messages of a body: `receive` its pieces, take messages by `next`, and `end` it.
 
-    Each may have `most` bytes, compressed or not. What can't be read raises `CallError`, once.
+    Each may have `most` bytes, compressed or not; where it is to be `alone`, a second one is not even read. What can't
+    be read raises `CallError`, once.
     """
 
-    def __init__(self, coding: bytes, most: int) -> None:
+    def __init__(self, coding: bytes, most: int, *, alone: bool = False) -> None:
         self._coding = coding
         self._most = most
+        self._alone = alone
         self._buffer = bytearray()
         self._whole: deque[bytes] = deque()
         self._size = 0  # bytes of these
@@ -90,6 +101,8 @@ class Messages:
             raise CallError(Code.RESOURCE_EXHAUSTED, "too many messages, ahead of what they are answered with")
 
     def _check(self, flag: int, length: int) -> None:
+        if self._alone and self._whole:
+            raise cardinality("more")
         if flag > 1:
             raise CallError(Code.INTERNAL, f"a message whose flag is {flag}, neither 0 nor 1")
         if flag and self._coding == CODINGS[0]:

@@ -1,7 +1,7 @@
 """gRPC's part of the application: what a request says that asks for a call becomes that call."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -14,6 +14,7 @@ from app.context import Policy
 from app.grpc import controls, deadline, framing, services
 from app.grpc.asked import Asked
 from app.grpc.call import GrpcCall, Refused, Terms
+from app.grpc.given import Given, given
 from app.grpc.status import CallError, Code
 from app.redaction import redacted
 from app.settings import Settings
@@ -26,7 +27,6 @@ from app.wire import (
     WireRequest,
     connection_of,
     request_of,
-    shown,
 )
 
 NAME: Final = "grpc"  # as the access log and the metrics have the answer's format
@@ -34,7 +34,7 @@ _FIELDS: Final = (
     ("Content-Type", "application/grpc"),
     ("grpc-accept-encoding", ",".join(each.decode() for each in framing.CODINGS)),
 )
-_WRITTEN: Final = ("", "+proto")  # what the media type may say of the messages
+_WRITTEN: Final = (b"application/grpc", b"application/grpc+proto")
 _SHOWN: Final = 60  # bytes of a media type
 
 
@@ -60,17 +60,24 @@ class Grpc:
         return Sent(200, (*_FIELDS, identified, *fields), b"")
 
     def _call(self, request: WireRequest, environ: Environ, ending: Ending) -> tuple[Call, tuple[tuple[str, str], ...]]:
-        """Give the call that a request asks for, and the fields that it wants of the answer."""
+        """Give the call that a request asks for, and the fields that it wants of the answer.
+
+        What nobody may see (ECHO_REDACT_ANSWERS) stands in no message, and is no wish, as in any other answer.
+        """
+        told = redacted(request, self._policy.hidden)
         try:
-            _check(environ.get("CONTENT_TYPE", ""))
-            method = services.method(request.target)
-            wishes = controls.read(request.fields, self._settings) if method.controlled else controls.NONE
-            messages = framing.Messages(framing.coding(request.fields), self._settings.max_message)
-            terms = Terms(deadline.timeout(request.fields), wishes.delay.choose(self._random), wishes.status)
+            _check(given(request, told, b"content-type"))
+            method = services.method(request.target, told.target)
+            wishes = controls.read(told.fields, self._settings) if method.controlled else controls.NONE
+            coding = framing.coding(given(request, told, b"grpc-encoding"))
+            alone = method.kind is not services.Kind.DIALOGUE
+            messages = framing.Messages(coding, self._settings.max_message, alone=alone)
+            timeout = deadline.timeout(given(request, told, deadline.FIELD))
+            terms = Terms(timeout, wishes.delay.choose(self._random), wishes.status)
         except CallError as error:
             return Refused(error, ending), ()
         asked = Asked(
-            redacted(request, self._policy.hidden),
+            told,
             connection_of(environ),
             self._policy,
             services.SERVICES,
@@ -79,9 +86,8 @@ class Grpc:
         return GrpcCall(asked, method, messages, terms, ending), wishes.header
 
 
-def _check(media_type: str) -> None:
+def _check(media_types: Sequence[Given]) -> None:
     """Raise `CallError` where messages are written in another way than protobuf's."""
-    written = media_type.partition(";")[0].strip().removeprefix("application/grpc")
-    if written not in _WRITTEN:
-        told = shown(media_type[:_SHOWN].encode("latin-1"))
-        raise CallError(Code.UNIMPLEMENTED, f"messages are protobuf here, not {told}")
+    for each in media_types:
+        if each.value.partition(b";")[0].strip().lower() not in _WRITTEN:
+            raise CallError(Code.UNIMPLEMENTED, f"messages are protobuf here, not {each.quoted(_SHOWN)}")

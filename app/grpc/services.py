@@ -47,10 +47,10 @@ def name_of(path: bytes) -> str:
     return text[1:] if text in METHODS else OTHER
 
 
-def method(path: bytes) -> Method:
-    """Give the method of a path. Raises `CallError`, which says what there is."""
+def method(path: bytes, told: bytes) -> Method:
+    """Give the method of a path. Raises `CallError`, which says what there is, and the path as it may be `told`."""
     found = METHODS.get(path.decode("latin-1"))
     if found is None:
-        told = shortened(shown(path), _LONGEST)
-        raise CallError(Code.UNIMPLEMENTED, f"no method {told}; there are {', '.join(METHODS)}")
+        named = shortened(shown(told), _LONGEST)
+        raise CallError(Code.UNIMPLEMENTED, f"no method {named}; there are {', '.join(METHODS)}")
     return found

@@ -16,7 +16,8 @@ from app.carrier.limits import Limits
 from app.carrier.watching import UNWATCHED
 from app.context import Policy
 from app.echo import Echo
-from app.grpc import messages
+from app.grpc import messages, services
+from app.grpc.call import GrpcCall
 from app.grpc.framing import framed
 from app.grpc.status import Code
 from app.identity import read as read_identity
@@ -133,6 +134,35 @@ def test_what_nobody_may_see_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "metadata", "code"),
+    [
+        ("/secret", ("x-a", "b"), Code.UNIMPLEMENTED),
+        (ECHO, ("x-echo-status", "secret"), Code.INVALID_ARGUMENT),
+        (ECHO, ("grpc-timeout", "secret"), Code.INTERNAL),
+        (ECHO, ("grpc-encoding", "secret"), Code.UNIMPLEMENTED),
+        (ECHO, ("content-type", "application/grpc+secret"), Code.UNIMPLEMENTED),
+    ],
+)
+def test_what_nobody_may_see_is_not_quoted(method: str, metadata: tuple[str, str], code: Code) -> None:
+    """In what a call that is refused is told."""
+    client = Caller(structs.replace(POLICY, hidden=frozenset((b":path", metadata[0].encode()))))
+    fields = {"content-type": "application/grpc"} | dict((metadata,))
+    stream = client.ask(method, *fields.items(), method="POST", end=False)
+    assert client.code(stream) is code
+    assert b"***" in client.trailers(stream)[b"grpc-message"]
+    assert b"secret" not in client.trailers(stream)[b"grpc-message"]
+
+
+def test_what_nobody_may_see_is_judged_all_the_same() -> None:
+    """A deadline is one, and a coding is undone, whether they are shown or not."""
+    client = Caller(structs.replace(POLICY, hidden=frozenset((b":path", b"grpc-timeout", b"grpc-encoding"))))
+    packed = b"\1" + framed(gzip.compress(b""))[1:]
+    stream = client.call(ECHO, packed, ("grpc-encoding", "gzip"), ("grpc-timeout", "1S"), ("x-echo-delay", "5s"))
+    client.after(1)
+    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize(
     ("body", "metadata", "code"),
     [
         pytest.param(framed(b"\x0a\x01a"), (), Code.OK, id="an unknown field"),
@@ -187,6 +217,7 @@ def test_an_unknown_method_is_told_which_there_are(client: Caller, method: str) 
         ("application/grpc", True),
         ("application/grpc+proto", True),
         ("application/grpc;a=b", True),
+        ("Application/GRPC+Proto", True),
         ("application/grpc-web", False),
         ("application/grpcish", False),
         ("application/json", False),
@@ -197,6 +228,7 @@ def test_the_media_type_makes_a_call(client: Caller, media_type: str, is_call: b
     stream = client.ask(ECHO, ("content-type", media_type), method="POST", end=False)
     client.body(stream, EMPTY)
     assert bool(client.of(stream, h2.events.TrailersReceived)) == is_call
+    assert not is_call or client.code(stream) is Code.OK
     assert client.answer(stream).startswith(b"<b>Got: ") != is_call
 
 
@@ -224,6 +256,7 @@ def test_get_is_no_call(client: Caller) -> None:
         ((("x-echo-header", "grpc-status:1"),), Code.INVALID_ARGUMENT),
         ((("x-echo-header", "connection:close"),), Code.INVALID_ARGUMENT),
         ((("x-echo-header", "x-a:ü"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-header", "cache-control:public"),), Code.INVALID_ARGUMENT),
         ((("x-echo-size", "1"),), Code.INVALID_ARGUMENT),
         ((("x-echo-nonsense", "1"),), Code.OK),
     ],
@@ -272,6 +305,18 @@ def test_a_deadline_is_obeyed(client: Caller, body: bytes | None, metadata: tupl
     assert client.code(stream) is Code.DEADLINE_EXCEEDED
 
 
+@pytest.mark.parametrize("begun", [1000.001, 1033.333, 1063.777, 1099.997])
+def test_a_deadline_is_over_when_its_time_has_come(begun: float) -> None:
+    """Though by the difference of two times on the clock it would be a hair later: it is not asked again till then."""
+    client = Caller()
+    client.served.now = begun
+    stream = client.call(ECHO, None, ("grpc-timeout", "100m"))
+    client.served.after(0.1)
+    assert client.served.turn(10) < 10
+    client.receive()
+    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+
+
 def test_a_request_that_does_not_come_is_not_waited_for_for_ever(client: Caller) -> None:
     """It has the time of a body."""
     stream = client.call(ECHO, EMPTY, end=False)
@@ -281,11 +326,153 @@ def test_a_request_that_does_not_come_is_not_waited_for_for_ever(client: Caller)
     assert client.code(stream) is Code.DEADLINE_EXCEEDED
 
 
+def test_a_request_that_comes_byte_by_byte_is_not_waited_for_for_ever(client: Caller) -> None:
+    """What came last counts, at the rate that is asked of a body, and not when it is looked at."""
+    stream = client.call(ECHO, b"\0\0\0\xff\xff" + bytes(25), end=False)
+    client.after(20)
+    client.body(stream, b"a", end=False)
+    client.after(29)
+    assert not client.ended(stream)
+    client.after(2)
+    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+
+
+def test_who_takes_no_answer_keeps_it_no_longer_for_sending_more() -> None:
+    """A byte now and then is no sign that the client reads."""
+    client = Caller(initial_window_size=0)
+    stream = client.call(REFLECT, asks(list_services=""), end=False)
+    for _ in range(4):
+        client.after(20)
+        if not client.of(stream, h2.events.StreamReset):
+            client.body(stream, b"\0", end=False)
+    assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.CANCEL]
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "metadata", "code"),
+    [
+        (ECHO, None, ("grpc-timeout", "1S"), Code.DEADLINE_EXCEEDED),
+        (ECHO, EMPTY, ("x-echo-status", "5"), Code.NOT_FOUND),
+        (ECHO, b"\2", ("x-a", "b"), Code.INTERNAL),
+        ("/a.B/C", None, ("x-a", "b"), Code.UNIMPLEMENTED),
+        (ECHO, EMPTY[:2], ("x-a", "b"), Code.DEADLINE_EXCEEDED),
+    ],
+)
+def test_an_end_needs_no_window(method: str, body: bytes | None, metadata: tuple[str, str], code: Code) -> None:
+    """Trailers are no data: a client that takes none learns how its call has ended."""
+    client = Caller(initial_window_size=0)
+    stream = client.call(method, body, metadata, end=body == EMPTY)
+    if body == b"\2":
+        client.body(stream, bytes(4), end=False)
+    client.after(40)
+    assert client.code(stream) is code
+
+
+@pytest.mark.parametrize(("timeout", "code"), [("30S", Code.OK), ("10S", Code.DEADLINE_EXCEEDED)])
+def test_an_answer_waits_for_the_window_that_it_needs(timeout: str, code: Code) -> None:
+    """It is no end alone; the deadline passes meanwhile, as it does in any other way."""
+    client = Caller(initial_window_size=0)
+    stream = client.call(ECHO, EMPTY, ("grpc-timeout", timeout))
+    client.after(20)
+    assert (client.status(stream), client.said(stream), client.ended(stream)) == (200, [], False)
+    client.h2.increment_flow_control_window(1000, stream)
+    client.exchange()
+    client.after(0)
+    assert client.code(stream) is code
+
+
+def session_of(client: Caller) -> Any:
+    """Give the echo's end of the connection: what it holds shows nowhere else."""
+    session = client.served.connection._session  # noqa: SLF001 - what it holds shows nowhere else
+    assert isinstance(session, Http2Session)
+    return session
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_one_turn_makes_no_more_of_what_came_than_it_would_take(end: bool) -> None:  # noqa: FBT001 - a column
+    """Thirty small frames that are thirty large messages, whether they are kept or answered."""
+    client = Caller(streams=50)
+    mebibyte = messages.message("grpc.reflection.v1.ServerReflectionRequest")(host="a" * ((1 << 20) - 10))
+    packed = b"\1" + framed(gzip.compress(mebibyte.SerializeToString()))[1:]
+    for _ in range(30):
+        stream = client.h2.get_next_available_stream_id()
+        fields = [("content-type", "application/grpc"), ("grpc-encoding", "gzip")]
+        pseudo = [(":method", "POST"), (":path", ECHO), (":scheme", "http"), (":authority", "a.test")]
+        client.h2.send_headers(stream, [*pseudo, *fields])
+        client.h2.send_data(stream, packed, end_stream=end)
+    data = client.h2.data_to_send()
+    assert len(data) < 60_000
+    client.served.connection.data_received(data)
+    client.receive()
+    assert session_of(client).held < 4 << 20
+    assert client.served.turns, "the rest is taken in turns behind it, as long as there is room for what is kept"
+    client.after(0)
+    assert client.served.service.waiting.has_room(0)
+    client.served.connection.abort()
+    client.served.connection.connection_lost(None)
+    assert client.served.service.waiting.size == 0
+
+
+def test_what_is_held_is_counted_anew_when_it_was_said() -> None:
+    """Also where that was not when something came."""
+    client = Caller(initial_window_size=0)
+    stream = client.call(REFLECT, asks(list_services="") * 50, end=False)
+    idle = session_of(client).held
+    client.h2.increment_flow_control_window(100_000, stream)
+    client.exchange()
+    client.after(0)
+    assert len(client.said(stream)) == 50
+    assert session_of(client).held == idle - 100
+
+
+def test_a_body_is_invited(client: Caller) -> None:
+    """Once, by an interim answer; not where the call is refused, or is none."""
+    fields = (("content-type", "application/grpc"), ("expect", "100-continue"))
+    stream = client.ask(ECHO, *fields, method="POST", end=False)
+    assert len(client.of(stream, h2.events.InformationalResponseReceived)) == 1
+    client.body(stream, EMPTY)
+    assert client.code(stream) is Code.OK
+    whole = client.ask(ECHO, *fields, ("content-length", "0"), method="POST", end=False)
+    refused = client.ask("/a.B/C", *fields, method="POST", end=False)
+    for stream in (whole, refused):
+        assert not client.of(stream, h2.events.InformationalResponseReceived)
+
+
+def fail(*_: object, **__: object) -> bytes:
+    """Fail as nothing should."""
+    raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize("way", ["receive", "end", "stop", "say"])
+def test_a_fault_of_the_application_ends_one_call(client: Caller, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Wherever it is: the connection lives, and the log has it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(GrpcCall, way, fail)
+        stream = client.call(ECHO)
+        if way == "stop":
+            stream = client.call(WATCH)
+            client.served.service.drain()
+        client.after(0)
+        assert client.code(stream) is Code.INTERNAL
+        assert "on purpose" in client.served.reports[0]
+        assert len(client.served.reports) == 1
+    assert client.code(client.call(ECHO)) is Code.OK
+
+
+def test_a_call_that_can_not_begin_is_answered_once(client: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By HTTP's 500, and what still comes of it is nobody's."""
+    with monkeypatch.context() as patched:
+        patched.setattr(services, "method", fail)
+        stream = client.call(ECHO)
+        assert client.status(stream) == 500
+        assert len(client.served.reports) == 1
+    assert client.code(client.call(ECHO)) is Code.OK
+
+
 def test_a_cancelled_call_stops(client: Caller) -> None:
     """Nothing of it is left, and nothing is sent any more."""
     stream = client.call(ECHO, EMPTY, ("x-echo-delay", "5s"))
-    session: Any = client.served.connection._session  # noqa: SLF001 - what is left shows nowhere else
-    assert isinstance(session, Http2Session)
+    session = session_of(client)
     assert session.held
     client.h2.reset_stream(stream, ErrorCodes.CANCEL)
     client.exchange()
@@ -378,6 +565,27 @@ def test_reflection_answers_each_question_as_it_comes(client: Caller) -> None:
     assert client.code(stream) is Code.OK
 
 
+def test_a_dialogue_ends_when_the_server_stops_and_all_is_answered(client: Caller) -> None:
+    """Else one that is idle would hold up the stop; one that has just begun has its answer first."""
+    idle, new = client.call(REFLECT, asks(list_services=""), end=False), client.call(REFLECT, None)
+    client.served.service.drain()
+    client.after(0)
+    assert client.code(idle) is Code.UNAVAILABLE
+    assert not client.ended(new)
+    client.body(new, asks(list_services=""), end=False)
+    client.after(0)
+    assert (len(client.said(new)), client.code(new)) == (1, Code.UNAVAILABLE)
+
+
+def test_half_a_question_does_not_put_off_the_end_of_a_dialogue(client: Caller) -> None:
+    """Though it comes when the server has begun to stop."""
+    stream = client.call(REFLECT, asks(list_services=""), end=False)
+    client.served.service.drain()
+    client.served.connection.data_received(frames.encode(frames.DATA, 0, stream, b"\0"))
+    client.after(0)
+    assert client.code(stream) is Code.UNAVAILABLE
+
+
 def test_a_question_that_asks_for_nothing_ends_the_dialogue(client: Caller) -> None:
     """There is no answer that would fit."""
     assert client.code(client.call(REFLECT, EMPTY, end=False)) is Code.INVALID_ARGUMENT
@@ -387,7 +595,7 @@ def test_answers_wait_for_who_takes_them() -> None:
     """Nothing more is made than the windows let through, and what is asked ahead of that is bounded."""
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 300, end=False)
-    session: Any = client.served.connection._session  # noqa: SLF001 - what is held shows nowhere else
+    session = session_of(client)
     held = session.held
     client.after(0)
     assert (client.said(stream), session.held) == ([], held)
@@ -404,8 +612,6 @@ def test_questions_ahead_of_the_answers_are_bounded() -> None:
     """A client that takes no answers may not ask for ever."""
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 1500, end=False)
-    client.h2.increment_flow_control_window(1000, stream)
-    client.exchange()
     client.after(0)
     assert client.code(stream) is Code.RESOURCE_EXHAUSTED
 
@@ -413,7 +619,7 @@ def test_questions_ahead_of_the_answers_are_bounded() -> None:
 def test_too_much_that_is_held_is_let_go_of(client: Caller) -> None:
     """The stream is reset by the code that gRPC's clients read as RESOURCE_EXHAUSTED."""
     stream = client.call(ECHO, b"\0\0\0\xff\xff" + bytes(1000), end=False)
-    session: Any = client.served.connection._session  # noqa: SLF001 - the service asks for it when all is full
+    session = session_of(client)
     session.shed()
     client.receive()
     assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.ENHANCE_YOUR_CALM]

@@ -14,11 +14,17 @@ from app.calls import is_call
 from app.grpc.call import GrpcCall, Refused
 from app.grpc.deadline import timeout
 from app.grpc.framing import Messages, coding, framed
+from app.grpc.given import Given
 from app.grpc.services import METHODS, SERVICES, Kind
 from app.grpc.status import BY_NAME, CallError, Code, encoded, trailers
 from tests.descriptors import MADE, compiled, written
 
 MOST = 1000
+
+
+def _given(*values: bytes) -> list[Given]:
+    """Give what a field says, all of which may be seen."""
+    return [Given(value, value) for value in values]
 
 
 def test_the_codes_are_those_of_grpc() -> None:
@@ -63,25 +69,25 @@ def test_success_has_no_message() -> None:
 )
 def test_a_timeout_is_a_number_and_a_unit(value: bytes, seconds: float) -> None:
     """In seconds, from hours to nanoseconds."""
-    assert timeout(((b"grpc-timeout", value),)) == pytest.approx(seconds)
+    assert timeout(_given(value)) == pytest.approx(seconds)
 
 
 def test_without_a_timeout_there_is_no_deadline() -> None:
     """The call has as long as anything has."""
-    assert timeout(((b"a", b"b"),)) == inf
+    assert timeout(()) == inf
 
 
 @pytest.mark.parametrize("values", [[b""], [b"1"], [b"S"], [b"123456789S"], [b"-1S"], [b"1.5S"], [b"1h"], [b"1S"] * 2])
 def test_what_is_no_timeout_is_refused(values: list[bytes]) -> None:
     """Rather than guessed at."""
     with pytest.raises(CallError, match="grpc-timeout"):
-        timeout(tuple((b"grpc-timeout", value) for value in values))
+        timeout(_given(*values))
 
 
-@pytest.mark.parametrize(("fields", "name"), [((), b"identity"), (((b"grpc-encoding", b"gzip"),), b"gzip")])
-def test_the_coding_of_messages_is_told_by_a_field(fields: tuple[tuple[bytes, bytes], ...], name: bytes) -> None:
+@pytest.mark.parametrize(("values", "name"), [((), b"identity"), ((b"gzip",), b"gzip")])
+def test_the_coding_of_messages_is_told_by_a_field(values: tuple[bytes, ...], name: bytes) -> None:
     """None means as they are."""
-    assert coding(fields) == name
+    assert coding(_given(*values)) == name
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from app.carrier.errors import ProtocolError
 from app.carrier.gateway import Count, Gateway
+from app.carrier.http2.calling import Calling
 from app.carrier.http2.exchange import Exchange, fields_of
 from app.carrier.http2.frames import ErrorCode
 from app.carrier.http2.requests import VERSION
@@ -80,6 +81,10 @@ class Answers:
     def send_head(self, number: int, response: Response, length: int | None, *, end: bool) -> None:
         """Send the head of an answer that tells this length."""
         self._streams.send_head(number, fields_of(response, date=self._service.date(), length=length), end=end)
+
+    def invite(self, number: int) -> None:
+        """Tell a client that waits for it to go on with its request's body (RFC 9110, 15.2.1)."""
+        self._streams.send_head(number, ((b":status", b"100"),), end=False)
 
     def queue(self, number: int, exchange: Exchange, data: bytes) -> None:
         """Let bytes be sent, behind those that wait."""
@@ -168,9 +173,11 @@ class Answers:
         exchange.held = 0
 
     def keep(self, exchange: Exchange) -> None:
-        """Count what is kept of a request that is not whole, or waits for others' answers."""
+        """Count what is kept of a request that is not whole, or waits for others' answers; of a call, all that is."""
         if exchange.websocket:
             size = exchange.websocket.held
+        elif isinstance(exchange.outgoing, Calling):
+            size = exchange.outgoing.call.held
         else:
             size = sum(len(name) + len(value) for name, value in exchange.request.fields) + len(exchange.request.target)
             size += exchange.meter.kept if exchange.meter else 0

@@ -5,6 +5,7 @@ from app.carrier.http2.answers import Answers
 from app.carrier.http2.calling import Calling
 from app.carrier.http2.exchange import Exchange
 from app.carrier.http2.paced import Paced
+from app.carrier.response import FAILED
 from app.carrier.service import Service
 
 
@@ -16,13 +17,22 @@ class Calls:
         self._answers = answers
         self._paced = paced
         self._service = service
+        self.made = 0  # bytes of messages, which may be many more than came
 
-    def begin(self, number: int, exchange: Exchange) -> bool:
-        """Begin the call that a request asks for; tell whether the application takes it for one."""
+    def begin(self, number: int, exchange: Exchange, *, invite: bool) -> bool:
+        """Begin the call that a request asks for; tell whether the application takes it for one.
+
+        It may `invite` the body that it waits for. One that it fails to begin is answered with that.
+        """
         response = self._gateway.ask(exchange.request, as_call=True)
         call = response.effects.call
+        if response is FAILED:
+            self._answers.respond(number, exchange, response, with_body=True)
+            return True
         if call is None:
             return False
+        if invite and call.listens:
+            self._answers.invite(number)
         calling = exchange.outgoing = Calling(call, self._service)
         exchange.answered, exchange.head, exchange.response = True, response, response
         if self._service.draining:
@@ -36,6 +46,7 @@ class Calls:
         if isinstance(calling, Calling) and not calling.over:
             exchange.received += len(piece)
             calling.receive(piece)
+            self.made += max(0, calling.call.held - exchange.kept)
             self._go_on(number, exchange, calling)
 
     def end(self, number: int, exchange: Exchange) -> None:
@@ -49,6 +60,4 @@ class Calls:
         """Let it say what is due; count what is held, unless it is over by then."""
         self._paced.expect(number, exchange, calling)
         if number in self._answers.exchanges:
-            held = calling.call.held
-            self._answers.kept += held - exchange.kept
-            exchange.kept = held
+            self._answers.keep(exchange)

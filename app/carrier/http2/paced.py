@@ -4,7 +4,7 @@ from typing import Final
 
 from app.carrier.http2.answers import Answers
 from app.carrier.http2.calling import Calling
-from app.carrier.http2.exchange import Exchange
+from app.carrier.http2.exchange import NEVER, Exchange
 from app.carrier.http2.frames import ErrorCode
 from app.carrier.http2.streams import Streams
 from app.carrier.outgoing import Outgoing
@@ -40,8 +40,9 @@ class Paced:
     def expect(self, number: int, exchange: Exchange, calling: Calling) -> None:
         """See what a call has to say now, and when next."""
         now = self._service.clock()
+        was_due = self._schedule.due.get(number, NEVER) <= now
         self._schedule.put(number, calling.due)
-        if not exchange.out:
+        if not exchange.out and not (was_due and calling.due <= now):  # else it is still the client's turn to read
             self._answers.client_reads(exchange)
         if calling.due <= now and self._wanted(number, exchange, calling):
             self._step(number, exchange, calling, now)
@@ -87,7 +88,8 @@ class Paced:
             self._answers.reset(number, ErrorCode.INTERNAL_ERROR)
             return 0
         head, exchange.head = exchange.head, None
-        if head and outgoing.streamed and outgoing.has_content and not self._streams.room(number):
+        no_room = outgoing.streamed and outgoing.has_content and not self._streams.room(number)
+        if head and no_room and not outgoing.ending:
             self._answers.send_head(number, head, outgoing.length, end=False)
             self._wait(number, exchange, outgoing)
             return 0
@@ -114,6 +116,8 @@ class Paced:
         exchange.broken = outgoing.broken
         exchange.done = outgoing.over and not outgoing.broken
         exchange.trailers = outgoing.trailers
+        if isinstance(outgoing, Calling):
+            self._answers.keep(exchange)
         if outgoing.over:
             self._schedule.drop(number)
         else:

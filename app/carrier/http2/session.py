@@ -27,6 +27,7 @@ from app.carrier.session import Channel
 from app.wire import NO_EFFECTS, Fields, WireRequest
 
 _TURN: Final = 100  # events that are dealt with before others are served
+_MADE: Final = 1 << 20  # bytes of calls' messages, likewise: gzip has a thousand of them in one that came
 _FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
 # Bytes of answers above which no more requests are answered: of those that wait for the client's windows, and of those
 # that wait for their time, of which a client may well want many.
@@ -175,9 +176,10 @@ class Http2Session:
         self._pump()
 
     def _take_events(self) -> None:
+        enough = self._calls.made + _MADE
         for taken, event in enumerate(self._streams.events(), 1):
             self._take(event)
-            if taken >= _TURN or self._streams.waiting >= _FLUSHED:
+            if taken >= _TURN or self._streams.waiting >= _FLUSHED or self._calls.made >= enough:
                 self._channel.soon()  # others are served in between, and this one when it has read
             if self._channel.blocked or self._over:
                 return
@@ -210,7 +212,9 @@ class Http2Session:
             self._answers.refuse(head.stream, what, bodiless=head.bodiless)
             return
         exchange = self._exchanges[head.stream] = Exchange(what.request, self._service.clock(), self._service.exact())
-        if what.request.method == b"POST" and is_call(what.request.fields) and self._calls.begin(head.stream, exchange):
+        invite = what.expects_continue and what.length != 0
+        may_be_call = what.request.method == b"POST" and is_call(what.request.fields)
+        if may_be_call and self._calls.begin(head.stream, exchange, invite=invite):
             self._count_answered()
             return
         limit = self._service.bounds.limits.body
@@ -221,8 +225,8 @@ class Http2Session:
         elif what.request.method == b"CONNECT":
             self._answer(head.stream, exchange, ())  # a tunnel's body has no end to wait for
         else:
-            if what.expects_continue and what.length != 0:
-                self._streams.send_head(head.stream, ((b":status", b"100"),), end=False)
+            if invite:
+                self._answers.invite(head.stream)
             exchange.deadline = self._service.body_deadline(exchange.begun, 0)
             if not self._streams.ended(head.stream):
                 self._answers.keep(exchange)
