@@ -23,7 +23,7 @@ from app.wire import Application
 # container with a read-only root. https://gunicorn.org/faq/ (How do I avoid Gunicorn excessively blocking in os.fchmod)
 _HEARTBEATS: Final = "/dev/shm"  # noqa: S108 - only unlinked files are made there, by gunicorn
 # Seconds without a heartbeat after which the arbiter takes a worker for hung.
-_HUNG: Final = 30
+HUNG: Final = 30
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -60,7 +60,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "workers": self.settings.workers,
             "worker_class": "app.carrier.Worker",
             "worker_tmp_dir": _HEARTBEATS if Path(_HEARTBEATS).is_dir() else None,
-            "timeout": _HUNG,
+            "timeout": HUNG,
             "graceful_timeout": math.ceil(self.settings.drain_seconds),
             # Its default place is the home folder, which a read-only root does not let be written.
             "control_socket_disable": True,

@@ -18,6 +18,8 @@ from app import signals
 
 # Seconds between looks at the workers during a reload.
 _LOOK: Final = 0.05
+# Seconds between two looks at whether workers are hung, a second apart by rights, above which this process stood still.
+_STANDSTILL: Final = 5.0
 # Seconds until a worker that could not be made is tried again.
 _AGAIN: Final = 1.0
 
@@ -38,6 +40,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._asked = False  # a reload is to be begun
         self._phase = Phase.NOTHING
         self._makes_at = 0.0  # when a worker may be made, by the monotonic clock
+        self._looked = self._patient_until = time.monotonic()
         self._outdated = 0  # workers of this age or less are of before the last reload
         super().__init__(app)
 
@@ -64,6 +67,19 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         """Give the signals that have come, after so many seconds at most; called by gunicorn."""
         came: list[signal.Signals] = super().wait_for_signals(timeout if self._phase is Phase.NOTHING else _LOOK)
         return came
+
+    def murder_workers(self) -> None:
+        """End workers that are hung; called by gunicorn.
+
+        Where all stood still, as in a container that was paused, they are given the time anew to show that they live:
+        else every request that was under way would be lost when it goes on.
+        """
+        now = time.monotonic()
+        if now - self._looked > _STANDSTILL:
+            self._patient_until = now + self.timeout
+        self._looked = now
+        if now >= self._patient_until:
+            super().murder_workers()
 
     def manage_workers(self) -> None:
         """Go on with a reload, begin one that is asked for, see to the number of workers; called by gunicorn."""

@@ -137,6 +137,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.wake.wait()
+        # The loop's timers come before its sockets: what has come while there was no processor is read before anybody
+        # is too late.
+        await asyncio.sleep(0)
 
     def _sockets(self) -> list[tuple[int, socket.socket]]:
         """Take gunicorn's listening sockets over, by port: a duplicate of each is ours to serve and to close."""

@@ -1,4 +1,4 @@
-"""Faults of what is around the echo: no descriptor left, /dev/shm full, clients that vanish, a clock that is set."""
+"""Faults around the echo: no descriptor left, /dev/shm full, clients that vanish, a clock that is set, a standstill."""
 
 import ctypes
 import json
@@ -17,6 +17,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from app.server import HUNG
 from tests.commands import ROOT
 from tests.http import raw_http2
 from tests.http.process import DEADLINE, Echo, environment, free_ports, read_answer, running
@@ -216,5 +217,43 @@ def test_a_clock_that_is_set_shows_and_ends_nothing(tmp_path: Path) -> None:
                 assert abs(seen - change - time.time()) < 60, f"the clock that was set by {change} s"
         assert kept.recv(1) == b"", "an idle connection ends in its time"
         assert echo.workers() == [worker]
+        assert echo.end(signal.SIGTERM) == 0
+        assert echo.errors() == ""
+
+
+# What is under way, and what the client says while all stands still.
+STANDING_STILL = {
+    "idle": (GET % 1, GET % 2),
+    "within a head": ((GET % 2)[:9], (GET % 2)[9:]),
+    "within a body": (b"PUT /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx", b"y"),
+    "within a delay": (b"GET /2?echo_delay=2s HTTP/1.1\r\nHost: a\r\n\r\n", b""),
+}
+
+
+def test_a_standstill_of_all_processes_loses_nothing() -> None:
+    """As a container is paused, or its machine moved, for longer than any time that a worker or a client has.
+
+    What has come is read before anybody is too late, and no worker is taken for hung.
+    """
+    with running(head_timeout=HUNG / 2, body_timeout=HUNG / 2) as echo, ExitStack() as opened:
+        socks = [opened.enter_context(echo.connect()) for _ in STANDING_STILL]
+        for sock, (sent, _) in zip(socks, STANDING_STILL.values(), strict=True):
+            sock.sendall(sent)
+        assert read_answer(socks[0])[0].status == 200
+        assert echo.get("/")[0].status == 200, "a later request was answered, so the others were taken"
+        processes = [echo.process.pid, *echo.workers()]
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            for sock, (_, sent) in zip(socks, STANDING_STILL.values(), strict=True):
+                sock.sendall(sent)
+            time.sleep(HUNG + 2)  # the standstill itself: longer than the arbiter waits for a heartbeat
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+        for what, sock in zip(STANDING_STILL, socks, strict=True):
+            answer, body = read_answer(sock)
+            assert (answer.status, body) == (200, b"<b>Got: 2</b>!"), what
+        assert [echo.process.pid, *echo.workers()] == processes
         assert echo.end(signal.SIGTERM) == 0
         assert echo.errors() == ""

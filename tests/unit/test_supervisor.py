@@ -1,6 +1,7 @@
 """The steps of a reload, with workers that are only said to be there."""
 
 import signal
+import time
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,13 @@ class Worker:
     def __init__(self, age: int) -> None:
         self.age = self.pid = age
         self.standing = Standing()
+        self.tmp = self
+        self.seen = time.monotonic()
+        self.aborted = False
+
+    def last_update(self) -> float:
+        """Give when it last said that it lives."""
+        return self.seen
 
 
 class App:
@@ -181,6 +189,47 @@ def test_another_reload_waits_and_hurries(arbiter: Planned) -> None:
     arbiter.ends(1)
     arbiter.manage_workers()
     assert state(arbiter) == ([2, 3], [(1, signal.SIGTERM)] * 2, ["read", "reloaded", "read"])
+
+
+class Clock:
+    """The monotonic clock, and an arbiter that looks at its workers once a second of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def passes(self, seconds: int, arbiter: Planned, *alive: int) -> None:
+        """Let time pass, in which these workers say that they live."""
+        for _ in range(seconds):
+            self.now += 1
+            for age in alive:
+                arbiter.WORKERS[age].seen = self.now
+            arbiter.murder_workers()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give the time, before the arbiter is made."""
+    return Clock(monkeypatch)
+
+
+def test_a_worker_that_hangs_is_ended(clock: Clock, arbiter: Planned) -> None:
+    """When it has not said for so long that it lives; others go on."""
+    arbiter.spawn_worker()
+    clock.passes(arbiter.timeout, arbiter, 2)
+    assert arbiter.sent == []
+    clock.passes(1, arbiter, 2)
+    assert arbiter.sent == [(1, signal.SIGABRT)]
+
+
+def test_nobody_is_ended_for_a_time_in_which_all_stood_still(clock: Clock, arbiter: Planned) -> None:
+    """As when a container was paused; who does not go on then has hung by itself."""
+    clock.passes(1, arbiter, 1)
+    clock.now += 1000
+    clock.passes(arbiter.timeout, arbiter)
+    assert arbiter.sent == []
+    clock.passes(1, arbiter)
+    assert arbiter.sent == [(1, signal.SIGABRT)]
 
 
 def test_at_a_stop_nobody_is_replaced(arbiter: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
