@@ -23,6 +23,9 @@ from app.wire import Fields
 # Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
 # bytes resets it, and the client may lose the answer that it was being closed with.
 LINGER: Final = 2.0
+# Seconds for which idle connections outlive the listener, or what told their client to leave: a request that was on its
+# way to us by then is answered, with `Connection: close`, instead of meeting a closed socket.
+LAST_CALL: Final = 1.0
 # Connections that may be told 503 at once, beside those that are served: each has a descriptor until it is closed.
 REFUSED_AT_ONCE: Final = 100
 _TOLD_AGAIN: Final = 60.0  # seconds after which the same is said again in the log
@@ -99,7 +102,7 @@ class Serving(Protocol):
         """Say that the end comes, and finish what was accepted."""
 
     def last_call(self) -> None:
-        """End now if nothing is under way, else when it is done."""
+        """End as soon as nothing is under way, if the client was told in time."""
 
     def abort(self) -> None:
         """End with whatever is under way."""
@@ -113,6 +116,7 @@ class Service:
         self.clock, self.soon, self.later, self.exact = time.clock, time.soon, time.later, time.exact
         self.report = report
         self.draining = False
+        self.told = False  # who was connected then has heard of it, where the protocol can say so
         self.replaced = False  # it drains, but the echo goes on: other workers serve in its place
         timeouts = bounds.timeouts
         self.seconds = {
@@ -192,12 +196,12 @@ class Service:
 
     def drain(self) -> None:
         """Begin to stop."""
-        self.draining = True
+        self.draining = self.told = True
         for connection in list(self.connections):
             connection.drain()
 
     def last_call(self) -> None:
-        """Close the connections on which nothing is under way; the others take nothing new."""
+        """Close the connections on which nothing is under way; the others when it is done."""
         for connection in list(self.connections):
             connection.last_call()
 

@@ -35,7 +35,7 @@ class Session(Protocol):
         """Begin to stop: say so where the protocol can, and finish what was accepted."""
 
     def last_call(self) -> None:
-        """End now if nothing is under way, else when it is done: nothing new is taken."""
+        """End as soon as nothing is under way, and the client has had time to hear of it, if it could be told."""
 
     @property
     def held(self) -> int:

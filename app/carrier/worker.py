@@ -25,7 +25,7 @@ from app.carrier.connection import Connection
 from app.carrier.gateway import server_environ
 from app.carrier.layers import Listener
 from app.carrier.limits import Limits
-from app.carrier.service import Bounds, Service, Timeouts
+from app.carrier.service import LAST_CALL, Bounds, Service, Timeouts
 from app.carrier.standing import Standing
 from app.carrier.timing import time_of
 from app.carrier.tls import Contexts
@@ -34,9 +34,6 @@ from app.settings import Settings
 from app.telemetry.tally import Gauges
 
 TICK: Final = 0.5  # seconds between heartbeats, and by which a deadline may be late
-# Seconds for which idle connections outlive the listener: a request that was under way to us when we began to stop
-# is answered, with `Connection: close`, instead of meeting a closed socket.
-LAST_CALL: Final = 1.0
 
 
 class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -179,7 +176,6 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         The admin port goes on to the end, so that the cluster can see that this worker is live and not ready. Where
         others serve in its place, the echo is ready: then that port is theirs at once.
         """
-        last_call = self.loop.time() + LAST_CALL
         service.changed = self.wake.set
         service.draining, service.replaced = True, self.standing.replaced
         for port, listener in listeners.items():
@@ -188,6 +184,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.standing.serving = False
         # Only now: who is told that the end comes connects anew at once, and would meet a listener that is closing.
         service.drain()
+        last_call = self.loop.time() + LAST_CALL
         while service.connections and not self.at_once and (now := self.loop.time()) < self.deadline:
             if now >= last_call:
                 service.last_call()

@@ -5,10 +5,12 @@ import pty
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from app.carrier.service import LAST_CALL
 from tests.commands import ROOT
 from tests.http.certificates import Secret
 from tests.http.process import (
@@ -22,7 +24,10 @@ from tests.http.process import (
     starting,
     wait_until,
 )
+from tests.http.raw_http2 import opening, request
 from tests.http.under_way import HALF, everything
+
+TRIES = 5  # to do something within a second
 
 
 def is_closed(port: int) -> bool:
@@ -135,6 +140,38 @@ def test_a_terminal_that_is_closed_ends_it() -> None:
     finally:
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "late"),
+    [
+        (b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n", b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"),
+        (opening(), request(b"/late", 1)),
+    ],
+    ids=["HTTP/1.1", "HTTP/2"],
+)
+def test_what_has_come_is_read_before_idle_connections_are_left(first: bytes, late: bytes) -> None:
+    """Also by a worker that had no processor for the whole of their last second: its timers come before its sockets."""
+    for _ in range(TRIES):
+        with running(drain_seconds=DEADLINE) as echo, echo.connect() as idle:
+            idle.sendall(first)
+            assert echo.get("/")[0].status == 200, "a later request was answered, so this one was, too"
+            (worker,) = echo.workers()
+            began = time.monotonic()
+            echo.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: is_closed(echo.port), "the listener closes")
+            os.kill(worker, signal.SIGSTOP)
+            in_time = time.monotonic() < began + LAST_CALL
+            try:
+                idle.sendall(late)
+                time.sleep(1.5 * LAST_CALL)  # the standstill itself: nothing can be waited for while the worker stands
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            if in_time:
+                assert b"<b>Got: late</b>!" in read_to_end(idle)
+                assert echo.process.wait(DEADLINE) == 0
+                return
+    pytest.fail("the machine gave us no processor for a second, time and again")
 
 
 def test_who_does_not_end_is_left_behind() -> None:

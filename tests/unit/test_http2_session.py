@@ -24,9 +24,10 @@ from app.carrier.http2 import frames
 from app.carrier.http2.frames import ErrorCode
 from app.carrier.http2.session import Http2Session
 from app.carrier.limits import Limits
-from app.carrier.service import LINGER
+from app.carrier.service import LAST_CALL, LINGER
 from app.carrier.watching import UNWATCHED, Watch
 from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ, WireRequest
+from tests.http import raw_http2
 from tests.unit.served import LIMITS, Served
 from tests.unit.written import written_frames
 
@@ -388,13 +389,86 @@ def test_a_stop_takes_what_is_on_its_way_and_answers_it(client: Client) -> None:
     client.served.service.drain()
     client.receive()
     assert client.went_away() == [ErrorCodes.NO_ERROR]
+    assert client.served.after(2 * LAST_CALL) == []
     client.served.service.last_call()
-    assert client.served.transport.did == []
     # h2 can send nothing behind a GOAWAY.
+    client.served.connection.data_received(raw_http2.request(b"/on-its-way", before + 2))
     client.served.connection.data_received(frames.encode(frames.DATA, frames.END_STREAM, before, b"x"))
-    assert client.seen[0].target == b"/before"
+    assert [each.target for each in client.seen] == [b"/on-its-way", b"/before"]
     assert client.served.transport.written.count(b"/before") == 1
-    assert client.served.transport.did == ["write_eof"]
+    assert client.served.after(0) == []
+    client.served.turn(4)
+    assert client.served.after(0) == ["write_eof"]
+    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, before + 2]
+
+
+def test_who_does_not_hear_of_a_stop_is_stopped(client: Client) -> None:
+    """So many requests may have been on their way as may be under way at once; more are refused, not lost."""
+    slow = client.ask("/slow", method="POST", end=False)
+    client.served.service.drain()
+    streams = range(slow + 2, slow + 14, 2)
+    for number in streams:
+        client.served.connection.data_received(raw_http2.request(f"/{number}".encode(), number))
+    assert [each.target for each in client.seen] == [f"/{number}".encode() for number in streams[:4]]
+    refused = [frame for frame in written_frames(client.served.transport.written) if frame.type == frames.RST_STREAM]
+    assert [(each.stream, frames.number(each)) for each in refused] == [
+        (number, ErrorCode.REFUSED_STREAM) for number in streams[4:]
+    ]
+    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, streams[3]]
+
+
+def test_who_connects_while_it_stops_is_told_with_the_first_answer() -> None:
+    """The connection was in the kernel's queue: it would be used for long, and its end refuse what is on its way."""
+    served = Served()
+    served.service.drain()
+    served.send(frames.PREFACE + frames.encode_settings({}))
+    assert goodbyes(served.transport.written) == []
+    said = [frame.type for frame in written_frames(served.send(raw_http2.request(b"/a", 1)))]
+    assert said == [frames.HEADERS, frames.DATA, frames.GOAWAY], "clients on h2 can read nothing behind a GOAWAY"
+    served.send(raw_http2.request(b"/b", 3))
+    served.after(LAST_CALL)
+    assert served.transport.written.count(b"/b") == 1
+    assert goodbyes(served.transport.written) == [frames.LAST_STREAM, 3]
+    assert served.transport.ended
+
+
+def test_who_connects_while_it_stops_and_asks_nothing_is_left() -> None:
+    """At the last call it is told, and has as much time as the others had."""
+    served = Served()
+    served.service.drain()
+    served.send(frames.PREFACE + frames.encode_settings({}))
+    served.service.last_call()
+    assert goodbyes(served.transport.written) == [frames.LAST_STREAM]
+    assert served.after(LAST_CALL / 2) == []
+    served.service.last_call()
+    assert served.after(LAST_CALL / 2) == ["write_eof"]
+    assert goodbyes(served.transport.written) == [frames.LAST_STREAM, 0]
+
+
+@pytest.mark.parametrize("since", [0, LAST_CALL / 2])
+def test_what_was_sent_when_an_idle_connections_time_was_over_is_answered(client: Client, since: float) -> None:
+    """A gateway takes a connection out of its pool at that moment, and would have to give its client a 503."""
+    client.served.after(75)
+    client.served.after(since)
+    client.served.connection.data_received(raw_http2.request(b"/on-its-way", 1))
+    assert client.served.after(LAST_CALL) == ["write_eof"]
+    assert client.served.transport.written.count(b"/on-its-way") == 1
+    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, 1]
+
+
+def test_what_has_come_is_read_before_an_idle_connection_is_left(client: Client) -> None:
+    """Also where the worker had no processor for so long that its timer comes first."""
+    served = client.served
+    served.service.drain()
+    served.now += LAST_CALL
+    for timer in served.pending():
+        timer.call()
+    served.turn()
+    served.connection.data_received(raw_http2.request(b"/waited", 1))
+    served.turn(3)
+    assert served.transport.written.count(b"/waited") == 1
+    assert goodbyes(served.transport.written) == [frames.LAST_STREAM, 1]
+    assert served.transport.did == ["write_eof"]
 
 
 def test_a_goaway_tells_nothing_of_our_memory() -> None:
@@ -409,10 +483,10 @@ def test_a_goaway_tells_nothing_of_our_memory() -> None:
 def test_an_idle_connection_is_left_at_the_last_call(client: Client) -> None:
     """Nobody waits for anything on it."""
     client.served.service.drain()
+    assert client.served.after(LAST_CALL) == ["write_eof"]
     client.served.service.last_call()
     client.receive()
     assert client.went_away() == [ErrorCodes.NO_ERROR, ErrorCodes.NO_ERROR]
-    assert client.served.transport.did == ["write_eof"]
 
 
 def test_a_client_that_leaves_is_answered_first(client: Client) -> None:
@@ -425,11 +499,28 @@ def test_a_client_that_leaves_is_answered_first(client: Client) -> None:
     assert client.served.transport.did == ["write_eof"]
 
 
+@pytest.mark.parametrize(("fields", "status"), [((), 200), ((("content-length", "101"),), 413)])
+def test_who_asks_is_not_idle(client: Client, fields: tuple[tuple[str, str], ...], status: int) -> None:
+    """Its time begins anew with each request, also where that is answered, or refused, at once."""
+    for _ in range(4):
+        assert client.status(client.ask("/a", *fields, end=not fields)) == status
+        assert client.served.after(74) == []
+        client.send(frames.encode(frames.PING, 0, 0, bytes(8)))
+    assert client.went_away() == []
+    client.served.after(1)
+    client.receive()
+    assert client.went_away() == [ErrorCodes.NO_ERROR]
+
+
 def test_each_wait_has_its_time() -> None:
     """For nothing, for a preface, for a body, for room in a window."""
     idle = Client()
     assert idle.served.after(74.9) == []
-    assert idle.served.after(0.1) == ["write_eof"]
+    assert idle.went_away() == []
+    assert idle.served.after(0.1) == []
+    idle.receive()
+    assert idle.went_away() == [ErrorCodes.NO_ERROR]
+    assert idle.served.after(LAST_CALL) == ["write_eof"]
     silent = Served()
     silent.send(b"PRI * HT")
     assert silent.after(10) == ["write_eof"]
@@ -556,12 +647,11 @@ def test_a_stop_closes_the_web_sockets(client: Client) -> None:
     client.served.connection.data_received(
         frames.encode(frames.DATA, 0, stream, b"\x88\x82\x00\x00\x00\x00" + (1001).to_bytes(2))
     )
-    client.served.service.last_call()
-    assert client.served.transport.did == ["write_eof"]
+    assert client.served.after(LAST_CALL) == ["write_eof"]
 
 
 def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
-    """GOAWAY with the last one; what is under way then is answered."""
+    """GOAWAY with the last one; what is under way then is answered, and what was on its way to us."""
     client.served.service.bounds = structs.replace(client.served.service.bounds, requests=2)
     slow = client.ask("/slow", method="POST", end=False)
     client.ask("/1")
@@ -572,7 +662,10 @@ def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
     assert client.served.transport.did == []
     client.served.connection.data_received(frames.encode(frames.DATA, frames.END_STREAM, slow, b"x"))
     assert client.seen[-1].target == b"/slow"
-    assert client.served.transport.did == ["write_eof"]
+    client.served.connection.data_received(raw_http2.request(b"/on-its-way", last + 2))
+    assert client.seen[-1].target == b"/on-its-way"
+    assert client.served.after(LAST_CALL) == ["write_eof"]
+    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, last + 2]
 
 
 def test_a_web_socket_that_opens_while_the_server_stops_is_closed(client: Client) -> None:
@@ -632,11 +725,11 @@ def test_what_is_refused_is_given_back_to_the_connections_window(client: Client)
 def test_what_was_said_of_the_last_stream_is_not_taken_back(client: Client) -> None:
     """RFC 9113, 6.8: the number must not grow."""
     slow = client.ask("/slow", method="PUT", end=False)
-    client.served.service.last_call()
-    before = len(client.served.transport.written)
-    later = frames.encode(frames.HEADERS, 5, slow + 2, hpack.Encoder().encode([(b":method", b"GET"), (b":path", b"/")]))
-    client.served.connection.data_received(later + frames.encode(frames.PING, 0, 0, b"short"))
-    assert goodbyes(client.served.transport.written[before:]) == [slow]
+    client.served.service.bounds = structs.replace(client.served.service.bounds, requests=1, streams=1)
+    for number in (slow + 2, slow + 4, slow + 6):
+        client.served.connection.data_received(raw_http2.request(b"/", number))
+    client.served.connection.data_received(frames.encode(frames.PING, 0, 0, b"short"))
+    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, slow + 4, slow + 4]
 
 
 def test_many_requests_are_answered_in_turns_of_the_loop(client: Client) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import hpack
@@ -11,7 +12,7 @@ import pytest
 from app.carrier.http2 import frames
 from tests.e2e.load import http2
 from tests.e2e.load.asking import Asker, Kind, Place
-from tests.e2e.load.judging import Again, Fault, Request, new_request
+from tests.e2e.load.judging import SIZES, Again, Fault, Request, new_request
 from tests.e2e.load.tallying import Tally
 from tests.unit.losing import OTHER_BODY, Serve, asked, assert_noted, port_of, reflection
 
@@ -64,6 +65,17 @@ OVER_HTTP2: dict[str, tuple[Callable[[int, Request], list[bytes]], Fault | None]
 }
 
 
+async def asked_streams(reader: asyncio.StreamReader) -> AsyncIterator[int]:
+    """Give the stream of each request when all of it has come, in however many frames, until the client ends."""
+    assert await reader.readexactly(len(frames.PREFACE)) == frames.PREFACE
+    taken = frames.FrameReader()
+    while data := await reader.read(65_536):
+        taken.receive(data)
+        while frame := taken.next():
+            if frame.type == frames.DATA and frame.flags & frames.END_STREAM:
+                yield frame.stream
+
+
 def speaking_http2(
     request: Request, answer: Callable[[int, Request], list[bytes]], *, first: list[bytes] | None = None
 ) -> Serve:
@@ -71,19 +83,13 @@ def speaking_http2(
     firsts = [first] if first else []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert await reader.readexactly(len(frames.PREFACE)) == frames.PREFACE
         writer.write(frames.encode_settings({}))
-        taken = frames.FrameReader()
-        while data := await reader.read(65_536):
-            taken.receive(data)
-            while frame := taken.next():
-                if frame.type != frames.DATA or not frame.flags & frames.END_STREAM:
-                    continue
-                if firsts:
-                    writer.writelines(firsts.pop())
-                else:
-                    writer.writelines(answer(frame.stream, request))
-                    writer.write_eof()
+        async for stream in asked_streams(reader):
+            if firsts:
+                writer.writelines(firsts.pop())
+            else:
+                writer.writelines(answer(stream, request))
+                writer.write_eof()
         writer.close()
 
     return serve
@@ -99,21 +105,25 @@ def test_each_loss_over_http2_is_noted_by_its_name(sent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "connections"),
-    [([GOODBYE], 2), (reset_by(1, frames.ErrorCode.REFUSED_STREAM), 1)],
+    ("said", "why", "connections"),
+    [
+        ([GOODBYE], Again.ABOVE_THE_LAST, 2),
+        (reset_by(1, frames.ErrorCode.REFUSED_STREAM), Again.REFUSED, 1),
+    ],
     ids=["GOAWAY", "REFUSED_STREAM"],
 )
-def test_what_http2_says_was_not_processed_is_sent_again(said: list[bytes], connections: int) -> None:
+def test_what_http2_says_was_not_processed_is_sent_again(said: list[bytes], why: Again, connections: int) -> None:
     """On a new connection where the old one is told to end, and counted by itself (RFC 9113, 8.7)."""
     request = new_request("POST")
     tally = asked(Kind(http2.PROTOCOL, 1), request, speaking_http2(request, over_http2, first=said))
     assert (tally.asked, tally.answered, tally.connections, tally.lost) == (1, 1, connections, Counter())
-    assert tally.again == {Again.NOT_PROCESSED: 1}
+    assert tally.again == {why: 1}
 
 
-def test_what_is_under_way_is_waited_for_when_goaway_has_come() -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_under_way_is_waited_for_when_goaway_has_come(size: int) -> None:
     """The next request opens a connection, and the one before is answered on the old one all the same."""
-    first, second = new_request("POST"), new_request("POST")
+    first, second = replace(new_request("POST"), body=bytes(size)), new_request("POST")
 
     async def ask() -> Tally:
         tally, said, came = Tally(), asyncio.Event(), asyncio.Event()
@@ -123,7 +133,7 @@ def test_what_is_under_way_is_waited_for_when_goaway_has_come() -> None:
                 came.set()
                 await speaking_http2(second, over_http2)(reader, writer)
                 return
-            await reader.readuntil(first.body)
+            await anext(asked_streams(reader))
             writer.write(frames.encode_settings({}) + frames.encode_goaway(1, frames.ErrorCode.NO_ERROR))
             said.set()
             await came.wait()

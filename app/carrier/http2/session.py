@@ -12,7 +12,6 @@ from app.bodies import KEPT
 from app.calls import is_call
 from app.carrier.errors import ProtocolError, full
 from app.carrier.gateway import Gateway
-from app.carrier.http2 import frames
 from app.carrier.http2.answers import Answers
 from app.carrier.http2.calling import Calling
 from app.carrier.http2.calls import Calls
@@ -20,6 +19,7 @@ from app.carrier.http2.events import Data, End, Event, Head, Reset
 from app.carrier.http2.exchange import NEVER, Exchange
 from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
 from app.carrier.http2.paced import Paced
+from app.carrier.http2.shutdown import Shutdown
 from app.carrier.http2.streams import Streams
 from app.carrier.http2.websockets import WebSockets
 from app.carrier.service import Phase, Service, UnderWay
@@ -49,8 +49,7 @@ class Http2Session:
         self._websockets = WebSockets(channel, gateway, self._answers, service)
         self._exchanges = self._answers.exchanges
         self._unanswered: deque[End] = deque()  # whole requests that wait until the client has read others' answers
-        self._answered = 0  # requests
-        self._leaving = False  # no more streams are taken
+        self._shutdown = Shutdown(self._streams, service)
         self._head_deadline = NEVER  # of a preface, a frame or a header block that has begun
         self._head_of = 0  # how many frames came before what that deadline is of
         self._idle = False
@@ -92,6 +91,8 @@ class Http2Session:
     def wake(self) -> None:
         """Ask answers that take time for what is due."""
         self._paced.go_on()
+        if not (self._exchanges or self._over):
+            self._shutdown.look()
         self._pump()
 
     def end(self) -> None:
@@ -100,9 +101,9 @@ class Http2Session:
         self._channel.leave()
 
     def expire(self) -> None:
-        """End the streams whose time is over, or the connection, when it is idle."""
+        """End the streams whose time is over, or the connection, for which an idle one is told first."""
         now = self._service.clock()
-        over = self._head_deadline <= now or not self._exchanges
+        over, idle = self._head_deadline <= now, not self._exchanges
         for number, exchange in list(self._exchanges.items()):
             if exchange.deadline > now:
                 continue
@@ -117,14 +118,16 @@ class Http2Session:
             else:
                 self._answers.refuse(number, ProtocolError(HTTPStatus.REQUEST_TIMEOUT, "the body took too long"))
         if over:
-            self._go_away(ErrorCode.NO_ERROR)
+            self._shutdown.end(ErrorCode.NO_ERROR)
             self._finish()
+        elif idle:
+            self._shutdown.announce()
+            self._channel.enter(Phase.IDLE)  # or it would be over again in each look at the deadlines
         self._pump()
 
     def drain(self) -> None:
         """Say that no more requests should come here; those that are on their way are answered still (6.8)."""
-        if not self._leaving:
-            self._streams.go_away(frames.LAST_STREAM, ErrorCode.NO_ERROR)
+        self._shutdown.announce()
         for number, exchange in list(self._exchanges.items()):
             if exchange.websocket:
                 self._websockets.stop(number, exchange)
@@ -132,9 +135,8 @@ class Http2Session:
         self._pump()
 
     def last_call(self) -> None:
-        """Take no more requests, and leave when those before are answered."""
-        if not self._leaving:
-            self._go_away(ErrorCode.NO_ERROR)
+        """Give the client its last second, unless it has begun: it came when the others had been told."""
+        self._shutdown.announce()
         self._settle()
 
     @property
@@ -150,7 +152,7 @@ class Http2Session:
             elif exchange.kept and not exchange.answered:
                 self._answers.refuse(number, full())
         if self._answers.queued or self._streams.within_head:
-            self._go_away(ErrorCode.ENHANCE_YOUR_CALM, full().reason)
+            self._shutdown.end(ErrorCode.ENHANCE_YOUR_CALM, full().reason)
             self._finish()
         self._settle()
 
@@ -166,7 +168,7 @@ class Http2Session:
             step()
         except Http2ConnectionError as error:
             self._gateway.watch.refused(f"http2_{error.code.name.lower()}")
-            self._go_away(error.code, error.reason)
+            self._shutdown.end(error.code, error.reason)
             self._finish()
             return False
         return True
@@ -208,6 +210,7 @@ class Http2Session:
 
     def _begin(self, head: Head) -> None:
         what = head.what
+        self._idle = False  # also when all is over before the next look
         if isinstance(what, ProtocolError):
             self._answers.refuse(head.stream, what, bodiless=head.bodiless)
             return
@@ -215,7 +218,7 @@ class Http2Session:
         invite = what.expects_continue and what.length != 0
         may_be_call = what.request.method == b"POST" and is_call(what.request.fields)
         if may_be_call and self._calls.begin(head.stream, exchange, invite=invite):
-            self._count_answered()
+            self._shutdown.count()
             return
         limit = self._service.bounds.limits.body
         if what.length is not None and what.length > limit:
@@ -297,13 +300,7 @@ class Http2Session:
             self._paced.begin(number, exchange, response)
             if exchange.outgoing and number in self._exchanges:
                 self._answers.keep(exchange)
-        self._count_answered()
-
-    def _count_answered(self) -> None:
-        """Count one more request; of those that one connection may have, the last says so."""
-        self._answered += 1
-        if self._answered >= self._service.bounds.requests and not self._leaving:
-            self._go_away(ErrorCode.NO_ERROR)
+        self._shutdown.count()
 
     def _pump(self) -> None:
         """Send what waits, a frame of each stream in turn, until the windows or the client allow no more."""
@@ -320,12 +317,6 @@ class Http2Session:
                     self._channel.soon()
         self._settle()
 
-    def _go_away(self, code: ErrorCode, reason: str = "") -> None:
-        self._leaving = True
-        # What was said is not taken back (6.8); `last` goes on with streams that are refused.
-        self._streams.refuse_above = min(self._streams.last, self._streams.refuse_above)
-        self._streams.go_away(self._streams.refuse_above, code, reason)
-
     def _finish(self) -> None:
         self._over = True
         for number in list(self._exchanges):
@@ -338,10 +329,12 @@ class Http2Session:
         out = self._streams.outgoing()
         if out:
             self._channel.write(out)
-        if self._over or (not self._exchanges and (self._leaving or not self._streams.goes_on)):
+        if self._over or (not self._exchanges and (self._shutdown.final or not self._streams.goes_on)):
             self._over = True
             self._channel.close()
             return
+        if self._shutdown.due < NEVER and not self._exchanges:
+            self._channel.wake(self._shutdown.due)
         if self._answers.schedule.due:
             due = self._paced.due()
             if due < NEVER:

@@ -114,7 +114,7 @@ class Asker:
             try:
                 return await connection.ask(request, last=self._kind.fresh)
             except AgainError as again:
-                self._tally.again[again.why] += 1
+                self._tally.send_again(again.why, str(again))
             finally:
                 if self._kind.fresh:
                     self._close(connection)

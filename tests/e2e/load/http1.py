@@ -85,7 +85,7 @@ class Http1(Connection):
         if self._buffer:
             self._fail_by(LostError(Fault.CUT, f"{error or 'closed'}, behind {self._buffer[:SHOWN]!r}"))
         elif self._answered and self._idempotent:
-            self._fail_by(AgainError(Again.CLOSED_WHILE_IDLE))
+            self._fail_by(AgainError(Again.CLOSED_WHILE_IDLE, f"after {self._answered} answers"))
         else:
             fault = Fault.RESET if error else Fault.CLOSED
             self._fail_by(LostError(fault, f"{error or 'closed'}, after {self._answered} answers"))

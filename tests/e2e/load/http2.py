@@ -65,7 +65,7 @@ class Http2(Connection):
                     self._credited.clear()
                     await self._credited.wait()
                 if not self.usable:  # nothing of it was sent
-                    raise AgainError(Again.NOT_PROCESSED)
+                    raise AgainError(Again.UNSENT, str(request))
                 number = self._open(request)
                 return await self._streams[number].answer
         except TimeoutError:
@@ -183,16 +183,16 @@ class Http2(Connection):
 
     def _take_reset(self, number: int, code: int) -> None:
         if code == frames.ErrorCode.REFUSED_STREAM:
-            self._fail(number, AgainError(Again.NOT_PROCESSED))
+            self._fail(number, AgainError(Again.REFUSED, f"stream {number}"))
         else:
             self._fail(number, LostError(Fault.RESET, f"stream {number}, with code {code}"))
 
     def _take_goodbye(self, last: int, code: int) -> None:
         """Open no more streams, and wait only for those that are processed."""
-        self._leaving = True
+        told, self._leaving = "told before" if self._leaving else "not told before", True
         self._credited.set()
         for number in [each for each in self._streams if each > last]:
-            self._fail(number, AgainError(Again.NOT_PROCESSED))
+            self._fail(number, AgainError(Again.ABOVE_THE_LAST, f"stream {number} above {last}, {told}"))
         if code != frames.ErrorCode.NO_ERROR:
             self._fail_all(LostError(Fault.RESET, f"GOAWAY with code {code}"))
 

@@ -49,14 +49,16 @@ class Again(StrEnum):
     """
 
     CLOSED_WHILE_IDLE = "closed while idle"
-    NOT_PROCESSED = "not processed, as the server says"
+    REFUSED = "refused"
+    ABOVE_THE_LAST = "above the last that the server answers"
+    UNSENT = "not yet sent when the connection was to end"
 
 
 class AgainError(Exception):
-    """A request was not processed, and may be sent again."""
+    """A request was not processed, and may be sent again: why, and what was seen of it."""
 
-    def __init__(self, why: Again) -> None:
-        super().__init__(why)
+    def __init__(self, why: Again, detail: str) -> None:
+        super().__init__(f"{why}: {detail}")
         self.why = why
 
 

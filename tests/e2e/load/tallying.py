@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.e2e.load.judging import Again, Fault, Reflection
 
-SHOWN: Final = 20  # losses that are told in full
+SHOWN: Final = 20  # losses, and requests that were sent again, that are told in full
 
 
 @dataclass
@@ -36,8 +36,16 @@ class Tally:
     def note(self, fault: Fault, detail: str) -> None:
         """Note what went wrong, and when."""
         self.lost[fault] += 1
+        self._tell(f"{fault}: {detail}")
+
+    def send_again(self, why: Again, detail: str) -> None:
+        """Note a request that is sent again, and when."""
+        self.again[why] += 1
+        self._tell(detail)
+
+    def _tell(self, what: str) -> None:
         if len(self.told) < SHOWN:
-            self.told.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {fault}: {detail}")
+            self.told.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {what}")
 
 
 def report(tallies: dict[str, Tally]) -> dict[str, Any]:
