@@ -9,6 +9,10 @@ from app.carrier.timing import Timer
 _NEVER: Final = float("inf")
 
 
+def _nobody() -> None:
+    """Take a call that nobody takes any more."""
+
+
 class Alarm:
     """Calls back once, at the earliest of the times that it was `set` to. It never holds more than one timer."""
 
@@ -29,15 +33,19 @@ class Alarm:
         at = max(at, now)
         if at >= self._at:
             return
-        self.cancel()
+        self._unset()
         self._at = at
         if at > now:
             self._timer = self._service.later(at - now, self._ring)
         else:
             self._service.soon(self._next_turn)
 
-    def cancel(self) -> None:
-        """Call no more."""
+    def end(self) -> None:
+        """Call nobody any more, and keep nobody: who has an alarm that calls it would else keep itself."""
+        self._unset()
+        self._call = _nobody
+
+    def _unset(self) -> None:
         self._at = _NEVER
         if self._timer is not None:
             self._timer.cancel()
@@ -47,7 +55,5 @@ class Alarm:
         self._service.soon(self._ring)
 
     def _ring(self) -> None:
-        if self._at == _NEVER:
-            return  # it was cancelled within the turn
-        self.cancel()
+        self._unset()
         self._call()

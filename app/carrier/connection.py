@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         del exc
         self.closing = True
         self._stalled = False  # a turn that was asked for may still come: it must count nothing that nobody takes off
-        self._alarm.cancel()
+        self._alarm.end()
         if self._session is not None:
             self._session.lost()
             self._session = self._plain = None

@@ -1,7 +1,6 @@
 """Processes that are measured: on which processors they run, what they have used, what they hold, that they end."""
 
 import os
-import re
 import signal
 import subprocess
 import tempfile
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.commands import ROOT
+from tests.memory import shares
 
 _TICK: Final = 1 / os.sysconf("SC_CLK_TCK")  # seconds
-_PSS: Final = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 _START_DEADLINE: Final = 30.0  # seconds
 _LAST: Final = 4_000  # bytes of what a process said that tell why it failed
 _PAUSE: Final = 0.002  # seconds between two looks at a process that starts
@@ -74,8 +73,7 @@ def memory(pid: int) -> int:
     total = 0
     for each in tree(pid):
         with suppress(OSError):
-            if found := _PSS.search(Path(f"/proc/{each}/smaps_rollup").read_text()):
-                total += int(found[1]) * 1024
+            total += shares(each).get("Pss", 0)  # one that has just ended has none
     return total
 
 

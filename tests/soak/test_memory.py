@@ -9,8 +9,8 @@ import yaml
 
 from tests.commands import ROOT, Say
 from tests.http.process import Echo, running
+from tests.memory import shares
 from tests.soak.attacks import ATTACKS, MIB, connections
-from tests.soak.test_nothing_grows import memory
 
 _ASKED: Final = 20  # requests of others, one behind the other, once all attacks are under way
 
@@ -25,7 +25,7 @@ def limit() -> int:
 
 def whole(echo: Echo) -> int:
     """Give the bytes that all its processes take."""
-    return sum(map(memory, (echo.process.pid, *echo.workers())))
+    return sum(shares(pid)["Pss"] for pid in (echo.process.pid, *echo.workers()))
 
 
 def test_all_attacks_at_once_take_less_than_the_pod_may_have(say: Say) -> None:

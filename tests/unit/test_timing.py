@@ -83,15 +83,26 @@ def test_an_alarm_for_now_rings_in_the_turn_after_the_next(rung: list[float], ag
 
 
 @pytest.mark.parametrize("at", [1000, 1005])
-def test_an_alarm_that_is_cancelled_does_not_ring(rung: list[float], at: float) -> None:
-    """Whether by a timer or by turns."""
+def test_an_alarm_that_has_ended_does_not_ring(rung: list[float], at: float) -> None:
+    """Neither by a timer nor by turns."""
     served = Served()
     it = alarm(served, rung)
     it.set(at)
-    it.cancel()
+    it.end()
     served.after(10)
     served.turn(10)
     assert (rung, served.pending()) == ([], [])
+
+
+def test_an_alarm_that_has_ended_may_be_set(rung: list[float]) -> None:
+    """And does not ring."""
+    served = Served()
+    it = alarm(served, rung)
+    it.set(1005)
+    it.end()
+    it.set(1007)
+    served.after(10)
+    assert rung == []
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 20), st.sampled_from(["put", "drop", "look"]))))

@@ -29,7 +29,7 @@ class ChunkedDecoder:
         self._limits = limits
         self._total = 0
         self._rest = 0  # bytes of the chunk still to come, then its CRLF
-        self._step = self._size_line
+        self._step = ChunkedDecoder._size_line  # not bound: it would keep itself
         self._at = 0  # where in `left` to read on: what was read is dropped once a feed, not once a chunk
         self._searched = 0  # where in `left` the end of the trailers is not
 
@@ -46,7 +46,7 @@ class ChunkedDecoder:
         """
         while self.trailers is None:
             before = self._at, self._step
-            piece = self._step()
+            piece = self._step(self)
             if piece:
                 yield piece
             elif (self._at, self._step) == before:
@@ -75,7 +75,7 @@ class ChunkedDecoder:
         self._total += self._rest
         if self._total > self._most:
             raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {self._most} bytes")
-        self._step = self._chunk_data if self._rest else self._trailer_section
+        self._step = ChunkedDecoder._chunk_data if self._rest else ChunkedDecoder._trailer_section
         return b""
 
     def _chunk_data(self) -> bytes:
@@ -83,14 +83,14 @@ class ChunkedDecoder:
         self._at += len(piece)
         self._rest -= len(piece)
         if not self._rest:
-            self._step = self._chunk_end
+            self._step = ChunkedDecoder._chunk_end
         return piece
 
     def _chunk_end(self) -> bytes:
         end = self.left[self._at : self._at + 2]
         if end == b"\r\n":
             self._at += 2
-            self._step = self._size_line
+            self._step = ChunkedDecoder._size_line
         elif end not in {b"", b"\r"}:
             raise bad_request("a chunk longer than its size")
         return b""

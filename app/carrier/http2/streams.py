@@ -216,7 +216,7 @@ class Streams:
             block.check_size(self._limits)
             what = requests.read(fields, self._limits)
         except ProtocolError as error:
-            what = error
+            what = error.with_traceback(None)  # it would keep this frame, and the frame keeps it
             if error.status is HTTPStatus.BAD_REQUEST:
                 self._patience.lose("malformed requests")  # each of which is reset (8.1.1)
         length = what.length if isinstance(what, Requested) else None

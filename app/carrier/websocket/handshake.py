@@ -22,6 +22,7 @@ from app.wire import WireRequest
 
 _VERSION: Final = "13"  # RFC 6455, 4.1
 _SPOKEN: Final = ("Sec-WebSocket-Version", _VERSION)
+_EXTENSIONS: Final = (DeflateFactory(),)
 _EXCERPT: Final = 200  # characters of what was wrong with a handshake that are shown
 
 
@@ -70,7 +71,7 @@ def accept_extended_connect(request: WireRequest) -> Accepted:
 
 
 def _negotiator() -> ServerProtocol:
-    return ServerProtocol(extensions=[DeflateFactory()], select_subprotocol=_first)
+    return ServerProtocol(extensions=_EXTENSIONS, select_subprotocol=_first)
 
 
 def _first(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
