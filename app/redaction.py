@@ -57,6 +57,7 @@ def redacted(request: WireRequest, names: frozenset[bytes]) -> WireRequest:
         trailers=trailers,
         head=_masked_head(request.head, names) if fields is not request.fields else request.head,
         pseudo=pseudo,
+        made=None,
         authority=_HIDDEN if _AUTHORITY in hidden else request.authority,
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType, structs
 
-from app.bodies import Body, Decoded, content_of
+from app.bodies import NONE, Body, Decoded, content_of
 from app.multipart_parts import Part
 from app.wire import Fields, query_pairs, shown, shown_pairs
 
@@ -68,6 +68,8 @@ class ReflectedBody(msgspec.Struct, frozen=True, rename="camel"):
 
 def reflect_body(body: Body, fields: Fields) -> ReflectedBody:
     """Show a body that came behind these fields."""
+    if body is NONE:  # as it is of most requests
+        return _NOTHING
     text, base64 = _beginning(body)
     reflected = ReflectedBody(body.length, body.sha256, body.chunked, _truncated(body), text, base64)
     if not body.length:
@@ -85,6 +87,9 @@ def reflect_body(body: Body, fields: Fields) -> ReflectedBody:
         multipart=[_part(part) for part in parts.parts] if parts and not parts.refused else UNSET,
         multipart_refused=parts.refused if parts and parts.refused else UNSET,
     )
+
+
+_NOTHING: Final = ReflectedBody(NONE.length, NONE.sha256, NONE.chunked, truncated=False, text="")
 
 
 def _truncated(body: Body) -> bool:

@@ -13,12 +13,12 @@ from app.context import Context
 from app.identity import Kubernetes
 from app.names import Remembered, canonical
 from app.peers import Endpoint
-from app.provenance.client import Client, client_of
+from app.provenance.client import Client, Way, client_by, way_of
 from app.provenance.credentials import Credentials, credentials_of
 from app.provenance.trace import Trace, trace_of
 from app.reflected_body import ReflectedBody, reflect_body
 from app.tls import TLS
-from app.wire import WireRequest, is_plain, query_pairs, shown, shown_pairs, split_target
+from app.wire import WireRequest, is_plain, once, query_pairs, shown, shown_pairs, split_target
 
 _spellings = Remembered(lambda name: (shown(name), canonical(name))).__getitem__
 
@@ -63,11 +63,12 @@ class Reflection(msgspec.Struct, frozen=True, kw_only=True):
 def reflect(context: Context) -> Reflection:
     """Give a request's reflection. Values of one name stand in the order in which they came."""
     request, policy = context.request, context.policy
-    received, headers = _fields(request)
+    said = once(request, _Said, _said)
+    headers = said.headers
     return Reflection(
-        path=shown(request.target),
-        host=shown(request.authority) if request.pseudo else headers.get("Host", [""])[0],
-        method=shown(request.method),
+        path=said.path,
+        host=said.host,
+        method=said.method,
         proto=request.version,
         headers=headers,
         http_port=str(policy.port),
@@ -77,20 +78,49 @@ def reflect(context: Context) -> Reflection:
         pod=policy.identity.pod,
         tls=context.connection.tls or UNSET,
         pseudo=shown_pairs(request.pseudo) if request.pseudo else UNSET,
-        received=received,
-        query=shown_pairs(query_pairs(split_target(request.target)[1])),
-        cookies=_cookies(headers["Cookie"]) if "Cookie" in headers else [],
+        received=said.received,
+        query=said.query,
+        cookies=said.cookies,
         body=reflect_body(request.body, request.fields),
         trailers=shown_pairs(request.trailers),
-        client=client_of(headers, context.connection, policy.trusted),
+        client=client_by(said.way, context.connection, policy.trusted),
         server=context.connection.server,
         kubernetes=policy.identity.kubernetes,
-        trace=trace_of(headers),
+        trace=said.trace,
         credentials=credentials_of(headers, policy),
         applied=context.applied,
         id=context.id,
         time=context.time,
         version=__version__,
+    )
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What is shown of a head, which follows from it alone."""
+
+    path: str
+    host: str
+    method: str
+    headers: dict[str, list[str]]
+    received: list[tuple[str, str]]
+    query: list[tuple[str, str]]
+    cookies: list[tuple[str, str]]
+    way: Way | None
+    trace: Trace | UnsetType
+
+
+def _said(request: WireRequest) -> _Said:
+    received, headers = _fields(request)
+    return _Said(
+        shown(request.target),
+        shown(request.authority) if request.pseudo else headers.get("Host", [""])[0],
+        shown(request.method),
+        headers,
+        received,
+        shown_pairs(query_pairs(split_target(request.target)[1])),
+        _cookies(headers["Cookie"]) if "Cookie" in headers else [],
+        way_of(headers),
+        trace_of(headers),
     )
 
 

@@ -6,7 +6,7 @@ are shown to people is decided in one function, `shown`.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
@@ -17,6 +17,8 @@ from app.calls import Call
 from app.peers import Endpoint, ProxyProtocol
 from app.settings import MAX_DECODED
 from app.tls import TLS
+
+Made = TypeVar("Made")
 
 Fields = tuple[tuple[bytes, bytes], ...]
 Environ = dict[str, Any]
@@ -86,6 +88,9 @@ class WireRequest(msgspec.Struct, frozen=True, gc=False):
     byte; empty where the wire is not known, and in HTTP/2, which has no such text. There, `pseudo` are the
     pseudo-fields as they came (RFC 9113, 8.3), `authority` is one of them, and `target` is `:path`, or, of a CONNECT
     that has none, `:authority`.
+
+    Of a head that comes again `made` has what follows from it alone, by who has made it: it is there with the next
+    request whose head has the same bytes. None elsewhere. Who gives a request another head leaves it out.
     """
 
     method: bytes
@@ -97,6 +102,20 @@ class WireRequest(msgspec.Struct, frozen=True, gc=False):
     head: bytes = b""
     pseudo: Fields = ()
     authority: bytes = b""
+    made: dict[object, Any] | None = None
+
+
+def once(request: WireRequest, by: object, make: Callable[..., Made], *more: object) -> Made:
+    """Give what follows from a request's head, which `make` makes of it and `more`, and is known `by`.
+
+    It is made once, where the head comes again.
+    """
+    if request.made is None:
+        return make(request, *more)
+    made: Made | None = request.made.get(by)
+    if made is None:
+        made = request.made[by] = make(request, *more)
+    return made
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:

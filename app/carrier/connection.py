@@ -14,7 +14,7 @@ from typing import Final, cast
 from app.answered import Answered
 from app.carrier.alarm import Alarm
 from app.carrier.errors import ProtocolError
-from app.carrier.gateway import Gateway, connection_environ
+from app.carrier.gateway import Gateway
 from app.carrier.http1.session import Http1Session
 from app.carrier.http2 import frames
 from app.carrier.http2.session import Http2Session
@@ -38,6 +38,11 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no time (socket(7)): the
 
 class Connection(asyncio.Protocol):
     """Serves one connection: transport and time are its own, the protocol is a session's."""
+
+    __slots__ = (
+        "_alarm", "_first", "_held", "_layers", "_left", "_listener", "_paused", "_plain", "_reading", "_service",
+        "_session", "_stalled", "_transport", "_watch", "_working", "closing", "deadline", "phase",
+    )  # fmt: skip
 
     def __init__(self, service: Service, listener: Listener) -> None:
         self.phase = Phase.IDLE
@@ -184,7 +189,8 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        if self._layers.tls is not None:
+        # Where it is plain there is no TLS: of many connections, what the layers have is not at hand.
+        if self._plain is None and self._layers.tls is not None:
             data = self._layers.put(data)
         self._watch.sent(len(data))
         self._transport.write(data)
@@ -293,8 +299,7 @@ class Connection(asyncio.Protocol):
             self.enter(Phase.IDLE)
 
     def _gateway(self) -> Gateway:
-        environ = connection_environ(self._listener.environ, self._info())
-        return Gateway(self._listener.application, environ, self._service, self._watch)
+        return Gateway(self._listener, self._info(), self._service)
 
     def _info(self) -> ConnectionInfo:
         peer, own = (self._endpoint(name) for name in ("peername", "sockname"))

@@ -3,14 +3,15 @@
 import io
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from app.answered import Answered
 from app.carrier.errors import ProtocolError, failure
+from app.carrier.layers import Listener
 from app.carrier.outgoing import close_pieces, held
 from app.carrier.response import FAILED, FULL, Response
 from app.carrier.service import Service
-from app.carrier.watching import APPLICATION_FAILED, TOO_MUCH_WAITS, WEBSOCKET, Watch, reason_of
+from app.carrier.watching import APPLICATION_FAILED, TOO_MUCH_WAITS, WEBSOCKET, reason_of
 from app.names import cgi_key
 from app.wire import (
     ABOUT_KEY,
@@ -25,6 +26,7 @@ from app.wire import (
     ConnectionInfo,
     Environ,
     WireRequest,
+    once,
     split_target,
     unquoted,
 )
@@ -45,33 +47,40 @@ def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
     }
 
 
-def connection_environ(listener: Environ, info: ConnectionInfo) -> Environ:
-    """Give the part of the environ that is the same for every request of a connection."""
-    return listener | {
-        "REMOTE_ADDR": info.client.address,
-        "REMOTE_PORT": str(info.client.port),
-        "wsgi.url_scheme": "https" if info.tls else "http",
-        CONNECTION_KEY: info,
-    }
-
-
-def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Environ:
+def environ_of(request: WireRequest, listener: Listener, info: ConnectionInfo, *, draining: bool) -> Environ:
     """Give the WSGI environ of one request, with the request itself in it.
 
     What CGI names can't hold is not in it: names with `_`, which would pass for names with `-`. The request has them.
     """
+    environ = once(request, listener, _begun, listener)
+    if request.made is not None:
+        environ = environ.copy()
+    client = info.client
+    environ["REMOTE_ADDR"] = client.address
+    environ["REMOTE_PORT"] = str(client.port)
+    environ["wsgi.url_scheme"] = "https" if info.tls else "http"
+    environ["wsgi.input"] = io.BytesIO()
+    environ[CONNECTION_KEY] = info
+    environ[REQUEST_KEY] = request
+    environ[DRAINING_KEY] = draining
+    return environ
+
+
+def _begun(request: WireRequest, listener: Listener) -> Environ:
+    """Give an environ with what follows from a request's head and its listener, and with places for all the rest.
+
+    To put something in its place is faster than to make room for it.
+    """
     path, query = split_target(request.target)
     if not path.startswith(b"/"):  # asterisk- and authority-form; PATH_INFO begins with a slash (RFC 3875, 4.1.5)
         path = b"/" + path
-    environ = {
-        **base,
+    environ: Environ = {
+        **listener.environ,
+        **_PLACES,
         "REQUEST_METHOD": request.method.decode("ascii"),
         "PATH_INFO": unquoted(path).decode("latin-1"),
         "QUERY_STRING": query.decode("latin-1"),
         "SERVER_PROTOCOL": request.version,
-        "wsgi.input": io.BytesIO(),
-        REQUEST_KEY: request,
-        DRAINING_KEY: draining,
     }
     for name, value in request.fields:
         key = cgi_key(name)
@@ -84,6 +93,11 @@ def environ_of(request: WireRequest, base: Environ, *, draining: bool) -> Enviro
     if request.pseudo and request.authority and "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = request.authority.decode("latin-1")  # RFC 9113, 8.3.1: it stands for Host
     return environ
+
+
+_PLACES: Final[Environ] = dict.fromkeys(
+    ("REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "wsgi.input", CONNECTION_KEY, REQUEST_KEY, DRAINING_KEY)
+)
 
 
 class _Start:
@@ -138,12 +152,13 @@ class Count(NamedTuple):
 class Gateway:
     """The way from one connection to the application, and to who watches what is answered."""
 
-    def __init__(self, application: Application, environ: Environ, service: Service, watch: Watch) -> None:
-        self._application = application
-        self._environ = environ
+    __slots__ = ("_connection", "_listener", "_service", "watch")
+
+    def __init__(self, listener: Listener, connection: ConnectionInfo, service: Service) -> None:
+        self._listener = listener
+        self._connection = connection
         self._service = service
-        self._connection: ConnectionInfo = environ[CONNECTION_KEY]
-        self.watch = watch
+        self.watch = listener.watch
 
     def ask(self, request: WireRequest, *, websocket: bool = False, as_call: bool = False) -> Response:
         """Give the application's answer to a request, or 500 where it fails: the fault goes to the log.
@@ -152,13 +167,14 @@ class Gateway:
         has not come: what is answered is its head, if there is a call in the effects.
         """
         service = self._service
-        environ = environ_of(request, self._environ, draining=service.draining and not service.replaced)
+        draining = service.draining and not service.replaced
+        environ = environ_of(request, self._listener, self._connection, draining=draining)
         if websocket:
             environ[WEBSOCKET_KEY] = True
         elif as_call:
             environ[CALL_KEY] = True
         try:
-            response = call(self._application, environ)
+            response = call(self._listener.application, environ)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker
             self._service.report(failure(error))
             self.watch.refused(APPLICATION_FAILED)

@@ -14,8 +14,8 @@ from app.peers import Endpoint, ProxyProtocol, client_of
 from app.wire import Application, ConnectionInfo, Environ
 
 
-class Listener(msgspec.Struct, frozen=True):
-    """What the connections of one port have in common.
+class Listener(msgspec.Struct, frozen=True, eq=False):
+    """What the connections of one port have in common. It is known by its identity.
 
     One that is not `counted` takes connections also when there are enough. `context` gives what TLS is served with, or
     None; `tls_only` refuses who does not begin with it; `proxied` tells whether a PROXY protocol header comes first.

@@ -13,7 +13,10 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from app.bodies import Meter, content_of
+from app.carrier.http1.head import Head
+from app.carrier.http2.requests import Requested
 from app.carrier.limits import Limits
+from app.carrier.recent import Recent
 from app.carrier.timing import Time
 from app.carrier.waiting import Waiting
 from app.codings import memory
@@ -132,6 +135,8 @@ class Service:
         self.waiting = Waiting(bounds.held)
         self._decoding: weakref.WeakKeyDictionary[Meter, int] = weakref.WeakKeyDictionary()  # and what each takes
         self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
+        self.heads: Recent[bytes, Head] = Recent()  # that come again, as HTTP/1.1 has them
+        self.lists: Recent[Fields, Requested] = Recent()  # the same of HTTP/2, which has lists of fields
         self._wall_clock = time.wall
         self._date = (-1, "")
         self._full_told = -_TOLD_AGAIN  # when it was said that there are too many connections

@@ -61,12 +61,20 @@ class Client(msgspec.Struct, frozen=True, rename="camel"):
     via: list[Via] | UnsetType = UNSET
 
 
-def client_of(headers: dict[str, list[str]], connection: ConnectionInfo, trusted: Networks) -> Client:
-    """Give who sent a request, by its fields (shown values by canonical name) and its connection."""
-    end, proxy = connection.client, connection.proxy or UNSET
+class Way(msgspec.Struct, frozen=True):
+    """What fields say of the way on which a request came: `nodes` by address and port, with the field that has them."""
+
+    nodes: list[tuple[str, int | UnsetType, Told]]
+    forwarded: list[dict[str, str]] | UnsetType
+    x_forwarded: dict[str, list[str]] | UnsetType
+    via: list[Via] | UnsetType
+
+
+def way_of(headers: dict[str, list[str]]) -> Way | None:
+    """Give what fields (shown values by canonical name) say of the way, None where they say nothing."""
     # One look through all names at once: most requests have none of these.
     if _FORWARDED not in (names := "\n".join(headers)) and _REAL_IP not in names and _VIA not in headers:
-        return Client(end.address, end.port, end.address, proxy)
+        return None
     elements = forwarded(headers[_FORWARDED]) if _FORWARDED in headers else []
     others = {
         name: values
@@ -74,19 +82,24 @@ def client_of(headers: dict[str, list[str]], connection: ConnectionInfo, trusted
         if name[:1] == "X" and (name.startswith(_X_FORWARDED) or name == _REAL_IP)  # most names begin otherwise
     }
     ways = via(headers[_VIA]) if _VIA in headers else []
-    told = _told(headers, elements)
-    chain = [_hop(text, by, trusted) for text, by in told[-MOST_HOPS:]]
+    nodes = [(*node(text), by) for text, by in _told(headers, elements)[-MOST_HOPS:]]
+    return Way(nodes, elements or UNSET, others or UNSET, ways or UNSET)
+
+
+def client_by(way: Way | None, connection: ConnectionInfo, trusted: Networks) -> Client:
+    """Give who sent a request, by the way that its fields tell of and by its connection."""
+    end, proxy = connection.client, connection.proxy or UNSET
+    if way is None:
+        return Client(end.address, end.port, end.address, proxy)
+    chain = [Hop(where, by, among(where, trusted), port) for where, port, by in way.nodes]
     chain.append(Hop(end.address, "connection", among(end.address, trusted), end.port))
-    return Client(
-        end.address,
-        end.port,
-        _effective(chain),
-        proxy,
-        chain if told else UNSET,
-        elements or UNSET,
-        others or UNSET,
-        ways or UNSET,
-    )
+    told = chain if way.nodes else UNSET
+    return Client(end.address, end.port, _effective(chain), proxy, told, way.forwarded, way.x_forwarded, way.via)
+
+
+def client_of(headers: dict[str, list[str]], connection: ConnectionInfo, trusted: Networks) -> Client:
+    """Give who sent a request, by its fields (shown values by canonical name) and its connection."""
+    return client_by(way_of(headers), connection, trusted)
 
 
 def _told(headers: dict[str, list[str]], elements: list[dict[str, str]]) -> list[tuple[str, Told]]:
@@ -103,11 +116,6 @@ def _told(headers: dict[str, list[str]], elements: list[dict[str, str]]) -> list
         return [(told_by_forwarded(element), "Forwarded") for element in elements]
     # nginx sets it to one address; of several, the last is the nearest proxy's.
     return [(text, "X-Real-IP") for text in forwarded_for(headers.get(_REAL_IP, []))[-1:]]
-
-
-def _hop(text: str, by: Told, trusted: Networks) -> Hop:
-    where, port = node(text)
-    return Hop(where, by, among(where, trusted), port)
 
 
 def _effective(chain: list[Hop]) -> str:

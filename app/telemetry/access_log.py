@@ -17,15 +17,16 @@ from app.context import time_of
 from app.excerpts import shortened
 from app.provenance.trace import Trace
 from app.telemetry.facts import TARGET, Facts, about_of, method
-from app.telemetry.families import METHODS, REFUSAL
+from app.telemetry.families import REFUSAL
 from app.telemetry.lines import LONGEST
+from app.wire import WireRequest, once
 
 _SHORT: Final = 64
 # What a terminal might obey, or a reader take for the end of a line: also beyond ASCII (C1, U+2028).
 _NOT_PLAIN: Final = re.compile(r"[^ -~\n]")
 
 
-class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
+class _Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A line of JSON: names of its own where there is no standard one."""
 
     time: str
@@ -58,7 +59,7 @@ class AccessLog:
     def _json(self, answered: Sequence[Answered]) -> bytes:
         lines = [self._line(each) for each in answered]
         text = _encode_lines(lines)
-        if len(text) <= LONGEST and _is_plain(text):
+        if _is_plain(text) and (len(text) <= LONGEST or max(map(len, text.split(b"\n"))) < LONGEST):
             return text
         return b"".join(map(_fitting, lines))
 
@@ -67,12 +68,12 @@ class AccessLog:
 
     def _line(self, answered: Answered) -> _Line:
         request, about, facts = answered.request, about_of(answered), self._facts
-        trace = facts.trace(request)
+        asked, target, trace_id = once(request, self, self._said)
         return _Line(
             time_of(about.now if about else self._wall()),
             facts.client(answered),
-            METHODS.get(request.method) or method(request),
-            facts.target(request),
+            asked,
+            target,
             answered.protocol or request.version,
             _code(answered.status),
             answered.sent,
@@ -80,12 +81,17 @@ class AccessLog:
             int(answered.seconds * 1e6 + 0.5) / 1e6,
             about.form if about else REFUSAL,
             facts.id(about) if about else "",
-            _trace_id(trace) if trace else "",
+            trace_id,
             facts.applied(about.applied) if about and about.applied is not NOTHING else NOTHING,
             facts.why(answered) if answered.why else "",
             answered.whole,
             about.ending.code if isinstance(about, Called) else "",
         )
+
+    def _said(self, request: WireRequest) -> tuple[str, str, str]:
+        """Give method, target and trace id of a request, as they may be told."""
+        trace = self._facts.trace(request)
+        return method(request), self._facts.target(request), _trace_id(trace) if trace else ""
 
     def _common_line(self, answered: Answered) -> str:
         """Give a line of the common log format. https://httpd.apache.org/docs/current/logs.html#common."""

@@ -11,9 +11,10 @@ from app.telemetry.lines import Later, Lines
 from app.telemetry.spans import Spans
 from app.telemetry.tally import Tally
 
-# Requests that are counted and logged together: what is done sixteen times in a row takes a third of the time that it
+# Requests that are counted and logged together: what is done that often in a row takes a third of the time that it
 # takes between two answers, when a processor has nothing of it at hand. More would only hold up the one that is next.
-_TOGETHER: Final = 16
+_TOGETHER: Final = 64
+_LARGE: Final = 4096  # bytes of a head for which that is more memory than it is worth
 _SECONDS: Final = 0.05  # for which a request waits for others
 
 
@@ -59,8 +60,8 @@ class Watch:
         self._answered.append(answered)
         if self._spans is not None:
             self._spans.record(answered)
-        if len(self._answered) >= _TOGETHER or answered.about is None:  # its time is now
-            self.tell()
+        if len(self._answered) >= _TOGETHER or answered.about is None or len(answered.request.head) > _LARGE:
+            self.tell()  # where the application was not asked, the line has the time at which it is made
         elif not self._awaited:
             self._awaited = True
             self._later(_SECONDS, self._time_is_come)

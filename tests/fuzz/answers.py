@@ -14,9 +14,11 @@ from app import identity, policy
 from app.answer import EVENTS, HTML, JSON, TEXT, YAML
 from app.application import echo
 from app.carrier.errors import ProtocolError
-from app.carrier.http1.reader import End, Head, RequestReader
+from app.carrier.http1.head import Head
+from app.carrier.http1.reader import End, RequestReader
 from app.carrier.http2 import frames
 from app.carrier.limits import Limits
+from app.carrier.recent import Recent
 from app.controls.table import CONTROLS
 from app.echo import Echo
 from app.settings import Settings
@@ -44,12 +46,16 @@ WORDS: Final = (
 
 
 def check(data: bytes) -> None:
-    """Send it in several deliveries; each is answered alike."""
+    """Send it in several deliveries; each is answered alike, and byte for byte as before when its heads come again."""
     methods, refused = _asked(data)
     if methods is None:
         return  # another protocol's answers, which targets of their own are for
     whole, cut, *_ = deliveries(data)
-    statuses, others = _answered(whole, methods), _answered(cut, methods)
+    kept: Recent[bytes, Head] = Recent()
+    written, *again = [_written(whole, kept) for _ in range(3)]
+    for other in again:
+        assert other == written
+    statuses, others = list(_statuses(written, methods)), list(_statuses(_written(cut, Recent()), methods))
     if refused:  # by the first fault that is seen, which may be another
         assert statuses.pop() >= 400
         assert others.pop() >= 400
@@ -89,8 +95,12 @@ def _asked(data: bytes) -> tuple[list[bytes] | None, bool]:
     return ([*methods, reader.method], True) if reader.within_request else (methods, False)
 
 
-def _answered(pieces: Pieces, methods: list[bytes]) -> list[int]:
-    served = Served(application=echo(Echo(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25)), limits=_LIMITS)
+def _written(pieces: Pieces, kept: Recent[bytes, Head]) -> bytes:
+    """Give what a new server answers that has kept these heads."""
+    answering = Echo(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25)
+    answering._ids.new = lambda: "0" * 32  # type: ignore[method-assign]  # noqa: SLF001 - which else are random
+    served = Served(application=echo(answering), limits=_LIMITS)
+    served.service.heads = kept
     for piece in pieces:
         if served.transport.ended:
             break
@@ -99,7 +109,7 @@ def _answered(pieces: Pieces, methods: list[bytes]) -> list[int]:
     served.after(_LONGER)
     assert not served.reports
     assert served.transport.ended, "nothing is waited for any longer"
-    return list(_statuses(served.transport.written, methods))
+    return served.transport.written
 
 
 def _statuses(written: bytes, methods: list[bytes]) -> Iterator[int]:

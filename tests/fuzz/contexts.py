@@ -8,7 +8,8 @@ from msgspec import structs
 
 from app import bodies, identity
 from app.carrier.errors import ProtocolError
-from app.carrier.http1.reader import Data, End, Head, RequestReader
+from app.carrier.http1.head import Head
+from app.carrier.http1.reader import Data, End, RequestReader
 from app.carrier.limits import Limits
 from app.context import Context, Policy
 from app.controls import reading

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 import h11
 
 from app.carrier.errors import ProtocolError
-from app.carrier.http1.reader import Data, Event, Head, RequestReader
+from app.carrier.http1.head import Head
+from app.carrier.http1.reader import Data, Event, RequestReader
 from app.carrier.limits import Limits
 from app.wire import Fields
 from tests.fuzz.cutting import Pieces, deliveries

@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 from app.carrier.errors import ProtocolError
-from app.carrier.http1.reader import Data, Head, RequestReader
+from app.carrier.http1.head import Head
+from app.carrier.http1.reader import Data, RequestReader
 from app.carrier.limits import Limits
 from app.settings import Settings
 from tests.http import corpus, raw_http2

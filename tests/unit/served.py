@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.carrier.connection import Connection
-from app.carrier.gateway import server_environ
+from app.carrier.gateway import environ_of, server_environ
 from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import Bounds, Service, Timeouts
 from app.carrier.timing import Time
-from app.wire import Application, Environ
+from app.peers import Endpoint
+from app.wire import Application, ConnectionInfo, Environ, WireRequest
 
 LIMITS = Limits(head=1024, fields=10, body=100)
 _AT_ONCE = 1000  # turns of the loop that take no time
@@ -90,6 +91,15 @@ def answer_with_path(environ: Environ, start_response: Callable[..., Any]) -> It
         raise RuntimeError("on purpose")
     start_response("200 OK", [("X-Remote", environ["REMOTE_ADDR"]), ("Content-Length", "2")])
     return [environ["PATH_INFO"].encode("latin-1")]
+
+
+_LISTENER = Listener(answer_with_path, server_environ("h", 8080, multiprocess=False))
+_INFO = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
+
+
+def environ_for(request: WireRequest) -> Environ:
+    """Give the environ in which a request comes by our own carrier."""
+    return environ_of(request, _LISTENER, _INFO, draining=False)
 
 
 class Served:

@@ -221,6 +221,16 @@ def test_whatever_comes_it_is_one_line_of_printable_ascii(
         assert told.count(b'"') - told.count(rb"\"") == 2
 
 
+@given(st.lists(st.tuples(st.sampled_from([0, 100, 3000, 5000]), st.integers(0, 300), st.booleans()), max_size=20))
+def test_lines_are_the_same_together_as_alone(sizes: list[tuple[int, int, bool]]) -> None:
+    """However many there are, however long, and whether they are plain or not."""
+    whys = ["x" * (size + more) + ("a" if plain else "\u2028") for size, more, plain in sizes]
+    entries = [answered(request(), why=why) for why in whys]
+    together = log("json").lines(entries)
+    assert together == b"".join(log("json").lines([each]) for each in entries)
+    assert all(len(line) <= LONGEST for line in together.splitlines(keepends=True))
+
+
 @given(st.lists(st.integers(1, 300) | st.integers(1, LONGEST), min_size=1))
 def test_a_piece_is_of_whole_lines(sizes: list[int]) -> None:
     """As many as a pipe takes at once."""

@@ -12,12 +12,13 @@ import pytest
 from app import __version__, identity, policy
 from app.answer import POLICY
 from app.application import admin, by_port, echo
-from app.carrier.gateway import call, environ_of, server_environ
+from app.carrier.gateway import call
 from app.carrier.response import Response
 from app.described.openapi import document
 from app.echo import Echo
 from app.settings import Settings
 from app.wire import DRAINING_KEY, Application, WireRequest
+from tests.unit.served import environ_for
 
 SETTINGS = Settings(allow_cookie="on")
 KNOWN = ["/livez", "/readyz", "/version", "/openapi.json"]
@@ -60,7 +61,7 @@ def test_the_reflection_has_exactly_the_type_that_clients_compare_with() -> None
 def test_the_echo_keeps_no_path_and_no_method_for_itself(method: str, path: str) -> None:
     """Every one is echoed."""
     request = WireRequest(method.encode(), path.encode("latin-1") or b"*", "HTTP/1.1", ())
-    answer = call(ECHO, environ_of(request, server_environ("h", 80, multiprocess=False), draining=False))
+    answer = call(ECHO, environ_for(request))
     assert answer.status == "200 OK"
 
 
@@ -110,7 +111,7 @@ def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
         "HTTP/1.1",
         ((b"X-A", b"1"), (b"x_a", b"2"), (b"x-a", b"3"), (b"Transfer-Encoding", b"chunked"), (b"content-TYPE", b"t")),
     )
-    environ = environ_of(request, server_environ("h", 80, multiprocess=False), draining=False)
+    environ = environ_for(request)
     assert {key: value for key, value in environ.items() if key.startswith(("HTTP_", "CONTENT"))} == {
         "HTTP_X_A": "1,3",
         "CONTENT_TYPE": "t",
@@ -120,7 +121,7 @@ def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
 
 def served(request: WireRequest, **environ: Any) -> tuple[Response, dict[str, Any]]:
     """Give the echo's answer to a request of our own carrier, and the environ as the application left it."""
-    given = environ_of(request, server_environ("h", 80, multiprocess=False), draining=False) | environ
+    given = environ_for(request) | environ
     return call(ECHO, given), given
 
 

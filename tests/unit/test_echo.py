@@ -11,14 +11,13 @@ import yaml
 from app import formats, identity, policy
 from app.answer import POLICY
 from app.applied import Applied
-from app.carrier.gateway import environ_of, server_environ
 from app.controls.doing import Outcome
 from app.echo import Echo
 from app.events import INTERVAL
 from app.settings import Settings
 from app.wire import NO_EFFECTS, WEBSOCKET_KEY, Effects, Fields, WireRequest
+from tests.unit.served import environ_for
 
-BASE = server_environ("h", 8080, multiprocess=False)
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
@@ -34,7 +33,7 @@ class Asking:
         """Ask for a target with these fields."""
         wire: Fields = tuple((name.encode(), value.encode("latin-1")) for name, value in fields)
         request = WireRequest(method.encode(), target.encode(), "HTTP/1.1", wire)
-        return self._echo.answer(environ_of(request, BASE, draining=False) | environ)
+        return self._echo.answer(environ_for(request) | environ)
 
 
 ASK = Asking()

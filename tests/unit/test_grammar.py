@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.carrier.http1.reader import End, Head, RequestReader
+from app.carrier.http1.head import Head
+from app.carrier.http1.reader import End, RequestReader
 from app.carrier.limits import Limits
 
 LIMITS = Limits(head=1024, fields=8, body=1000)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.carrier.errors import ProtocolError
-from app.carrier.http1.reader import Data, End, Event, Head, RequestReader
+from app.carrier.http1.head import Head
+from app.carrier.http1.reader import Data, End, Event, RequestReader
 from app.carrier.limits import Limits
 from tests.requests import deliveries, requests
 

@@ -19,10 +19,11 @@ CONNECTION = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8
 KEY = ("GET", "2", "HTTP/1.1", "json")
 
 
-def answered(target: bytes = b"/", **facts: Any) -> Answered:
+def answered(target: bytes = b"/", head: bytes = b"", **facts: Any) -> Answered:
     """Give a request that was answered."""
     given: dict[str, Any] = {"status": "200 OK", "about": About("json", "id", 0.0, NOTHING)} | facts
-    return Answered(WireRequest(b"GET", target, "HTTP/1.1", ()), CONNECTION, seconds=0.1, sent=1, received=0, **given)
+    request = WireRequest(b"GET", target, "HTTP/1.1", (), head=head)
+    return Answered(request, CONNECTION, seconds=0.1, sent=1, received=0, **given)
 
 
 class Watched:
@@ -87,6 +88,13 @@ def test_many_requests_do_not_wait(watched: Watched) -> None:
     assert len(watched.calls) == 1
     watched.calls.pop()()
     assert (watched.counted, watched.logged()) == (1000, targets)
+
+
+def test_a_large_request_is_told_of_at_once(watched: Watched) -> None:
+    """As many of them as wait for each other would be too much memory."""
+    watched.watch.answered(answered(b"/a"))
+    watched.watch.answered(answered(b"/b", head=bytes(5000)))
+    assert (watched.counted, watched.logged()) == (2, [b"/a", b"/b"])
 
 
 def test_a_refusal_is_told_of_at_once(watched: Watched) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from app.carrier.http1.reader import Head
+from app.carrier.http1.head import Head
 from app.carrier.outgoing import Outgoing
 from app.carrier.response import FAILED, Response, encode, encode_head, length_line
 from app.carrier.service import Phase, Service

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from app.carrier.errors import ProtocolError, bad_request, excerpt
+from app.carrier.http1.head import CHUNKED
 from app.carrier.semantics import (
     CONNECTION,
     CONTENT_LENGTH,
@@ -38,7 +39,6 @@ BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _UPGRADES = frozenset({b"websocket", b"h2c"})  # RFC 6455, 4.1; RFC 7540, 3.2
 
 WITHOUT_CR: Final = "a line that ends without CR"
-CHUNKED: Final = -1  # a body's length when chunks carry it
 
 
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:

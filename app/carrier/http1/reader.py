@@ -16,27 +16,13 @@ from app.carrier import semantics
 from app.carrier.errors import ProtocolError, bad_request
 from app.carrier.http1 import grammar
 from app.carrier.http1.chunked import ChunkedDecoder
-from app.carrier.http1.grammar import CHUNKED
+from app.carrier.http1.head import CHUNKED, Head
 from app.carrier.limits import Limits
+from app.carrier.recent import Recent
 from app.wire import Fields, WireRequest
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)++")
 _CR: Final = 0x0D
-
-
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """A request's head is complete: all of the request but its body and its trailers.
-
-    `whole`: it has no body, and no `End` comes; `chunked`: chunks carry the body; `keep_alive`: the client wants the
-    connection kept; `upgrade`: the protocol that it would rather speak, if it is known here.
-    """
-
-    request: WireRequest
-    chunked: bool = False
-    keep_alive: bool = True
-    expects_continue: bool = False
-    upgrade: bytes = b""
-    whole: bool = False
 
 
 class Data(msgspec.Struct, frozen=True, gc=False):
@@ -60,8 +46,11 @@ class RequestReader:
     Pipelined requests wait in the buffer.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    __slots__ = ("_body", "_buffer", "_limits", "_line_is_whole", "_recent", "_searched", "method")
+
+    def __init__(self, limits: Limits, recent: Recent[bytes, Head] | None = None) -> None:
         self._limits = limits
+        self._recent: Recent[bytes, Head] = Recent() if recent is None else recent
         self._buffer = b""
         self._searched = 0
         self.method = b""  # of the request that is being read, once it is known
@@ -139,7 +128,13 @@ class RequestReader:
             return None
         raw, self._buffer, self._searched = buffer[: end + 4], buffer[end + 4 :], 0
         self._line_is_whole = False
-        return self._parsed(raw)
+        head = self._recent.get(raw)
+        if head is None:
+            return self._parsed(raw)
+        self.method = head.request.method
+        if head.length:
+            self._begin_body(head.length)
+        return head
 
     def _parsed(self, raw: bytes) -> Head:
         """Give what a whole head says, and begin with the body that it tells of."""
@@ -151,16 +146,17 @@ class RequestReader:
         found = semantics.decisive(fields)
         semantics.check_host(found.get(semantics.HOST, []), version)
         if len(found) <= 1 and version == "HTTP/1.1":  # nothing but Host, which is checked: so are most
-            return Head(request, whole=True)
-        length = self._begin_body(grammar.body_length(found, version))
-        return Head(
+            return self._recent.keep(raw, len(raw), Head(request))
+        length = grammar.body_length(found, version)
+        self._begin_body(length)
+        head = Head(
             request,
-            length == CHUNKED,
+            length,
             grammar.keeps_alive(found, version),
             version != "HTTP/1.0" and semantics.expects_continue(found) and length != 0,
             grammar.upgrade(found, version),
-            whole=length == 0,
         )
+        return self._recent.keep(raw, len(raw), head)
 
     def _refuse_endless_head(self, size: int) -> None:
         if size > self._limits.head:
@@ -176,7 +172,7 @@ class RequestReader:
             grammar.check_beginning(self._buffer)
             self._line_is_whole = b"\n" in self._buffer
 
-    def _begin_body(self, length: int) -> int:
+    def _begin_body(self, length: int) -> None:
         if length == CHUNKED:
             limits = self._limits
             self._body = ChunkedDecoder(limits)
@@ -186,4 +182,3 @@ class RequestReader:
             raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {self._limits.body} bytes")
         elif length:
             self._body = length
-        return length

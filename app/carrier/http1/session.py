@@ -9,7 +9,8 @@ from app.bodies import Meter
 from app.carrier.errors import ProtocolError, full
 from app.carrier.gateway import Count, Gateway
 from app.carrier.http1.answering import Answering, told
-from app.carrier.http1.reader import Data, End, Event, Head, RequestReader
+from app.carrier.http1.head import Head
+from app.carrier.http1.reader import Data, End, Event, RequestReader
 from app.carrier.http2.session import Http2Session
 from app.carrier.http2.upgrade import SWITCHING_TO_HTTP2, http2_settings
 from app.carrier.response import CONTINUE, FAILED, Response, encode, has_content, refusal
@@ -27,12 +28,17 @@ _TURN: Final = 100  # pipelined requests that are answered before others are ser
 class Http1Session:
     """Reads requests and writes their answers; `secure` tells whether TLS is below."""
 
+    __slots__ = (
+        "_answered", "_answering", "_began", "_begun", "_channel", "_ended", "_gateway", "_head", "_meter", "_over",
+        "_phase", "_reader", "_received", "_secure", "_service",
+    )  # fmt: skip
+
     def __init__(self, channel: Channel, gateway: Gateway, service: Service, *, secure: bool) -> None:
         self._channel = channel
         self._gateway = gateway
         self._service = service
         self._secure = secure
-        self._reader = RequestReader(service.bounds.limits)
+        self._reader = RequestReader(service.bounds.limits, service.heads)
         self._head: Head | None = None  # of a request that is not answered
         self._began = 0.0  # when that had come, by the exact clock
         self._meter: Meter | None = None  # of a body that has begun

@@ -11,6 +11,7 @@ from hpack.exceptions import HPACKError, OversizedHeaderListError
 from app.carrier.errors import ProtocolError
 from app.carrier.http2 import frames
 from app.carrier.http2.frames import ErrorCode, Frame, Http2ConnectionError
+from app.carrier.http2.tables import newest
 from app.carrier.limits import Limits
 from app.wire import Fields
 
@@ -18,6 +19,10 @@ _CONTINUATIONS: Final = 64  # frames of one block: CVE-2024-27316 did it with en
 # What is too large by less than this factor is decoded all the same, so that it can be answered 431 and the connection
 # live: the state of the compression is the connection's, and nothing can be left out of it.
 _EXCESS: Final = 4
+# Bytes of a block, and of what it means, for which a connection remembers its last one: what comes again is mostly
+# places in the table, of some dozen fields.
+_SHORT: Final = 256
+_SHORT_LIST: Final = 2048
 # The changes of the table's size that a block may begin with are two (RFC 7541, 4.2), each an integer behind three bits
 # (5.1, 6.3). A block full of them would take a worker most of a second.
 _TOO_MANY_SIZES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*+[\x00-\x7f]){3}")
@@ -44,6 +49,8 @@ class BlockReader:
         self._decoder = hpack.Decoder(max_header_list_size=self._most)
         self._frames: list[Frame] = []  # of a block that is not whole
         self._size = 0  # bytes of their payloads
+        self._last = b""  # the last block, if it means the same when it comes again: as most do, behind the first
+        self._meant: tuple[Fields, int] = ((), 0)
 
     @property
     def within(self) -> bool:
@@ -83,8 +90,11 @@ class BlockReader:
         return None
 
     def _decoded(self, first: Frame, block: bytes) -> Block:
+        if block == self._last:
+            return Block(first, *self._meant)
         if _TOO_MANY_SIZES.match(block):
             raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, "header compression: more than two table sizes")
+        before = newest(self._decoder.header_table)
         try:
             decoded = self._decoder.decode(block, raw=True)
         except OversizedHeaderListError as error:
@@ -93,5 +103,8 @@ class BlockReader:
             # Not in the library's words: they may have an address of our memory in them.
             what = f"header compression: {type(error).__name__}"
             raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, what) from error
-        fields = tuple((bytes(name), bytes(value)) for name, value in decoded)
-        return Block(first, fields, sum(len(name) + len(value) + 32 for name, value in fields))
+        fields = tuple([(bytes(name), bytes(value)) for name, value in decoded])
+        size = sum([len(name) + len(value) + 32 for name, value in fields])
+        same = before is newest(self._decoder.header_table) and len(block) <= _SHORT and size <= _SHORT_LIST
+        self._last, self._meant = (block, (fields, size)) if same else (b"", ((), 0))
+        return Block(first, fields, size)

@@ -6,9 +6,12 @@ import hpack
 from hpack.table import HeaderTable
 
 from app.carrier.http2 import frames
+from app.carrier.http2.tables import newest
 from app.wire import Fields
 
 _LARGEST_TABLE: Final = HeaderTable.DEFAULT_SIZE  # bytes of header compression's table, whatever is allowed
+# What is another value in each answer is sent as it is: in the table it would only take the place of what comes again.
+_CHANGING: Final = frozenset((b"x-request-id", b"content-length"))
 
 
 class Sending:
@@ -19,6 +22,9 @@ class Sending:
         self.max_frame = frames.MAX_FRAME  # bytes of payload that the client takes in one frame
         self._out: list[bytes] = []
         self._encoder = hpack.Encoder()
+        self._first: Fields = ()  # fields that the last head began with, which are the same bytes when they come again
+        self._encoded_first = b""
+        self._newest: object = None  # the table's newest entry by then: with another one they are not
         self._table = self._smallest_table = _LARGEST_TABLE  # bytes: the last size that was allowed, and the smallest
 
     def put(self, frame: bytes) -> None:
@@ -47,7 +53,14 @@ class Sending:
     def put_head(self, number: int, fields: Fields, *, end: bool) -> int:
         """Send a header block in as many frames as it takes; give its size in bytes."""
         self._resize()
-        block = self._encoder.encode(fields)
+        changing = next((at for at, (name, _) in enumerate(fields) if name in _CHANGING), len(fields))
+        add = self._encoder.add
+        block = b"".join(
+            (
+                self._encoded(fields[:changing]),
+                *[add(each, each[0] in _CHANGING, each[0] not in _CHANGING) for each in fields[changing:]],
+            )
+        )
         size = len(block)
         kind, flags = frames.HEADERS, frames.END_STREAM if end else 0
         while len(block) > self.max_frame:
@@ -55,6 +68,17 @@ class Sending:
             block, kind, flags = block[self.max_frame :], frames.CONTINUATION, 0
         self.put(frames.encode(kind, flags | frames.END_HEADERS, number, block))
         return size
+
+    def _encoded(self, fields: Fields) -> bytes:
+        """Encode the fields with which a head begins: those of all answers that are alike, in the same second."""
+        table = self._encoder.header_table
+        before = newest(table)
+        if fields == self._first and before is self._newest and not table.resized:
+            return self._encoded_first
+        encoded = self._encoder.encode(fields)
+        self._newest = newest(table)
+        self._first, self._encoded_first = (fields, encoded) if before is self._newest else ((), b"")
+        return encoded
 
     def _resize(self) -> None:
         for size in (self._smallest_table, self._table):

@@ -42,7 +42,7 @@ class Http2Session:
         self._channel = channel
         self._gateway = gateway
         self._service = service
-        self._streams = Streams(service.bounds.limits, service.bounds.streams, service.clock)
+        self._streams = Streams(service.bounds.limits, service.bounds.streams, service.clock, service.lists)
         self._answers = Answers(self._streams, gateway, service)
         self._paced = Paced(self._streams, self._answers, service)
         self._calls = Calls(gateway, self._answers, self._paced, service)

@@ -18,6 +18,7 @@ from app.carrier.http2.patience import Patience
 from app.carrier.http2.requests import Requested
 from app.carrier.http2.sending import Sending
 from app.carrier.limits import Limits
+from app.carrier.recent import Recent
 from app.wire import Fields, WireRequest
 
 # Bytes that a client may send before more is allowed: a body is taken as it comes, so this costs no memory, and a
@@ -48,7 +49,13 @@ class Stream:
 class Streams:
     """One connection's streams: `receive` bytes and iterate `events`; `send_...`, and write what `outgoing` gives."""
 
-    def __init__(self, limits: Limits, most: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        most: int,
+        clock: Callable[[], float],
+        recent: Recent[Fields, Requested] | None = None,
+    ) -> None:
         self.goes_on = True  # the client has not said that it leaves
         self.send_window = _INITIAL_WINDOW
         self.last = 0  # the highest stream that the client has begun
@@ -56,6 +63,7 @@ class Streams:
         self.taken = 0  # frames, a header block for one
         self._limits = limits
         self._most = most
+        self._recent: Recent[Fields, Requested] = Recent() if recent is None else recent
         self._reader = frames.FrameReader()
         self._told: deque[Event] = deque()  # what frames said that were taken
         self._preface = frames.PREFACE  # what is still missing of it
@@ -213,8 +221,7 @@ class Streams:
             raise Http2StreamError(first.stream, ErrorCode.REFUSED_STREAM)
         what: Requested | ProtocolError
         try:
-            block.check_size(self._limits)
-            what = requests.read(fields, self._limits)
+            what = self._recent.get(fields) or self._read(block)
         except ProtocolError as error:
             what = error.with_traceback(None)  # it would keep this frame, and the frame keeps it
             if error.status is HTTPStatus.BAD_REQUEST:
@@ -225,6 +232,11 @@ class Streams:
         if first.flags & frames.END_STREAM:
             return head, self._ended(first.stream, stream, ())
         return (head,)
+
+    def _read(self, block: Block) -> Requested:
+        """Read a request's fields; keep what they say if they come again. Raises `ProtocolError`."""
+        block.check_size(self._limits)
+        return self._recent.keep(block.fields, block.size, requests.read(block.fields, self._limits))
 
     def _trailers(self, block: Block, stream: Stream) -> Events:
         first = block.first

@@ -1,0 +1,117 @@
+"""Header compression with what is remembered of it, held against another decoder and another encoder."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import hpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.carrier.http2 import frames
+from app.carrier.http2.blocks import BlockReader
+from app.carrier.http2.frames import Frame
+from app.carrier.http2.sending import Sending
+from app.carrier.limits import Limits
+from app.wire import Fields
+from tests.unit.written import written_frames
+
+NAMES = st.sampled_from((b":status", b"date", b"x-a", b"x-b", b"x-request-id", b"content-length"))
+VALUES = st.sampled_from((b"", b"200", b"a", b"b" * 40, b"c" * 4000, b"d" * 5000, "ü".encode()))
+LISTS = st.lists(st.tuples(NAMES, VALUES), max_size=5).map(tuple)
+SIZES = st.sampled_from((0, 32, 50, 100, 4096))
+STEPS = st.lists(st.sampled_from(range(3)) | SIZES.map(lambda size: ("size", size)), min_size=1, max_size=20)
+
+
+@given(lists=st.tuples(LISTS, LISTS, LISTS), steps=STEPS)
+def test_heads_that_are_sent_mean_what_was_said(lists: tuple[Fields, ...], steps: list[Any]) -> None:
+    """In any order, as often as may be, whatever the client allows of the table in between."""
+    sending, decoder = Sending(), hpack.Decoder(max_header_list_size=1 << 20)
+    for step in steps:
+        if isinstance(step, tuple):
+            sending.resize_table(step[1])
+            continue
+        sending.put_head(1, lists[step], end=False)
+        assert tuple(decoder.decode(_block(sending.taken()), raw=True)) == lists[step]
+
+
+@given(lists=st.tuples(LISTS, LISTS, LISTS), steps=STEPS)
+def test_heads_that_come_are_read_as_they_were_meant(lists: tuple[Fields, ...], steps: list[Any]) -> None:
+    """Though the same bytes may mean something else, once the table has changed."""
+    encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
+    for step in steps:
+        if isinstance(step, tuple):
+            if step[1] != encoder.header_table_size:  # the library would forget to tell the size
+                encoder.header_table_size = step[1]
+                encoder.table_size_changes = encoder.table_size_changes[-1:]
+            continue
+        frame = Frame(frames.HEADERS, frames.END_HEADERS, 1, encoder.encode(lists[step]))
+        block = reader.begin(frame)
+        assert block is not None
+        assert (block.first, block.fields) == (frame, lists[step])
+        assert block.size == sum(len(name) + len(value) + 32 for name, value in lists[step])
+
+
+def test_the_same_bytes_mean_another_field_once_the_table_has_changed() -> None:
+    """What was remembered is forgotten then."""
+    encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
+
+    def read(block: bytes) -> Fields:
+        found = reader.begin(Frame(frames.HEADERS, frames.END_HEADERS, 1, block))
+        assert found is not None
+        return found.fields
+
+    read(encoder.encode([(b"x-a", b"1")]))
+    newest = encoder.encode([(b"x-a", b"1")])
+    assert [read(newest), read(newest)] == [((b"x-a", b"1"),)] * 2
+    read(encoder.encode([(b"x-b", b"2")]))
+    assert read(newest) == ((b"x-b", b"2"),)
+
+
+@pytest.mark.parametrize(
+    "fields", [[(b"x-a", b"\xff" * 1800)], [(b"x-a", bytes((0x61 + at,))) for at in range(25)] * 2]
+)
+def test_a_connection_remembers_no_large_block(fields: list[tuple[bytes, bytes]]) -> None:
+    """There may be thousands of connections that do nothing."""
+    encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
+    encoder.header_table_size = 0
+    before = sum(map(sys.getsizeof, _within(reader)))
+    for _ in range(3):
+        reader.begin(Frame(frames.HEADERS, frames.END_HEADERS, 1, encoder.encode(fields)))
+    assert sum(map(sys.getsizeof, _within(reader))) < before + 500
+
+
+def _within(reader: BlockReader) -> Iterator[object]:
+    """Give what a reader of blocks holds, but for the table."""
+    for name, value in vars(reader).items():
+        if name != "_decoder":
+            yield value
+            if isinstance(value, tuple):
+                yield from (part for each in value if isinstance(each, tuple) for part in (each, *each))
+
+
+def test_a_field_behind_what_changes_moves_the_others() -> None:
+    """What a head began with is encoded anew then."""
+    sending, decoder = Sending(), hpack.Decoder()
+    for behind in (b"1", b"1", b"1", b"2", b"1", b"3", b"3"):
+        fields = ((b"x-a", b"b"), (b"x-request-id", b"c"), (b"x-b", behind))
+        sending.put_head(1, fields, end=True)
+        assert tuple(decoder.decode(_block(sending.taken()), raw=True)) == fields
+
+
+def test_what_changes_with_each_answer_leaves_the_table_alone() -> None:
+    """Else it would push out what comes again, and no head would be the bytes of the one before."""
+    sending = Sending()
+    blocks = []
+    for number in range(100):
+        fields = ((b":status", b"200"), (b"x-a", b"b"), (b"x-request-id", b"%032d" % number))
+        sending.put_head(1, (*fields, (b"content-length", b"%d" % number)), end=True)
+        blocks.append(_block(sending.taken()))
+    assert len({block[:2] for block in blocks[1:]}) == 1, "two fields of the table, by their places"
+    assert all(b"%032d" % number in block for number, block in enumerate(blocks))
+
+
+def _block(sent: bytes) -> bytes:
+    """Give the block that frames carry."""
+    return b"".join(frame.payload for frame in written_frames(sent))
