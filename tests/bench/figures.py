@@ -159,6 +159,10 @@ BESIDE: Final = (
         _pair(_CPU, JSON, GO_HTTPBIN, way="fresh"),
     ),
     Measurable(
+        Row(key="numbered", name="CPU per request, JSON, an X-Request-Id of its own each, vs go-httpbin", unit=CPU),
+        _pair(_CPU, JSON, GO_HTTPBIN, way="numbered"),
+    ),
+    Measurable(
         Row(key="pipelined", name="CPU per request, bare, pipelined, vs go-httpbin", unit=CPU),
         _pair(_CPU, BARE, GO_HTTPBIN, way="pipelined"),
     ),

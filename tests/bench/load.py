@@ -10,8 +10,8 @@ from msgspec import Struct
 from tests.bench.asked import Request
 
 # kept: connections are kept; open: they are, and were made before it is measured; fresh: each request has its own;
-# pipelined: several requests are sent at once.
-Way = Literal["kept", "open", "fresh", "pipelined", "tls", "h2c", "h2"]
+# pipelined: several requests are sent at once; numbered: each has an X-Request-Id of its own, as behind many a proxy.
+Way = Literal["kept", "open", "fresh", "pipelined", "numbered", "tls", "h2c", "h2"]
 PIPELINED: Final = 16  # requests that are sent before their answers are read
 _STREAMS: Final = 16  # requests under way on each connection of HTTP/2
 _MOST: Final = 512  # requests under way at once, where a rate can't be kept up with
@@ -77,6 +77,7 @@ def script(request: Request, load: Load) -> str:
     lines += [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in fields]
     if request.method == "POST":
         lines.append(f'wrk.body = string.rep("y", {len(request.body)})')
+    lines.append(f"numbered = {'true' if load.way == 'numbered' else 'false'}")
     lines += [f"depth = {PIPELINED if load.way == 'pipelined' else 1}", f"pause = {load.pause}"]
     return "\n".join([*lines, _LUA.read_text(encoding="ascii")])
 

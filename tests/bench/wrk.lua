@@ -1,5 +1,6 @@
 -- What wrk asks is set before this by tests/bench/load.py, `depth` too: how many requests are sent at once on a
--- connection; and `pause`: how many milliseconds it waits before each, in the mean. Told are the sums, as JSON.
+-- connection; `pause`: how many milliseconds it waits before each, in the mean; and `numbered`: whether each has an id
+-- of its own. Told are the sums, as JSON.
 if pause > 0 then
   function delay()
     return math.random(0, 2 * pause)
@@ -13,6 +14,15 @@ if depth > 1 then
   end
   function request()
     return several
+  end
+end
+
+if numbered then
+  local sent = 0
+  function request()
+    sent = sent + 1
+    wrk.headers["X-Request-Id"] = string.format("%032x", sent)
+    return wrk.format()
   end
 end
 

@@ -65,6 +65,7 @@ def test_what_no_tool_says_is_no_measurement(tell: object, output: str) -> None:
         (JSON, "kept", {'wrk.headers["X-Forwarded-For"] = "203.0.113.9"', "depth = 1"}),
         (BARE, "fresh", {'wrk.headers["Connection"] = "close"'}),
         (BARE, "pipelined", {"depth = 16"}),
+        (JSON, "numbered", {"numbered = true", "depth = 1"}),
         (posting(1024), "kept", {'wrk.method = "POST"', 'wrk.body = string.rep("y", 1024)'}),
     ],
 )
