@@ -159,10 +159,9 @@ class Service:
             self.report(f"{most} connections are open, as many as ECHO_MAX_CONNECTIONS allows: more are answered 503")
         return True
 
-    def sweep(self) -> None:
-        """End the connections whose deadline has passed."""
-        now = self.clock()
-        for connection in [each for each in self.connections if each.deadline <= now]:
+    def sweep(self, read_until: float) -> None:
+        """End the connections whose deadline had passed at a time before which all that has come was read."""
+        for connection in [each for each in self.connections if each.deadline <= read_until]:
             connection.expire()
 
     def counts(self) -> tuple[UnderWay, int]:

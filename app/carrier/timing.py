@@ -41,3 +41,14 @@ def time_of(loop: asyncio.AbstractEventLoop, wall: Callable[[], float]) -> Time:
         return loop.call_later((math.ceil(seconds * 1000) + 1) / 1000, call)  # without one more, it may be too early
 
     return Time(loop.time, wall, loop.call_soon, later)
+
+
+async def caught_up(loop: asyncio.AbstractEventLoop) -> float:
+    """Let all be read that has come; give a time on the loop's clock before which all that is read by then had come.
+
+    A loop's timers come before its sockets, and it may get no processor at any point: behind its reading it may be a
+    time before which much has come that was not read. Who was too late by the time before it, was.
+    """
+    now = loop.time()
+    await asyncio.sleep(0)  # the rest of the turn, with its reading
+    return now

@@ -27,7 +27,7 @@ from app.carrier.layers import Listener
 from app.carrier.limits import Limits
 from app.carrier.service import LAST_CALL, Bounds, Service, Timeouts
 from app.carrier.standing import Standing
-from app.carrier.timing import time_of
+from app.carrier.timing import caught_up, time_of
 from app.carrier.tls import Contexts
 from app.carrier.watching import UNWATCHED
 from app.settings import Settings
@@ -67,7 +67,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.loop = uvloop.new_event_loop()
         self.wake = asyncio.Event()  # something has happened that the main course waits for
         self.at_once = False
-        self.deadline = math.inf  # by the loop's clock: what is not answered then is dropped
+        self.read_until = -math.inf  # by the loop's clock: all that had come by then was read
+        self.deadline = math.inf  # by it, too: what is not answered then is dropped
         super().init_process()
 
     def init_signals(self) -> None:
@@ -126,7 +127,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     async def _turn(self, service: Service, seconds: float) -> None:
         """Show that this worker lives, end what is late, and wait at most so long for something to happen."""
         self.notify()
-        service.sweep()
+        service.sweep(self.read_until)
         self.app.telemetry.publish()
         if self.contexts is not None and self.alive:  # later, files may be gone that a reload has others for
             self.contexts.refresh(self.log.error)
@@ -134,9 +135,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.wake.wait()
-        # The loop's timers come before its sockets: what has come while there was no processor is read before anybody
-        # is too late.
-        await asyncio.sleep(0)
+        self.read_until = await caught_up(self.loop)
 
     def _sockets(self) -> list[tuple[int, socket.socket]]:
         """Take gunicorn's listening sockets over, by port: a duplicate of each is ours to serve and to close."""
@@ -184,11 +183,13 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.standing.serving = False
         # Only now: who is told that the end comes connects anew at once, and would meet a listener that is closing.
         service.drain()
+        await asyncio.sleep(0)  # within a turn the loop's clock stands still: they have the whole second from here on
         last_call = self.loop.time() + LAST_CALL
         while service.connections and not self.at_once and (now := self.loop.time()) < self.deadline:
-            if now >= last_call:
+            called = self.read_until >= last_call
+            if called:
                 service.last_call()
-            await self._turn(service, min(TICK, self.deadline - now, last_call - now if now < last_call else TICK))
+            await self._turn(service, min(TICK, self.deadline - now, TICK if called else max(0, last_call - now)))
         for listener in listeners.values():
             listener.close()
         service.abort()

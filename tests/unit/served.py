@@ -157,12 +157,12 @@ class Served:
             timer = min(due, key=lambda each: each.at)
             self.timers.remove(timer)
             self.now = max(self.now, timer.at)
-            self.service.sweep()
+            self.service.sweep(self.now)
             if not timer.cancelled:
                 timer.call()
             self.turn(_AT_ONCE)
         self.now = end
-        self.service.sweep()
+        self.service.sweep(self.now)
         did = self.transport.did[:]
         self.transport.did.clear()
         return did

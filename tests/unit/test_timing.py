@@ -1,17 +1,20 @@
 """Calls that are to come: never before their time, once, and no more of them than are needed."""
 
+import socket
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, cast
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.carrier.alarm import Alarm
 from app.carrier.http2.exchange import NEVER
 from app.carrier.http2.schedule import Schedule
-from app.carrier.timing import time_of
+from app.carrier.timing import caught_up, time_of
 from tests.unit.served import Served
 
 
@@ -40,6 +43,39 @@ def test_a_call_never_comes_too_early(now: float, seconds: float) -> None:
     comes = int(now * 1000) + loop.milliseconds
     assert (now + seconds) * 1000 <= comes + 1e-6
     assert comes <= (now + seconds) * 1000 + 2 + 1e-6
+
+
+def test_who_is_not_yet_read_is_not_too_late() -> None:
+    """The processor is taken away within the reading, when it was seen who has sent something; others send then."""
+    loop = uvloop.new_event_loop()
+    read: list[str] = []
+
+    async def stand_still() -> float:
+        (other, ours), (late, unread) = socket.socketpair(), socket.socketpair()
+        with other, ours, late, unread:
+            for each in (ours, unread):
+                each.setblocking(False)
+
+            def take() -> None:
+                read.append("other")
+                loop.remove_reader(ours)
+                time.sleep(0.05)  # the standstill itself, of the loop and all in it
+                late.send(b"a")
+
+            loop.add_reader(ours, take)
+            loop.add_reader(unread, lambda: read.append("late"))
+            other.send(b"a")
+            begun = time.monotonic()
+            before = await caught_up(loop)
+            assert read == ["other"]
+            assert loop.time() >= begun + 0.049, "by the time that it is now, who is late would be too late"
+            loop.remove_reader(unread)
+        return before - begun
+
+    try:
+        assert loop.run_until_complete(stand_still()) <= 0
+    finally:
+        loop.close()
 
 
 @pytest.fixture
