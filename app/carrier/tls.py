@@ -163,8 +163,9 @@ def _look_at(path: str) -> tuple[int, ...]:
         found = Path(path).stat()
     except OSError:
         return ()
-    # The time of its last change is also that of its permissions: one that could not be read may be readable now.
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+    # Permissions and the time of their last change, too: one that could not be read may be readable now. Two changes
+    # within a tick of the kernel's clock have one time (inode(7)).
+    return found.st_dev, found.st_ino, found.st_mode, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 class TlsLayer:
