@@ -17,7 +17,7 @@ from gunicorn.errors import HaltServer
 from app import signals
 
 # Seconds between looks at the workers during a reload.
-_LOOK: Final = 0.05
+LOOK: Final = 0.05
 # Seconds between two looks at whether workers are hung, a second apart by rights, above which this process stood still.
 _STANDSTILL: Final = 5.0
 # Seconds until a worker that could not be made is tried again.
@@ -65,7 +65,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[signal.Signals]:
         """Give the signals that have come, after so many seconds at most; called by gunicorn."""
-        came: list[signal.Signals] = super().wait_for_signals(timeout if self._phase is Phase.NOTHING else _LOOK)
+        came: list[signal.Signals] = super().wait_for_signals(timeout if self._phase is Phase.NOTHING else LOOK)
         return came
 
     def murder_workers(self) -> None:

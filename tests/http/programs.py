@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,13 +42,19 @@ def program(name: str) -> str:
 
 
 def go_program(name: str) -> Path:
-    """Give a program of ours beside the toolchain, built from its source as it is now; Go's cache makes that quick."""
+    """Give a program of ours beside the toolchain, built from its source as it is now; Go's cache makes that quick.
+
+    Tests that run at once may ask for the same: none of them runs it while another one writes it.
+    """
     built = BUILT / name
-    run(
-        *(program("go"), "-C", HERE / name, "build", "-trimpath", "-o", built, "."),
-        deadline=_BUILD_DEADLINE,
-        environ={"CGO_ENABLED": "0"},
-    )
+    BUILT.mkdir(parents=True, exist_ok=True)
+    with (BUILT / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        run(
+            *(program("go"), "-C", HERE / name, "build", "-trimpath", "-o", built, "."),
+            deadline=_BUILD_DEADLINE,
+            environ={"CGO_ENABLED": "0"},
+        )
     return built
 
 

@@ -108,18 +108,22 @@ def test_what_all_make_a_worker_hold_is_a_setting() -> None:
 
 
 def test_the_bounds_are_the_settings() -> None:
-    """Head, fields, body, time and connections, each set small."""
-    with running(
-        max_head=1024, max_fields=3, max_body=3, head_timeout=0.2, body_timeout=0.2, idle_timeout=0.2, max_connections=2
-    ) as echo:
+    """Head, fields, body and connections, each set small."""
+    with running(max_head=1024, max_fields=3, max_body=3, max_connections=2) as echo:
         assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 1024)
         assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nX: y\r\nX: y\r\n\r\n")
         assert b" 413 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
-        assert b" 408 " in echo.exchange(b"GET / HT")
-        assert b" 408 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
-        assert echo.exchange(b"") == b"", "an idle connection is closed without a word"
         with echo.connect() as one, echo.connect() as two:
             for sock in (one, two):
                 sock.sendall(GET % 1)
                 assert read_answer(sock)[0].status == 200
             assert b" 503 " in echo.exchange(b"")
+
+
+def test_the_times_are_the_settings() -> None:
+    """Of a head and a body that have begun, and of a connection on which nothing has."""
+    with running(head_timeout=0.2, body_timeout=0.2) as echo:
+        assert b" 408 " in echo.exchange(b"GET / HT")
+        assert b" 408 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
+    with running(idle_timeout=0.2) as echo:
+        assert echo.exchange(b"") == b"", "an idle connection is closed without a word"

@@ -4,9 +4,11 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Self
@@ -14,8 +16,9 @@ from typing import Self
 import pytest
 
 from app.signals import UNUSED
+from app.supervisor import LOOK
 from tests.http.certificates import Secret, served_serial, trusting
-from tests.http.process import DEADLINE, Echo, read_lines, running, starting, wait_until
+from tests.http.process import DEADLINE, Echo, in_time, read_lines, running, starting, wait_until
 from tests.http.programs import go_program
 from tests.http.test_stopping import ends_or_is_reset, takes, with_half_a_body
 from tests.http.under_way import everything
@@ -43,18 +46,36 @@ def reloaded(echo: Echo) -> list[str]:
     return [] if changed == "none" else changed.split(", ")
 
 
+def last_silence(echo: Echo) -> float:
+    """Give the time of the last look at which the echo had nothing to say, when it says something."""
+    assert echo.process.stdout is not None
+    began = silent = time.monotonic()
+    while not select.select([echo.process.stdout], [], [], 0.01)[0]:
+        silent = time.monotonic()
+        assert silent < began + DEADLINE, "it says nothing"
+    return silent
+
+
 def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
     """By the worker that began it, as at a stop, but in its own time; the echo is ready, and nobody notices."""
-    with running(**Secret(tmp_path).settings, drain_seconds=0.1) as echo:
-        with everything(echo) as failed:
-            (before,) = echo.workers()
-            assert reload(echo) == []
-            assert all(echo.ready() for _ in range(20))
-        assert failed == {}
-        wait_until(lambda: before not in echo.workers(), "the worker of before ends")
-        assert echo.get("/after")[1] == b"<b>Got: after</b>!"
-        assert echo.end(signal.SIGTERM) == 0
-        assert echo.errors() == ""
+    secret = Secret(tmp_path)
+
+    def check() -> None:
+        with running(**secret.settings, drain_seconds=0.1) as echo:
+            with everything(echo) as under_way:
+                (before,) = echo.workers()
+                echo.process.send_signal(signal.SIGHUP)
+                # It says that it has reloaded a few looks at its workers after it has told those of before.
+                under_way.ask(last_silence(echo) - 10 * LOOK)
+                assert reloaded(echo) == []
+                assert all(echo.ready() for _ in range(20))
+            assert under_way.failed == {}
+            wait_until(lambda: before not in echo.workers(), "the worker of before ends")
+            assert echo.get("/after")[1] == b"<b>Got: after</b>!"
+            assert echo.end(signal.SIGTERM) == 0
+            assert echo.errors() == ""
+
+    in_time(check)
 
 
 class Load:
@@ -105,7 +126,7 @@ def test_nothing_is_lost_under_load(tmp_path: Path, file: Path) -> None:
     By HTTP/1.1 over TLS and by HTTP/2 in clear; at the end, also the stop cuts nothing.
     """
     secret = Secret(tmp_path)
-    asked = ("-until-refused", "-count=500", "-at-once=10", "-clients=2", f"-deadline={DEADLINE}s", "-method=POST")
+    asked = ("-until-refused", "-count=500", "-at-once=10", "-clients=2", f"-deadline={5 * DEADLINE}s", "-method=POST")
     with running(**secret.settings, env_file=file, workers=2) as echo:
         command = [str(go_program("h2client")), *asked, "-body=hello", f"http://127.0.0.1:{echo.port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as client:

@@ -16,9 +16,11 @@ from tests.http.certificates import Secret
 from tests.http.process import (
     DEADLINE,
     Echo,
+    LateError,
     ask,
     environment,
     free_ports,
+    in_time,
     read_to_end,
     running,
     starting,
@@ -26,8 +28,6 @@ from tests.http.process import (
 )
 from tests.http.raw_http2 import opening, request
 from tests.http.under_way import HALF, everything
-
-TRIES = 5  # to do something within a second
 
 
 def is_closed(port: int) -> bool:
@@ -62,15 +62,22 @@ def test_what_was_accepted_is_answered(tmp_path: Path) -> None:
 
     What else is said meanwhile, a second SIGTERM or a SIGHUP, changes nothing.
     """
-    with running(**Secret(tmp_path).settings, drain_seconds=DEADLINE) as echo:
-        with everything(echo) as failed:
-            echo.process.send_signal(signal.SIGTERM)
-            wait_until(lambda: not echo.ready(), "readiness fails")
-            echo.process.send_signal(signal.SIGTERM)
-            echo.process.send_signal(signal.SIGHUP)
-        assert failed == {}
-        assert echo.process.wait(DEADLINE) == 0
-        assert echo.errors() == ""
+    secret = Secret(tmp_path)
+
+    def check() -> None:
+        with running(**secret.settings, drain_seconds=DEADLINE) as echo:
+            with everything(echo) as under_way:
+                told = time.monotonic()
+                echo.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: not echo.ready(), "readiness fails")
+                echo.process.send_signal(signal.SIGTERM)
+                echo.process.send_signal(signal.SIGHUP)
+                under_way.ask(told)
+            assert under_way.failed == {}
+            assert echo.process.wait(DEADLINE) == 0
+            assert echo.errors() == ""
+
+    in_time(check)
 
 
 def test_readiness_fails_before_the_listener_closes() -> None:
@@ -152,26 +159,27 @@ def test_a_terminal_that_is_closed_ends_it() -> None:
 )
 def test_what_has_come_is_read_before_idle_connections_are_left(first: bytes, late: bytes) -> None:
     """Also by a worker that had no processor for the whole of their last second: its timers come before its sockets."""
-    for _ in range(TRIES):
+
+    def check() -> None:
         with running(drain_seconds=DEADLINE) as echo, echo.connect() as idle:
             idle.sendall(first)
             assert echo.get("/")[0].status == 200, "a later request was answered, so this one was, too"
             (worker,) = echo.workers()
-            began = time.monotonic()
+            told = time.monotonic()
             echo.process.send_signal(signal.SIGTERM)
             wait_until(lambda: is_closed(echo.port), "the listener closes")
             os.kill(worker, signal.SIGSTOP)
-            in_time = time.monotonic() < began + LAST_CALL
             try:
+                if time.monotonic() > told + LAST_CALL:
+                    raise LateError
                 idle.sendall(late)
                 time.sleep(1.5 * LAST_CALL)  # the standstill itself: nothing can be waited for while the worker stands
             finally:
                 os.kill(worker, signal.SIGCONT)
-            if in_time:
-                assert b"<b>Got: late</b>!" in read_to_end(idle)
-                assert echo.process.wait(DEADLINE) == 0
-                return
-    pytest.fail("the machine gave us no processor for a second, time and again")
+            assert b"<b>Got: late</b>!" in read_to_end(idle)
+            assert echo.process.wait(DEADLINE) == 0
+
+    in_time(check)
 
 
 def test_who_does_not_end_is_left_behind() -> None:

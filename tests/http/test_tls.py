@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,11 +24,12 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
+from app.carrier.service import LAST_CALL
 from app.command import announcement
 from app.settings import Settings
 from tests.commands import CommandError, run
 from tests.http.certificates import AUTHORITY, Secret, Slow, connect, reflect, served_serial, shake_hands, trusting
-from tests.http.process import DEADLINE, Echo, read_lines, read_to_end, running, start
+from tests.http.process import DEADLINE, Echo, LateError, in_time, read_lines, read_to_end, running, start
 from tests.http.programs import program
 
 JSON = {"Accept": "application/json"}
@@ -335,25 +337,34 @@ def test_a_proxy_may_speak_before_tls(tmp_path: Path) -> None:
 
 def test_who_shakes_hands_while_it_stops_is_answered(tmp_path: Path) -> None:
     """Its connection was accepted; the answer says that it is the last one."""
-    with running(**Secret(tmp_path).settings) as echo, echo.connect() as sock:
-        client = Slow(sock)
-        client.begin()
-        assert echo.get("/")[0].status == 200, "so what came before this was taken"
-        echo.process.send_signal(signal.SIGTERM)
-        while echo.get("/readyz", port=echo.admin_port)[0].status == 200:
-            assert echo.process.poll() is None
-        client.shake_hands()
-        client.send_all(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
-        head, _, body = client.read_to_end().partition(b"\r\n\r\n")
-        assert b"\r\nConnection: close" in head
-        assert body == b"<b>Got: late</b>!"
-        assert echo.process.wait(DEADLINE) == 0
+    secret = Secret(tmp_path)
+
+    def check() -> None:
+        with running(**secret.settings) as echo, echo.connect() as sock:
+            client = Slow(sock)
+            client.begin()
+            assert echo.get("/")[0].status == 200, "so what came before this was taken"
+            told = time.monotonic()
+            echo.process.send_signal(signal.SIGTERM)
+            while echo.get("/readyz", port=echo.admin_port)[0].status == 200:
+                assert echo.process.poll() is None
+            with suppress(OSError):
+                client.shake_hands()
+                client.send_all(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+            if time.monotonic() > told + LAST_CALL:
+                raise LateError
+            head, _, body = client.read_to_end().partition(b"\r\n\r\n")
+            assert b"\r\nConnection: close" in head
+            assert body == b"<b>Got: late</b>!"
+            assert echo.process.wait(DEADLINE) == 0
+
+    in_time(check)
 
 
 def test_who_is_silent_after_the_handshake_is_left_in_order(tmp_path: Path) -> None:
     """After ECHO_IDLE_TIMEOUT; and who does not end the handshake, after ECHO_HEAD_TIMEOUT."""
     with (
-        running(**Secret(tmp_path).settings, idle_timeout=0.5, head_timeout=0.5) as echo,
+        running(**Secret(tmp_path).settings, idle_timeout=1, head_timeout=1) as echo,
         connect(echo) as sock,
         echo.connect() as begun,
     ):

@@ -1,25 +1,35 @@
 """What can be under way when the echo is told to end, or to reload: a table of how each begins and how it must end."""
 
 import gzip
+import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from typing import Final
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final, NamedTuple
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 
+from app.carrier.service import LAST_CALL
 from app.content import generated
 from tests.http.certificates import connect as connect_by_tls
-from tests.http.process import DEADLINE, Echo, read_answer, read_to_end
+from tests.http.process import DEADLINE, Echo, LateError, read_answer, read_to_end
 from tests.http.raw_http2 import FLAGS, Client, frame, headers, opening, request
 from tests.unit.test_websocket import CLOSE, GOOD, TEXT, close, read_frames
 from tests.unit.test_websocket import frame as websocket_frame
 
-# Begins something; what it gives is called when the echo has been told, and checks how it ends.
-Begin = Callable[[Echo, ExitStack], Callable[[], None]]
+
+class Begun(NamedTuple):
+    """Something that is under way: what checks how it ends, and what it says, or looks at, once the echo is told."""
+
+    finish: Callable[[], None]
+    ask: Callable[[], None] = lambda: None
+
+
+Begin = Callable[[Echo, ExitStack], Begun]
 
 GET: Final = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF: Final = b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1"
@@ -37,19 +47,37 @@ def row(what: str) -> Callable[[Begin], Begin]:
     return put
 
 
+class UnderWay:
+    """All of it. `failed` is what did not end as it must."""
+
+    def __init__(self, begun: dict[str, Begun]) -> None:
+        self.begun = begun
+        self.failed: dict[str, str] = {}
+
+    def ask(self, told: float) -> None:
+        """Say what is to be said after the echo was told, at the earliest at this time. Raises `LateError`.
+
+        Who says nothing for a second need not be waited for.
+        """
+        for each in self.begun.values():
+            with suppress(OSError):  # that it was left too early shows when it is to end
+                each.ask()
+        if time.monotonic() > told + LAST_CALL:
+            raise LateError
+
+
 @contextmanager
-def everything(echo: Echo) -> Iterator[dict[str, str]]:
-    """Begin all of it; behind the block all of it ends, at once. What did not as it must is in what is given."""
-    failed: dict[str, str] = {}
+def everything(echo: Echo) -> Iterator[UnderWay]:
+    """Begin all of it; behind the block, in which it must `ask`, all of it ends, at once."""
     with ExitStack() as stack, ThreadPoolExecutor(len(UNDER_WAY)) as pool:
-        begun = {what: begin(echo, stack) for what, begin in UNDER_WAY.items()}
+        under_way = UnderWay({what: begin(echo, stack) for what, begin in UNDER_WAY.items()})
         # A connection later than theirs is answered: so what they have sent was taken, by this worker, the only one.
         assert echo.get("/")[0].status == 200
-        yield failed
-        for what, ended in {what: pool.submit(finish) for what, finish in begun.items()}.items():
+        yield under_way
+        for what, ended in {what: pool.submit(each.finish) for what, each in under_way.begun.items()}.items():
             error = ended.exception(2 * DEADLINE)
             if error is not None:
-                failed[what] = repr(error)
+                under_way.failed[what] = repr(error)
 
 
 def asking(query: str, *fields: str) -> bytes:
@@ -65,31 +93,23 @@ def _is_last(sock: socket.socket, body: bytes) -> None:
 
 
 @row("an idle connection on which one more request comes")
-def _idle(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _idle(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(GET)
     assert read_answer(sock)[0].headers["Connection"] is None
 
-    def finish() -> None:
-        sock.sendall(GET)
-        _is_last(sock, b"<b>Got: a</b>!")
-
-    return finish
+    return Begun(lambda: _is_last(sock, b"<b>Got: a</b>!"), ask=lambda: sock.sendall(GET))
 
 
 @row("a connection that has said nothing yet")
-def _fresh(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _fresh(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
 
-    def finish() -> None:
-        sock.sendall(GET)
-        _is_last(sock, b"<b>Got: a</b>!")
-
-    return finish
+    return Begun(lambda: _is_last(sock, b"<b>Got: a</b>!"), ask=lambda: sock.sendall(GET))
 
 
 @row("half a body")
-def _half(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _half(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(HALF)
 
@@ -97,11 +117,11 @@ def _half(echo: Echo, stack: ExitStack) -> Callable[[], None]:
         sock.sendall(b"2")
         _is_last(sock, b"<b>Got: half</b>!")
 
-    return finish
+    return Begun(finish)
 
 
 @row("half a body over TLS")
-def _half_by_tls(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _half_by_tls(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(connect_by_tls(echo))
     sock.sendall(HALF)
 
@@ -109,23 +129,23 @@ def _half_by_tls(echo: Echo, stack: ExitStack) -> Callable[[], None]:
         sock.sendall(b"2")
         _is_last(sock, b"<b>Got: half</b>!")
 
-    return finish
+    return Begun(finish)
 
 
 @row("an idle connection")
-def _silent(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _silent(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(GET)
     read_answer(sock)
-    return lambda: _ends(sock)
+    return Begun(lambda: _ends(sock))
 
 
 @row("an idle connection over TLS, whose end TLS tells (RFC 8446, 6.1)")
-def _silent_by_tls(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _silent_by_tls(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(connect_by_tls(echo))
     sock.sendall(GET)
     read_answer(sock)
-    return lambda: _ends(sock)
+    return Begun(lambda: _ends(sock))
 
 
 def _ends(sock: socket.socket) -> None:
@@ -133,14 +153,19 @@ def _ends(sock: socket.socket) -> None:
 
 
 @row("a delayed answer")
-def _delayed(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _delayed(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(asking("echo_delay=4s"))  # for longer than new workers take to start, before the old are told to end
-    return lambda: _is_last(sock, b"<b>Got: a</b>!")
+
+    def ask() -> None:
+        if select.select([sock], [], [], 0)[0]:
+            raise LateError
+
+    return Begun(lambda: _is_last(sock, b"<b>Got: a</b>!"), ask)
 
 
 @row("an answer that comes piece by piece")
-def _dripping(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _dripping(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(asking("echo_size=10&echo_drip=1s"))
     assert sock.recv(1) == b"H"
@@ -148,11 +173,11 @@ def _dripping(echo: Echo, stack: ExitStack) -> Callable[[], None]:
     def finish() -> None:
         assert read_to_end(sock).endswith(b"\r\n\r\n0123456789")
 
-    return finish
+    return Begun(finish)
 
 
 @row("a large answer of unknown length that is being read")
-def _large(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _large(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(asking("echo_size=30MiB&echo_compress=gzip"))
     assert sock.recv(1) == b"H"
@@ -162,7 +187,7 @@ def _large(echo: Echo, stack: ExitStack) -> Callable[[], None]:
         assert b"Content-Encoding: gzip" in head
         assert gzip.decompress(_unchunked(chunks)) == b"".join(generated(30 * _MIB))
 
-    return finish
+    return Begun(finish)
 
 
 def _unchunked(chunks: bytes) -> bytes:
@@ -177,7 +202,7 @@ def _unchunked(chunks: bytes) -> bytes:
 
 
 @row("server-sent events, which end well, so that who listens comes again")
-def _events(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _events(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(asking("echo_count=600", "Accept: text/event-stream"))
     came = b""
@@ -187,11 +212,11 @@ def _events(echo: Echo, stack: ExitStack) -> Callable[[], None]:
     def finish() -> None:
         assert (came + read_to_end(sock)).endswith(b"\r\n0\r\n\r\n")
 
-    return finish
+    return Begun(finish)
 
 
 @row("a WebSocket")
-def _websocket(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _websocket(echo: Echo, stack: ExitStack) -> Begun:
     client = stack.enter_context(
         open_websocket(f"ws://127.0.0.1:{echo.port}/", proxy=None, ping_interval=None, open_timeout=DEADLINE)
     )
@@ -202,11 +227,11 @@ def _websocket(echo: Echo, stack: ExitStack) -> Callable[[], None]:
             client.recv(DEADLINE)
         assert (client.close_code, client.close_reason) == (1001, "the server stops")
 
-    return finish
+    return Begun(finish)
 
 
 @row("a WebSocket within a message, of a client that says nothing more")
-def _silent_websocket(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _silent_websocket(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
     sock.sendall(b"GET / HTTP/1.1\r\n" + b"".join(b"%s: %s\r\n" % each for each in GOOD) + b"\r\n")
     sock.sendall(websocket_frame(TEXT, b"a", fin=False))
@@ -215,11 +240,11 @@ def _silent_websocket(echo: Echo, stack: ExitStack) -> Callable[[], None]:
         frames = read_frames(read_to_end(sock).partition(b"\r\n\r\n")[2])
         assert (frames[-1].opcode, frames[-1].payload) == (CLOSE, close(1001, b"the server stops"))
 
-    return finish
+    return Begun(finish)
 
 
 @row("a WebSocket over HTTP/2 (RFC 8441)")
-def _websocket_by_http2(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _websocket_by_http2(echo: Echo, stack: ExitStack) -> Begun:
     client = Client(stack.enter_context(echo.connect()))
     asked = [
         *((b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":path", b"/")),
@@ -239,11 +264,11 @@ def _websocket_by_http2(echo: Echo, stack: ExitStack) -> Callable[[], None]:
         assert client.goaway == "NO_ERROR"
         assert client.streams[1].complete
 
-    return finish
+    return Begun(finish)
 
 
 @row("streams of HTTP/2: half a body, a delayed answer, and one that was asked for when GOAWAY was under way")
-def _streams(echo: Echo, stack: ExitStack) -> Callable[[], None]:
+def _streams(echo: Echo, stack: ExitStack) -> Begun:
     client = Client(stack.enter_context(echo.connect()))
     half = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/half"), (b":authority", b"a")]
     client.send(opening() + headers(1, half, ends=False) + frame("DATA", 0, 1, b"1"))
@@ -259,4 +284,4 @@ def _streams(echo: Echo, stack: ExitStack) -> Callable[[], None]:
         late = {7: b"<b>Got: late</b>!"} if last >= 7 else {}
         assert told == {1: b"<b>Got: half</b>!", 3: b"<b>Got: a</b>!", 5: b"<b>Got: first</b>!"} | late
 
-    return finish
+    return Begun(finish)

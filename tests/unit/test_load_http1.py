@@ -102,10 +102,11 @@ def test_a_reset_and_silence_and_nobody_are_noted_by_their_names() -> None:
     for protocol in (http1.PROTOCOL, http2.PROTOCOL):
         silent = asked(Kind(protocol, 1), replace(request, patience=0.05), keep_silent)
         assert_noted(silent, Fault.TIMED_OUT)
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     tally = Tally()
-    assert not asyncio.run(Asker(Place("127.0.0.1", port, "host"), kind, tally, lambda: True).ask(request))
+    with socket.socket() as held:  # so that nobody else listens there
+        held.bind(("127.0.0.1", 0))
+        place = Place("127.0.0.1", held.getsockname()[1], "host")
+        assert not asyncio.run(Asker(place, kind, tally, lambda: True).ask(request))
     assert_noted(tally, Fault.UNREACHED)
 
 
