@@ -1,7 +1,6 @@
 """The pod of `helm test`: what it is told, and its probe, run for real against a stand-in for the Service."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 import trustme
 
 from tests.chart.rendering import CHART, Manifest, chart
-from tests.http.process import running
+from tests.http.process import closed_port, running
 
 
 def probe(*flags: str, release: str = "echo", namespace: str = "trial") -> Manifest:
@@ -72,14 +71,6 @@ def serving(echo: Echo) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@contextmanager
-def closed_port() -> Iterator[int]:
-    """Give a port on which nothing listens, and that nobody else can take before the end of the block."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 def run(

@@ -46,6 +46,14 @@ def free_ports(count: int) -> list[int]:
     raise AssertionError("no free ports")
 
 
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Give a port on which nothing listens, and that nobody else can take before the end of the block."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
 def environment(**settings: object) -> dict[str, str]:
     """Give the environment of a process with these settings (`port=1` is ECHO_PORT=1) and no others."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("ECHO_")}

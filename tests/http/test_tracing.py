@@ -13,7 +13,7 @@ from app.grpc.services import ECHO
 from app.telemetry import otlp
 from tests.commands import ROOT
 from tests.http.collector import attributes, collecting
-from tests.http.process import DEADLINE, free_ports, running, start
+from tests.http.process import DEADLINE, closed_port, running, start
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}  # milliseconds for which spans are collected
@@ -112,8 +112,7 @@ def test_a_state_that_the_sdk_does_not_know_is_left_out_in_silence() -> None:
 
 def test_a_collector_that_is_not_there_holds_up_nobody() -> None:
     """Requests are answered, and the echo stops in time."""
-    (nobody,) = free_ports(1)
-    with running(otlp_endpoint=f"http://127.0.0.1:{nobody}", drain_seconds=5) as echo:
+    with closed_port() as nobody, running(otlp_endpoint=f"http://127.0.0.1:{nobody}", drain_seconds=5) as echo:
         assert [echo.get(f"/{number}")[0].status for number in range(20)] == [200] * 20
         assert echo.end(signal.SIGTERM) == 0
 

@@ -16,6 +16,7 @@ from tests.e2e.load.asking import Asker, Kind, Place
 from tests.e2e.load.http1 import Http1
 from tests.e2e.load.judging import Again, Fault, LostError, Request, new_request
 from tests.e2e.load.tallying import Tally, report, summed
+from tests.http.process import closed_port
 from tests.unit.losing import OTHER_BODY, asked, assert_noted, reflection
 
 
@@ -103,10 +104,8 @@ def test_a_reset_and_silence_and_nobody_are_noted_by_their_names() -> None:
         silent = asked(Kind(protocol, 1), replace(request, patience=0.05), keep_silent)
         assert_noted(silent, Fault.TIMED_OUT)
     tally = Tally()
-    with socket.socket() as held:  # so that nobody else listens there
-        held.bind(("127.0.0.1", 0))
-        place = Place("127.0.0.1", held.getsockname()[1], "host")
-        assert not asyncio.run(Asker(place, kind, tally, lambda: True).ask(request))
+    with closed_port() as port:
+        assert not asyncio.run(Asker(Place("127.0.0.1", port, "host"), kind, tally, lambda: True).ask(request))
     assert_noted(tally, Fault.UNREACHED)
 
 
