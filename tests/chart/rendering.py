@@ -143,7 +143,8 @@ def manifests(folder: str = ".") -> Objects:
 
 def _built(folder: Path) -> Iterator[Manifest]:
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    more = set(kustomization) - {"apiVersion", "kind", "resources", "patches"}
+    # Configurations apply to prefixes, images and labels, of which these kustomizations have none.
+    more = set(kustomization) - {"apiVersion", "kind", "configurations", "resources", "patches"}
     if more:
         raise LookupError(f"{folder}/kustomization.yaml has {', '.join(sorted(more))}, which is not followed here")
     for manifest in (each for name in kustomization["resources"] for each in _resources(folder / name)):
