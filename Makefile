@@ -32,7 +32,7 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 	@if [ -t 0 ]; then set -m; fi; $(IN_VENV)python -m app
 
 test: lint ## all tests that need no Docker: unit, HTTP, chart
-	@helm=$$($(TOOL) helm) && $(TOOL) helm3 cyclonus promtool grpcurl >/dev/null && \
+	@helm=$$($(TOOL) helm) && $(TOOL) helm-oldest cyclonus promtool grpcurl >/dev/null && \
 	  HELM=$$helm $(IN_VENV)pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 bench: $(VENV)/installed-dev $(BENCH)/installed ## what the echo costs, beside others, in 15 minutes; ROUNDS, SECONDS, FIGURES="cpu-json p99", CURVES=none shorten it

@@ -17,6 +17,7 @@ from tests.commands import ROOT, CommandError, run
 from tests.lint import schemas
 from tests.toolchain.__main__ import TOOLS
 from tests.toolchain.modules import module
+from tests.toolchain.supported import Version, oldest_kubernetes
 
 _MADE = ROOT / ".tools" / "schemas"
 
@@ -46,19 +47,14 @@ _OLDEST_OF_K8S = "1.30.0"
 def claims() -> dict[str, set[str]]:
     """Give the versions of Kubernetes that are claimed, and what is claimed to run there: "chart", "k8s"."""
     claimed: dict[str, set[str]] = {}
-    for what, oldest in (("chart", _oldest_of_chart()), ("k8s", _OLDEST_OF_K8S)):
+    for what, oldest in (("chart", _version(oldest_kubernetes())), ("k8s", _OLDEST_OF_K8S)):
         for version in (oldest, newest()):
             claimed.setdefault(version, set()).add(what)
     return claimed
 
 
-def _oldest_of_chart() -> str:
-    """Give the oldest version that Chart.yaml's kubeVersion lets in."""
-    claimed = yaml.safe_load((ROOT / "helm" / "Chart.yaml").read_text())["kubeVersion"]
-    found = re.match(r">=\s*(\d+\.\d+\.\d+)", claimed)
-    if not found:
-        raise CommandError(f"helm/Chart.yaml: kubeVersion {claimed!r} does not begin with the oldest (>=1.30.0)")
-    return found[1]
+def _version(numbers: Version) -> str:
+    return ".".join(map(str, numbers))
 
 
 def newest() -> str:

@@ -1,7 +1,7 @@
-"""`python -m tests.toolchain NAME` prints where a fit program NAME is, and builds it when there is none.
+"""Programs that the tests run: found on PATH, or built by Go.
 
-Fit is what is on PATH in a version that the tests were made for; else the pinned version, built by Go into
-`.tools/bin`. What it does is told on stderr, so that stdout is the path alone.
+`python -m tests.toolchain NAME ...` prints the path of each program. A program on PATH is used if the tests support its
+version; otherwise the pinned version is built into `.tools/bin`. Progress goes to stderr: stdout has only the paths.
 """
 
 import os
@@ -9,32 +9,35 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from tests.commands import ROOT, say_to_stderr
+from tests.toolchain.helms import RELEASES
+from tests.toolchain.supported import Version, helm_versions
 
 BUILT = ROOT / ".tools" / "bin"
 HERE = Path(__file__).parent
 
-# The cluster's version is that of its node image; kubectl goes with it.
+# kubectl has the version of the cluster, which is that of its node image.
 _KUBERNETES = "1.37.2"
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)")
-
-Version = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program: how to ask its version, which versions are fit (from, below), and how the pinned one is built.
+    """A program, the versions of it that the tests support (from, below), and how the pinned version is built.
 
-    `module` is the main package for `go install`; where it is empty, the package is the folder `name` beside this file.
-    With `within` it is built in the module of that folder beside this file, whose go.mod says which versions of others
-    it is built of. `program` is its name on PATH, where that is not `name`; `module_version` its module's version,
-    where that is not its own; `tags` leave parts of it out. One that does not tell its version is always the pinned
-    one: it has no `version_arguments`.
+    `module` is a published main package. It is built by `go install MODULE@VERSION` without further flags, which
+    gives the program that people get: its own go.mod selects its dependencies. If `module` is empty, the main package
+    is the folder `name` beside this file, and only such a package has `ldflags`.
+
+    `module_version` is the version of the Go module if it differs from the program's. `tags` are Go build tags.
+    A program that does not report its version has no `version_arguments`; it is always the pinned one.
     """
 
     name: str
@@ -43,38 +46,36 @@ class Tool:
     fit: tuple[Version, Version]
     module: str
     ldflags: str = ""
-    within: str = ""
-    program: str = ""
     module_version: str = ""
     tags: str = ""
 
     @property
     def pinned(self) -> Path:
-        """Where the pinned version stands once it is built."""
-        return BUILT / f"{self.name}-{self.version}"
+        """Return the path of the pinned version after it is built."""
+        return BUILT / f"{self.name}@{self.version}"
+
+    @property
+    def pinned_module_version(self) -> str:
+        """Return the version of the Go module that the pinned version is built from."""
+        return self.module_version or self.version
 
 
 _KUBERNETES_MAJOR, _KUBERNETES_MINOR, _ = _KUBERNETES.split(".")
 _COMPONENT_BASE = "k8s.io/component-base/version"
 
-# Helm 3, kustomize and cyclonus, each by itself, would compile a Kubernetes' client library of its own version, which
-# is nine tenths of the work. In one module with Helm 4 they take its versions, and what Go has compiled for it.
-# A new version: `go get -tool MODULE@VERSION && go mod tidy` there, and its row here; a test compares the two.
-_WITH_HELM = "chart"
 TOOLS = {
     tool.name: tool
     for tool in (
         Tool(
-            # Tells what NetworkPolicies let through. It does not tell its version.
+            # Evaluates NetworkPolicies. It does not report its version.
             name="cyclonus",
             version="v0.5.6",
             version_arguments=(),
             fit=((0, 5, 6), (0, 5, 7)),
             module="github.com/mattfenwick/cyclonus/cmd/cyclonus",
-            within=_WITH_HELM,
         ),
         Tool(
-            # The Gateway API's echo server, of the version whose conformance client asks us.
+            # The Gateway API's echo server, of the version whose conformance client the tests use.
             name="echo-basic",
             version="v1.4.1",
             version_arguments=(),
@@ -82,7 +83,7 @@ TOOLS = {
             module="sigs.k8s.io/gateway-api/conformance/echo-basic",
         ),
         Tool(
-            # Its echo alone; its go.mod says of which version.
+            # Its echo alone; its go.mod selects the version.
             name="fortio",
             version="v1.75.3",
             version_arguments=(),
@@ -90,7 +91,7 @@ TOOLS = {
             module="",
         ),
         Tool(
-            # What one without a release's build flags says of its version is "dev".
+            # Without a release's build flags it reports the version "dev".
             name="go-httpbin",
             version="v2.26.0",
             version_arguments=(),
@@ -98,41 +99,27 @@ TOOLS = {
             module="github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin",
         ),
         Tool(
-            # Asks by gRPC, as people do from a shell. It tells its version on stderr alone.
+            # A gRPC client as people use it in a shell. It reports its version on stderr only.
             name="grpcurl",
             version="v1.9.4",
             version_arguments=(),
             fit=((1, 9, 0), (2, 0, 0)),
             module="github.com/fullstorydev/grpcurl/cmd/grpcurl",
-            ldflags="-X main.version=v1.9.4",
         ),
         Tool(
-            # The last that `go install` can be told of; the tests count its cases.
+            # The newest version that `go install` accepts; the tests count its cases.
             name="h2spec",
             version="v2.2.1+incompatible",
             version_arguments=("--version",),
             fit=((2, 2, 1), (2, 2, 2)),
             module="github.com/summerwind/h2spec/cmd/h2spec",
-            ldflags="-X main.VERSION=2.2.1",
         ),
         Tool(
             name="helm",
-            version="v4.3.1",
+            version=f"v{RELEASES[-1].version}",
             version_arguments=("version", "--template", "{{.Version}}"),
-            fit=((4, 0, 0), (5, 0, 0)),
-            module="helm.sh/helm/v4/cmd/helm",
-            ldflags="-X helm.sh/helm/v4/internal/version.version=v4.3.1",
-        ),
-        Tool(
-            # The chart is for both.
-            name="helm3",
-            version="v3.22.0",
-            version_arguments=("version", "--template", "{{.Version}}"),
-            fit=((3, 18, 0), (4, 0, 0)),
-            module="helm.sh/helm/v3/cmd/helm",
-            ldflags="-X helm.sh/helm/v3/internal/version.version=v3.22.0",
-            within=_WITH_HELM,
-            program="helm",
+            fit=helm_versions(),
+            module=RELEASES[-1].package,
         ),
         Tool(
             name="kind",
@@ -147,45 +134,40 @@ TOOLS = {
             version_arguments=("-v",),
             fit=((0, 7, 0), (1, 0, 0)),
             module="github.com/yannh/kubeconform/cmd/kubeconform",
-            ldflags="-X main.version=v0.8.0",
-            within=_WITH_HELM,
         ),
         Tool(
-            # One minor version away from the cluster's at most.
+            # At most one minor version older or newer than the cluster.
             # https://kubernetes.io/releases/version-skew-policy/#kubectl
             name="kubectl",
             version=f"v{_KUBERNETES}",
             version_arguments=("version", "--client"),
             fit=((1, 36, 0), (1, 39, 0)),
-            module="",  # a main package of our own, beside this file
+            module="",  # its folder says why
             ldflags=f"-X {_COMPONENT_BASE}.gitVersion=v{_KUBERNETES}"
             f" -X {_COMPONENT_BASE}.gitMajor={_KUBERNETES_MAJOR} -X {_COMPONENT_BASE}.gitMinor={_KUBERNETES_MINOR}",
         ),
         Tool(
-            # The same code as in kubectl, at a tenth of its time to build. Newer ones ask for Go 1.27, or another
-            # kustomize/api than Helm 4 has.
+            # The newest version that Go 1.26 builds.
             name="kustomize",
-            version="v5.8.1",
+            version="v5.8.2",
             version_arguments=("version",),
             fit=((5, 4, 0), (6, 0, 0)),
             module="sigs.k8s.io/kustomize/kustomize/v5",
-            ldflags="-X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1",
-            within=_WITH_HELM,
         ),
         Tool(
-            # Judges rules and metrics as Prometheus reads them. Left out is what looks for targets in the clouds of
-            # others, each with a client library of its own. Prometheus 3.16 is the version 0.316 of its Go module.
+            # Checks rules and metrics as Prometheus parses them. Prometheus 3.16 is version 0.316 of its Go module.
             name="promtool",
             version="v3.16.0",
             version_arguments=("--version",),
             fit=((3, 0, 0), (4, 0, 0)),
             module="github.com/prometheus/prometheus/cmd/promtool",
-            ldflags="-X github.com/prometheus/common/version.Version=3.16.0",
             module_version="v0.316.0",
+            # The only build tag: without it every cloud provider's client library is downloaded and compiled for
+            # service discovery, which the tests don't use.
             tags="remove_all_sd",
         ),
         Tool(
-            # Asks at a rate that no answer slows down. It does not tell its version.
+            # A load generator with a constant request rate. It does not report its version.
             name="vegeta",
             version="v12.13.0",
             version_arguments=(),
@@ -194,34 +176,46 @@ TOOLS = {
         ),
     )
 }
+# The Helm releases of `make test-chart` by their versions, oldest first. Each is always built: what PATH has is no row.
+HELMS = {
+    release.version: Tool(
+        name="helm",
+        version=f"v{release.version}",
+        version_arguments=(),
+        fit=helm_versions(),
+        module=release.package,
+    )
+    for release in RELEASES
+}
+# Names for several programs on the command line.
+GROUPS = {"helm-oldest": list(HELMS.values())[:1], "helms": list(HELMS.values())}
 
 
 class ToolError(Exception):
-    """A program can't be had; the message says which and what to do."""
+    """A program is missing and can't be built; the message names it and says what to do."""
 
 
 def version_of(output: str) -> Version | None:
-    """Find the first version in what a program prints of itself."""
+    """Return the first version in what a program prints about itself."""
     match = _VERSION.search(output)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def is_fit(tool: Tool, output: str) -> bool:
-    """Tell whether what a program prints of itself is a version that the tests were made for."""
+    """Return whether a program that prints this about itself has a version that the tests support."""
     version = version_of(output)
     return version is not None and tool.fit[0] <= version < tool.fit[1]
 
 
 def find(tool: Tool, environ: Mapping[str, str]) -> Path:
-    """Give a fit program: from PATH, else the pinned one, built when it is not there. Raises `ToolError`."""
-    on_path = shutil.which(tool.program or tool.name, path=environ.get("PATH"))
-    if on_path and tool.version_arguments:
+    """Return the path of a fit program: from PATH, or the pinned one, built if missing. Raises `ToolError`."""
+    on_path = shutil.which(tool.name, path=environ.get("PATH")) if tool.version_arguments else None
+    if on_path:
         output = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False).stdout
         if is_fit(tool, output):
             return Path(on_path)
-        say_to_stderr(
-            f"{on_path} is {output.strip().splitlines()[0] if output.strip() else 'of no known version'}: not fit"
-        )
+        found = output.strip().splitlines()[0] if output.strip() else "of unknown version"
+        say_to_stderr(f"{on_path} is not used: it is {found}")
     if not tool.pinned.exists():
         _build(tool, environ)
     return tool.pinned
@@ -231,37 +225,55 @@ def _build(tool: Tool, environ: Mapping[str, str]) -> None:
     go = shutil.which("go", path=environ.get("PATH"))
     if go is None:
         lowest = ".".join(map(str, tool.fit[0]))
-        raise ToolError(
-            f"{tool.name} {lowest} or newer is needed: install it, or install Go 1.26 or newer to have it built here"
+        needed = (
+            f"{tool.name} {lowest} or newer is needed: install it, or"
+            if tool.version_arguments
+            else (f"{tool.name} {tool.version} is needed:")
         )
-    say_to_stderr(f"building {tool.name} {tool.version} into {BUILT.relative_to(ROOT)}, once, a minute or two ...")
-    began = time.monotonic()
+        raise ToolError(f"{needed} install Go 1.26 or newer to have it built here")
     BUILT.mkdir(parents=True, exist_ok=True)
-    flags = ["-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip(), *(["-tags", tool.tags] if tool.tags else [])]
-    if tool.module and not tool.within:
-        command = [go, "install", *flags, f"{tool.module}@{tool.module_version or tool.version}"]
-        made, folder = BUILT / tool.name, ROOT
-    else:
-        made, folder = BUILT / f"{tool.name}.new", HERE / (tool.within or tool.name)
-        command = [go, "build", *flags, "-o", str(made), tool.module or "."]
-    done = subprocess.run(
-        command, cwd=folder, env={**environ, "CGO_ENABLED": "0", "GOBIN": str(BUILT)}, stdout=sys.stderr, check=False
-    )
-    if done.returncode:
-        raise ToolError(f"{tool.name} could not be built: {' '.join(command)}")
-    made.replace(tool.pinned)
-    say_to_stderr(f"built {tool.name} in {time.monotonic() - began:.0f} s")
+    # One build at a time: each uses every processor, and a Helm's needs gigabytes.
+    with (BUILT / "build.lock").open("w") as lock, tempfile.TemporaryDirectory(dir=BUILT) as folder:
+        flock(lock, LOCK_EX)
+        if tool.pinned.exists():  # built meanwhile by another process
+            return
+        say_to_stderr(
+            f"building {tool.name} {tool.version} into {BUILT.relative_to(ROOT)}; once, up to three minutes ..."
+        )
+        start = time.monotonic()
+        command = _command(tool, go, folder)
+        # Without cgo no C compiler is needed, and every machine builds the same statically linked program.
+        done = subprocess.run(
+            command,
+            cwd=ROOT if tool.module else HERE / tool.name,
+            env={**environ, "CGO_ENABLED": "0", "GOBIN": folder},
+            stdout=sys.stderr,
+            check=False,
+        )
+        if done.returncode:
+            raise ToolError(f"{tool.name} {tool.version} could not be built: {' '.join(command)}")
+        (program,) = Path(folder).iterdir()
+        program.replace(tool.pinned)
+    say_to_stderr(f"built {tool.name} {tool.version} in {time.monotonic() - start:.0f} s")
+
+
+def _command(tool: Tool, go: str, folder: str) -> list[str]:
+    if tool.module:
+        tags = ["-tags", tool.tags] if tool.tags else []
+        return [go, "install", *tags, f"{tool.module}@{tool.pinned_module_version}"]
+    return [go, "build", "-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip(), "-o", f"{folder}/{tool.name}", "."]
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Print the path of each program named. Gives the exit code."""
-    unknown = [name for name in arguments if name not in TOOLS]
+    """Print the path of each program named; return the exit code."""
+    groups = {**{name: [tool] for name, tool in TOOLS.items()}, **GROUPS}
+    unknown = [name for name in arguments if name not in groups]
     if unknown or not arguments:
-        say_to_stderr(f"usage: python -m tests.toolchain {{{','.join(TOOLS)}}} ...")
+        say_to_stderr(f"usage: python -m tests.toolchain {{{','.join(groups)}}} ...")
         return 2
     try:
-        for name in arguments:
-            print(find(TOOLS[name], environ))  # noqa: T201 - what was asked for
+        for tool in (tool for name in arguments for tool in groups[name]):
+            print(find(tool, environ))  # noqa: T201 - the result
     except ToolError as error:
         say_to_stderr(str(error))
         return 1

@@ -1,0 +1,65 @@
+"""The chart as one particular Helm lints, renders or rejects it, without any cluster."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.chart.rendering import CHART, KUBERNETES, LOADER, Manifest
+from tests.commands import run
+from tests.http.programs import missing
+from tests.toolchain.__main__ import Tool, ToolError, find
+
+# What Helm's JSON Schema libraries write of `--set replicas=3`.
+UNKNOWN_KEY = re.compile(r"[Aa]dditional propert(y|ies) '?replicas'? (is )?not allowed")
+
+_SECONDS = 60
+_NO_CLUSTER = {"KUBECONFIG": os.devnull}
+# A Helm that was built by `go install` may take itself for one of Kubernetes 1.20, which the chart rejects.
+_KUBE_VERSION = ("--kube-version", KUBERNETES)
+
+
+def program(tool: Tool) -> Path:
+    """Return the path of a program, built if missing. A test that can't have it ends as `missing` says."""
+    try:
+        return find(tool, os.environ)
+    except ToolError as error:
+        missing(str(error))
+
+
+def lint(helm: Path, *flags: str) -> str:
+    """Lint the chart; warnings are errors. Raises `CommandError`."""
+    return run(helm, "lint", "--strict", CHART, *_KUBE_VERSION, *flags, environ=_NO_CLUSTER)
+
+
+def objects(helm: Path, *flags: str, chart: Path = CHART) -> list[Manifest]:
+    """Render the chart; return its objects in Helm's order. Raises `CommandError`."""
+    text = run(helm, *_template(chart), *flags, environ=_NO_CLUSTER)
+    return [document for document in yaml.load_all(text, LOADER) if document]
+
+
+def rejection(helm: Path, *flags: str, chart: Path = CHART) -> str:
+    """Return what Helm writes to stderr when it rejects values."""
+    done = subprocess.run(
+        [helm, *_template(chart), *flags],
+        env=os.environ | _NO_CLUSTER,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert done.returncode != 0, f"{helm} accepts {flags}"
+    assert done.stdout == ""
+    return done.stderr
+
+
+def chart_sentences(stderr: str) -> list[str]:
+    """Return the sentences of the chart's own about contradictory values, out of what Helm writes."""
+    return re.findall(r"^ *- (.+)$", stderr, re.MULTILINE)
+
+
+def _template(chart: Path) -> list[str | Path]:
+    # Not "default": a chart that omits its release's namespace would look as if it had it.
+    return ["template", "echo", chart, "--namespace", "echo", *_KUBE_VERSION]
