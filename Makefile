@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench soak fuzz lint format image sbom audit chart e2e lock clean
+.PHONY: help run test test-chart bench soak fuzz lint format image sbom audit chart e2e lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,9 +31,13 @@ run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT an
 	@# On a terminal the echo is a job of its own, so that Ctrl-C stops it alone and make sees how it ended.
 	@if [ -t 0 ]; then set -m; fi; $(IN_VENV)python -m app
 
+# The tests compare messages of the JSON Schema library that the newest Helm has; older ones on PATH may have another.
 test: lint ## all tests that need no Docker: unit, HTTP, chart
-	@helm=$$($(TOOL) helm) && $(TOOL) helm-oldest cyclonus promtool grpcurl >/dev/null && \
+	@helm=$$($(TOOL) helm-newest) && $(TOOL) helm helm-oldest cyclonus promtool grpcurl >/dev/null && \
 	  HELM=$$helm $(IN_VENV)pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+test-chart: $(VENV)/installed-dev ## the chart with each Helm release it supports, k8s/ with kubectl and kustomize; builds them, once, in minutes
+	@$(TOOL) helms kustomize kustomize-oldest kubectl >/dev/null && $(IN_VENV)pytest --numprocesses=2 tests/compatibility
 
 bench: $(VENV)/installed-dev $(BENCH)/installed ## what the echo costs, beside others, in 15 minutes; ROUNDS, SECONDS, FIGURES="cpu-json p99", CURVES=none shorten it
 	@$(IN_VENV)python -m tests.bench

@@ -12,13 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from tests.commands import ROOT, say_to_stderr
 from tests.toolchain.helms import RELEASES
-from tests.toolchain.supported import Version, helm_versions
+from tests.toolchain.supported import KUSTOMIZE_VERSIONS, Version, helm_versions
 
 BUILT = ROOT / ".tools" / "bin"
 HERE = Path(__file__).parent
@@ -151,7 +151,7 @@ TOOLS = {
             name="kustomize",
             version="v5.8.2",
             version_arguments=("version",),
-            fit=((5, 4, 0), (6, 0, 0)),
+            fit=KUSTOMIZE_VERSIONS,
             module="sigs.k8s.io/kustomize/kustomize/v5",
         ),
         Tool(
@@ -187,8 +187,14 @@ HELMS = {
     )
     for release in RELEASES
 }
-# Names for several programs on the command line.
-GROUPS = {"helm-oldest": list(HELMS.values())[:1], "helms": list(HELMS.values())}
+OLDEST_KUSTOMIZE = replace(TOOLS["kustomize"], version="v5.0.1", version_arguments=())
+# More names on the command line: versions that are always built.
+GROUPS = {
+    "helm-oldest": list(HELMS.values())[:1],
+    "helm-newest": list(HELMS.values())[-1:],
+    "helms": list(HELMS.values()),
+    "kustomize-oldest": [OLDEST_KUSTOMIZE],
+}
 
 
 class ToolError(Exception):

@@ -1,7 +1,7 @@
-"""Versions of Helm and Kubernetes that the chart supports, read from helm/Chart.yaml.
+"""Versions of Helm and Kubernetes that the chart supports, read from helm/Chart.yaml; and of kustomize, for k8s/.
 
-`annotations.supported-helm-versions` and `kubeVersion` are the only places that define them. README.md repeats both for
-people; a test compares it.
+`annotations.supported-helm-versions` and `kubeVersion` are the only places that define the former. README.md states all
+of them for people; a test compares it.
 """
 
 import re
@@ -12,6 +12,9 @@ import yaml
 from tests.commands import ROOT
 
 Version = tuple[int, int, int]
+
+# From the kustomize of kubectl 1.27 on. k8s/ has no field that could state it.
+KUSTOMIZE_VERSIONS: tuple[Version, Version] = ((5, 0, 1), (6, 0, 0))
 
 _CHART = ROOT / "helm" / "Chart.yaml"
 _HELM_ANNOTATION = "supported-helm-versions"
@@ -33,12 +36,16 @@ def oldest_kubernetes() -> Version:
     return major, minor, patch
 
 
-def sentence() -> str:
-    """Return the sentence in which README.md states both ranges."""
+def sentences() -> tuple[str, str]:
+    """Return the sentences in which README.md states the ranges: of the chart, and of k8s/."""
     (major, minor, _), (above, _, _) = helm_versions()
     newer = "".join(f", or Helm {each}" for each in range(major + 1, above))
     kubernetes = ".".join(map(str, oldest_kubernetes()[:2]))
-    return f"The chart needs Helm {major}.{minor} or newer{newer}, and Kubernetes {kubernetes} or newer."
+    (kustomize_major, kustomize_minor, _), _ = KUSTOMIZE_VERSIONS
+    return (
+        f"The chart needs Helm {major}.{minor} or newer{newer}, and Kubernetes {kubernetes} or newer.",
+        f"It needs kustomize {kustomize_major}.{kustomize_minor} or newer, alone or in kubectl.",
+    )
 
 
 def _chart() -> dict[str, Any]:

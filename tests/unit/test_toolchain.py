@@ -7,7 +7,18 @@ import pytest
 from tests.commands import ROOT
 from tests.http.programs import program
 from tests.toolchain import supported
-from tests.toolchain.__main__ import GROUPS, HELMS, TOOLS, Tool, ToolError, find, is_fit, main, version_of
+from tests.toolchain.__main__ import (
+    GROUPS,
+    HELMS,
+    OLDEST_KUSTOMIZE,
+    TOOLS,
+    Tool,
+    ToolError,
+    find,
+    is_fit,
+    main,
+    version_of,
+)
 from tests.toolchain.buildinfo import build_info, parse
 from tests.toolchain.helms import RELEASES
 
@@ -68,7 +79,7 @@ def test_published_programs_have_no_build_flags() -> None:
 def test_each_built_program_is_built_from_its_own_pinned_module() -> None:
     """Go writes the main module into the binary: in a common module it would be that one, with other dependencies."""
     go = program("go")
-    built = [tool for tool in (*PUBLISHED.values(), *HELMS.values()) if tool.pinned.exists()]
+    built = [tool for tool in (*PUBLISHED.values(), *HELMS.values(), OLDEST_KUSTOMIZE) if tool.pinned.exists()]
     told = {tool.pinned.name: build_info(go, tool.pinned) for tool in built}
     assert {name: f"{info.package} {info.version}" for name, info in told.items()} == {
         tool.pinned.name: f"{tool.module} {tool.pinned_module_version}" for tool in built
@@ -114,8 +125,14 @@ def test_the_helm_releases_span_the_supported_range() -> None:
 
 
 def test_the_readme_states_the_supported_versions() -> None:
-    """As helm/Chart.yaml defines them."""
-    assert supported.sentence() in (ROOT / "README.md").read_text()
+    """As helm/Chart.yaml defines them for Helm and Kubernetes."""
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert [sentence for sentence in supported.sentences() if sentence not in readme] == []
+
+
+def test_the_oldest_kustomize_is_the_oldest_supported_one() -> None:
+    """`make test-chart` builds k8s/ with it."""
+    assert version_of(OLDEST_KUSTOMIZE.version) == supported.KUSTOMIZE_VERSIONS[0]
 
 
 @pytest.mark.parametrize(
