@@ -1,13 +1,5 @@
-{{/* The beginning of an object that may be in another namespace. `of`: its values. */}}
-{{- define "echo.placed" -}}
-{{ include "echo.named" . }}
-{{- with .of.namespace }}
-  namespace: {{ . | quote }}
-{{- end }}
-{{- end -}}
-
-{{/* How a pod is asked. `of`: the values of the monitor; `port`: the port's name. */}}
-{{- define "echo.scraped" -}}
+{{/* How a pod is scraped. `of`: the values of the monitor; `port`: the name of the port. */}}
+{{- define "echo.endpoint" -}}
 port: {{ .port }}
 path: /metrics
 {{- with .of.interval }}
@@ -17,7 +9,7 @@ interval: {{ . }}
 scrapeTimeout: {{ . }}
 {{- end }}
 relabelings:
-  # One job for both monitors, which alerts and dashboard know; else it would be named after the Service, or the monitor.
+  # One job for both monitors, which alerts and dashboard select: by default it is the name of the Service or the monitor.
   - action: replace
     targetLabel: job
     replacement: {{ include "echo.fullname" .root | quote }}
@@ -30,8 +22,8 @@ metricRelabelings:
 {{- end }}
 {{- end -}}
 
-{{/* Where to look, for a monitor that is not where the pods are. */}}
-{{- define "echo.lookedIn" -}}
+{{/* The namespace of the pods, for a monitor in another one. */}}
+{{- define "echo.namespaceSelector" -}}
 {{- if .of.namespace -}}
 namespaceSelector:
   matchNames:
@@ -39,26 +31,32 @@ namespaceSelector:
 {{- end -}}
 {{- end -}}
 
-{{/* Labels of the Service that the ServiceMonitor finds, and not of the one that clients ask. */}}
+{{/* Labels of the Service that the ServiceMonitor selects, which the Service for clients lacks. */}}
 {{- define "echo.metricsLabels" -}}
 {{ include "echo.labels" . | fromYaml | merge (dict "app.kubernetes.io/component" "metrics") | toYaml }}
 {{- end -}}
 
-{{/* The alerts, as a list of YAML: those that are not left out, with the values in their places. */}}
+{{/* The alerts as a YAML list, without those that are disabled or whose threshold is null. */}}
 {{- define "echo.alerts" -}}
 {{- $of := .Values.prometheusRule -}}
-{{- $text := .Files.Get "files/alerts.yaml" | replace "__selector__" (tpl $of.selector .) -}}
-{{- range $name := list "connectionsPercent" "workerRestarts" "slowSeconds" -}}
-{{- $text = replace (printf "__%s__" $name) (get $of $name | toString) $text -}}
+{{- $text := .Files.Get "files/alerts.yaml" | replace "__selector__" (tpl ($of.selector | default "") .) -}}
+{{- $disabled := $of.disabled | default list -}}
+{{- range $name, $alert := dict "connectionsPercent" "EchoConnectionsNearLimit" "workerRestarts" "EchoWorkerRestarts" "slowSeconds" "EchoSlow" -}}
+{{- $threshold := get $of $name -}}
+{{- if or (kindIs "invalid" $threshold) (kindIs "string" $threshold) -}}
+{{- $disabled = append $disabled $alert -}}
+{{- else -}}
+{{- $text = replace (printf "__%s__" $name) (include "echo.text" $threshold) $text -}}
 {{- end -}}
-{{- $labels := include "echo.tpl" (dict "value" $of.alertLabels "root" .) | fromYaml -}}
-{{- $kept := list -}}
+{{- end -}}
+{{- $labels := include "echo.strings" (dict "value" $of.alertLabels "root" .) | fromYaml -}}
+{{- $alerts := list -}}
 {{- range $text | fromYamlArray -}}
-{{- if not (or (has .alert $of.disabled) (and (eq .alert "EchoSlow") (kindIs "invalid" $of.slowSeconds))) -}}
-{{- $kept = set . "labels" (merge (deepCopy $labels) .labels) | append $kept -}}
+{{- if not (has .alert $disabled) -}}
+{{- $alerts = set . "labels" (merge (deepCopy $labels) .labels) | append $alerts -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $kept -}}
+{{- toYaml $alerts -}}
 {{- end -}}
 
 {{/* The seconds of an interval, such as 1m30s. */}}

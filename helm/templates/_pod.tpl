@@ -1,4 +1,4 @@
-{{/* The pod's own story as variables: what the downward API tells, and what it can't. */}}
+{{/* Where the pod runs, as environment variables: what the downward API knows, and what it does not. */}}
 {{- define "echo.identity" -}}
 - name: POD_NAME
   valueFrom:
@@ -24,7 +24,7 @@
   valueFrom:
     fieldRef:
       fieldPath: spec.serviceAccountName
-# Empty where Kubernetes does not copy the node's topology labels onto its pods.
+# Empty unless Kubernetes copies the node's topology labels onto its pods.
 - name: NODE_ZONE
   valueFrom:
     fieldRef:
@@ -33,8 +33,8 @@
   valueFrom:
     fieldRef:
       fieldPath: metadata.labels['topology.kubernetes.io/region']
-{{- with .Values.echo.labels }}
-# Labels are told one by one, empty where the pod lacks one: the kubelet puts them together.
+{{- with .Values.reflectedLabels }}
+# One variable for each label, empty if the pod lacks it: the kubelet joins them.
 {{- range $index, $label := . }}
 - name: POD_LABEL_{{ $index }}
   valueFrom:
@@ -44,16 +44,29 @@
 - name: POD_LABELS
   value: "{{ range $index, $label := . }}{{ if $index }},{{ end }}{{ $label }}=$(POD_LABEL_{{ $index }}){{ end }}"
 {{- end }}
-# What the downward API can't tell: the image, and the Service in front.
+# What the downward API does not know by itself, from annotations.
 - name: IMAGE
-  value: {{ include "echo.image" . | quote }}
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.annotations['echo-image']
 - name: SERVICE_NAME
-  value: {{ include "echo.fullname" . | quote }}
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.annotations['echo-service']
 {{- end -}}
 
 {{/*
-The sleep before SIGTERM: the kubelet's own, which is on by default since Kubernetes 1.30; before, one of Python's, since
-the image has no shell to speak of. https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/
+The pod's annotations for the variables above. They are not values of the variables: kustomize, which changes names and
+images in k8s/, cannot select one variable of a list.
+*/}}
+{{- define "echo.podAnnotations" -}}
+echo-image: {{ include "echo.image" . | quote }}
+echo-service: {{ include "echo.fullname" . | quote }}
+{{- end -}}
+
+{{/*
+The sleep before SIGTERM: the kubelet's own, which is on by default since Kubernetes 1.30; before that, Python's, since the
+image has no shell. https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/
 */}}
 {{- define "echo.preStop" -}}
 {{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version -}}
@@ -66,4 +79,54 @@ exec:
     - -c
     - import time; time.sleep({{ int64 .Values.preStopSeconds }})
 {{- end -}}
+{{- end -}}
+
+{{/* Whether the cluster is OpenShift: "yes", or nothing. */}}
+{{- define "echo.isOpenShift" -}}
+{{- if kindIs "bool" .Values.openshift | ternary .Values.openshift (.Capabilities.APIVersions.Has "security.openshift.io/v1") -}}yes{{- end -}}
+{{- end -}}
+
+{{/*
+The security context of a pod. OpenShift rejects users and groups that it did not assign, so they are not defaults in
+values.yaml: those that are set there are kept. They are numbers since the kubelet cannot tell whether a name is root's.
+*/}}
+{{- define "echo.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext | default dict | deepCopy -}}
+{{- if and .Values.podSecurityContext (not (include "echo.isOpenShift" .)) -}}
+{{- range $name := list "runAsUser" "runAsGroup" -}}
+{{- if not (hasKey $context $name) -}}
+{{- $_ := set $context $name 10001 -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $context -}}
+securityContext:
+  {{- include "echo.tpl" (dict "value" . "root" $) | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* Environment variables from values: numbers and booleans are quoted, which the API server requires. */}}
+{{- define "echo.env" -}}
+{{- $variables := list -}}
+{{- range .value -}}
+{{- $variable := deepCopy . -}}
+{{- if not (kindIs "invalid" $variable.value) -}}
+{{- $_ := set $variable "value" (include "echo.text" $variable.value) -}}
+{{- end -}}
+{{- $variables = append $variables $variable -}}
+{{- end -}}
+{{- include "echo.tpl" (dict "value" $variables "root" .root) -}}
+{{- end -}}
+
+{{/* Containers from values, their environment as above. */}}
+{{- define "echo.containers" -}}
+{{- $containers := list -}}
+{{- range .value -}}
+{{- $container := deepCopy . -}}
+{{- with .env -}}
+{{- $_ := set $container "env" (include "echo.env" (dict "value" . "root" $.root) | fromYamlArray) -}}
+{{- end -}}
+{{- $containers = append $containers $container -}}
+{{- end -}}
+{{- include "echo.tpl" (dict "value" $containers "root" .root) -}}
 {{- end -}}

@@ -36,8 +36,9 @@ def version() -> str:
 
 
 def comparable(manifest: Manifest) -> Manifest:
-    """Give an object without the labels that only Helm sets."""
+    """Return an object without what only Helm sets: some labels, and the namespace."""
     bare = copy.deepcopy(manifest)
+    bare["metadata"].pop("namespace", None)
     for label in HELM_ONLY:
         bare["metadata"]["labels"].pop(label, None)
     return bare
@@ -112,21 +113,21 @@ def test_the_manifests_are_labelled_with_this_version() -> None:
 
 
 @pytest.mark.parametrize("path", documented.written(), ids=lambda path: path.name)
-def test_what_is_made_of_the_values_and_the_settings_is_as_it_has_to_be(path: Path) -> None:
-    """`python -m tests.chart.documented` has nothing to write."""
+def test_generated_files_are_up_to_date(path: Path) -> None:
+    """`make format` has nothing to write."""
     assert path.read_text() == documented.written()[path]
 
 
 def test_the_table_has_every_value_and_no_other() -> None:
-    """Row by row, in the order of values.yaml, with its meaning."""
-    rows = re.findall(r"^\| `([\w.]+)` \| .+ \| (.+) \|$", documented.README.read_text(), re.MULTILINE)
+    """Row by row, in the order of values.yaml, with its description."""
+    rows = re.findall(r"^\| ([a-z][\w.]+) \| [\w ]+ \| .+? \| (.+) \|$", documented.README.read_text(), re.MULTILINE)
     text = documented.VALUES.read_text()
-    assert rows == [(each.name, each.meaning) for each in documented.values(text) if not each.group]
+    assert rows == [(each.name, each.description) for each in documented.values(text) if not each.group]
     assert {name for name, _ in rows} == set(leaves(yaml.safe_load(text)))
 
 
 def leaves(values: Manifest, above: str = "") -> Iterator[str]:
-    """Give the names of all values, without the help of their comments but for what is one value as a whole."""
+    """Yield the names of all values; a map with a description is one value."""
     whole = {each.name for each in documented.values(documented.VALUES.read_text()) if not each.group}
     for name, value in values.items():
         path = f"{above}{name}"
@@ -136,7 +137,7 @@ def leaves(values: Manifest, above: str = "") -> Iterator[str]:
             yield path
 
 
-def test_a_value_without_a_meaning_is_not_taken() -> None:
+def test_a_value_without_a_description_is_rejected() -> None:
     """Whoever adds one is told what is missing."""
-    with pytest.raises(ValueError, match=r"says of service\.extra not what it means"):
+    with pytest.raises(ValueError, match=r"does not describe service\.extra"):
         documented.values("service:\n  extra: 1\n")

@@ -234,11 +234,13 @@ def test_silence_fails_at_the_deadline() -> None:
 
 # How an echo may be set so that it answers, but not to everybody who asks as if it were not.
 SET = {
-    "another form": ("--set=echo.format=yaml",),
-    "a dialect, and nothing else allowed": ("--set=echo.dialect=httpbin,echo.controls=off",),
-    "behind the PROXY protocol": ("--set=echo.proxyProtocol=on",),
-    "nothing but TLS, behind the PROXY protocol": ("--set=tls.secretName=a,echo.tlsOnly=on,echo.proxyProtocol=on",),
-    "certificates asked for": ("--set=tls.secretName=a,echo.tlsOnly=on,tls.clientAuth=request",),
+    "another form": ("--set=config.ECHO_FORMAT=yaml",),
+    "a dialect, and nothing else allowed": ("--set=config.ECHO_DIALECT=httpbin,config.ECHO_CONTROLS=off",),
+    "behind the PROXY protocol": ("--set=config.ECHO_PROXY_PROTOCOL=on",),
+    "nothing but TLS, behind the PROXY protocol": (
+        "--set=tls.secretName=a,config.ECHO_TLS_ONLY=on,config.ECHO_PROXY_PROTOCOL=on",
+    ),
+    "certificates asked for": ("--set=tls.secretName=a,config.ECHO_TLS_ONLY=on,tls.clientAuth=request",),
 }
 
 
@@ -272,7 +274,7 @@ def certified(folder: Path) -> None:
 
 def test_the_port_that_speaks_tls_is_asked_where_no_other_answers() -> None:
     """A headless Service has one port for both."""
-    only = "tls.secretName=a,echo.tlsOnly=on"
+    only = "tls.secretName=a,config.ECHO_TLS_ONLY=on"
     assert {"--port=443", "--tls"} <= set(probe("--set", only)["args"])
     assert {"--port=8080", "--tls"} <= set(probe("--set", f"{only},service.clusterIP=None,service.port=8080")["args"])
     assert "--tls" not in probe("--set", "tls.secretName=a")["args"]
@@ -281,7 +283,7 @@ def test_the_port_that_speaks_tls_is_asked_where_no_other_answers() -> None:
 def test_an_echo_that_answers_only_with_a_certificate_is_not_probed() -> None:
     """The pod has none to show: there is no test rather than one that fails."""
     for flags in (
-        "tls.secretName=a,echo.tlsOnly=true,tls.clientAuth=require",
-        "echo.tlsCert=/a,echo.tlsKey=/b,echo.tlsOnly=on,echo.tlsClientCa=/c",
+        "tls.secretName=a,config.ECHO_TLS_ONLY=true,tls.clientAuth=require",
+        "config.ECHO_TLS_CERT=/a,config.ECHO_TLS_KEY=/b,config.ECHO_TLS_ONLY=on,config.ECHO_TLS_CLIENT_CA=/c",
     ):
         assert "Pod" not in {each["kind"] for each in chart("--set", flags).all}

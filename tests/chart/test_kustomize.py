@@ -116,9 +116,16 @@ def references(objects: Objects) -> Iterator[tuple[Manifest, str, str, int | Non
 
 
 def environment(deployment: Manifest) -> dict[str, Any]:
-    """Return the environment of a Deployment's only container: literal values or `valueFrom`."""
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+    """Return the environment of a Deployment's only container: values, also of annotations, or `valueFrom`."""
+    pod = deployment["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    return {each["name"]: each.get("value", resolved(each.get("valueFrom"), pod)) for each in container["env"]}
+
+
+def resolved(source: Any, pod: Manifest) -> Any:
+    """Return the value of a variable that is an annotation of the pod, or the source of another one."""
+    path = re.fullmatch(r"metadata\.annotations\['(.+)'\]", source["fieldRef"]["fieldPath"]) if source else None
+    return pod["metadata"]["annotations"][path[1]] if path else source
 
 
 def selectors(objects: Objects) -> dict[str, dict[str, str]]:
@@ -219,6 +226,21 @@ def test_two_variants_in_one_kustomization_are_independent(folder: str) -> None:
         own = Objects(tuple(each for each in objects.all if each["metadata"]["name"].startswith(f"{name}-")))
         assert dangling_references(own) == []
         assert {selector[INSTANCE] for selector in selectors(own).values()} == {name}
+
+
+def test_variables_of_other_deployments_stay() -> None:
+    """Also one whose value is the name of the Service or the image: only the annotations of our pods are references."""
+    env = [{"name": "A", "value": "echo"}, {"name": "B", "value": IMAGE}, {"name": "C", "value": f"{IMAGE}:0.1.0"}]
+    other = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "other"},
+        "spec": {"template": {"spec": {"containers": [{"name": "other", "image": "other", "env": env}]}}},
+    }
+    mine = {**CHANGES["all"], "resources": ["k8s", "more.yaml"]}
+    objects = build({"mine": mine}, {"mine/more.yaml": [other]})
+    (found,) = [each for each in objects.all if each["metadata"]["name"] == "dev-other-blue"]
+    assert found["spec"]["template"]["spec"]["containers"][0]["env"] == env
 
 
 @pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute"])

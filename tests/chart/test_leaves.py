@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from jsonschema.exceptions import ValidationError
 
 from tests.chart import documented
 from tests.chart.documented import Value
-from tests.chart.rendering import HelmError, Rendered, render_at_once, value_sets
+from tests.chart.rendering import HelmError, Rendered, read, render_at_once, template, value_sets
 
 VALUES = [each for each in documented.values(documented.VALUES.read_text()) if not each.group]
-# Settings are changed all at once, in test_settings.py.
-WALKED = [each for each in VALUES if each.path[0] != "echo" or each.path[-1] == "labels"]
+# The settings in `config` are in test_settings.py.
+WALKED = [each for each in VALUES if each.name != "config"]
 ALL = yaml.safe_load(value_sets()["all"].read_text())
 
 SCRAPED = {"interval": "1m", "scrapeTimeout": "9s"}
@@ -24,8 +25,11 @@ SCRAPED = {"interval": "1m", "scrapeTimeout": "9s"}
 CHANGED: dict[str, Any] = {
     "affinity": {"podAffinity": {}},
     "autoscaling.behavior": {"scaleUp": {"stabilizationWindowSeconds": 9}},
-    "echo.labels": ["tier"],
+    "drainSeconds": 25,
+    "openshift": True,
+    "reflectedLabels": ["pod-template-hash"],
     "image.digest": "sha256:" + "f" * 64,
+    "image.registry": "registry.example.test",
     "image.repository": "example.test/echo",
     "imagePullSecrets": [{"name": "other"}],
     "dnsConfig": {"nameservers": ["192.0.2.54"]},
@@ -62,12 +66,26 @@ CHANGED: dict[str, Any] = {
 }
 # How a text that is in no other value can be given, by what a value may be.
 MARKED: dict[str, Callable[[str], Any]] = {
+    "annotations": lambda mark: {mark: "yes"},
+    "containers": lambda mark: [{"name": mark}],
+    "egressRules": lambda mark: [{"to": [{"podSelector": {"matchLabels": {"a": mark}}}]}],
+    "env": lambda mark: [{"name": mark}],
+    "envFrom": lambda mark: [{"prefix": mark}],
+    "hostAliases": lambda mark: [{"ip": mark}],
+    "ingressTLS": lambda mark: [{"secretName": mark}],
     "label": str,
-    "named": lambda mark: [{"name": mark}],
+    "labels": lambda mark: {mark: "yes"},
+    "metrics": lambda mark: [{"type": mark}],
     "objectName": str,
     "objects": lambda mark: [{"name": mark}],
     "parentRefs": lambda mark: [{"name": mark}],
-    "strings": lambda mark: {mark: "yes"},
+    "peers": lambda mark: [{"podSelector": {"matchLabels": {"a": mark}}}],
+    "tolerations": lambda mark: [{"key": mark}],
+    "topologySpreadConstraints": lambda mark: [
+        {"topologyKey": mark, "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    ],
+    "volumeMounts": lambda mark: [{"name": mark, "mountPath": "/a"}],
+    "volumes": lambda mark: [{"name": mark}],
 }
 # What has to be set so that a value is looked at, or may be what it is changed to.
 WITH = {
@@ -97,7 +115,7 @@ def changed(value: Value) -> Any:
         return CHANGED[value.name]
     now, schema = current(value), documented.value_schema(value)
     if "enum" in schema:
-        return next(word for word in reversed(schema["enum"]) if word not in (now, ""))
+        return next(word for word in reversed(schema["enum"]) if word not in (now, "", None))
     if isinstance(now, bool):
         return not now
     if isinstance(now, int):
@@ -178,9 +196,9 @@ def nested(path: tuple[str, ...], inner: Any) -> Any:
     return reduce(lambda found, step: {step: found}, reversed(path), inner)
 
 
-def mistakes(values: Any) -> Iterator[ValidationError]:
-    """Give what the schema refuses, but for values that are absent here."""
-    return (each for each in VALIDATOR.iter_errors(values) if each.validator != "required")
+def errors(values: Any) -> Iterator[ValidationError]:
+    """Return the errors of the schema."""
+    return VALIDATOR.iter_errors(values)
 
 
 def test_the_schema_is_one() -> None:
@@ -192,14 +210,80 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.name)
 def test_what_a_value_can_not_be_is_refused(value: Value) -> None:
     """Its default is taken, something of a wrong type is not, and the message says where."""
-    assert not list(mistakes(nested(value.path, value.default)))
-    wrong = "text" if documented.value_schema(value).get("type") == "object" else {"unexpected": [{"a": 1}]}
-    refused = [list(each.absolute_path)[: len(value.path)] for each in mistakes(nested(value.path, wrong))]
-    assert list(value.path) in refused
+    assert not list(errors(nested(value.path, value.default)))
+    rejected = [list(each.absolute_path) for each in errors(nested(value.path, [["wrong"]]))]
+    assert list(value.path) in [path[: len(value.path)] for path in rejected]
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group[0] or "at the root")
 def test_an_unknown_key_is_refused_in_each_group(group: tuple[str]) -> None:
     """By its name."""
     path = (*filter(None, group[0].split(".")), "unknownKey")
-    assert ["'unknownKey' was unexpected" in each.message for each in mistakes(nested(path, 1))] == [True]
+    assert ["'unknownKey' was unexpected" in each.message for each in errors(nested(path, 1))] == [True]
+
+
+# Values that are needed: an error says so. All others may be removed by null.
+NEEDED = {
+    "image": "image.repository is empty",
+    "image.repository": "image.repository is empty",
+    "service": "service.port is empty",
+    "service.port": "service.port is empty",
+    # Because of other options:
+    "autoscaling.maxReplicas": "autoscaling.maxReplicas is empty",
+    "grpcRoute.parentRefs": "grpcRoute.enabled=true routes nothing without a parent",
+    "httpRoute.parentRefs": "httpRoute.enabled=true routes nothing without a parent",
+    "networkPolicy.adminFrom": "serviceMonitor.enabled=true scrapes port 9090, which the NetworkPolicy blocks",
+    "prometheusRule.selector": "prometheusRule.selector is empty",
+    "resources": "autoscaling.targetCPUUtilizationPercentage is relative to the CPU request",
+    "service.sessionAffinity": "service.sessionAffinitySeconds needs service.sessionAffinity=ClientIP",
+    "service.tlsPort": "service.tlsPort is empty",
+    "service.type": "service.nodePort and service.tlsNodePort need node ports",
+    "tls": "ingress.servicePort=https routes to a port that the Service does not have",
+    "tls.secretName": "tls.clientAuth=request needs TLS",
+}
+KEYS = [each.name for each in documented.values(documented.VALUES.read_text())]
+
+
+@pytest.fixture(scope="module")
+def emptied(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Return the renderings in which one key is null, by a values file over all options."""
+    folder = tmp_path_factory.mktemp("values")
+    for key in KEYS:
+        (folder / key).write_text(yaml.safe_dump(nested(tuple(key.split(".")), None)))
+    made = render_at_once((f"--values={value_sets()['all']}", f"--values={folder / key}") for key in KEYS)
+    return {(key,): each for key, each in zip(KEYS, made.values(), strict=True)}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_null_removes_a_value_or_says_that_it_is_needed(key: str, emptied: Rendered) -> None:
+    """Never an error of a template or of the schema, and never a null that the API server would see."""
+    made = emptied[key,]
+    if key in NEEDED:
+        assert isinstance(made, HelmError), "it was rendered"
+        assert NEEDED[key] in str(made)
+        return
+    for each in read(text(made)).all:
+        assert list(nulls(each)) == []
+
+
+def nulls(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of what is null, or empty where a template failed to write a value."""
+    if value is None or value == "<no value>":
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from nulls(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from nulls(inner, f"{path}[{index}]")
+
+
+def test_null_in_a_later_file_removes_a_key_of_an_earlier_one(tmp_path: Path) -> None:
+    """Also of a map that is passed on, where it has no default."""
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("podAnnotations: {team: x, tier: b}\nresources: {limits: {cpu: 1}}\n")
+    second.write_text("podAnnotations: {team: null}\nresources: {limits: {cpu: null, memory: null}}\n")
+    pod = read(template("--values", str(first), "--values", str(second))).one("Deployment")["spec"]["template"]
+    assert "team" not in pod["metadata"]["annotations"]
+    assert pod["metadata"]["annotations"]["tier"] == "b"
+    assert pod["spec"]["containers"][0]["resources"]["limits"] == {}

@@ -101,13 +101,13 @@ def test_how_often_it_asks_can_be_chosen(name: str) -> None:
 
 @EACH
 def test_a_monitor_elsewhere_looks_where_the_pods_are(name: str) -> None:
-    """In the release's namespace; beside them it needs not be told."""
+    """In the release's namespace; beside them, by default, it needs no selector."""
     kind = MONITORS[name][0]
     elsewhere = monitored(name, "namespace=monitoring", namespace="demo").one(kind)
     assert elsewhere["metadata"]["namespace"] == "monitoring"
     assert elsewhere["spec"]["namespaceSelector"] == {"matchNames": ["demo"]}
     beside = monitored(name, namespace="demo").one(kind)
-    assert "namespace" not in beside["metadata"]
+    assert beside["metadata"]["namespace"] == "demo"
     assert "namespaceSelector" not in beside["spec"]
 
 

@@ -15,31 +15,36 @@ FORWARD_TLS = "kubectl --namespace trial port-forward svc/echo 8443:443"
 CURL = "curl http://127.0.0.1:8080/blah/blah"
 CURL_TLS = "curl --insecure https://127.0.0.1:8443/blah/blah"
 TEST = "helm --namespace trial test echo"
-ADDRESS = "{.status.loadBalancer.ingress[0]['ip','hostname']}"
+UNINSTALL = "helm --namespace trial uninstall echo"
+BRACKETS = "| sed 's/.*:.*/[&]/'"  # around an IPv6 address
+ADDRESS = f"""--output jsonpath="{{.status.loadBalancer.ingress[0]['ip','hostname']}}" {BRACKETS}"""
 
 INSTALLED = {
-    "by default": ((), [WAIT, FORWARD, CURL, TEST]),
+    "by default": ((), [WAIT, FORWARD, CURL, TEST, UNINSTALL]),
     "another port": (
         ("--set=service.port=8000",),
-        [WAIT, "kubectl --namespace trial port-forward svc/echo 8080:8000", CURL, TEST],
+        [WAIT, "kubectl --namespace trial port-forward svc/echo 8080:8000", CURL, TEST, UNINSTALL],
     ),
-    "TLS, too": (("--set=tls.secretName=a",), [WAIT, FORWARD, CURL, FORWARD_TLS, CURL_TLS, TEST]),
-    "nothing but TLS": (("--set=tls.secretName=a,echo.tlsOnly=on",), [WAIT, FORWARD_TLS, CURL_TLS, TEST]),
+    "TLS, too": (("--set=tls.secretName=a",), [WAIT, FORWARD, CURL, FORWARD_TLS, CURL_TLS, TEST, UNINSTALL]),
+    "nothing but TLS": (
+        ("--set=tls.secretName=a,config.ECHO_TLS_ONLY=on",),
+        [WAIT, FORWARD_TLS, CURL_TLS, TEST, UNINSTALL],
+    ),
     "nothing but TLS, with a certificate": (
-        ("--set=tls.secretName=a,tls.clientAuth=require,echo.tlsOnly=on",),
-        [WAIT, FORWARD_TLS, CURL_TLS],
+        ("--set=tls.secretName=a,tls.clientAuth=require,config.ECHO_TLS_ONLY=on",),
+        [WAIT, FORWARD_TLS, CURL_TLS, UNINSTALL],
     ),
     "behind the PROXY protocol": (
-        ("--set=echo.proxyProtocol=on",),
-        [WAIT, FORWARD, "curl --haproxy-protocol http://127.0.0.1:8080/blah/blah", TEST],
+        ("--set=config.ECHO_PROXY_PROTOCOL=on",),
+        [WAIT, FORWARD, "curl --haproxy-protocol http://127.0.0.1:8080/blah/blah", TEST, UNINSTALL],
     ),
     "another form": (
-        ("--set=echo.format=json",),
-        [WAIT, FORWARD, r"curl http://127.0.0.1:8080/blah/blah\?echo_format=bare", TEST],
+        ("--set=config.ECHO_FORMAT=json",),
+        [WAIT, FORWARD, r"curl http://127.0.0.1:8080/blah/blah\?echo_format=bare", TEST, UNINSTALL],
     ),
     "headless": (
         (f"--values={value_sets()['headless']}",),
-        [WAIT, "kubectl --namespace trial port-forward deployment/echo 8080:8080", CURL, TEST],
+        [WAIT, "kubectl --namespace trial port-forward deployment/echo 8080:8080", CURL, TEST, UNINSTALL],
     ),
     "ports of the nodes": (
         ("--set=service.type=NodePort",),
@@ -48,10 +53,12 @@ INSTALLED = {
             FORWARD,
             CURL,
             (
-                "curl \"http://$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[0].address}'):$("
+                "curl \"http://$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[0].address}' "
+                f"{BRACKETS}):$("
                 "kubectl --namespace trial get service echo --output jsonpath='{.spec.ports[0].nodePort}')/blah/blah\""
             ),
             TEST,
+            UNINSTALL,
         ],
     ),
     "a load balancer": (
@@ -60,8 +67,9 @@ INSTALLED = {
             WAIT,
             FORWARD,
             CURL,
-            f'curl "http://$(kubectl --namespace trial get service echo --output jsonpath="{ADDRESS}"):80/blah/blah"',
+            f'curl "http://$(kubectl --namespace trial get service echo {ADDRESS}):80/blah/blah"',
             TEST,
+            UNINSTALL,
         ],
     ),
     "an Ingress": (
@@ -72,13 +80,14 @@ INSTALLED = {
             CURL,
             (
                 'curl --header "Host: echo.example.test" '
-                f'"http://$(kubectl --namespace trial get ingress echo --output jsonpath="{ADDRESS}")/blah/blah"'
+                f'"http://$(kubectl --namespace trial get ingress echo {ADDRESS})/blah/blah"'
             ),
             (
                 'curl --header "Host: echo.example.test" '
-                f'"http://$(kubectl --namespace trial get ingress echo --output jsonpath="{ADDRESS}")/shown"'
+                f'"http://$(kubectl --namespace trial get ingress echo {ADDRESS})/shown"'
             ),
             TEST,
+            UNINSTALL,
         ],
     ),
     "an Ingress for every host": (
@@ -87,8 +96,9 @@ INSTALLED = {
             WAIT,
             FORWARD,
             CURL,
-            f'curl "http://$(kubectl --namespace trial get ingress echo --output jsonpath="{ADDRESS}")/blah/blah"',
+            f'curl "http://$(kubectl --namespace trial get ingress echo {ADDRESS})/blah/blah"',
             TEST,
+            UNINSTALL,
         ],
     ),
     "a Gateway elsewhere, for some hosts": (
@@ -106,9 +116,10 @@ INSTALLED = {
             ),
             (
                 'curl --header "Host: echo.example.test" "http://$(kubectl --namespace infra get gateway web '
-                "--output jsonpath='{.status.addresses[0].value}')/blah/blah\""
+                f"--output jsonpath='{{.status.addresses[0].value}}' {BRACKETS})/blah/blah\""
             ),
             TEST,
+            UNINSTALL,
         ],
     ),
     "a Gateway, by gRPC": (
@@ -123,15 +134,16 @@ INSTALLED = {
             ),
             (
                 'grpcurl -plaintext -authority grpc.example.test "$(kubectl --namespace trial get gateway web '
-                "--output jsonpath='{.status.addresses[0].value}'):80\" "
+                f"--output jsonpath='{{.status.addresses[0].value}}' {BRACKETS}):80\" "
                 "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/Echo"
             ),
             TEST,
+            UNINSTALL,
         ],
     ),
     "an autoscaler": (
         (f"--values={value_sets()['ha']}",),
-        [WAIT, FORWARD, CURL, "kubectl --namespace trial get horizontalpodautoscaler echo", TEST],
+        [WAIT, FORWARD, CURL, "kubectl --namespace trial get horizontalpodautoscaler echo", TEST, UNINSTALL],
     ),
     "watched": (
         ("--set=podMonitor.enabled=true",),
@@ -142,11 +154,12 @@ INSTALLED = {
             "kubectl --namespace trial port-forward deployment/echo 9090:9090",
             "curl http://127.0.0.1:9090/metrics",
             TEST,
+            UNINSTALL,
         ],
     ),
     "no pod": (
         ("--set=replicaCount=0",),
-        [WAIT, FORWARD, CURL, TEST, "kubectl --namespace trial scale deployment/echo --replicas=2"],
+        [WAIT, FORWARD, CURL, TEST, UNINSTALL, "kubectl --namespace trial scale deployment/echo --replicas=2"],
     ),
 }
 
@@ -188,6 +201,16 @@ def test_the_notes_have_the_exact_commands(flags: tuple[str, ...], expected: lis
         subprocess.run(["bash", "-n", "-c", command], check=True, timeout=10)
 
 
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "[2001:db8::1]"), ("lb.example.test", "lb.example.test")],
+)
+def test_an_ipv6_address_is_put_into_brackets(address: str, host: str) -> None:
+    """By the pipe of each command that asks kubectl for an address, run by a real shell."""
+    command = ["bash", "-c", f'echo "http://$(printf %s {address} {BRACKETS}):80/"']
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"http://{host}:80/\n"
+
+
 def test_the_notes_name_what_was_installed(notes: Notes) -> None:
     """By the namespace and name of the release."""
     assert commands(notes("--set", "service.port=8000", release="demo")) == [
@@ -195,6 +218,7 @@ def test_the_notes_name_what_was_installed(notes: Notes) -> None:
         "kubectl --namespace trial port-forward svc/demo-echo 8080:8000",
         CURL,
         "helm --namespace trial test demo",
+        "helm --namespace trial uninstall demo",
     ]
 
 

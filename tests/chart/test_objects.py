@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, Manifest, Objects, chart, manifests, template
+from tests.chart.rendering import CHART, Manifest, Objects, chart, manifests, template, value_sets
 
 SELECTOR = {"app.kubernetes.io/name": "echo", "app.kubernetes.io/instance": "echo"}
 BOTH = pytest.mark.parametrize("objects", ["helm", "k8s"], indirect=True)
@@ -56,7 +56,7 @@ def test_every_object_has_the_same_name(release: str, flags: tuple[str, ...], na
 
 def test_a_release_named_like_a_number_has_labels_that_are_strings() -> None:
     """Labels are strings, whatever the release is called."""
-    for manifest in chart(release="123").all:
+    for manifest in chart("--set=fullnameOverride=echo", release="123").all:
         assert manifest["metadata"]["labels"]["app.kubernetes.io/instance"] == "123"
 
 
@@ -148,10 +148,18 @@ def test_the_account_can_be_chosen(flags: tuple[str, ...], made: list[str], used
     assert {pod["spec"]["serviceAccountName"] for pod in rendered.pods().values()} == {used}
 
 
-@BOTH
-def test_no_object_names_a_namespace(objects: Objects) -> None:
-    """Each goes where the one who installs it says."""
-    assert not [each["metadata"] for each in objects.all if "namespace" in each["metadata"]]
+def test_every_object_of_the_chart_names_the_namespace_of_the_release() -> None:
+    """Also the hook: the output of `helm template -n demo` is applied to demo, whatever namespace is current."""
+    for flags in ((), ("--values", str(value_sets()["all"]))):
+        found = [each for each in chart(*flags, namespace="demo").all if each["kind"] != "ConfigMap" or not flags]
+        assert {each["metadata"].get("namespace") for each in found} == {"demo"}
+    dashboard = chart("--set", "grafanaDashboard.enabled=true", namespace="demo").one("ConfigMap")
+    assert dashboard["metadata"]["namespace"] == "demo"
+
+
+def test_no_object_of_the_manifests_names_a_namespace() -> None:
+    """`kubectl apply -k k8s -n demo` and `namespace:` of a kustomization choose it."""
+    assert not [each["metadata"] for each in manifests().all if "namespace" in each["metadata"]]
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:

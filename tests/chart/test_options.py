@@ -51,8 +51,8 @@ class TestPods:
         flags = tuple(f"--set=image.{name}={value}" for name, value in image.items())
         pods = rendered(*flags).pods().values()
         assert {each["image"] for one in pods for each in one["spec"]["containers"]} == {reference}
-        (container,) = pod(*flags)["containers"]
-        assert {"name": "IMAGE", "value": reference} in container["env"]
+        annotations = deployment(*flags)["template"]["metadata"]["annotations"]
+        assert annotations["echo-image"] == reference
 
     @pytest.mark.parametrize(
         ("kubernetes", "hook"),
@@ -92,7 +92,12 @@ class TestPods:
 
     def test_a_selector_of_ones_own_is_kept(self) -> None:
         """Only where there is none, the pods' own is put in."""
-        own = {"topologyKey": "rack", "maxSkew": 2, "labelSelector": {"matchLabels": {"tier": "edge"}}}
+        own = {
+            "topologyKey": "rack",
+            "maxSkew": 2,
+            "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"tier": "edge"}},
+        }
         assert pod(topologySpreadConstraints=[own])["topologySpreadConstraints"] == [own]
 
     def test_a_rollout_waits_and_ends(self) -> None:
@@ -174,7 +179,7 @@ class TestService:
 
     def test_a_certificate_from_a_volume_is_served_too(self) -> None:
         """The Service has a port for it; what brings the volume is the operator's."""
-        flags = ("--set", "echo.tlsCert=/own/a.pem,echo.tlsKey=/own/b.pem")
+        flags = ("--set", "config.ECHO_TLS_CERT=/own/a.pem,config.ECHO_TLS_KEY=/own/b.pem")
         assert [each["name"] for each in spec("Service", *flags)["ports"]] == ["http", "https"]
         assert "volumes" not in pod(*flags)
 

@@ -15,6 +15,7 @@ from tests.chart.rendering import CHART, chart, template
 ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text())
 ANNOTATIONS = ABOUT["annotations"]
 TIME = 1_790_000_000
+SOURCE = "echo/README.md.gotmpl"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +33,10 @@ def test_the_archive_is_the_same_bytes_at_another_time(archive: Path, tmp_path: 
 
 
 def test_the_archive_holds_every_file_of_the_chart(archive: Path) -> None:
-    """And no other; each of the one time, and nobody's."""
+    """But the source of its README; each of one time, without an owner."""
     with tarfile.open(archive) as opened:
         members = opened.getmembers()
-    files = {f"echo/{file.relative_to(CHART)}" for file in CHART.rglob("*") if file.is_file()}
+    files = {f"echo/{file.relative_to(CHART)}" for file in CHART.rglob("*") if file.is_file()} - {SOURCE}
     assert sorted(member.name for member in members) == sorted(files)
     assert {(member.mtime, member.uid, member.uname, member.mode) for member in members} == {(TIME, 0, "", 0o644)}
 
@@ -70,6 +71,15 @@ def test_the_changes_are_told_by_their_kind() -> None:
 
 
 def test_it_says_which_kubernetes_it_needs() -> None:
-    """With a suffix, or versions of those who sell clusters would be refused; and it asks for no icon."""
+    """With a suffix, so that the versions of cloud providers are included."""
     assert ABOUT["kubeVersion"] == ">=1.27.0-0"
+
+
+def test_it_says_where_it_comes_from_and_who_maintains_it() -> None:
+    """Artifact Hub shows home, sources, maintainers and links: those of the image. There is no icon to serve."""
+    labels = (CHART.parent / "Dockerfile").read_text()
+    assert f'org.opencontainers.image.source="{ABOUT["home"]}"' in labels
+    assert ABOUT["sources"] == [ABOUT["home"]]
+    assert [each["name"] for each in ABOUT["maintainers"]] == re.findall(r'LABEL author="(.+?)"', labels)
+    assert [each["url"] for each in yaml.safe_load(ANNOTATIONS["artifacthub.io/links"])] == ABOUT["sources"]
     assert "icon" not in ABOUT

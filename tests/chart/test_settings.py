@@ -1,4 +1,4 @@
-"""The service's settings as values: every one is there, and comes to the service as it was meant."""
+"""The service's settings in `config`: each is accepted, and reaches the service as it was meant."""
 
 import json
 from typing import Any
@@ -19,11 +19,11 @@ TEXTS = {
     "redact": "X-Secret",
 }
 FILES = ("env_file", "jwks", "tls_cert", "tls_key", "tls_client_ca")
-READ = {"ECHO_ENV_FILE": "envFile", "ECHO_JWKS": "jwks"}  # those that are read with the settings
+READ = ("ECHO_ENV_FILE", "ECHO_JWKS")  # files that are read with the settings
 
 
 def another(field: FieldInfo) -> Any:
-    """Give a value of a setting that is not its default."""
+    """Return a value of a setting that is not its default."""
     schema = msgspec.json.schema(field.type)
     if "enum" in schema:
         return next(word for word in schema["enum"] if word != field.default)
@@ -32,79 +32,86 @@ def another(field: FieldInfo) -> Any:
     return schema["maximum"] if schema["maximum"] != field.default else schema["minimum"]
 
 
-def told(values: dict[str, Any]) -> dict[str, str]:
-    """Give the variables of the service that the pods have with these values in `echo`."""
-    (container,) = chart("--set-json", f"echo={json.dumps(values)}").one("Deployment")["spec"]["template"]["spec"][
-        "containers"
-    ]
+def variables(config: dict[str, Any], *flags: str) -> dict[str, str]:
+    """Return the settings in the environment of the pods, with these values in `config`."""
+    deployment = chart("--set-json", f"config={json.dumps(config)}", *flags).one("Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return {each["name"]: each["value"] for each in container["env"] if each["name"].startswith("ECHO_")}
 
 
-def test_every_setting_has_its_value() -> None:
-    """By its name in the way of Kubernetes; but for the addresses and ports, which are the chart's own."""
-    every = documented.values(documented.VALUES.read_text())
-    named = {each.path[1] for each in every if each.path[0] == "echo" and not each.group}
-    assert named == {"labels", *documented.settings()}
-    assert len(documented.settings()) == len(fields(Settings)) - 3
+def test_every_setting_is_in_the_schema_and_in_the_list() -> None:
+    """By its own name; but for the addresses, ports and the drain, which the chart sets."""
+    known = documented.SETTINGS.read_text().split()
+    schema = json.loads(documented.SCHEMA.read_text())["definitions"]["config"]["properties"]
+    assert known == list(schema) == list(documented.settings())
+    assert len(known) == len(fields(Settings)) - 4
 
 
-def test_every_setting_that_is_changed_comes_to_the_service() -> None:
-    """All at once: the service reads from the pod's environment what the values say."""
-    given = {name: another(field) for name, field in documented.settings().items()}
-    variables = told(given)
+def test_every_setting_reaches_the_service() -> None:
+    """All at once: the service reads from the environment of the pods what the values say."""
+    config = {name: another(field) for name, field in documented.settings().items()}
+    given = variables(config)
+    assert {name: given[name] for name in READ} == {name: config[name] for name in READ}
     # Files are read where they are.
-    read = settings.read({name: value for name, value in variables.items() if name not in READ})
-    assert {name: variables[name] for name in READ} == {name: given[value] for name, value in READ.items()}
-    known = documented.settings().items()
-    expected = {field.name: given[name] for name, field in known if name not in READ.values()}
+    read = settings.read({name: value for name, value in given.items() if name not in READ})
+    expected = {field.name: config[name] for name, field in documented.settings().items() if name not in READ}
     assert {name: value for name, value in msgspec.structs.asdict(read).items() if name in expected} == expected
 
 
-def test_what_is_not_set_is_left_to_the_service() -> None:
-    """By default only the drain, which the pod's grace period is made of; null and an empty text say nothing."""
-    assert told({}) == {"ECHO_DRAIN_SECONDS": "10"}
-    assert told({"format": "", "maxBody": None, "seed": ""}) == {"ECHO_DRAIN_SECONDS": "10"}
+def test_settings_can_be_set_on_the_command_line() -> None:
+    """`--set config.ECHO_FORMAT=json` works."""
+    (container,) = chart("--set", "config.ECHO_FORMAT=json").one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "ECHO_FORMAT", "value": "json"} in container["env"]
+
+
+def test_settings_that_are_not_set_keep_the_services_default() -> None:
+    """By default only the drain is set, from which the grace period is computed; null and an empty text set nothing."""
+    assert variables({}) == {"ECHO_DRAIN_SECONDS": "10"}
+    assert variables({"ECHO_FORMAT": "", "ECHO_MAX_BODY": None, "ECHO_SEED": ""}) == {"ECHO_DRAIN_SECONDS": "10"}
 
 
 @pytest.mark.parametrize(
-    ("value", "given", "variable", "text"),
+    ("name", "value", "text"),
     [
-        pytest.param("allowCookie", True, "ECHO_ALLOW_COOKIE", "on", id="on, as YAML has it"),
-        pytest.param("pretty", False, "ECHO_PRETTY", "off", id="off, as YAML has it"),
-        pytest.param("allowRedirect", False, "ECHO_ALLOW_REDIRECT", "off", id="off among other words"),
-        pytest.param("tlsMinVersion", 1.3, "ECHO_TLS_MIN_VERSION", "1.3", id="a version without quotes"),
-        pytest.param("maxBody", 1 << 40, "ECHO_MAX_BODY", "1099511627776", id="a large number, without exponent"),
-        pytest.param("idleTimeout", 90.5, "ECHO_IDLE_TIMEOUT", "90.5", id="a fraction"),
-        pytest.param(
-            "trustedProxies", ["10.0.0.0/8", "fd00::/8"], "ECHO_TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8", id="a list"
-        ),
-        pytest.param("redact", [], "ECHO_REDACT", "", id="an empty list, which is not the default"),
+        pytest.param("ECHO_ALLOW_COOKIE", True, "on", id="on, as YAML reads it"),
+        pytest.param("ECHO_PRETTY", False, "off", id="off, as YAML reads it"),
+        pytest.param("ECHO_ALLOW_REDIRECT", False, "off", id="off among other words"),
+        pytest.param("ECHO_TLS_MIN_VERSION", 1.3, "1.3", id="a version without quotes"),
+        pytest.param("ECHO_TLS_MIN_VERSION", "1.2", "1.2", id="a version with quotes"),
+        pytest.param("ECHO_MAX_BODY", 1 << 40, "1099511627776", id="a large number, without exponent"),
+        pytest.param("ECHO_MAX_BODY", "1024", "1024", id="a number in quotes"),
+        pytest.param("ECHO_IDLE_TIMEOUT", 90.5, "90.5", id="a fraction"),
+        pytest.param("ECHO_SEED", 7, "7", id="a text that looks like a number"),
+        pytest.param("ECHO_TRUSTED_PROXIES", ["10.0.0.0/8", "fd00::/8"], "10.0.0.0/8,fd00::/8", id="a list"),
+        pytest.param("ECHO_REDACT", [], "", id="an empty list, which is not the default"),
+        pytest.param("ECHO_JWKS", "/{{ .Release.Name }}/jwks.json", "/echo/jwks.json", id="a template"),
     ],
 )
-def test_a_value_is_written_as_the_service_reads_it(value: str, given: Any, variable: str, text: str) -> None:
-    """Whatever YAML and Helm make of it on the way."""
-    assert told({value: given})[variable] == text
+def test_a_value_is_written_as_the_service_reads_it(name: str, value: Any, text: str) -> None:
+    """Whatever YAML and Helm make of it."""
+    assert variables({name: value})[name] == text
 
 
 def test_the_drain_may_have_a_fraction() -> None:
     """The grace period is whole seconds, and not less."""
-    pod = chart("--set-json", "echo.drainSeconds=2.5").one("Deployment")["spec"]["template"]["spec"]
-    assert pod["terminationGracePeriodSeconds"] == 5 + 3 + 5
+    deployment = chart("--set-json", "drainSeconds=2.5").one("Deployment")
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 5 + 3 + 5
+    assert variables({}, "--set-json", "drainSeconds=2.5") == {"ECHO_DRAIN_SECONDS": "2.5"}
 
 
 @pytest.mark.parametrize(
-    ("value", "named"),
+    "setting",
     [
-        ("maxBody=-1", "/echo/maxBody"),
-        ("workers=257", "/echo/workers"),
-        ("format=jsn", "/echo/format"),
-        ("pretty=perhaps", "/echo/pretty"),
-        ("idleTimeout=75s", "/echo/idleTimeout"),
-        ("port=80", "'port'"),
-        ("host=0.0.0.0", "'host'"),
+        "ECHO_MAX_BODY=-1",
+        "ECHO_WORKERS=257",
+        "ECHO_FORMAT=jsn",
+        "ECHO_PRETTY=perhaps",
+        "ECHO_IDLE_TIMEOUT=75s",
+        "ECHO_TLS_MIN_VERSION=1.1",
+        "ECHO_TRUSTED_PROXIES[0].a=b",
     ],
 )
-def test_a_setting_that_the_service_would_refuse_is_refused_before(value: str, named: str) -> None:
-    """By the bounds of the service itself."""
-    with pytest.raises(HelmError, match=named):
-        template("--set", f"echo.{value}")
+def test_a_value_that_the_service_would_reject_is_rejected_before(setting: str) -> None:
+    """By the types and bounds of the service itself; the error names the setting."""
+    with pytest.raises(HelmError, match=rf"config/{setting.partition('=')[0].partition('[')[0]}"):
+        template("--set", f"config.{setting}")

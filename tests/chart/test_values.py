@@ -1,12 +1,17 @@
 """What may be set: the schema takes what it should, and refuses mistakes by name."""
 
+import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, HelmError, chart, template
+from tests.chart.rendering import CHART, HOOK, HelmError, chart, read, template
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 MISTAKES = {
     "a value that is none": ("replicas=3", "'replicas'"),
@@ -26,12 +31,12 @@ MISTAKES = {
     "a type that is none": ("service.type=External", "type"),
     "an unknown key of serviceAccount": ("serviceAccount.automount=true", "'automount'"),
     "create is no boolean": ("serviceAccount.create=perhaps", "create"),
-    "a setting that is none": ("echo.dranSeconds=3", "'dranSeconds'"),
-    "a drain of nothing": ("echo.drainSeconds=0", "drainSeconds"),
-    "a drain with a unit": ("echo.drainSeconds=10s", "drainSeconds"),
-    "a label that is none": ("echo.labels={a'b}", "labels"),
-    "a label with two slashes": ("echo.labels={a/b/c}", "labels"),
-    "a label twice": ("echo.labels={tier,tier}", "labels"),
+    "a misspelled drain": ("dranSeconds=3", "'dranSeconds'"),
+    "a drain of nothing": ("drainSeconds=0", "drainSeconds"),
+    "a drain with a unit": ("drainSeconds=10s", "drainSeconds"),
+    "a label that is none": ("reflectedLabels={a'b}", "reflectedLabels"),
+    "a label with two slashes": ("reflectedLabels={a/b/c}", "reflectedLabels"),
+    "a label twice": ("reflectedLabels={tier,tier}", "reflectedLabels"),
     "a negative sleep": ("preStopSeconds=-1", "preStopSeconds"),
     "an unknown key of resources": ("resources.request.cpu=1", "'request'"),
     "an amount that is none": ("resources.requests.cpu=true", "cpu"),
@@ -40,7 +45,8 @@ MISTAKES = {
     "a chart's name that starts with a digit": ("nameOverride=1echo", "nameOverride"),
     "a digest that is cut off": ("image.digest=sha256:0123", "/image/digest"),
     "a digest of another kind": ("image.digest=md5:" + "0" * 64, "/image/digest"),
-    "a Secret that is named without its key": ("imagePullSecrets={registry}", "/imagePullSecrets/0"),
+    "a Secret's name with capitals, to pull with": ("imagePullSecrets={Registry}", "/imagePullSecrets/0"),
+    "a Secret without a name": ("imagePullSecrets[0].secret=registry", "/imagePullSecrets/0"),
     "an unknown key of a probe": ("probes.startup.period=1", "'period'"),
     "a probe that never asks": ("probes.liveness.periodSeconds=0", "/probes/liveness/periodSeconds"),
     "a strategy that is none": ("updateStrategy.type=Blue", "/updateStrategy/type"),
@@ -59,7 +65,31 @@ MISTAKES = {
     "a network without its size": ("service.loadBalancerSourceRanges={192.0.2.1}", "/service/loadBalancerSourceRanges"),
     "an address that is none": ("service.clusterIP=none", "/service/clusterIP"),
     "a duration of cert-manager without a unit": ("tls.certificate.duration=90", "/tls/certificate/duration"),
-    "a label that is a number": ("podLabels.tier=1", "/podLabels/tier"),
+    "a label with a space": ("podLabels.tier=a b", "/podLabels/tier"),
+    "a label that ends with a dash": ("commonLabels.tier=a-", "/commonLabels/tier"),
+    "a label that is too long": ("podLabels.tier=" + "a" * 64, "/podLabels/tier"),
+    "a label that is a list": ("podLabels.tier={a}", "/podLabels/tier"),
+    "an annotation that is a map": ("podAnnotations.tier.a=b", "/podAnnotations/tier"),
+    "a node label with a space": ("nodeSelector.disk=a b", "/nodeSelector/disk"),
+    "a variable with an equals sign": ("extraEnv[0].name=A=b", "/extraEnv/0/name"),
+    "a variable that is a map": ("extraEnv[0].name=A,extraEnv[0].value.a=b", "/extraEnv/0/value"),
+    "an unknown key of a variable": ("extraEnv[0].name=A,extraEnv[0].valeu=b", "'valeu'"),
+    "a ConfigMap without a reference": ("envFrom[0].configMap=a", "'configMap'"),
+    "a toleration that is a text": ("tolerations={all}", "/tolerations/0"),
+    "seconds that are a text": ("tolerations[0].tolerationSeconds=long", "/tolerations/0/tolerationSeconds"),
+    "an unknown kind of affinity": ("affinity.hostAffinity.a=b", "'hostAffinity'"),
+    "a user that is a name": ("podSecurityContext.runAsUser=root", "/podSecurityContext/runAsUser"),
+    "an unknown key of a security context": ("securityContext.privilege=true", "'privilege'"),
+    "an unknown kind of volume": ("extraVolumes[0].name=a,extraVolumes[0].configmap.name=b", "'configmap'"),
+    "a mount without a path": ("extraVolumeMounts[0].name=a", "/extraVolumeMounts/0"),
+    "a container without a name": ("extraContainers[0].image=a", "/extraContainers/0"),
+    "a port of a container that is a text": (
+        "extraContainers[0].name=a,extraContainers[0].ports[0].containerPort=web",
+        "/extraContainers/0/ports/0/containerPort",
+    ),
+    "an unknown hook": ("lifecycle.preStart.sleep.seconds=1", "'preStart'"),
+    "a peer of a NetworkPolicy that is a text": ("networkPolicy.httpFrom={ingress}", "/networkPolicy/httpFrom/0"),
+    "an autoscaling metric without a type": ("autoscaling.metrics[0].resource.name=cpu", "/autoscaling/metrics/0"),
     "an unknown key of a group in a group": ("tls.certificate.issuerRef.issuer=a", "'issuer'"),
     "an interval without a unit": ("podMonitor.interval=30", "/podMonitor/interval"),
     "an alert that is none": ("prometheusRule.disabled={EchoUp}", "/prometheusRule/disabled/0"),
@@ -103,7 +133,7 @@ def test_resources_can_be_chosen_and_taken_away() -> None:
     assert container["resources"] == {"limits": {"cpu": 1, "memory": "256Mi"}, "requests": {"cpu": "50m"}}
 
 
-# Every value that 0.1.0 had, changed, and what it made of it.
+# Every value that 0.1.0 had, changed; those of `echo` have other names now, and test_validation.py has the errors.
 OF_0_1_0 = """
 replicaCount: 3
 image: {repository: example.test/echo, tag: v9, pullPolicy: Always}
@@ -111,14 +141,15 @@ nameOverride: mirror
 serviceAccount: {create: true, name: own}
 service: {type: NodePort, port: 8000, tlsPort: 8443}
 tls: {secretName: echo-tls, clientAuth: request}
-echo: {drainSeconds: 30, labels: [tier]}
+drainSeconds: 30
+reflectedLabels: [tier]
 preStopSeconds: 15
 resources: {requests: {cpu: 100m, memory: 32Mi}, limits: {memory: 256Mi}}
 """
 
 
 def test_the_values_of_the_version_before_still_do_what_they_did(tmp_path: Path) -> None:
-    """Who upgrades needs to change none of them."""
+    """An upgrade needs no changes to them."""
     (tmp_path / "values.yaml").write_text(OF_0_1_0)
     objects = chart("--values", str(tmp_path / "values.yaml"), release="demo")
     deployment, service = objects.one("Deployment"), objects.one("Service")
@@ -142,19 +173,130 @@ def test_the_values_of_the_version_before_still_do_what_they_did(tmp_path: Path)
     }
 
 
-def test_it_can_be_a_subchart(tmp_path: Path) -> None:
-    """A parent chart may give it `global` values and the usual condition `enabled`."""
-    shutil.copytree(CHART, tmp_path / "charts" / "echo")
+def umbrella(folder: Path, **values: Any) -> Path:
+    """Return the folder of a parent chart with this chart and with values."""
+    shutil.copytree(CHART, folder / "charts" / "echo")
     dependency = {"name": "echo", "version": "0.1.0", "condition": "echo.enabled"}
     about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
-    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump({"global": {"team": "a"}, "echo": {"enabled": True}}))
-    assert "kind: Deployment" in template(chart=tmp_path)
-    assert "kind: Deployment" not in template("--set", "echo.enabled=false", chart=tmp_path)
+    (folder / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    return folder
 
 
-def test_an_older_cluster_is_refused() -> None:
-    """Below 1.27 fields that the chart sets are unknown: the chart says so rather than have them dropped."""
+def test_it_can_be_a_subchart(tmp_path: Path) -> None:
+    """A parent chart may pass `global` values and the usual condition `enabled`."""
+    chart = umbrella(tmp_path, **{"global": {"team": "a"}, "echo": {"enabled": True}})
+    assert "kind: Deployment" in template(chart=chart)
+    assert "kind: Deployment" not in template("--set", "echo.enabled=false", chart=chart)
+
+
+def test_global_registry_and_pull_secrets_of_a_parent_chart_apply(tmp_path: Path) -> None:
+    """To every pod; the parent's pull secrets come first, none is there twice."""
+    shared = {"imageRegistry": "mirror.example.test", "imagePullSecrets": ["mirror", {"name": "own"}]}
+    own = {"imagePullSecrets": [{"name": "own"}, "other"], "image": {"repository": "a.example.test:5000/team/echo"}}
+    rendered = read(template(chart=umbrella(tmp_path, **{"global": shared, "echo": own})))
+    for pod in rendered.pods().values():
+        assert [each["image"] for each in pod["spec"]["containers"]] == ["mirror.example.test/team/echo:0.1.0"]
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "mirror"}, {"name": "own"}, {"name": "other"}]
+
+
+@pytest.mark.parametrize(
+    ("flags", "user"),
+    [
+        pytest.param((), 10001, id="by default"),
+        pytest.param(("--api-versions=security.openshift.io/v1",), None, id="detected"),
+        pytest.param(("--set=echo.openshift=true",), None, id="set"),
+        pytest.param(
+            ("--set=echo.openshift=false", "--api-versions=security.openshift.io/v1"),
+            10001,
+            id="set, against the cluster",
+        ),
+        pytest.param(("--set=echo.openshift=true,echo.podSecurityContext.runAsUser=7",), 7, id="a user of the values"),
+    ],
+)
+def test_openshift_gets_no_fixed_user(tmp_path: Path, flags: tuple[str, ...], user: int | None) -> None:
+    """Of an umbrella chart, where null does not remove a default with Helm 4; the rest of the context stays."""
+    for pod in read(template(*flags, chart=umbrella(tmp_path))).pods().values():
+        security = pod["spec"]["securityContext"]
+        assert security.get("runAsUser") == user
+        assert security.get("runAsGroup") == (10001 if user == 10001 else None)
+        assert security["runAsNonRoot"] is True
+
+
+def test_an_older_cluster_is_rejected() -> None:
+    """Below 1.27, fields that the chart sets are unknown: the chart says so, and they are not dropped."""
     with pytest.raises(HelmError, match="kubeVersion"):
         template("--kube-version", "1.26.9")
     assert template("--kube-version", "1.27.0-gke.1")
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        pytest.param({"registry": "a.example.test:5000"}, "a.example.test:5000/echoserver:0.1.0", id="a registry"),
+        pytest.param({"tag": f"v9@{DIGEST}"}, f"echoserver:v9@{DIGEST}", id="a digest in the tag"),
+        pytest.param({"tag": f"@{DIGEST}"}, f"echoserver@{DIGEST}", id="a digest alone in the tag"),
+        pytest.param({"tag": f"v9@{DIGEST}", "digest": DIGEST}, f"echoserver:v9@{DIGEST}", id="the same digest twice"),
+    ],
+)
+def test_the_image_can_be_written_as_tools_write_it(image: dict[str, str], reference: str) -> None:
+    """Renovate and image updaters set the tag with its digest."""
+    for pod in chart("--set-json", f"image={json.dumps(image)}").pods().values():
+        assert [each["image"] for each in pod["spec"]["containers"]] == [reference]
+
+
+def test_numbers_and_booleans_become_strings() -> None:
+    """In labels, annotations, node labels and environment variables, also those of other containers."""
+    values = {
+        "podLabels": {"tier": 1, "edge": True},
+        "podAnnotations": {"port": 9090, "size": 1000000, "share": 0.5},
+        "nodeSelector": {"gpu": False},
+        "extraEnv": [{"name": "A", "value": 1000000}, {"name": "B", "value": False}, {"name": "C", "value": ""}],
+        "extraContainers": [{"name": "beside", "image": "a", "env": [{"name": "A", "value": 5}]}],
+    }
+    flags = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
+    pod = chart(*flags).one("Deployment")["spec"]["template"]
+    assert {"tier": "1", "edge": "true"}.items() <= pod["metadata"]["labels"].items()
+    assert {"port": "9090", "size": "1000000", "share": "0.5"}.items() <= pod["metadata"]["annotations"].items()
+    assert pod["spec"]["nodeSelector"] == {"gpu": "false"}
+    service, beside = pod["spec"]["containers"]
+    assert service["env"][-3:] == [
+        {"name": "A", "value": "1000000"},
+        {"name": "B", "value": "false"},
+        {"name": "C", "value": ""},
+    ]
+    assert beside["env"] == [{"name": "A", "value": "5"}]
+
+
+def test_the_test_pod_has_labels_and_annotations_of_its_own() -> None:
+    """To keep it out of a mesh; its hook annotations stay."""
+    hook = chart(
+        "--set-json",
+        'testPod={"labels":{"sidecar.istio.io/inject":false},"annotations":{"helm.sh/hook":"other","a":"b"}}',
+    ).hook()
+    assert hook["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
+    assert hook["metadata"]["annotations"]["a"] == "b"
+    assert hook["metadata"]["annotations"][HOOK] == "test"
+    assert "sidecar.istio.io/inject" not in chart().one("Deployment")["spec"]["template"]["metadata"]["labels"]
+
+
+@pytest.mark.parametrize(
+    ("version", "label", "tag"),
+    [
+        ("1.2.3-rc.1+build.7", "1.2.3-rc.1_build.7", "1.2.3-rc.1_build.7"),
+        (f"1.0.0-{'a' * 56}.b", f"1.0.0-{'a' * 56}", f"1.0.0-{'a' * 56}.b"),
+    ],
+)
+def test_labels_and_tag_of_any_version_are_valid(tmp_path: Path, version: str, label: str, tag: str) -> None:
+    """At most 63 characters, alphanumeric at both ends, and no plus sign."""
+    copied = shutil.copytree(CHART, tmp_path / "echo")
+    about = (copied / "Chart.yaml").read_text().replace('"0.1.0"', f'"{version}"').replace(" 0.1.0", f" {version}")
+    (copied / "Chart.yaml").write_text(about)
+    found = read(template(chart=copied, release="a.release-that-ends-with.dots"))
+    for each in found.all:
+        labels = each["metadata"]["labels"]
+        assert labels["app.kubernetes.io/version"] == label
+        assert all(re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value) for value in labels.values())
+    (container,) = found.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"echoserver:{tag}"
+    assert found.one("Service")["metadata"]["name"] == "a-release-that-ends-with-dots-echo"

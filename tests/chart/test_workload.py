@@ -19,6 +19,8 @@ DOWNWARD_API = {
     "SERVICE_ACCOUNT": "spec.serviceAccountName",
     "NODE_ZONE": "metadata.labels['topology.kubernetes.io/zone']",
     "NODE_REGION": "metadata.labels['topology.kubernetes.io/region']",
+    "IMAGE": "metadata.annotations['echo-image']",
+    "SERVICE_NAME": "metadata.annotations['echo-service']",
     "POD_LABEL_0": "metadata.labels['app.kubernetes.io/name']",
     "POD_LABEL_1": "metadata.labels['app.kubernetes.io/instance']",
     "POD_LABEL_2": "metadata.labels['app.kubernetes.io/version']",
@@ -27,8 +29,6 @@ DOWNWARD_API = {
 # What the chart itself knows.
 TOLD = {
     "ECHO_DRAIN_SECONDS": "10",
-    "IMAGE": f"echoserver:{__version__}",
-    "SERVICE_NAME": "echo",
     "POD_LABELS": "app.kubernetes.io/name=$(POD_LABEL_0),app.kubernetes.io/instance=$(POD_LABEL_1),"
     "app.kubernetes.io/version=$(POD_LABEL_2),pod-template-hash=$(POD_LABEL_3)",
 }
@@ -123,16 +123,19 @@ def test_the_two_ports_are_the_services_own() -> None:
 
 
 def test_the_drain_is_by_default_the_services_own() -> None:
-    """The default of echo.drainSeconds is the default of ECHO_DRAIN_SECONDS."""
+    """The default of drainSeconds is the default of ECHO_DRAIN_SECONDS."""
     assert float(environment()["ECHO_DRAIN_SECONDS"]) == Settings().drain_seconds
 
 
 def test_the_downward_api_tells_where_it_runs() -> None:
     """Pod, namespace, node, addresses, account, zone, region and chosen labels come as environment.
 
-    Beside them nothing but the drain and what the downward API does not know: the image and the Service.
+    Beside them nothing but the drain. Image and Service come from annotations, with the image that runs.
     """
     assert environment() == DOWNWARD_API | TOLD
+    for source in (chart(), manifests()):
+        pod = source.one("Deployment")["spec"]["template"]
+        assert pod["metadata"]["annotations"] == {"echo-image": f"echoserver:{__version__}", "echo-service": "echo"}
 
 
 def running(labels: dict[str, str], *flags: str) -> Identity:
@@ -141,10 +144,11 @@ def running(labels: dict[str, str], *flags: str) -> Identity:
     `$(NAME)` stands for a variable that was defined before it; a label that the pod lacks is empty.
     https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
     """
+    annotations = chart(*flags).one("Deployment")["spec"]["template"]["metadata"]["annotations"]
     made: dict[str, str] = {}
     for name, value in environment(*flags).items():
-        label = re.fullmatch(r"metadata\.labels\['(.+)'\]", value)
-        known = labels.get(label[1], "") if label else value
+        field = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", value)
+        known = {"labels": labels, "annotations": annotations}[field[1]].get(field[2], "") if field else value
         made[name] = re.sub(r"\$\((\w+)\)", lambda match: made[match[1]], known)
     return identity.read(made)
 
@@ -154,13 +158,13 @@ def test_the_reflection_shows_the_labels_that_were_chosen() -> None:
     labels = {"app.kubernetes.io/name": "echo", "pod-template-hash": "7d4b9c6f5", "tier": "edge"}
     by_default = running(labels).kubernetes.labels
     assert by_default == {"app.kubernetes.io/name": "echo", "pod-template-hash": "7d4b9c6f5"}
-    chosen = ("--set", "echo.labels={tier,absent}")
+    chosen = ("--set", "reflectedLabels={tier,absent}")
     assert running(labels, *chosen).kubernetes.labels == {"tier": "edge"}
 
 
 def test_no_label_needs_to_be_shown() -> None:
     """With an empty list the pod is told of none."""
-    assert not any("POD_LABEL" in name for name in environment("--set-json", "echo.labels=[]"))
+    assert not any("POD_LABEL" in name for name in environment("--set-json", "reflectedLabels=[]"))
 
 
 def test_the_image_and_the_service_are_those_of_the_release() -> None:
@@ -209,7 +213,7 @@ def test_a_slow_start_has_a_minute() -> None:
     [
         pytest.param((), 5, 10, 20, id="by default"),
         pytest.param(("--set", "preStopSeconds=15"), 15, 10, 30, id="a longer sleep"),
-        pytest.param(("--set", "echo.drainSeconds=60"), 5, 60, 70, id="a longer drain"),
+        pytest.param(("--set", "drainSeconds=60"), 5, 60, 70, id="a longer drain"),
     ],
 )
 def test_the_grace_period_holds_the_sleep_the_drain_and_a_margin(

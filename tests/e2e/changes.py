@@ -13,6 +13,8 @@ class Change:
 
     values: dict[str, Any]
     replaces: bool = True
+    before: tuple[str, ...] = ()  # arguments of kubectl, run before the upgrade
+    flags: tuple[str, ...] = ()  # of `helm upgrade`
 
 
 def changes(image: str, secret: str) -> dict[str, Change]:
@@ -42,6 +44,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
                 "serviceAccount": {"annotations": {"example.test/a": "b"}},
                 "deployment": {"labels": {"example.test/a": "b"}, "annotations": {"example.test/a": "b"}},
                 "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "beside"}}],
+                "testPod": {"labels": {"example.test/a": "b"}},
             },
             replaces=False,
         ),
@@ -54,18 +57,26 @@ def changes(image: str, secret: str) -> dict[str, Change]:
             },
             replaces=False,
         ),
-        "the autoscaler": Change({"autoscaling": {"enabled": True, "maxReplicas": 3}}, replaces=False),
-        "settings of the echo": Change(
+        # As the chart's README has it: a number that another manager has set outlives the chart's.
+        "the autoscaler": Change(
+            {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 3}},
+            replaces=False,
+            before=("scale", "deployment/echo", "--replicas=3"),
+        ),
+        # The number of pods is the chart's again.
+        "settings of the service": Change(
             {
-                "echo": {
-                    "workers": 2,
-                    "accessLog": "json",
-                    "format": "json",
-                    "pretty": False,
-                    "maxHead": 32_768,
-                    "idleTimeout": 20,
-                }
-            }
+                "config": {
+                    "ECHO_WORKERS": 2,
+                    "ECHO_ACCESS_LOG": "json",
+                    "ECHO_FORMAT": "json",
+                    "ECHO_PRETTY": False,
+                    "ECHO_MAX_HEAD": 32_768,
+                    "ECHO_IDLE_TIMEOUT": 20,
+                },
+                "reflectedLabels": ["pod-template-hash"],
+            },
+            flags=("--force-conflicts",),
         ),
         "labels, annotations, resources and probes": Change(
             {
@@ -83,6 +94,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
         ),
         "rights and places": Change(
             {
+                "openshift": True,
                 "podSecurityContext": {"runAsUser": 10002},
                 "securityContext": {"privileged": False},
                 "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -98,7 +110,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
         "environment, volumes and containers": Change(
             {
                 "image": {"pullPolicy": "Never"},
-                "imagePullSecrets": [{"name": "registry"}],
+                "imagePullSecrets": ["registry"],
                 "extraEnv": [{"name": "A", "value": "b"}],
                 "envFrom": [{"configMapRef": {"name": "not-there", "optional": True}}],
                 "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
@@ -115,7 +127,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
             {
                 "preStopSeconds": 8,
                 "terminationGracePeriodSeconds": 45,
-                "echo": {"drainSeconds": 6},
+                "drainSeconds": 6,
                 "lifecycle": {"postStart": {"exec": {"command": ["python3", "-c", "pass"]}}},
                 "tls": {"secretName": secret},
             }

@@ -48,7 +48,9 @@ def test_nothing_is_lost_in_upgrades_that_change_each_kind_of_value(  # noqa: PL
             say(f"helm upgrade: {what}")
             file = tmp_path / "values.yaml"
             file.write_text(yaml.safe_dump(change.values))
-            cluster.change("upgrade", "echo", "./helm", "--namespace", namespace, "--values", file)
+            if change.before:
+                cluster.kubectl(*change.before, "--namespace", namespace)
+            cluster.change("upgrade", "echo", "./helm", "--namespace", namespace, "--values", file, *change.flags)
             before, pods = pods, settled(api, namespace)
             seen = seen | pods
             assert (len(pods & before) < 2) == change.replaces, (what, before, pods)

@@ -46,7 +46,7 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
     change("install", "echo", previous, *tag)
     with under_load(cluster, api, namespace, image) as end:
         # a setting changes as well, so that there are new pods even where both charts make the same ones
-        change("upgrade", "echo", "./helm", *tag, "--set", "echo.drainSeconds=9")
+        change("upgrade", "echo", "./helm", *tag, "--set", "drainSeconds=9")
         change("rollback", "echo", "1")
         told = end()
     say(f"an upgrade of the chart and a rollback: {line(told)}")

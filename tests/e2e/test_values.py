@@ -13,7 +13,7 @@ from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 
 from tests.commands import ROOT
 from tests.e2e.cluster import Cluster
-from tests.e2e.notes import run_as_they_stand
+from tests.e2e.notes import run_as_they_stand, uninstall_as_it_stands
 from tests.e2e.reaching import BARE
 from tests.e2e.watching import rolled_out, until
 from tests.lint.conformity import custom_resources
@@ -87,10 +87,11 @@ def installed(
 def test_the_main_sets_do_what_their_notes_say(
     cluster: Cluster, installed: dict[str, str], name: str, tmp_path: Path
 ) -> None:
-    """Each command of the notes runs as it stands, `helm test` among them, and the answer is right."""
-    _, said = run_as_they_stand(cluster, installed[name], tmp_path)
+    """Each command of the notes runs as it stands, `helm test` and `helm uninstall` among them."""
+    notes, said = run_as_they_stand(cluster, installed[name], tmp_path)
     assert [answer for command, answer in said.items() if command.startswith("curl ")] == [BARE.decode()] * ASKS[name]
     assert any("Phase:          Succeeded" in answer for answer in said.values())
+    assert 'release "echo" uninstalled' in uninstall_as_it_stands(cluster, notes, tmp_path)
 
 
 def test_an_upgrade_leaves_the_number_of_pods_to_the_autoscaler(
@@ -107,7 +108,7 @@ def test_an_upgrade_leaves_the_number_of_pods_to_the_autoscaler(
         cluster.change("install", "echo", "./helm", "--namespace", namespace, "--values", HA)
         until(apps.list_namespaced_deployment, scaled, f"{least} pods in {namespace}", **its)
         change = ("upgrade", "echo", "./helm", "--namespace", namespace)
-        cluster.change(*change, "--values", HA, "--set", "echo.drainSeconds=9")
+        cluster.change(*change, "--values", HA, "--set", "drainSeconds=9")
         deployment = rolled_out(apps, namespace, "echo")
         assert deployment.spec.replicas == least
         assert "helm" not in who_owns_replicas(deployment)

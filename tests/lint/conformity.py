@@ -88,12 +88,18 @@ def _schemas_of(kubernetes: str, environ: Mapping[str, str]) -> Path:
 
 
 def _all_schemas(kubernetes: str, environ: Mapping[str, str]) -> Iterator[tuple[str, schemas.Schema]]:
-    published = module("k8s.io/kubernetes", f"v{kubernetes}", environ) / "api" / "openapi-spec" / "swagger.json"
-    document = json.loads(published.read_bytes())
+    document = openapi(kubernetes, environ)
     yield from schemas.of_openapi(document)
     definitions = schemas.strict_definitions(document)
     for crd in custom_resources(environ):
         yield from schemas.of_crd(crd, definitions)
+
+
+def openapi(kubernetes: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the OpenAPI 2 document of a version of Kubernetes. Raise `ToolError` if its module cannot be had."""
+    published = module("k8s.io/kubernetes", f"v{kubernetes}", environ) / "api" / "openapi-spec" / "swagger.json"
+    document: dict[str, Any] = json.loads(published.read_bytes())
+    return document
 
 
 def custom_resources(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:

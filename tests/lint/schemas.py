@@ -42,7 +42,7 @@ def of_openapi(document: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
         schema = _identified(definitions[name], identity["group"], identity["version"], identity["kind"])
         yield (
             path_of(identity["group"], identity["version"], identity["kind"]),
-            schema | {"definitions": _needed(schema, definitions)},
+            schema | {"definitions": needed(schema, definitions)},
         )
 
 
@@ -57,7 +57,7 @@ def of_crd(crd: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Iterato
             continue
         schema = _identified(strict(version["schema"]["openAPIV3Schema"]), group, version["name"], kind)
         schema["properties"]["metadata"] = {"$ref": _REFERENCE + _OBJECT_META}
-        yield path_of(group, version["name"], kind), schema | {"definitions": _needed(schema, definitions)}
+        yield path_of(group, version["name"], kind), schema | {"definitions": needed(schema, definitions)}
 
 
 def strict_definitions(document: Mapping[str, Any]) -> dict[str, Schema]:
@@ -121,7 +121,7 @@ def _identified(schema: Schema, group: str, version: str, kind: str) -> Schema:
     }
 
 
-def _needed(schema: Schema, definitions: Mapping[str, Schema]) -> dict[str, Schema]:
+def needed(schema: Schema, definitions: Mapping[str, Schema]) -> dict[str, Schema]:
     """Give the definitions that a schema refers to, and those that these refer to."""
     needed: dict[str, Schema] = {}
     waiting = list(_references(schema))

@@ -122,6 +122,14 @@ TOOLS = {
             module=RELEASES[-1].package,
         ),
         Tool(
+            # Writes the table of values in the chart's README. `go install` leaves its version out.
+            name="helm-docs",
+            version="v1.14.2",
+            version_arguments=("--version",),
+            fit=((1, 14, 2), (2, 0, 0)),
+            module="github.com/norwoodj/helm-docs/cmd/helm-docs",
+        ),
+        Tool(
             name="kind",
             version="v0.33.0",
             version_arguments=("version",),
