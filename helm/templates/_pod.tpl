@@ -87,15 +87,15 @@ exec:
 {{- end -}}
 
 {{/*
-The security context of a pod. OpenShift rejects users and groups that it did not assign, so they are not defaults in
-values.yaml: those that are set there are kept. They are numbers since the kubelet cannot tell whether a name is root's.
+The security context of a pod. OpenShift rejects users and groups that it did not assign: there the chart's own, 10001, are
+left out, since a parent chart cannot remove them by null with every Helm 4.
 */}}
 {{- define "echo.podSecurityContext" -}}
 {{- $context := .Values.podSecurityContext | default dict | deepCopy -}}
-{{- if and .Values.podSecurityContext (not (include "echo.isOpenShift" .)) -}}
-{{- range $name := list "runAsUser" "runAsGroup" -}}
-{{- if not (hasKey $context $name) -}}
-{{- $_ := set $context $name 10001 -}}
+{{- if include "echo.isOpenShift" . -}}
+{{- range $name := list "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- if eq (get $context $name | toString) "10001" -}}
+{{- $_ := unset $context $name -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

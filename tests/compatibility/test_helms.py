@@ -100,6 +100,80 @@ def test_a_contradiction_is_rejected_with_the_sentence_of_the_chart(version: str
     assert [each for each in sentences if each.startswith("httpRoute.enabled=true ")] == sentences != []
 
 
+# Values as people write them: keys left empty, numbers where Kubernetes needs text, a digest in the tag.
+AS_WRITTEN = f"""
+replicaCount: 3
+image: {{tag: "v9@sha256:{"a" * 64}", pullPolicy: }}
+imagePullSecrets: [regcred]
+nodeSelector:
+tolerations:
+  # - key: dedicated
+podAnnotations: {{port: 9090, size: 1000000}}
+podLabels: {{tier: 1, edge: true}}
+podSecurityContext: {{runAsUser: null}}
+resources:
+probes: {{startup: , liveness: {{periodSeconds: }}}}
+podDisruptionBudget:
+config: {{ECHO_MAX_BODY: 1048576, ECHO_PRETTY: off, ECHO_TLS_MIN_VERSION: 1.3}}
+extraEnv: [{{name: RETRIES, value: 5}}, {{name: SIZE, value: 1000000}}]
+"""
+
+
+@EACH
+def test_values_as_people_write_them_are_rendered_alike(version: str, tmp_path: Path) -> None:
+    """Helm's releases read numbers and remove nulls each in their own way."""
+    file = tmp_path / "values.yaml"
+    file.write_text(AS_WRITTEN)
+    rendered = objects(helm(version), f"--values={file}")
+    assert rendered == objects(helm(NEWEST), f"--values={file}")
+    assert {each["kind"] for each in rendered} == {"Deployment", "Service", "ServiceAccount", "Pod"}
+    (deployment,) = [each for each in rendered if each["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    variables = {each["name"]: each.get("value") for each in container["env"]}
+    assert {"tier": "1", "edge": "true"}.items() <= pod["metadata"]["labels"].items()
+    assert {"port": "9090", "size": "1000000"}.items() <= pod["metadata"]["annotations"].items()
+    assert (variables["ECHO_MAX_BODY"], variables["ECHO_PRETTY"], variables["SIZE"]) == ("1048576", "off", "1000000")
+    assert variables["ECHO_TLS_MIN_VERSION"] == "1.3"
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
+    assert "runAsUser" not in pod["spec"]["securityContext"]
+    assert {"resources", "startupProbe", "imagePullPolicy"}.isdisjoint(container)
+    assert "periodSeconds" not in container["livenessProbe"]
+
+
+@EACH
+def test_every_optional_value_may_be_null(version: str, tmp_path: Path) -> None:
+    """All at once, in a file; those that are needed are in tests/chart/test_leaves.py."""
+    values = {
+        key: None for key in yaml.safe_load((CHART / "values.yaml").read_text()) if key not in {"image", "service"}
+    }
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    rendered = objects(helm(version), f"--values={file}")
+    assert rendered == objects(helm(NEWEST), f"--values={file}")
+    assert [each["kind"] for each in rendered] == ["Service", "Deployment", "Pod"]
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("flags", "user"),
+    [
+        pytest.param((), 10001, id="elsewhere"),
+        pytest.param(("--api-versions=security.openshift.io/v1",), None, id="detected"),
+        pytest.param(("--set=echo.openshift=true",), None, id="set"),
+    ],
+)
+def test_a_subchart_on_openshift_has_no_fixed_user(
+    version: str, umbrella: Path, flags: tuple[str, ...], user: int | None
+) -> None:
+    """By a value: with some Helm 4, a parent chart cannot remove a subchart's default by null."""
+    for each in objects(helm(version), *flags, chart=umbrella):
+        spec = each["spec"]["template"]["spec"] if each["kind"] == "Deployment" else each.get("spec", {})
+        if "containers" in spec:
+            assert spec["securityContext"].get("runAsUser") == user
+            assert spec["securityContext"].get("runAsGroup") == user
+
+
 @EACH
 def test_it_can_be_a_subchart(version: str, umbrella: Path) -> None:
     """Helm adds `global` to its values, which the schema admits; the parent's values are applied and validated."""
