@@ -30,7 +30,7 @@ def program(tool: Tool) -> Path:
 
 
 def lint(helm: Path, *flags: str) -> str:
-    """Lint the chart; return all that Helm writes if it passes, also without warnings. Raises `AssertionError`."""
+    """Lint the chart, warnings as errors; return all that Helm writes. Raises `AssertionError` if it fails."""
     done = _run(helm, "lint", "--strict", CHART, *_KUBE_VERSION, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -170,8 +170,8 @@ TOOLS = {
             fit=((3, 0, 0), (4, 0, 0)),
             module="github.com/prometheus/prometheus/cmd/promtool",
             module_version="v0.316.0",
-            # The only build tag: without it every cloud provider's client library is downloaded and compiled for
-            # service discovery, which the tests don't use.
+            # The only build tag: without it every cloud's client library is compiled for service discovery, which the
+            # tests don't use. Measured on two cores: five more minutes of CPU time, 46 MB more.
             tags="remove_all_sd",
         ),
         Tool(

@@ -80,18 +80,18 @@ def test_each_built_program_is_built_from_its_own_pinned_module() -> None:
     """Go writes the main module into the binary: in a common module it would be that one, with other dependencies."""
     go = program("go")
     built = [tool for tool in (*PUBLISHED.values(), *HELMS.values(), OLDEST_KUSTOMIZE) if tool.pinned.exists()]
-    told = {tool.pinned.name: build_info(go, tool.pinned) for tool in built}
-    assert {name: f"{info.package} {info.version}" for name, info in told.items()} == {
+    reported = {tool.pinned.name: build_info(go, tool.pinned) for tool in built}
+    assert {name: f"{info.package} {info.version}" for name, info in reported.items()} == {
         tool.pinned.name: f"{tool.module} {tool.pinned_module_version}" for tool in built
     }
-    assert [name for name, info in told.items() if not f"{info.package}/".startswith(f"{info.module}/")] == []
-    assert {name: info.settings["CGO_ENABLED"] for name, info in told.items()} == {
+    assert [name for name, info in reported.items() if not f"{info.package}/".startswith(f"{info.module}/")] == []
+    assert {name: info.settings["CGO_ENABLED"] for name, info in reported.items()} == {
         each.pinned.name: "0" for each in built
     }
     flags = {tool.pinned.name: {"-tags": tool.tags} if tool.tags else {} for tool in built}
     assert {
         name: {flag: value for flag, value in info.settings.items() if flag in {"-ldflags", "-tags", "-trimpath"}}
-        for name, info in told.items()
+        for name, info in reported.items()
     } == flags
 
 
