@@ -81,7 +81,7 @@ chart: $(VENV)/installed-dev ## the chart as .chart/echo-VERSION.tgz, the same b
 	  $(IN_VENV)python -m tests.chart.packaging .chart
 
 e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KEEP=1 keeps it, CLUSTER=name uses one
-	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm) && kubectl=$$($(TOOL) kubectl) && \
+	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm-newest) && kubectl=$$($(TOOL) kubectl) && \
 	  KIND=$$kind HELM=$$helm KUBECTL=$$kubectl $(IN_VENV)pytest --verbose tests/image tests/e2e
 
 .PHONY: bench-scale
