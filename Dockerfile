@@ -60,10 +60,11 @@ RUN --mount=type=cache,target=/var/cache/apk,sharing=locked \
 WORKDIR /build
 
 # The lock files alone: the dependencies are built again when they change, not whenever the code does.
-# requirements-jwt.txt verifies tokens, too (ECHO_JWKS), for 13 MB more; requirements-otlp.txt sends spans
-# (ECHO_OTLP_ENDPOINT); requirements-all.txt does both.
+# requirements/jwt.txt verifies tokens, too (ECHO_JWKS), for 13 MB more; requirements/otlp.txt sends spans
+# (ECHO_OTLP_ENDPOINT); requirements/all.txt does both.
 ARG requirements=requirements.txt
-COPY ${requirements} requirements-build.txt ./
+COPY ${requirements} packages.txt
+COPY requirements/build.txt build.txt
 
 # Every package must have the hash that the lock file says, those that build others too: so no build isolation, which
 # would fetch its tools without asking anybody. A machine whose TLS passes a proxy gives its certificates as a secret
@@ -74,13 +75,13 @@ COPY ${requirements} requirements-build.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     --mount=type=secret,id=ca_bundle \
     if [ -f /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi \
-    && python3 -m pip install --require-hashes --target=/build/tools --requirement=requirements-build.txt \
+    && python3 -m pip install --require-hashes --target=/build/tools --requirement=build.txt \
     && if [ -f /usr/include/zstd.h ]; then \
       export PIP_NO_BINARY=backports-zstd \
-      && sed -i '/^backports-zstd==/s/\\$/--config-settings=--build-option=--system-zstd &/' ${requirements}; \
+      && sed -i '/^backports-zstd==/s/\\$/--config-settings=--build-option=--system-zstd &/' packages.txt; \
     fi \
     && PYTHONPATH=/build/tools CFLAGS=-g0 python3 -m pip install --require-hashes --no-build-isolation --no-compile \
-         --target=/image/packages/packages --requirement=${requirements}
+         --target=/image/packages/packages --requirement=packages.txt
 
 # What nothing here imports stays behind: gunicorn's own workers, HTTP/2, control socket and "dirty" workers; the layers
 # of websockets that do I/O (ours is the carrier), and its command line; what Prometheus's client does beside

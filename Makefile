@@ -89,11 +89,12 @@ bench-scale: $(VENV)/installed-dev ## what 1, 2 and 4 pods serve, by the chart i
 	@$(IN_VENV)python -m tests.bench.scale
 
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
-	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" \
-	  "-otlp:pyproject.toml --extra otlp" "-all:pyproject.toml --all-extras" "-build:--group build" \
-	  "-bench:--group bench" "-checkov:--group checkov" "-fuzz:pyproject.toml --group fuzz" "-dev:pyproject.toml --group dev"; do \
+	@for lock in "requirements:pyproject.toml" "requirements/jwt:pyproject.toml --extra jwt" \
+	  "requirements/otlp:pyproject.toml --extra otlp" "requirements/all:pyproject.toml --all-extras" \
+	  "requirements/build:--group build" "requirements/bench:--group bench" "requirements/checkov:--group checkov" \
+	  "requirements/fuzz:pyproject.toml --group fuzz" "requirements/dev:pyproject.toml --group dev"; do \
 	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --custom-compile-command "make lock" $(UPGRADE) --output-file requirements$${lock%%:*}.txt $${lock#*:} || exit; \
+	    --custom-compile-command "make lock" $(UPGRADE) --output-file $${lock%%:*}.txt $${lock#*:} || exit; \
 	done
 
 clean: ## take away what the targets made here
@@ -125,35 +126,35 @@ $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@$(INSTALL) --requirement requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt | $(VENV)/bin/python
+$(VENV)/installed-dev: requirements/dev.txt | $(VENV)/bin/python
 	@echo "Installing what the tests need into $(VENV), once ..." >&2
-	@$(INSTALL) --requirement requirements-dev.txt
+	@$(INSTALL) --requirement requirements/dev.txt
 	@touch $@ $(VENV)/installed
 
 # Plain pip would put these beside what the tests need: they are for one kind of machine only.
-$(FUZZ)/installed: requirements-fuzz.txt | $(VENV)/bin/python
+$(FUZZ)/installed: requirements/fuzz.txt | $(VENV)/bin/python
 	@echo "Installing what fuzzes into $(FUZZ), once ..." >&2
 	@rm -rf $(FUZZ) && mkdir -p $(FUZZ) && $(IN_VENV)python -m venv --without-pip $(FUZZ)
 	@$$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip --python $(FUZZ)/bin/python \
-	  --quiet --disable-pip-version-check install --require-hashes --only-binary :all: --requirement requirements-fuzz.txt || \
+	  --quiet --disable-pip-version-check install --require-hashes --only-binary :all: --requirement requirements/fuzz.txt || \
 	  { echo "atheris has wheels for Linux on x86-64 and CPython 3.11 to 3.14 alone (this is $$($(PYTHON) -VV))" >&2; exit 1; }
 	@touch $@
 
 # checkov asks for a hundred packages: uv, which the tests need anyway, has them there in seconds where pip takes minutes.
 # But uv reads no pip.conf: where one names the index that is reached, pip does it.
-$(CHECKOV)/installed: requirements-checkov.txt | $(VENV)/installed-dev
+$(CHECKOV)/installed: requirements/checkov.txt | $(VENV)/installed-dev
 	@echo "Installing checkov into $(CHECKOV), once ..." >&2
 	@$(IN_VENV)uv venv --quiet --clear --python $(IN_VENV)python $(CHECKOV)
-	@$(IN_VENV)uv pip install --quiet --python $(CHECKOV)/bin/python --require-hashes --requirement requirements-checkov.txt || \
+	@$(IN_VENV)uv pip install --quiet --python $(CHECKOV)/bin/python --require-hashes --requirement requirements/checkov.txt || \
 	  $$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip --python $(CHECKOV)/bin/python \
-	    --quiet --disable-pip-version-check install --require-hashes --requirement requirements-checkov.txt
+	    --quiet --disable-pip-version-check install --require-hashes --requirement requirements/checkov.txt
 	@touch $@
 
 # httpbin, beside which the echo is measured, asks for older versions of what the echo is made of.
-$(BENCH)/installed: requirements.txt requirements-bench.txt | $(VENV)/installed-dev
+$(BENCH)/installed: requirements.txt requirements/bench.txt | $(VENV)/installed-dev
 	@echo "Installing the echo, httpbin and matplotlib into $(BENCH), once ..." >&2
 	@rm -rf $(BENCH) && mkdir -p $(BENCH)
-	@for each in echo:requirements.txt peers:requirements-bench.txt; do \
+	@for each in echo:requirements.txt peers:requirements/bench.txt; do \
 	  $(BENCH_PYTHON) -m venv --without-pip $(BENCH)/$${each%:*} && \
 	  $$(if [ -x $(IN_VENV)pip ]; then echo $(IN_VENV)python; else echo $(PYTHON); fi) -m pip \
 	    --python $(BENCH)/$${each%:*}/bin/python --quiet --disable-pip-version-check install --require-hashes \

@@ -12,7 +12,7 @@ import msgspec
 
 from app.excerpts import quoted
 
-INSTALL: Final = "pip install 'pyjwt[crypto]', or an image built with --build-arg requirements=requirements-jwt.txt"
+INSTALL: Final = "pip install 'pyjwt[crypto]', or an image built with --build-arg requirements=requirements/jwt.txt"
 
 _MOST_BYTES: Final = 1 << 20
 _MOST_KEYS: Final = 64

@@ -15,7 +15,7 @@ from app.identity import Identity
 
 INSTALL: Final = (
     "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http,"
-    " or an image built with --build-arg requirements=requirements-otlp.txt"
+    " or an image built with --build-arg requirements=requirements/otlp.txt"
 )
 _PATH: Final = "/v1/traces"  # behind the endpoint, as the specification has it
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from tests.commands import ROOT, follow, run
 from tests.e2e.cluster import Cluster
 
-_PARTS = ("Makefile", "Dockerfile", ".dockerignore", "requirements.txt", "requirements-build.txt")
+_PARTS = ("Makefile", "Dockerfile", ".dockerignore", "requirements.txt", "requirements/build.txt")
 
 
 def another_image(cluster: Cluster, folder: Path, version: str) -> str:
     """Make the image of this version, as people make it, of a copy in `folder`, and load it; give its reference."""
     for part in _PARTS:
-        shutil.copy(ROOT / part, folder)
+        (folder / part).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / part, folder / part)
     shutil.copytree(ROOT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
     module = folder / "app" / "__init__.py"
     text = module.read_text()

@@ -22,8 +22,8 @@ FILE = ROOT / "THIRD_PARTY.md"
 # The lock files that an image may be built of, each with which image that is.
 _LOCKS = {
     "requirements.txt": "every image",
-    "requirements-jwt.txt": "images that verify tokens",
-    "requirements-otlp.txt": "images that send spans",
+    "requirements/jwt.txt": "images that verify tokens",
+    "requirements/otlp.txt": "images that send spans",
 }
 
 # What goes well with Apache-2.0, and asks for no more than to be named (MPL-2.0: of whoever changes its files, which we
@@ -52,7 +52,7 @@ BUNDLED = {
 _HEAD = """# What the image has of others
 
 Written by `make format` of the lock files [requirements.txt](requirements.txt),
-[requirements-jwt.txt](requirements-jwt.txt) and [requirements-otlp.txt](requirements-otlp.txt), and of what the
+[requirements/jwt.txt](requirements/jwt.txt) and [requirements/otlp.txt](requirements/otlp.txt), and of what the
 packages say of themselves; each package's licence stands in the image in its folder `/packages/*.dist-info`. What the
 base image brings (Debian and Python) is listed, with licences where the base tells them, in the bill of materials that
 `make sbom` writes.

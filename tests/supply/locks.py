@@ -24,7 +24,7 @@ class Locked(NamedTuple):
 
 def lock_files() -> list[Path]:
     """Give the lock files, by name."""
-    return sorted(ROOT.glob("requirements*.txt"))
+    return sorted([ROOT / "requirements.txt", *ROOT.glob("requirements/*.txt")])
 
 
 def normalized(name: str) -> str:

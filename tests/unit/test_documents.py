@@ -103,7 +103,7 @@ def test_all_that_the_service_needs_is_in_the_lock_files_of_the_tests_too() -> N
     """In the same versions: what is tested is what runs."""
     pinned = {
         name: set(re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE))
-        for name in ("requirements.txt", "requirements-dev.txt")
+        for name in ("requirements.txt", "requirements/dev.txt")
     }
     assert pinned["requirements.txt"]
-    assert pinned["requirements.txt"] <= pinned["requirements-dev.txt"]
+    assert pinned["requirements.txt"] <= pinned["requirements/dev.txt"]

@@ -55,9 +55,9 @@ def test_every_program_that_go_builds_is_of_one_version() -> None:
 
 def test_an_image_can_be_built_of_each_lock_file_that_it_may_have() -> None:
     """Docker is handed those that the Dockerfile names: what .dockerignore leaves out can't be copied."""
-    named = re.findall(r"requirements[-a-z]*\.txt", (ROOT / "Dockerfile").read_text())
+    named = re.findall(r"requirements(?:/[a-z]+)?\.txt", (ROOT / "Dockerfile").read_text())
     handed = (ROOT / ".dockerignore").read_text().splitlines()
-    assert {"requirements.txt", "requirements-all.txt"} < set(named)
+    assert {"requirements.txt", "requirements/all.txt"} < set(named)
     assert [name for name in named if f"!{name}" not in handed] == []
 
 
@@ -82,7 +82,7 @@ def test_the_list_of_licences_is_that_of_the_lock_files() -> None:
 
 def test_the_list_of_licences_has_every_extra() -> None:
     """Whichever lock file an image is built of: that of all extras has no package which is not listed."""
-    everything = read((ROOT / "requirements-all.txt").read_text())
+    everything = read((ROOT / "requirements/all.txt").read_text())
     assert everything.keys() == licences.runtime().keys()
 
 
