@@ -16,7 +16,7 @@ from app.telemetry import otlp
 Readers = Mapping[str, Callable[[str], Any]]
 READERS: Final[Readers] = {
     "jwks": jwks.load,
-    "jwt_fields": redaction.names,
+    "jwt_headers": redaction.names,
     "otlp_endpoint": otlp.endpoint,
     "redact": redaction.names,
     "trusted_proxies": networks.networks,
@@ -44,11 +44,11 @@ def read(settings: Settings, identity: Identity, by: Readers = READERS) -> Polic
         identity,
         settings.port,
         value("trusted_proxies", ()),
-        frozenset(name.decode("ascii") for name in value("jwt_fields", frozenset())),
+        frozenset(name.decode("ascii") for name in value("jwt_headers", frozenset())),
         show_passwords=settings.show_passwords == "on",
         verify=verification.verifier(keys) if keys else None,
         unlogged=unlogged,
-        hidden=unlogged if settings.redact_answers == "on" else frozenset(),
+        hidden=unlogged if settings.redact_responses == "on" else frozenset(),
         limits=_limits(settings),
     )
 

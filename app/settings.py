@@ -34,7 +34,6 @@ Seconds = Annotated[float, Meta(gt=0, le=3600)]
 LongSeconds = Annotated[float, Meta(gt=0, le=604_800)]
 Bytes = Annotated[int, Meta(ge=0, le=1 << 40)]
 MessageBytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
-FieldBytes = Annotated[int, Meta(ge=256, le=1 << 20)]
 HeldBytes = Annotated[int, Meta(ge=1 << 20, le=1 << 40)]
 BytesPerSecond = Annotated[int, Meta(ge=1, le=1 << 30)]
 Streams = Annotated[int, Meta(ge=1, le=10_000)]
@@ -91,26 +90,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="networks whose proxies are believed about the client: 10.0.0.0/8,fd00::/8")
     ] = ""
     jwks: Annotated[str, Meta(description="JSON file, the keys (RFC 7517) that tokens are verified with")] = ""
-    jwt_fields: Annotated[str, Meta(description="fields, beside Authorization, that may hold a token")] = ""
+    jwt_headers: Annotated[str, Meta(description="fields, beside Authorization, that may hold a token")] = ""
     show_passwords: Annotated[Switch, Meta(description="on: the password of Basic credentials is shown")] = "off"
     redact: Annotated[str, Meta(description="fields whose values no log shows")] = (
         "Authorization,Cookie,Proxy-Authorization"
     )
-    redact_answers: Annotated[Switch, Meta(description="on: no answer shows them either")] = "off"
+    redact_responses: Annotated[Switch, Meta(description="on: no answer shows them either")] = "off"
     max_connections: Annotated[Count, Meta(description="open connections of a worker; one more is answered 503")] = (
         10_000
     )
-    max_held: Annotated[
+    memory_budget: Annotated[
         HeldBytes, Meta(description="bytes a worker holds for all clients: what is half, waits, or is not read")
     ] = MAX_HELD
     # 64 KiB and 256 fields are above what any browser, proxy or gateway sends by default, and bound what one
     # connection may hold in memory before it has said anything.
-    max_head: Annotated[HeadBytes, Meta(description="bytes of a request's head; more is answered 431")] = 65_536
-    # By default what the head leaves: an echo shows also the cookie that no server takes.
-    max_field: Annotated[
-        FieldBytes, Meta(description="bytes of a header field, name and value; more is answered 431")
-    ] = 65_536
-    max_fields: Annotated[Fields, Meta(description="header fields of a request; more is answered 431")] = 256
+    max_header_bytes: Annotated[HeadBytes, Meta(description="bytes of a request's head; more is answered 431")] = 65_536
+    max_headers: Annotated[Fields, Meta(description="header fields of a request; more is answered 431")] = 256
     max_body: Annotated[Bytes, Meta(description="bytes of a request's body; more is answered 413")] = 1 << 30
     # 64 MiB take a second at most to be undone, in steps; a small body that stands for more is most likely a bomb.
     max_decoded: Annotated[Bytes, Meta(description="bytes to which a body's content codings are undone")] = MAX_DECODED
@@ -124,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # So that a client that never closes meets another pod some day; far above what would cost anything.
     max_requests: Annotated[Requests, Meta(description="requests of a connection, which is then closed")] = 1_000_000
     # Ten times what any client needs that means it.
-    head_timeout: Annotated[Seconds, Meta(description="seconds for a request's head to arrive; then 408")] = 10.0
+    header_timeout: Annotated[Seconds, Meta(description="seconds for a request's head to arrive; then 408")] = 10.0
     body_timeout: Annotated[Seconds, Meta(description="seconds of silence in a body, or of an answer not read")] = 30.0
     # Silence alone would let a client hold a connection with a byte now and then. As Kestrel's default.
     min_body_rate: Annotated[
@@ -209,6 +204,16 @@ def _variable(field: str) -> str:
 
 
 _FIELDS: Final = {_variable(field.name): field for field in msgspec.structs.fields(Settings)}
+# Names of development versions: the most similar current name would be a wrong suggestion for some of them.
+_RENAMED: Final = {
+    "ECHO_HEAD_TIMEOUT": "ECHO_HEADER_TIMEOUT",
+    "ECHO_JWT_FIELDS": "ECHO_JWT_HEADERS",
+    "ECHO_MAX_FIELD": "ECHO_MAX_HEADER_BYTES",
+    "ECHO_MAX_FIELDS": "ECHO_MAX_HEADERS",
+    "ECHO_MAX_HEAD": "ECHO_MAX_HEADER_BYTES",
+    "ECHO_MAX_HELD": "ECHO_MEMORY_BUDGET",
+    "ECHO_REDACT_ANSWERS": "ECHO_REDACT_RESPONSES",
+}
 
 
 def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], object]] = _NO_READERS) -> Settings:
@@ -262,7 +267,7 @@ def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]
     """Read one setting: its field and value. Raises `ValueError` with a sentence."""
     field = _FIELDS.get(name)
     if field is None:
-        nearest = get_close_matches(name, _FIELDS, n=1)
+        nearest = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, _FIELDS, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else "python -m app --help lists them all"
         raise ValueError(f"{name} is not a setting; {hint}")
     if field.name in _FILES and _CONTENT.match(value):

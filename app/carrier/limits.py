@@ -4,9 +4,8 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much of one request is taken: bytes of head, fields, bytes of body, bytes of one field."""
+    """Limits of one request: bytes of its head, number of headers, bytes of its body."""
 
     head: int
     fields: int
     body: int
-    field: int = 65_536

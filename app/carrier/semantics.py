@@ -1,7 +1,6 @@
 """What a request's fields mean to its server, whatever version of HTTP carries them (RFC 9110)."""
 
 import re
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -55,15 +54,6 @@ _wrong_with = Remembered(_what_is_wrong_with).__getitem__
 def elements(values: list[bytes]) -> list[bytes]:
     """Give the lower-case elements of a field that is a list (RFC 9110, 5.6.1)."""
     return [element for value in values for part in value.split(b",") if (element := part.strip(b" \t").lower())]
-
-
-def check_field_sizes(fields: Iterable[tuple[bytes, bytes]], most: int) -> None:
-    """Refuse a field whose name and value have more than `most` bytes (RFC 6585, 5)."""
-    for name, value in fields:
-        if len(name) + len(value) > most:
-            raise ProtocolError(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a field above {most} bytes: {excerpt(name)}"
-            )
 
 
 def check_host(hosts: list[bytes], version: str) -> None:

@@ -204,9 +204,9 @@ def _gauges(service: Service) -> Gauges:
 
 def _bounds(settings: Settings) -> Bounds:
     return Bounds(
-        limits=Limits(settings.max_head, settings.max_fields, settings.max_body, settings.max_field),
+        limits=Limits(settings.max_header_bytes, settings.max_headers, settings.max_body),
         timeouts=Timeouts(
-            settings.head_timeout, settings.body_timeout, settings.idle_timeout, settings.websocket_timeout
+            settings.header_timeout, settings.body_timeout, settings.idle_timeout, settings.websocket_timeout
         ),
         connections=settings.max_connections,
         requests=settings.max_requests,
@@ -214,5 +214,5 @@ def _bounds(settings: Settings) -> Bounds:
         streams=settings.max_streams,
         message=settings.max_message,
         decoded=settings.max_decoded,
-        held=settings.max_held,
+        held=settings.memory_budget,
     )

@@ -7,7 +7,7 @@ from app.wire import WireRequest, shown
 
 
 class Given(NamedTuple):
-    """A field's value; `told` is a mask where nobody may see it (ECHO_REDACT_ANSWERS)."""
+    """A field's value; `told` is a mask where nobody may see it (ECHO_REDACT_RESPONSES)."""
 
     value: bytes
     told: bytes

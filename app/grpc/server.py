@@ -62,7 +62,7 @@ class Grpc:
     def _call(self, request: WireRequest, environ: Environ, ending: Ending) -> tuple[Call, tuple[tuple[str, str], ...]]:
         """Give the call that a request asks for, and the fields that it wants of the answer.
 
-        What nobody may see (ECHO_REDACT_ANSWERS) stands in no message, and is no wish, as in any other answer.
+        What nobody may see (ECHO_REDACT_RESPONSES) stands in no message, and is no wish, as in any other answer.
         """
         told = redacted(request, self._policy.hidden)
         try:

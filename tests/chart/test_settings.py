@@ -15,7 +15,7 @@ from tests.chart.rendering import HelmError, chart, template
 # A text for each setting that is text, such as the service takes.
 TEXTS = {
     "trusted_proxies": "10.0.0.0/8,fd00::/8",
-    "jwt_fields": "X-Token",
+    "jwt_headers": "X-Token",
     "redact": "X-Secret",
 }
 FILES = ("env_file", "jwks", "tls_cert", "tls_key", "tls_client_ca")

@@ -71,7 +71,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
                     "ECHO_ACCESS_LOG": "json",
                     "ECHO_FORMAT": "json",
                     "ECHO_PRETTY": False,
-                    "ECHO_MAX_HEAD": 32_768,
+                    "ECHO_MAX_HEADER_BYTES": 32_768,
                     "ECHO_IDLE_TIMEOUT": 20,
                 },
                 "reflectedLabels": ["pod-template-hash"],

@@ -13,7 +13,7 @@ from app.wire import Fields
 from tests.fuzz.cutting import Pieces, deliveries
 from tests.http.corpus import HTTP1, wire
 
-LIMITS: Final = Limits(head=2048, fields=32, body=4096, field=1024)
+LIMITS: Final = Limits(head=2048, fields=32, body=4096)
 LONGEST: Final = 4096
 WORDS: Final = (
     b"GET / HTTP/1.1\r\nHost: a\r\n", b"HTTP/1.0", b"HTTP/1.1", b"\r\n\r\n", b"\r\n", b"\n", b"\r", b"Host: a\r\n",

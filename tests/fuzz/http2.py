@@ -20,7 +20,7 @@ from app.carrier.limits import Limits
 from tests.fuzz.cutting import Pieces, deliveries, field_lines
 from tests.fuzz.http2_by_h2 import Asked, asked_of_h2
 
-LIMITS: Final = Limits(head=2048, fields=32, body=4096, field=1024)
+LIMITS: Final = Limits(head=2048, fields=32, body=4096)
 LONGEST: Final = 4096
 _STREAMS: Final = 4
 _RAW: Final = 0x40

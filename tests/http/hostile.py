@@ -13,7 +13,7 @@ BATCH: Final = 90  # payloads of one request: the page shows a thousand rows of 
 BATCHES: Final = tuple(ALL[start : start + BATCH] for start in range(0, len(ALL), BATCH))
 _CONTROLS: Final = 20  # of a request, in either way: 64 are taken
 # An echo that takes such requests.
-SETTINGS: Final = {"max_head": 1 << 20, "max_fields": 10_000}
+SETTINGS: Final = {"max_header_bytes": 1 << 20, "max_headers": 10_000}
 
 _NO_VALUE: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _NO_TOKEN: Final = re.compile(rb"[^!#$%&'*+\-.^`|~0-9A-Za-z]")

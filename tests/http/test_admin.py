@@ -58,7 +58,7 @@ def come(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, str]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ENVIRONMENT:
             patch.setenv(name, SECRET)
-        with running(jwks=keys, redact_answers="on", seed=SECRET, access_log="json") as echo:
+        with running(jwks=keys, redact_responses="on", seed=SECRET, access_log="json") as echo:
             refused = b"".join(asked(echo.port, each) for each in MALFORMED)
             for query in ("", "?echo_format=json", "?echo_status=x", "?echo_format=httpbin", "?echo_header=A:%ff"):
                 line = f"GET /{PATH}{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
@@ -103,7 +103,7 @@ def test_the_admin_port_shows_no_secret(come: tuple[bytes, bytes, str]) -> None:
 
 
 def test_no_refusal_shows_a_hidden_field(come: tuple[bytes, bytes, str]) -> None:
-    """ECHO_REDACT_ANSWERS holds for what can't be read, too."""
+    """ECHO_REDACT_RESPONSES holds for what can't be read, too."""
     assert come[1].count(b"HTTP/1.1 4") == len(MALFORMED)
     assert SECRET.encode() not in come[1]
 

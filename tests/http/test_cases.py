@@ -194,7 +194,7 @@ def check_reader(case: Http1Case, pieces: int) -> None:
 def limits(case: Case) -> Limits:
     """Give the limits of a reader in an echo with the case's settings."""
     settings = msgspec.structs.replace(Settings(), **case.settings)
-    return Limits(settings.max_head, settings.max_fields, settings.max_body, settings.max_field)
+    return Limits(settings.max_header_bytes, settings.max_headers, settings.max_body)
 
 
 def read(reader: RequestReader, wire: bytes, step: int) -> Iterator[object]:

@@ -97,7 +97,7 @@ def test_what_can_not_be_read_is_refused_and_the_connection_closed(echo: Echo, s
 def test_what_all_make_a_worker_hold_is_a_setting() -> None:
     """Half bodies, here: the one that is too much is answered 503, as soon as it is that."""
     half = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n" + bytes(65_535)
-    with running(max_held=1 << 20) as echo, ExitStack() as opened:
+    with running(memory_budget=1 << 20) as echo, ExitStack() as opened:
         socks = [opened.enter_context(echo.connect()) for _ in range(20)]
         for sock in socks:
             sock.sendall(half)
@@ -109,7 +109,7 @@ def test_what_all_make_a_worker_hold_is_a_setting() -> None:
 
 def test_the_bounds_are_the_settings() -> None:
     """Head, fields, body and connections, each set small."""
-    with running(max_head=1024, max_fields=3, max_body=3, max_connections=2) as echo:
+    with running(max_header_bytes=1024, max_headers=3, max_body=3, max_connections=2) as echo:
         assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 1024)
         assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nX: y\r\nX: y\r\n\r\n")
         assert b" 413 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
@@ -122,7 +122,7 @@ def test_the_bounds_are_the_settings() -> None:
 
 def test_the_times_are_the_settings() -> None:
     """Of a head and a body that have begun, and of a connection on which nothing has."""
-    with running(head_timeout=0.2, body_timeout=0.2) as echo:
+    with running(header_timeout=0.2, body_timeout=0.2) as echo:
         assert b" 408 " in echo.exchange(b"GET / HT")
         assert b" 408 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
     with running(idle_timeout=0.2) as echo:

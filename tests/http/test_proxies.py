@@ -179,7 +179,7 @@ def test_without_a_header_nothing_is_answered(proxied: Echo, sent: bytes) -> Non
 
 def test_half_a_header_is_not_waited_for_forever() -> None:
     """It has the time that a request's head has."""
-    with running(proxy_protocol="on", head_timeout=0.2) as echo, echo.connect() as sock:
+    with running(proxy_protocol="on", header_timeout=0.2) as echo, echo.connect() as sock:
         sock.sendall(b"PROXY TCP4 192.0.2.1")
         assert b" 200 " not in read_to_end(sock)
 

@@ -362,9 +362,9 @@ def test_who_shakes_hands_while_it_stops_is_answered(tmp_path: Path) -> None:
 
 
 def test_who_is_silent_after_the_handshake_is_left_in_order(tmp_path: Path) -> None:
-    """After ECHO_IDLE_TIMEOUT; and who does not end the handshake, after ECHO_HEAD_TIMEOUT."""
+    """After ECHO_IDLE_TIMEOUT; and who does not end the handshake, after ECHO_HEADER_TIMEOUT."""
     with (
-        running(**Secret(tmp_path).settings, idle_timeout=1, head_timeout=1) as echo,
+        running(**Secret(tmp_path).settings, idle_timeout=1, header_timeout=1) as echo,
         connect(echo) as sock,
         echo.connect() as begun,
     ):

@@ -33,7 +33,7 @@ def test_idle_and_slow_clients_take_nothing_from_others(say: Say) -> None:
 
     Four times a while with them and a while without, so that a machine that is busy is so for both.
     """
-    with running(head_timeout=600, idle_timeout=600) as echo:
+    with running(header_timeout=600, idle_timeout=600) as echo:
         answers(echo)
         alone = beside = 0
         for _ in range(4):

@@ -179,7 +179,7 @@ VANISHED = {
 
 def test_a_client_that_vanishes_holds_no_descriptor_for_longer_than_its_time() -> None:
     """Whatever was under way: no FIN and no RST ever comes of it."""
-    with running(idle_timeout=3, head_timeout=1, body_timeout=1) as echo, ExitStack() as opened:
+    with running(idle_timeout=3, header_timeout=1, body_timeout=1) as echo, ExitStack() as opened:
         socks = [opened.enter_context(echo.connect()) for _ in VANISHED]
         until(lambda: connected(echo) == len(VANISHED), "each is accepted")
         for sock, sent in zip(socks, VANISHED.values(), strict=True):
@@ -235,7 +235,7 @@ def test_a_standstill_of_all_processes_loses_nothing() -> None:
 
     What has come is read before anybody is too late, and no worker is taken for hung.
     """
-    with running(head_timeout=HUNG / 2, body_timeout=HUNG / 2) as echo, ExitStack() as opened:
+    with running(header_timeout=HUNG / 2, body_timeout=HUNG / 2) as echo, ExitStack() as opened:
         socks = [opened.enter_context(echo.connect()) for _ in STANDING_STILL]
         for sock, (sent, _) in zip(socks, STANDING_STILL.values(), strict=True):
             sock.sendall(sent)

@@ -34,7 +34,7 @@ def at_rest(echo: Echo) -> tuple[int, int]:
 
 def test_a_million_requests_leave_nothing_behind(tmp_path: Path, say: Say) -> None:
     """At most five per cent of memory, and no descriptor, behind the first 100,000."""
-    with running_with_tls(tmp_path, head_timeout=5, body_timeout=5) as secured:
+    with running_with_tls(tmp_path, header_timeout=5, body_timeout=5) as secured:
         echo = secured.echo
         context = ssl.create_default_context(cafile=secured.authority)
         assert echo.get("/")[0].status == 200

@@ -283,14 +283,14 @@ def test_with_a_seed_an_echo_is_the_same_after_each_start() -> None:
 
 def test_redacted_fields_are_in_no_answer() -> None:
     """Where the operator has said so; else they are shown as they came."""
-    ask = Asking(redact="Authorization,Cookie", redact_answers="on")
+    ask = Asking(redact="Authorization,Cookie", redact_responses="on")
     secrets = [("Authorization", "Basic YTpzZWNyZXQ="), ("cookie", "a=secret"), ("X-A", "open")]
     for form in (*formats.WRITE, "events"):
         told = whole(ask(f"/?echo_format={form}", *secrets))
         assert b"secret" not in told
         assert b"YTpzZWNyZXQ" not in told
         assert b"open" in told or form not in {"html", "json", "text", "yaml", "events"}
-    answer = Asking(redact="X-Request-Id", redact_answers="on")("/?echo_format=json", ("X-Request-Id", "secret"))
+    answer = Asking(redact="X-Request-Id", redact_responses="on")("/?echo_format=json", ("X-Request-Id", "secret"))
     assert b"secret" not in whole(answer)
     assert field(answer, "X-Request-Id") != "secret"
     assert b"a=secret" in whole(Asking(redact="Cookie")("/?echo_format=text", *secrets))

@@ -30,9 +30,9 @@ def mistakes(file: Path, text: str | bytes, **environ: str) -> list[str]:
 
 def test_its_lines_are_settings(file: Path) -> None:
     """A value is all behind the first `=`; comments, empty lines, other systems' line ends and a BOM say nothing."""
-    text = "\ufeff# how it answers\r\n\r\nECHO_FORMAT=json\r\n  ECHO_SEED = a=b # c \nECHO_JWT_FIELDS=\n"
+    text = "\ufeff# how it answers\r\n\r\nECHO_FORMAT=json\r\n  ECHO_SEED = a=b # c \nECHO_JWT_HEADERS=\n"
     told = read(file, text)
-    assert (told.format, told.seed, told.jwt_fields) == ("json", "a=b # c", "")
+    assert (told.format, told.seed, told.jwt_headers) == ("json", "a=b # c", "")
     assert told.env_file == str(file)
 
 

@@ -156,7 +156,7 @@ def test_an_answer_is_the_same_each_time(asked: list[tuple[bytes, list[bytes]]])
 
 def test_what_nobody_may_see_is_never_shown() -> None:
     """Whatever is kept."""
-    served = serving(redact="X-A", redact_answers="on")
+    served = serving(redact="X-A", redact_responses="on")
     for _ in range(4):
         raw = HEAD.replace(b"X-A: b", b"Accept: application/json\r\nX-A: secret")
         assert told(served, raw, hidden="secret")["headers"]["X-A"] == ["***"]

@@ -33,6 +33,26 @@ def test_every_mistake_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ECHO_HEAD_TIMEOUT", "ECHO_HEADER_TIMEOUT"),
+        ("ECHO_JWT_FIELDS", "ECHO_JWT_HEADERS"),
+        ("ECHO_MAX_FIELD", "ECHO_MAX_HEADER_BYTES"),
+        ("ECHO_MAX_FIELDS", "ECHO_MAX_HEADERS"),
+        ("ECHO_MAX_HEAD", "ECHO_MAX_HEADER_BYTES"),
+        ("ECHO_MAX_HELD", "ECHO_MEMORY_BUDGET"),
+        ("ECHO_REDACT_ANSWERS", "ECHO_REDACT_RESPONSES"),
+    ],
+)
+def test_a_renamed_setting_is_rejected_with_its_new_name(old: str, new: str) -> None:
+    """The new name exists."""
+    with pytest.raises(SettingsError) as raised:
+        settings.read({old: "1"})
+    assert raised.value.args == (f"{old} is not a setting; did you mean {new}?",)
+    assert new in {variable for variable, _, _ in settings.rows()}
+
+
+@pytest.mark.parametrize(
     ("name", "reason"), [("ECHO_MAX_DELAY", "not a number"), ("ECHO_MAX_SIZE", "not a whole number")]
 )
 def test_what_is_no_number_is_told_in_words(name: str, reason: str) -> None:
@@ -56,11 +76,11 @@ def test_what_else_there_is_is_told() -> None:
         ("ECHO_HOST", ""),
         ("ECHO_WORKERS", "0"),
         ("ECHO_WORKERS", "1.5"),
-        ("ECHO_HEAD_TIMEOUT", "0"),
-        ("ECHO_HEAD_TIMEOUT", "nan"),
-        ("ECHO_HEAD_TIMEOUT", "inf"),
+        ("ECHO_HEADER_TIMEOUT", "0"),
+        ("ECHO_HEADER_TIMEOUT", "nan"),
+        ("ECHO_HEADER_TIMEOUT", "inf"),
         ("ECHO_MAX_BODY", "-1"),
-        ("ECHO_MAX_HEAD", "10"),
+        ("ECHO_MAX_HEADER_BYTES", "10"),
         ("ECHO_TLS_ONLY", "yes"),
         ("ECHO_TLS_ONLY", ""),
         ("ECHO_TLS_CLIENT_AUTH", "optional"),
@@ -79,7 +99,7 @@ def test_what_else_there_is_is_told() -> None:
         ("ECHO_TRUSTED_PROXIES", "*"),
         ("ECHO_TRUSTED_PROXIES", "private"),
         ("ECHO_JWKS", "/nowhere/keys.json"),
-        ("ECHO_JWT_FIELDS", "X Token"),
+        ("ECHO_JWT_HEADERS", "X Token"),
         ("ECHO_REDACT", "Cookie:"),
     ],
 )

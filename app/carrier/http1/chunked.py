@@ -112,5 +112,5 @@ class ChunkedDecoder:
                     )
                 return b""
             block, self._at = self.left[begun : end + 2], end + 4
-        self.trailers = parse_fields(block, self._limits.fields, self._limits.field)
+        self.trailers = parse_fields(block, self._limits.fields)
         return b""

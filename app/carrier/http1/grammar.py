@@ -14,7 +14,6 @@ from app.carrier.semantics import (
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
     UPGRADE,
-    check_field_sizes,
     content_length,
     elements,
 )
@@ -70,11 +69,11 @@ def check_beginning(begun: bytes) -> None:
     parse_request_line(line[:-1] if end else line)
 
 
-def parse_fields(block: bytes, most: int, most_bytes: int) -> Fields:
+def parse_fields(block: bytes, most: int) -> Fields:
     """Give the fields of a block of field lines, each line with its CRLF (RFC 9112, 5).
 
     Names and values are as sent, without the white space around the value. Raises `ProtocolError`: 400, or 431
-    for more than `most` fields, or one of more than `most_bytes`.
+    for more than `most` fields.
     """
     fields = _FIELD_LINE.findall(block)
     # Every match takes one whole line, so that as many matches as lines means that all of the block was a field.
@@ -84,8 +83,6 @@ def parse_fields(block: bytes, most: int, most_bytes: int) -> Fields:
         raise ProtocolError(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{len(fields)} fields; at most {most} are taken"
         )
-    if len(block) > most_bytes:
-        check_field_sizes(fields, most_bytes)
     if b" \r\n" in block or b"\t\r\n" in block:
         return tuple([(name, value.rstrip(b" \t")) for name, value in fields])
     return tuple(fields)

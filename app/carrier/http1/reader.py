@@ -141,7 +141,7 @@ class RequestReader:
         line_end = raw.index(b"\r\n")
         method, target, version = grammar.parse_request_line(raw[:line_end])
         self.method = method
-        fields = grammar.parse_fields(raw[line_end + 2 : -2], self._limits.fields, self._limits.field)
+        fields = grammar.parse_fields(raw[line_end + 2 : -2], self._limits.fields)
         request = WireRequest(method, target, version, fields, head=raw)
         found = semantics.decisive(fields)
         semantics.check_host(found.get(semantics.HOST, []), version)

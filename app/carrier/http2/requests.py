@@ -42,10 +42,10 @@ class Requested(msgspec.Struct, frozen=True, gc=False):
 def read(fields: Fields, limits: Limits) -> Requested:
     """Give what the fields of a header block say.
 
-    Raises `ProtocolError`: 400 for a malformed request (8.1.1), 417, or 431 for too many fields or too large a one.
+    Raises `ProtocolError`: 400 for a malformed request (8.1.1), 417, or 431 for too many headers.
     """
     pseudo, regular = _apart(fields)
-    _check_sizes(regular, limits)
+    _check_count(regular, limits)
     known = _known(pseudo)
     method, authority = known[b":method"], known.get(b":authority", b"")
     found = semantics.decisive(regular)
@@ -69,16 +69,15 @@ def read_trailers(fields: Fields, limits: Limits) -> Fields:
     pseudo, regular = _apart(fields)
     if pseudo:
         raise bad_request(f"a pseudo-field in the trailers: {excerpt(pseudo[0][0])}")
-    _check_sizes(regular, limits)
+    _check_count(regular, limits)
     return regular
 
 
-def _check_sizes(fields: Fields, limits: Limits) -> None:
+def _check_count(fields: Fields, limits: Limits) -> None:
     if len(fields) > limits.fields:
         raise ProtocolError(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{len(fields)} fields; at most {limits.fields} are taken"
         )
-    semantics.check_field_sizes(fields, limits.field)
 
 
 def _apart(fields: Fields) -> tuple[Fields, Fields]:
