@@ -33,7 +33,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until stopped. Gives the exit code; mistakes are told on stderr, a line each."""
     parser = argparse.ArgumentParser(
         prog="python -m app",
-        description="Starts the echo. It is set by environment variables alone; in parentheses stand the defaults.",
+        description="Start the echo service. All settings are environment variables; defaults are in parentheses.",
         epilog=settings.table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -18,11 +18,11 @@ from app.excerpts import quoted
 
 PREFIX = "ECHO_"
 
-# With decoders, an idle worker and its arbiter: 110 of the 128 MiB that the chart gives a pod. A thousand answers of
-# the usual size are two MiB; one of 64 KiB of nested JSON, made for people, is four.
+# With decoders, an idle worker and its arbiter this is 110 of the 128 MiB that the chart gives a pod. A thousand
+# responses of the usual size are two MiB; one with 64 KiB of nested JSON, indented, is four.
 MAX_HELD: Final = 24 << 20
 
-MAX_DECODED: Final = 64 << 20  # bytes to which content codings are undone, unless somebody says otherwise
+MAX_DECODED: Final = 64 << 20  # default limit of a decoded body in bytes
 
 Address = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -46,140 +46,193 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one service. A field `idle_timeout` is the variable `ECHO_IDLE_TIMEOUT`."""
 
     host: Annotated[Address, Meta(description="address to listen on; * is every address, IPv4 and IPv6")] = "127.0.0.1"
-    port: Annotated[Port, Meta(description="port that echoes everything")] = 8080
-    admin_port: Annotated[Port, Meta(description="port for the cluster, never echoed")] = 9090
-    workers: Annotated[Workers, Meta(description="worker processes")] = 1
-    drain_seconds: Annotated[Seconds, Meta(description="seconds to answer what was accepted, after SIGTERM")] = 10.0
+    port: Annotated[Port, Meta(description="port of the echo service")] = 8080
+    admin_port: Annotated[Port, Meta(description="port of probes, metrics, version and OpenAPI document")] = 9090
+    workers: Annotated[Workers, Meta(description="number of worker processes")] = 1
+    drain_seconds: Annotated[
+        Seconds, Meta(description="timeout of a graceful shutdown in seconds, for requests accepted before SIGTERM")
+    ] = 10.0
     env_file: Annotated[
-        str, Meta(description="file of more settings, NAME=value a line, read again on SIGHUP; the environment wins")
+        str,
+        Meta(
+            description="file with more settings, one NAME=value per line, read again on SIGHUP;"
+            " the environment takes precedence"
+        ),
     ] = ""
     format: Annotated[
-        Literal["bare", "html", "json", "text", "yaml"], Meta(description="the answer to who names no type")
+        Literal["bare", "html", "json", "text", "yaml"],
+        Meta(description="default response format when the client does not ask for one"),
     ] = "bare"
-    pretty: Annotated[Switch, Meta(description="off: JSON without indentation")] = "on"
+    pretty: Annotated[Switch, Meta(description="enable JSON indentation")] = "on"
     dialect: Annotated[
         Literal["echo", "gateway-api", "whoami", "echoserver", "httpbin"],
-        Meta(description="another echo, as which this one answers"),
+        Meta(description="echo server whose responses are emulated by default"),
     ] = "echo"
-    controls: Annotated[Switch, Meta(description="off: a client may ask for nothing but a form of the answer")] = "on"
-    allow_status: Annotated[Switch, Meta(description="whether a client may ask for a status")] = "on"
-    allow_delay: Annotated[Switch, Meta(description="whether a client may ask for a delay")] = "on"
-    allow_header: Annotated[Switch, Meta(description="whether a client may ask for header fields")] = "on"
-    # A cookie outlives the answer, and goes to whatever else is served under the same name.
-    allow_cookie: Annotated[Switch, Meta(description="whether a client may ask for cookies")] = "off"
-    allow_body: Annotated[Switch, Meta(description="whether a client may ask for a text instead of the answer")] = "on"
-    allow_size: Annotated[Switch, Meta(description="whether a client may ask for a body of some size")] = "on"
-    allow_drip: Annotated[Switch, Meta(description="whether a client may ask for a body piece by piece")] = "on"
-    # To any place, a link to the echo would be a link to that place, under the echo's name.
-    allow_redirect: Annotated[
-        Literal["off", "relative", "any"], Meta(description="where to a client may ask to be redirected")
-    ] = "relative"
-    allow_abort: Annotated[Switch, Meta(description="whether a client may ask to be cut off")] = "on"
-    allow_fail_first: Annotated[Switch, Meta(description="whether a client may ask for failures before a success")] = (
+    controls: Annotated[
+        Switch,
+        Meta(description="enable all controls; off leaves echo_format, echo_pretty, echo_count and echo_seed"),
+    ] = "on"
+    allow_status: Annotated[Switch, Meta(description="enable echo_status: a response status")] = "on"
+    allow_delay: Annotated[Switch, Meta(description="enable echo_delay and echo_time: a delay before the response")] = (
         "on"
     )
-    allow_compress: Annotated[Switch, Meta(description="whether a client may ask for a content coding")] = "on"
-    seed: Annotated[str, Meta(description="makes what is chosen at random the same after each start")] = ""
+    allow_header: Annotated[Switch, Meta(description="enable echo_header: additional response headers")] = "on"
+    # A cookie outlives the response, and clients send it to every service on the same host.
+    allow_cookie: Annotated[Switch, Meta(description="enable echo_cookie: cookies in the response")] = "off"
+    allow_body: Annotated[Switch, Meta(description="enable echo_body: a text instead of the reflection")] = "on"
+    allow_size: Annotated[Switch, Meta(description="enable echo_size: a generated body of a given size")] = "on"
+    allow_drip: Annotated[Switch, Meta(description="enable echo_drip: a response body spread over time")] = "on"
+    # With any target allowed, a link to this service can lead to another site under this service's name.
+    allow_redirect: Annotated[
+        Literal["off", "relative", "any"], Meta(description="redirect targets that echo_redirect accepts")
+    ] = "relative"
+    allow_abort: Annotated[
+        Switch, Meta(description="enable echo_abort: a connection closed before or within the response")
+    ] = "on"
+    allow_fail_first: Annotated[
+        Switch, Meta(description="enable echo_fail_first: 503 for the first attempts, then success")
+    ] = "on"
+    allow_compress: Annotated[Switch, Meta(description="enable echo_compress: a content coding of the response")] = "on"
+    seed: Annotated[str, Meta(description="seed of random choices, for the same sequence after every start")] = ""
     max_delay: Annotated[
-        Seconds, Meta(description="seconds of delay, or of a body in pieces, that may be asked for")
+        Seconds, Meta(description="maximum delay or drip duration in seconds that a client can request (400 above it)")
     ] = 60.0
-    max_size: Annotated[Bytes, Meta(description="bytes of a body that may be asked for")] = 1 << 30
-    max_events: Annotated[Events, Meta(description="events of a stream, one a second, that may be asked for")] = 600
-    # Whoever can reach the port could tell any address.
+    max_size: Annotated[
+        Bytes, Meta(description="maximum size in bytes of a generated body that a client can request (400 above it)")
+    ] = 1 << 30
+    max_events: Annotated[
+        Events,
+        Meta(
+            description="maximum number of server-sent events, one per second, that a client can request (400 above it)"
+        ),
+    ] = 600
+    # Without a list, anyone who reaches the port could claim any client address.
     trusted_proxies: Annotated[
-        str, Meta(description="networks whose proxies are believed about the client: 10.0.0.0/8,fd00::/8")
+        str, Meta(description="networks of proxies whose forwarding headers are trusted: 10.0.0.0/8,fd00::/8")
     ] = ""
-    jwks: Annotated[str, Meta(description="JSON file, the keys (RFC 7517) that tokens are verified with")] = ""
-    jwt_headers: Annotated[str, Meta(description="fields, beside Authorization, that may hold a token")] = ""
-    show_passwords: Annotated[Switch, Meta(description="on: the password of Basic credentials is shown")] = "off"
-    redact: Annotated[str, Meta(description="fields whose values no log shows")] = (
+    jwks: Annotated[str, Meta(description="JSON Web Key Set file (RFC 7517) that tokens are verified with")] = ""
+    jwt_headers: Annotated[str, Meta(description="headers that may hold a token, besides Authorization")] = ""
+    show_passwords: Annotated[Switch, Meta(description="show passwords of Basic credentials")] = "off"
+    redact: Annotated[str, Meta(description="headers whose values are masked in logs")] = (
         "Authorization,Cookie,Proxy-Authorization"
     )
-    redact_responses: Annotated[Switch, Meta(description="on: no answer shows them either")] = "off"
-    max_connections: Annotated[Count, Meta(description="open connections of a worker; one more is answered 503")] = (
-        10_000
-    )
+    redact_responses: Annotated[Switch, Meta(description="mask the ECHO_REDACT headers in responses too")] = "off"
+    max_connections: Annotated[Count, Meta(description="maximum open connections of a worker (503 above it)")] = 10_000
     memory_budget: Annotated[
-        HeldBytes, Meta(description="bytes a worker holds for all clients: what is half, waits, or is not read")
+        HeldBytes,
+        Meta(
+            description="memory budget of a worker in bytes: incomplete requests, delayed responses, unread output"
+            " (503 above it)"
+        ),
     ] = MAX_HELD
-    # 64 KiB and 256 fields are above what any browser, proxy or gateway sends by default, and bound what one
-    # connection may hold in memory before it has said anything.
-    max_header_bytes: Annotated[HeadBytes, Meta(description="bytes of a request's head; more is answered 431")] = 65_536
-    max_headers: Annotated[Fields, Meta(description="header fields of a request; more is answered 431")] = 256
-    max_body: Annotated[Bytes, Meta(description="bytes of a request's body; more is answered 413")] = 1 << 30
-    # 64 MiB take a second at most to be undone, in steps; a small body that stands for more is most likely a bomb.
-    max_decoded: Annotated[Bytes, Meta(description="bytes to which a body's content codings are undone")] = MAX_DECODED
-    # A message is echoed as it comes, but a compressed fragment is held whole.
+    # 64 KiB and 256 headers are more than any browser, proxy or gateway sends by default. They limit the memory that
+    # a connection can use before it has sent a whole request head.
+    max_header_bytes: Annotated[
+        HeadBytes, Meta(description="maximum size of a request head in bytes (431 above it)")
+    ] = 65_536
+    max_headers: Annotated[Fields, Meta(description="maximum number of headers of a request (431 above it)")] = 256
+    max_body: Annotated[Bytes, Meta(description="maximum size of a request body in bytes (413 above it)")] = 1 << 30
+    # Decoding 64 MiB takes at most a second, in steps. A small body that decodes to more is most likely a
+    # decompression bomb.
+    max_decoded: Annotated[
+        Bytes, Meta(description="maximum decoded size of a request body in bytes (decoding stops above it)")
+    ] = MAX_DECODED
+    # A message is echoed as it arrives, but a compressed fragment is buffered whole.
     max_message: Annotated[
         MessageBytes,
-        Meta(description="bytes of a message of WebSocket or gRPC; more ends with 1009, or RESOURCE_EXHAUSTED"),
+        Meta(
+            description="maximum size of a WebSocket or gRPC message in bytes"
+            " (close code 1009 or RESOURCE_EXHAUSTED above it)"
+        ),
     ] = 1 << 20
-    # As many as nginx and Go take in HTTP/2 (128, 250): browsers stay below them.
-    max_streams: Annotated[Streams, Meta(description="requests under way on one HTTP/2 connection")] = 128
-    # So that a client that never closes meets another pod some day; far above what would cost anything.
-    max_requests: Annotated[Requests, Meta(description="requests of a connection, which is then closed")] = 1_000_000
-    # Ten times what any client needs that means it.
-    header_timeout: Annotated[Seconds, Meta(description="seconds for a request's head to arrive; then 408")] = 10.0
-    body_timeout: Annotated[Seconds, Meta(description="seconds of silence in a body, or of an answer not read")] = 30.0
-    # Silence alone would let a client hold a connection with a byte now and then. As Kestrel's default.
+    # Similar to nginx (128) and Go (250) for HTTP/2; browsers stay below these.
+    max_streams: Annotated[
+        Streams, Meta(description="maximum number of concurrent requests on an HTTP/2 connection")
+    ] = 128
+    # So that a client that never closes its connection reaches another pod eventually; the cost at this limit is
+    # negligible.
+    max_requests: Annotated[
+        Requests, Meta(description="maximum number of requests on a connection, which is closed after them")
+    ] = 1_000_000
+    # Ten times what an honest client needs.
+    header_timeout: Annotated[
+        Seconds, Meta(description="timeout in seconds for receiving a request head (408 after it)")
+    ] = 10.0
+    body_timeout: Annotated[
+        Seconds,
+        Meta(description="timeout in seconds without new data of a request body, or without progress of a response"),
+    ] = 30.0
+    # A timeout without progress alone would let a client hold a connection with a byte now and then.
+    # Kestrel's default.
     min_body_rate: Annotated[
         BytesPerSecond,
-        Meta(description="bytes a second of a body, or of an HTTP/2 answer, on average, after ECHO_BODY_TIMEOUT"),
+        Meta(
+            description="minimum average rate in bytes per second of a request body, or of a response over HTTP/2,"
+            " after ECHO_BODY_TIMEOUT"
+        ),
     ] = 240
-    # Load balancers keep idle connections for 60 s; whoever closes first must be the balancer, or it sends a
-    # request into a closed connection and answers 502.
-    idle_timeout: Annotated[Seconds, Meta(description="seconds that an idle connection or WebSocket is kept")] = 75.0
-    websocket_timeout: Annotated[
-        LongSeconds, Meta(description="seconds that a WebSocket is kept, whatever comes on it")
-    ] = 3600.0
-    # A receiver must not guess whether the header comes: who can reach the port could tell any address.
+    # Load balancers keep idle connections for 60 s. The load balancer must close first: otherwise it sends a request
+    # into a closed connection and responds with 502.
+    idle_timeout: Annotated[
+        Seconds, Meta(description="timeout in seconds of an idle connection or WebSocket, which is closed after it")
+    ] = 75.0
+    websocket_timeout: Annotated[LongSeconds, Meta(description="maximum lifetime of a WebSocket in seconds")] = 3600.0
+    # Guessing whether the header is there is forbidden: anyone who reaches the port could claim any address
+    # (PROXY protocol specification, section 2).
     proxy_protocol: Annotated[
-        Switch, Meta(description="on: each connection to ECHO_PORT begins with a PROXY protocol header, v1 or v2")
+        Switch,
+        Meta(description="enable PROXY protocol on ECHO_PORT: every connection must begin with a v1 or v2 header"),
     ] = "off"
-    tls_cert: Annotated[str, Meta(description="PEM file, certificate and chain: ECHO_PORT speaks TLS, too")] = ""
-    tls_key: Annotated[str, Meta(description="PEM file, the certificate's private key")] = ""
-    tls_only: Annotated[Switch, Meta(description="on: ECHO_PORT refuses who does not speak TLS")] = "off"
-    tls_client_ca: Annotated[str, Meta(description="PEM file, the authorities of clients' certificates")] = ""
+    tls_cert: Annotated[
+        str, Meta(description="PEM file of the certificate and its chain; enables TLS on ECHO_PORT")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file of the certificate's private key")] = ""
+    tls_only: Annotated[Switch, Meta(description="reject plaintext connections on ECHO_PORT")] = "off"
+    tls_client_ca: Annotated[
+        str, Meta(description="PEM file of the certificate authorities that client certificates are verified with")
+    ] = ""
     tls_client_auth: Annotated[
-        Literal["require", "request"], Meta(description="whether a client without a certificate is refused")
+        Literal["require", "request"],
+        Meta(description="whether client certificates are required or only requested"),
     ] = "require"
-    tls_min_version: Annotated[Literal["1.2", "1.3"], Meta(description="the oldest TLS that is spoken")] = "1.2"
+    tls_min_version: Annotated[Literal["1.2", "1.3"], Meta(description="minimum TLS version")] = "1.2"
     tls_ciphers: Annotated[
-        str, Meta(description="cipher suites of TLS 1.2, in OpenSSL's words; empty: its default")
+        str, Meta(description="TLS 1.2 cipher suites in OpenSSL's syntax; empty is OpenSSL's default")
     ] = ""
-    metrics: Annotated[Switch, Meta(description="on: the admin port has /metrics, for Prometheus")] = "on"
-    # A line for each request costs a tenth of it, and what a client sends may be nobody's business.
-    access_log: Annotated[
-        Literal["off", "json", "common"], Meta(description="what is written to stdout of each request")
-    ] = "off"
+    metrics: Annotated[Switch, Meta(description="enable /metrics on ECHO_ADMIN_PORT, for Prometheus")] = "on"
+    # A line per request costs a tenth of the request, and what clients send may be private.
+    access_log: Annotated[Literal["off", "json", "common"], Meta(description="format of the access log on stdout")] = (
+        "off"
+    )
     otlp_endpoint: Annotated[
-        str, Meta(description="URL to which a span of each request is sent, by OTLP: http://collector:4318")
+        str, Meta(description="URL of an OTLP/HTTP collector that receives a span per request: http://collector:4318")
     ] = ""
 
 
-# Settings that name a file, and how a text begins that is what such a file holds: it may be a secret, and is not shown.
+# Settings that name a file, and how the content of such a file begins: it may be a secret, so error messages must not
+# show it.
 _FILES: Final = frozenset(("env_file", "jwks", "tls_cert", "tls_client_ca", "tls_key"))
 _CONTENT: Final = re.compile(r"\s*[{\[]|\s*-----BEGIN|[^\n]*\n")
 
 Row = tuple[str, str, str]
 
 _SWITCH: Final = ["off", "on"]
-# The first setting of each group, and what the group is about.
+# The first setting of each group, and the group's name.
 _GROUPS: Final = {
-    "host": "Listening, and stopping",
-    "format": "Answers",
-    "controls": "What a client may ask for",
-    "trusted_proxies": "Who asked",
-    "max_connections": "Bounds",
+    "host": "Listening and shutdown",
+    "format": "Responses",
+    "controls": "Controls",
+    "trusted_proxies": "Clients and credentials",
+    "max_connections": "Limits and timeouts",
     "proxy_protocol": "PROXY protocol and TLS",
-    "metrics": "Watching",
+    "metrics": "Metrics, logs and traces",
 }
 
 _NO_READERS: Final[Mapping[str, Callable[[str], object]]] = {}
 
 
-# Settings that hold until the end, so that a file which is read again can't have them: who asks for a port, as the
-# health check does, need know no file.
+# Settings that can't change while the service runs, so ECHO_ENV_FILE can't set them. The health check, which needs only
+# the port, then need not read that file.
 FIXED: Final = ("ECHO_HOST", "ECHO_PORT", "ECHO_ADMIN_PORT")
 _ENV_FILE: Final = "ECHO_ENV_FILE"
 
@@ -188,8 +241,8 @@ class SettingsError(ValueError):
     """The settings hold mistakes. `args` are sentences, one for each, all of them at once."""
 
 
-# Kubernetes gives pods `NAME_SERVICE_HOST`, `NAME_PORT=tcp://...` and more for each Service `name` of their
-# namespace, and the usual name of ours is `echo`, or begins with it. They are about the Service, not settings.
+# Kubernetes sets `NAME_SERVICE_HOST`, `NAME_PORT=tcp://...` and more in pods for each Service `name` of their
+# namespace. Our Service is usually named `echo`, or its name begins with that: these variables are not settings.
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(r"ECHO_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)")
 _SERVICE_LINK_URL = re.compile(r"(tcp|udp|sctp)://")

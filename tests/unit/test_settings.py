@@ -211,7 +211,7 @@ def test_what_is_one_of_a_few_words_says_which() -> None:
     """But for switches, which are on or off."""
     told = {variable: meaning for variable, _, meaning in settings.rows()}
     assert told["ECHO_TLS_MIN_VERSION"].endswith(": 1.2, 1.3")
-    assert told["ECHO_PRETTY"].endswith("indentation")
+    assert told["ECHO_PRETTY"] == "enable JSON indentation"
 
 
 def test_who_only_asks_for_the_port_reads_no_file() -> None:
