@@ -28,8 +28,8 @@ def fitted(settings: Settings) -> tuple[Settings, str]:
     if settings.max_connections <= most:
         return settings, ""
     return structs.replace(settings, max_connections=most), (
-        f"a worker takes {most} connections instead of ECHO_MAX_CONNECTIONS={settings.max_connections}: no more than"
-        f" {allowed} files may be open (ulimit -n)"
+        f"ECHO_MAX_CONNECTIONS={settings.max_connections} is reduced to {most}: the limit of open files is {allowed}"
+        " (ulimit -n)"
     )
 
 

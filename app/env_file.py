@@ -35,18 +35,18 @@ def read(path: str) -> list[Assignment]:
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
     if len(data) > LARGEST:
-        raise ValueError(f"more than {LARGEST} bytes")
+        raise ValueError(f"larger than {LARGEST} bytes")
     try:
         return parse(data.decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+        raise ValueError(f"invalid UTF-8 at byte {error.start}") from None
 
 
 def _bytes(path: str) -> bytes:
     """Give what a file holds, its beginning if it is too long; nobody waits for what is not there yet."""
     with open(path, "rb", opener=_at_once) as file:
         if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # the arbiter would wait for who writes, deaf to a stop
-            raise OSError("a pipe, which can't be read again")
+            raise OSError("a pipe can't be read again; must be a regular file")
         return file.read(LARGEST + 1)
 
 
@@ -65,9 +65,9 @@ def parse(text: str, path: str) -> list[Assignment]:
         name, equals, value = (part.strip() for part in stripped.partition("="))
         mistake = ""
         if not equals or not _NAME.fullmatch(name):
-            mistake = "not ECHO_NAME=value"  # what it is instead may be a secret, of a file that was not meant
+            mistake = "must be ECHO_NAME=value"  # what it is instead may be a secret, of a file that was not meant
         elif name in lines:
-            mistake = f"{name} stands in line {lines[name]}, too"
+            mistake = f"{name} is already set in line {lines[name]}"
         lines.setdefault(name, number)
         found.append(Assignment(f"{path}:{number}: ", name, value, mistake))
     return found

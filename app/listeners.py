@@ -53,6 +53,6 @@ def _sentence(error: OSError, host: str, port: int, variable: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} is busy: set {variable} to another one"
     if error.errno == errno.EACCES:
-        return f"port {port} is not allowed to this user: set {variable} to one above 1023"
+        return f"no permission to listen on port {port}: set {variable} to one above 1023"
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error  # a name that is not found: below 0
     return f"can't listen on {host}, port {port} ({reason}): set ECHO_HOST or {variable}"

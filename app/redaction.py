@@ -29,7 +29,7 @@ def names(text: str) -> frozenset[bytes]:
     found = [part for each in text.split(",") if (part := each.strip())]
     for part in found:
         if not _NAME.fullmatch(part):
-            raise ValueError(f"{quoted(part)} is not a field name, such as Authorization")
+            raise ValueError(f"{quoted(part)} is not a header name, such as Authorization")
     return frozenset(part.lower().encode("ascii") for part in found)
 
 

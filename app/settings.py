@@ -311,7 +311,7 @@ def _of_the_file(path: str) -> Iterator[Assignment]:
         return
     for each in assignments:
         if each.name in {*FIXED, _ENV_FILE} and not each.mistake:
-            yield each._replace(mistake=f"{each.name} can be set by the environment alone")
+            yield each._replace(mistake=f"{each.name} can only be set in the environment")
         else:
             yield each
 
@@ -321,10 +321,10 @@ def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]
     field = _FIELDS.get(name)
     if field is None:
         nearest = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, _FIELDS, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else "python -m app --help lists them all"
+        hint = f"did you mean {nearest[0]}?" if nearest else "python -m app --help lists all settings"
         raise ValueError(f"{name} is not a setting; {hint}")
     if field.name in _FILES and _CONTENT.match(value):
-        raise ValueError(f"{name} is the name of a file, not what the file holds")
+        raise ValueError(f"{name} must be the path of a file, not its content")
     try:
         read_value = msgspec.convert(value, field.type, strict=False)
         if value and field.name in readers:
@@ -335,21 +335,27 @@ def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]
 
 
 def _reason(kind: Any, error: ValueError) -> str:
-    """Say what is wrong with a value, in words for people where msgspec's are none."""
+    """Return what a setting accepts; msgspec's own messages name Python types."""
+    if not isinstance(error, msgspec.ValidationError):
+        return str(error)  # a reader's
     schema = msgspec.json.schema(kind)
     if "enum" in schema:
-        return "one of " + ", ".join(schema["enum"])
-    names = {"integer": "a whole number", "number": "a number"}
-    return f"not {names[schema['type']]}" if str(error).endswith("got `str`") else str(error)
+        return "must be one of " + ", ".join(schema["enum"])
+    if schema["type"] == "string":
+        return "must not be empty"
+    what = "a whole number" if schema["type"] == "integer" else "a number"
+    if "exclusiveMinimum" in schema:
+        return f"must be {what} above {schema['exclusiveMinimum']}, at most {schema['maximum']}"
+    return f"must be {what} from {schema['minimum']} to {schema['maximum']}"
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     if settings.port == settings.admin_port:
-        yield f"ECHO_PORT and ECHO_ADMIN_PORT are both {settings.port}: give them different ports"
+        yield f"ECHO_PORT and ECHO_ADMIN_PORT are both {settings.port}: set different ports"
     if bool(settings.tls_cert) != bool(settings.tls_key):
         yield "ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"
     if not settings.tls_cert and (settings.tls_client_ca or settings.tls_only == "on"):
-        yield "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"
+        yield "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY require ECHO_TLS_CERT and ECHO_TLS_KEY"
 
 
 def changes(before: Settings, after: Settings) -> list[str]:

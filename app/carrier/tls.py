@@ -31,9 +31,9 @@ _HELLO: Final = 1 << 16
 _SERVER_NAME: Final = b"\0\0"  # the extension's type (RFC 6066, 3)
 # OpenSSL's words, in a person's.
 _REASONS: Final = {
-    "KEY_VALUES_MISMATCH": "the key is not the certificate's",
-    "NO_CERTIFICATE_ASSIGNED": "the key is not the certificate's",  # of another type
-    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it",
+    "KEY_VALUES_MISMATCH": "the key does not match the certificate",
+    "NO_CERTIFICATE_ASSIGNED": "the key does not match the certificate",  # of another type
+    "NO_CERTIFICATE_OR_CRL_FOUND": "no certificate found",
 }
 
 
@@ -77,7 +77,7 @@ def context(files: TlsFiles) -> ssl.SSLContext:
     made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     made.set_alpn_protocols(_ALPN)
     if files.ciphers:  # before the certificate: they may have the security level by which that is taken
-        _load(lambda: made.set_ciphers(files.ciphers), f"the ciphers {files.ciphers!r}", "none of them can be used")
+        _load(lambda: made.set_ciphers(files.ciphers), f"the cipher list {files.ciphers!r}", "no usable cipher suite")
     _load_certificate(made, files)
     if files.client_ca:
         _load_authorities(made, files.client_ca)
@@ -94,17 +94,17 @@ def _load_certificate(made: ssl.SSLContext, files: TlsFiles) -> None:
     _load(
         lambda: made.load_cert_chain(files.cert, files.key, _no_passphrase),
         f"{files.cert} and {files.key}",
-        "there is no private key that can be read",
+        "no readable private key",
     )
 
 
 def _load_authorities(made: ssl.SSLContext, path: str) -> None:
-    _load(lambda: made.load_verify_locations(path), path, "there is no certificate that can be read")
+    _load(lambda: made.load_verify_locations(path), path, "no readable certificate")
 
 
 def _no_passphrase() -> str:
     # Without this, OpenSSL would ask at the terminal, and a worker would wait there for ever.
-    raise ValueError("the private key is encrypted: it must be in clear")
+    raise ValueError("the private key is encrypted: must be unencrypted")
 
 
 def _load(load: Callable[[], object], what: str, unreadable: str = "it can't be read") -> None:
@@ -120,7 +120,7 @@ def _load(load: Callable[[], object], what: str, unreadable: str = "it can't be 
 
 
 def _unusable(what: str, why: str) -> TlsError:
-    return TlsError(f"TLS can't be served with {what}: {why}")
+    return TlsError(f"can't use {what} for TLS: {why}")
 
 
 class Contexts:

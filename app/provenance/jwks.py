@@ -50,10 +50,10 @@ def load(path: str) -> tuple[Key, ...]:
     jwks = {f"key {number} of {path}": jwk for number, jwk in enumerate(_jwks(path), 1)}
     private = next((name for name, jwk in jwks.items() if not _PRIVATE.isdisjoint(jwk)), None)
     if private:
-        raise ValueError(f"{private} is a private key: only its public part is needed, take the rest out of the file")
+        raise ValueError(f"{private} is a private key: replace it with its public key")
     keys = tuple(_key(jwt, jwk, name) for name, jwk in jwks.items() if _verifies(jwk))
     if not keys:
-        raise ValueError(f"{path} has no key that verifies signatures")
+        raise ValueError(f"{path} has no key for verifying signatures")
     kids = [key.kid for key in keys if key.kid is not None]
     for kid in kids:
         if kids.count(kid) > 1:
@@ -86,7 +86,7 @@ def _jwks(path: str) -> list[dict[str, Any]]:
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise ValueError(f'{path} is not a JWKS: an object with the list "keys" (RFC 7517, 5)')
     if not 0 < len(keys) <= _MOST_KEYS:
-        raise ValueError(f"{path} has {len(keys)} keys: 1 to {_MOST_KEYS} are taken")
+        raise ValueError(f"{path} has {len(keys)} keys: must be 1 to {_MOST_KEYS}")
     return keys
 
 
@@ -102,13 +102,15 @@ def _key(jwt: ModuleType, jwk: dict[str, Any], name: str) -> Key:
         raise ValueError(f"the kid of {name} is not a string")
     name = name if kid is None else f"{name}, {quoted(str(kid))},"
     if kind not in _TYPES:
-        raise ValueError(f"{name} has the kty {quoted(str(kind))}: none of {', '.join(_TYPES)}")
+        raise ValueError(f"{name} has the unsupported kty {quoted(str(kind))}: must be one of {', '.join(_TYPES)}")
     algorithms = _ALGORITHMS.get((kind, curve if kind in _CURVED and isinstance(curve, str) else None))
     if algorithms is None:
-        raise ValueError(f"{name} has the crv {quoted(str(curve))}, which is not known for {kind}")
+        raise ValueError(f"{name} has the crv {quoted(str(curve))}, which is not supported for {kind}")
     chosen = jwk.get("alg")
     if chosen is not None and chosen not in algorithms:
-        raise ValueError(f"{name} is for alg {quoted(str(chosen))}, but can only verify {', '.join(algorithms)}")
+        raise ValueError(
+            f"{name} has the alg {quoted(str(chosen))}, but its type supports only {', '.join(algorithms)}"
+        )
     return Key(kid, _signed(jwt, jwk, (chosen,) if chosen else algorithms, name))
 
 
@@ -122,7 +124,7 @@ def _signed(
             key = jwt.PyJWK(jwk, algorithm=algorithm)
             short = key.Algorithm.check_key_length(key.Algorithm.prepare_key(key.key))
         except (jwt.PyJWTError, LookupError, TypeError, ValueError):
-            raise ValueError(f"{name} is not a whole key of type {jwk['kty']}") from None
+            raise ValueError(f"{name} is not a valid key of type {jwk['kty']}") from None
         if not short:
             found[algorithm] = _signed_by(jwt, key, algorithm)
     if not found:

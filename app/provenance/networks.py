@@ -30,7 +30,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         raise ValueError(f"{part} is not a network, such as 10.0.0.0/8 or fd00::/8") from None
     network = interface.network
     if interface.ip != network.network_address:
-        raise ValueError(f"{part} has bits beyond its prefix: was {network} meant, or the one address {interface.ip}?")
+        raise ValueError(f"{part} has host bits set; did you mean {network} or {interface.ip}?")
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         return ip_network(f"{network.network_address.ipv4_mapped}/{network.prefixlen - _MAPPED.prefixlen}")
     return network

@@ -32,7 +32,7 @@ def endpoint(text: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise ValueError(f"{quoted(text)} is not a URL of http or https, such as http://collector:4318")
+        raise ValueError(f"{quoted(text)} is not an http or https URL, such as http://collector:4318")
     return text
 
 

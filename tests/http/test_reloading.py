@@ -163,15 +163,15 @@ def test_a_mistake_changes_nothing(tmp_path: Path, file: Path) -> None:
             (
                 f"ECHO_FORMAT=text\nECHO_PORT=1\nECHO_WORKERS=none\nECHO_JWKS={keys}\n",
                 [
-                    f"{file}:2: ECHO_PORT can be set by the environment alone",
-                    f"{file}:3: ECHO_WORKERS='none': not a whole number",
+                    f"{file}:2: ECHO_PORT can only be set in the environment",
+                    f"{file}:3: ECHO_WORKERS='none': must be a whole number from 1 to 256",
                     f"{file}:4: ECHO_JWKS=",
                 ],
             ),
             ("ECHO_FORMAT=text\nECHO_TLS_CERT=/nowhere\n", ["ECHO_TLS_CERT and ECHO_TLS_KEY go together"]),
             (
                 "ECHO_FORMAT=text\nECHO_TLS_CERT=/nowhere\nECHO_TLS_KEY=/nowhere\n",
-                ["TLS can't be served with /nowhere: No such file or directory"],
+                ["can't use /nowhere for TLS: No such file or directory"],
             ),
         ):
             file.write_text(text)

@@ -56,7 +56,7 @@ def test_mistakes_in_the_settings_stop_the_start() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "echo: ECHO_PROT is not a setting; did you mean ECHO_PORT?",
-        "echo: ECHO_WORKERS='many': not a whole number",
+        "echo: ECHO_WORKERS='many': must be a whole number from 1 to 256",
     ]
 
 

@@ -286,8 +286,8 @@ def test_files_that_can_not_be_used_are_told_and_the_old_ones_stay(tmp_path: Pat
         shutil.rmtree(tmp_path / "..1")
         assert echo.process.stderr is not None
         (said,) = read_lines(echo.process.stderr, 1)
-        assert "TLS can't be served with" in said
-        assert said.endswith("tls.crt: No such file or directory; the certificate before it stays in use")
+        assert "can't use " in said
+        assert said.endswith("tls.crt for TLS: No such file or directory; the certificate before it stays in use")
         assert served_serial(echo) == secret.serial
         secret.swap()
         wait_until_served(echo, secret.serial)
@@ -309,19 +309,22 @@ def test_a_start_that_can_not_serve_tls_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken").write_text("-----BEGIN CERTIFICATE-----\n")
     cert = tmp_path / "tls.crt"
     for bad, says in (
-        ({"tls_cert": "/nowhere"}, "/nowhere: No such file or directory"),
-        ({"tls_cert": tmp_path / "broken"}, f"{tmp_path}/broken: there is no certificate that can be read"),
-        ({"tls_key": tmp_path / "other"}, f"{cert} and {tmp_path}/other: the key is not the certificate's"),
+        ({"tls_cert": "/nowhere"}, "/nowhere for TLS: No such file or directory"),
+        ({"tls_cert": tmp_path / "broken"}, f"{tmp_path}/broken for TLS: no readable certificate"),
+        (
+            {"tls_key": tmp_path / "other"},
+            f"{cert} and {tmp_path}/other for TLS: the key does not match the certificate",
+        ),
         (
             {"tls_key": tmp_path / "encrypted"},
-            f"{cert} and {tmp_path}/encrypted: the private key is encrypted: it must be in clear",
+            f"{cert} and {tmp_path}/encrypted for TLS: the private key is encrypted: must be unencrypted",
         ),
-        ({"tls_client_ca": "/nowhere"}, "/nowhere: No such file or directory"),
-        ({"tls_ciphers": "NONSENSE"}, "the ciphers 'NONSENSE': none of them can be used"),
+        ({"tls_client_ca": "/nowhere"}, "/nowhere for TLS: No such file or directory"),
+        ({"tls_ciphers": "NONSENSE"}, "the cipher list 'NONSENSE' for TLS: no usable cipher suite"),
     ):
         done = start(**good | bad)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"echo: TLS can't be served with {says}\n"
+        assert done.stderr == f"echo: can't use {says}\n"
 
 
 def test_a_proxy_may_speak_before_tls(tmp_path: Path) -> None:

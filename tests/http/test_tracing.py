@@ -141,7 +141,7 @@ def test_what_waits_is_sent_when_the_echo_stops(monkeypatch: pytest.MonkeyPatch)
 )
 def test_an_endpoint_that_is_none_stops_the_start(text: str) -> None:
     """With what one looks like."""
-    with pytest.raises(ValueError, match="is not a URL of http or https, such as http://collector:4318"):
+    with pytest.raises(ValueError, match="is not an http or https URL, such as http://collector:4318"):
         otlp.endpoint(text)
 
 
@@ -163,4 +163,4 @@ def test_a_bad_endpoint_is_named_at_the_start() -> None:
     """As every setting is."""
     failed = start(otlp_endpoint="nowhere")
     assert failed.returncode == 2
-    assert "ECHO_OTLP_ENDPOINT='nowhere': 'nowhere' is not a URL" in failed.stderr
+    assert "ECHO_OTLP_ENDPOINT='nowhere': 'nowhere' is not an http or https URL" in failed.stderr

@@ -101,10 +101,7 @@ def test_fewer_connections_are_taken_where_fewer_files_may_be_open() -> None:
         echo.process.terminate()
         assert echo.process.wait(DEADLINE) == 0
         first, full = echo.errors().splitlines()
-    assert first == (
-        "echo: a worker takes 32 connections instead of ECHO_MAX_CONNECTIONS=10000: no more than 64 files may be open"
-        " (ulimit -n)"
-    )
+    assert first == ("echo: ECHO_MAX_CONNECTIONS=10000 is reduced to 32: the limit of open files is 64 (ulimit -n)")
     assert full.endswith("32 connections are open, as many as ECHO_MAX_CONNECTIONS allows: more are answered 503")
 
 

@@ -227,7 +227,7 @@ def test_networks_are_read_from_a_list() -> None:
         ("fe80::1%eth0", "'fe80::1%eth0' is not a network, such as"),
         ("10.0.0.0/8;fd00::/8", "'10.0.0.0/8;fd00::/8' is not a network, such as"),
         ("x" * 100, f"'{'x' * 37}...' is not a network, such as"),
-        ("10.1.2.3/8", "'10.1.2.3/8' has bits beyond its prefix: was 10.0.0.0/8 meant, or the one address 10.1.2.3?"),
+        ("10.1.2.3/8", "'10.1.2.3/8' has host bits set; did you mean 10.0.0.0/8 or 10.1.2.3?"),
     ],
 )
 def test_what_is_no_network_is_told(text: str, told: str) -> None:

@@ -48,27 +48,27 @@ def test_every_mistake_is_told_with_its_line(file: Path) -> None:
         "ECHO_FORMAT=jsn\nnonsense\nECHO_WORKRS=2\nECHO_SEED=1\nECHO_SEED=2\nexport ECHO_PRETTY=on\n" + "x" * 99 + "=1"
     )
     assert mistakes(file, text, ECHO_FORMAT="json", ECHO_MAX_SIZE="big") == [
-        "FILE:1: ECHO_FORMAT='jsn': one of bare, html, json, text, yaml",
-        "FILE:2: not ECHO_NAME=value",
+        "FILE:1: ECHO_FORMAT='jsn': must be one of bare, html, json, text, yaml",
+        "FILE:2: must be ECHO_NAME=value",
         "FILE:3: ECHO_WORKRS is not a setting; did you mean ECHO_WORKERS?",
-        "FILE:5: ECHO_SEED stands in line 4, too",
-        "FILE:6: not ECHO_NAME=value",
-        "FILE:7: not ECHO_NAME=value",
-        "ECHO_MAX_SIZE='big': not a whole number",
+        "FILE:5: ECHO_SEED is already set in line 4",
+        "FILE:6: must be ECHO_NAME=value",
+        "FILE:7: must be ECHO_NAME=value",
+        "ECHO_MAX_SIZE='big': must be a whole number from 0 to 1099511627776",
     ]
 
 
 @pytest.mark.parametrize("name", [*settings.FIXED, "ECHO_ENV_FILE"])
 def test_what_can_not_change_can_not_be_in_it(file: Path, name: str) -> None:
     """Where it listens, and which file it is."""
-    assert mistakes(file, f"{name}=1\n") == [f"FILE:1: {name} can be set by the environment alone"]
+    assert mistakes(file, f"{name}=1\n") == [f"FILE:1: {name} can only be set in the environment"]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (b"ECHO_SEED=\xff", "not UTF-8 at byte 10"),
-        (b"#" * (env_file.LARGEST + 1), f"more than {env_file.LARGEST} bytes"),
+        (b"ECHO_SEED=\xff", "invalid UTF-8 at byte 10"),
+        (b"#" * (env_file.LARGEST + 1), f"larger than {env_file.LARGEST} bytes"),
     ],
     ids=["bytes", "too long"],
 )
@@ -80,10 +80,10 @@ def test_what_is_no_such_file_is_told(file: Path, text: bytes, reason: str) -> N
 def test_no_secret_of_another_file_is_told(file: Path) -> None:
     """Somebody has named a private key, or the text of one."""
     key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\nc2VjcmV0MQ==\n-----END PRIVATE KEY-----\n"
-    assert mistakes(file, key) == [f"FILE:{line}: not ECHO_NAME=value" for line in (1, 2, 3, 4)]
+    assert mistakes(file, key) == [f"FILE:{line}: must be ECHO_NAME=value" for line in (1, 2, 3, 4)]
     with pytest.raises(SettingsError) as raised:
         settings.read({"ECHO_ENV_FILE": key})
-    assert raised.value.args == ("ECHO_ENV_FILE is the name of a file, not what the file holds",)
+    assert raised.value.args == ("ECHO_ENV_FILE must be the path of a file, not its content",)
 
 
 def test_a_file_that_can_not_be_read_is_a_mistake(file: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path) -> None:
     """Read on SIGHUP, one would keep the arbiter from taking a stop until somebody writes to it."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(SettingsError, match="a pipe, which can't be read again"):
+    with pytest.raises(SettingsError, match="a pipe can't be read again; must be a regular file"):
         settings.read({"ECHO_ENV_FILE": str(pipe)})
 
 

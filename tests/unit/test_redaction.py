@@ -108,7 +108,7 @@ def test_names_are_read_from_a_list() -> None:
 @pytest.mark.parametrize("text", ["Authorization;Cookie", "X Key", "a:b", "Größe", "a,b\r\n,c d", "x" * 100 + " y"])
 def test_what_is_no_name_is_told(text: str) -> None:
     """The sentence names the part that is none, shortened, and shows a right one."""
-    with pytest.raises(ValueError, match="is not a field name, such as Authorization") as refusal:
+    with pytest.raises(ValueError, match="is not a header name, such as Authorization") as refusal:
         names(text)
     assert len(str(refusal.value)) < 100
 

@@ -27,8 +27,8 @@ def test_every_mistake_is_named_at_once() -> None:
     told = raised.value.args
     assert len(told) == 4
     assert "ECHO_WORKRS is not a setting; did you mean ECHO_WORKERS?" in told
-    assert "ECHO_ZZZ is not a setting; python -m app --help lists them all" in told
-    assert any(line.startswith("ECHO_PORT='0': ") and ">= 1" in line for line in told)
+    assert "ECHO_ZZZ is not a setting; python -m app --help lists all settings" in told
+    assert "ECHO_PORT='0': must be a whole number from 1 to 65535" in told
     assert all(len(line) < 120 for line in told), "a long value is shortened"
 
 
@@ -53,17 +53,22 @@ def test_a_renamed_setting_is_rejected_with_its_new_name(old: str, new: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("ECHO_MAX_DELAY", "not a number"), ("ECHO_MAX_SIZE", "not a whole number")]
+    ("name", "reason"),
+    [
+        ("ECHO_MAX_DELAY", "must be a number above 0, at most 3600"),
+        ("ECHO_MAX_SIZE", "must be a whole number from 0 to 1099511627776"),
+    ],
 )
 def test_what_is_no_number_is_told_in_words(name: str, reason: str) -> None:
     """Not in those of a type system."""
-    with pytest.raises(SettingsError, match=f"{name}='ages': {reason}"):
+    with pytest.raises(SettingsError) as raised:
         settings.read({name: "ages"})
+    assert raised.value.args == (f"{name}='ages': {reason}",)
 
 
 def test_what_else_there_is_is_told() -> None:
     """Where a setting is one of a few words."""
-    with pytest.raises(SettingsError, match=r"ECHO_DIALECT='htpbin': one of .*gateway-api.*httpbin.*whoami"):
+    with pytest.raises(SettingsError, match=r"ECHO_DIALECT='htpbin': must be one of .*gateway-api.*httpbin.*whoami"):
         settings.read({"ECHO_DIALECT": "htpbin"})
 
 
@@ -117,7 +122,7 @@ def test_one_port_for_both_is_refused() -> None:
 
 CERTIFICATE = {"ECHO_TLS_CERT": "tls.crt", "ECHO_TLS_KEY": "tls.key"}
 TOGETHER = "ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"
-NEEDED = "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY need ECHO_TLS_CERT and ECHO_TLS_KEY"
+NEEDED = "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY require ECHO_TLS_CERT and ECHO_TLS_KEY"
 
 
 def test_tls_is_not_served_unless_it_is_set() -> None:
@@ -155,7 +160,7 @@ def test_all_of_tls_is_set_by_the_names_of_the_contract() -> None:
         ({"ECHO_TLS_KEY": "tls.key", "ECHO_TLS_ONLY": "on"}, [TOGETHER, NEEDED]),
         (
             {"ECHO_PORT": "9090", "ECHO_TLS_ONLY": "on"},
-            ["ECHO_PORT and ECHO_ADMIN_PORT are both 9090: give them different ports", NEEDED],
+            ["ECHO_PORT and ECHO_ADMIN_PORT are both 9090: set different ports", NEEDED],
         ),
     ],
 )

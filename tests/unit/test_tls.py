@@ -567,26 +567,26 @@ def test_ciphers_may_lower_what_is_asked_of_a_certificate(files: Files) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"cert": "/nowhere"}, "/nowhere: No such file or directory"),
-        ({"key": "/nowhere"}, "/nowhere: No such file or directory"),
-        ({"client_ca": "/nowhere"}, "/nowhere: No such file or directory"),
-        ({"cert": ""}, "FOLDER: Is a directory"),
-        ({"key": ""}, "FOLDER: Is a directory"),
-        ({"client_ca": ""}, "FOLDER: Is a directory"),
-        ({"cert": "empty"}, "FOLDER/empty: there is no certificate in it"),
-        ({"cert": "key.pem"}, "FOLDER/key.pem: there is no certificate in it"),
-        ({"cert": "half"}, "FOLDER/half: there is no certificate that can be read"),
-        ({"client_ca": "key.pem"}, "FOLDER/key.pem: there is no certificate in it"),
-        ({"client_ca": "half"}, "FOLDER/half: there is no certificate that can be read"),
-        ({"key": "empty"}, "FOLDER/cert.pem and FOLDER/empty: there is no private key that can be read"),
-        ({"key": "ca.pem"}, "FOLDER/cert.pem and FOLDER/ca.pem: there is no private key that can be read"),
-        ({"key": "other"}, "FOLDER/cert.pem and FOLDER/other: the key is not the certificate's"),
-        ({"key": "rsa"}, "FOLDER/cert.pem and FOLDER/rsa: the key is not the certificate's"),
+        ({"cert": "/nowhere"}, "/nowhere for TLS: No such file or directory"),
+        ({"key": "/nowhere"}, "/nowhere for TLS: No such file or directory"),
+        ({"client_ca": "/nowhere"}, "/nowhere for TLS: No such file or directory"),
+        ({"cert": ""}, "FOLDER for TLS: Is a directory"),
+        ({"key": ""}, "FOLDER for TLS: Is a directory"),
+        ({"client_ca": ""}, "FOLDER for TLS: Is a directory"),
+        ({"cert": "empty"}, "FOLDER/empty for TLS: no certificate found"),
+        ({"cert": "key.pem"}, "FOLDER/key.pem for TLS: no certificate found"),
+        ({"cert": "half"}, "FOLDER/half for TLS: no readable certificate"),
+        ({"client_ca": "key.pem"}, "FOLDER/key.pem for TLS: no certificate found"),
+        ({"client_ca": "half"}, "FOLDER/half for TLS: no readable certificate"),
+        ({"key": "empty"}, "FOLDER/cert.pem and FOLDER/empty for TLS: no readable private key"),
+        ({"key": "ca.pem"}, "FOLDER/cert.pem and FOLDER/ca.pem for TLS: no readable private key"),
+        ({"key": "other"}, "FOLDER/cert.pem and FOLDER/other for TLS: the key does not match the certificate"),
+        ({"key": "rsa"}, "FOLDER/cert.pem and FOLDER/rsa for TLS: the key does not match the certificate"),
         (
             {"key": "encrypted"},
-            "FOLDER/cert.pem and FOLDER/encrypted: the private key is encrypted: it must be in clear",
+            "FOLDER/cert.pem and FOLDER/encrypted for TLS: the private key is encrypted: must be unencrypted",
         ),
-        ({"ciphers": "NONSENSE"}, "the ciphers 'NONSENSE': none of them can be used"),
+        ({"ciphers": "NONSENSE"}, "the cipher list 'NONSENSE' for TLS: no usable cipher suite"),
     ],
 )
 def test_files_that_can_not_be_used_are_named(files: Files, more: dict[str, str], says: str) -> None:
@@ -600,7 +600,7 @@ def test_files_that_can_not_be_used_are_named(files: Files, more: dict[str, str]
     given = {name: value if name == "ciphers" else str(files.folder / value) for name, value in more.items()}
     with pytest.raises(TlsError) as raised:
         tls.context(structs.replace(files.files(), **given))
-    assert str(raised.value) == "TLS can't be served with " + says.replace("FOLDER", str(files.folder))
+    assert str(raised.value) == "can't use " + says.replace("FOLDER", str(files.folder))
 
 
 def test_settings_say_what_to_serve_with() -> None:
@@ -651,7 +651,7 @@ def test_files_that_can_not_be_used_are_told_once_and_change_nothing(files: File
     contexts = Contexts(files.files())
     good = contexts.current
     key = files.folder / "key.pem"
-    for spoil, says in ((lambda: key.write_text("nonsense"), "there is no private key"), (key.unlink, "No such file")):
+    for spoil, says in ((lambda: key.write_text("nonsense"), "no readable private key"), (key.unlink, "No such file")):
         spoil()
         contexts.refresh(told.append)
         contexts.refresh(told.append)
