@@ -121,12 +121,12 @@ def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
     if asked.mistakes:
         return asked
     if wishes.fail_first and not given_id:
-        return asked.but(("fail_first",), "it takes an X-Request-Id, of plain characters, by which tries are counted")
+        return asked.but(("fail_first",), "requires a valid X-Request-Id header, by which attempts are counted")
     is_events = form == formats.EVENTS and wishes.body is None and wishes.size is None
     if is_events:
-        asked = asked.but(("drip", "compress"), "not for server-sent events")
+        asked = asked.but(("drip", "compress"), "not supported for server-sent events")
     elif wishes.count:
-        asked = asked.without("count", "there are no events to count")
+        asked = asked.without("count", "no effect: the response is not server-sent events")
     if wishes.seed and wishes.status is None and wishes.delay is None:
-        asked = asked.without("seed", "nothing is chosen at random")
+        asked = asked.without("seed", "no effect: nothing is chosen at random")
     return asked

@@ -12,13 +12,13 @@ from app.context import Context
 from app.formats import media_types
 
 _BAD: Final = "400 Bad Request"
-_UNDONE: Final = "what was asked for can't be done"
+_UNDONE: Final = "invalid control"
 
 NOT_ACCEPTABLE: Final = Answer(
     "".join(
         f"{line}\n"
         for line in (
-            "406 Not Acceptable: Accept names no type that there is. There are:",
+            "406 Not Acceptable: none of the types in Accept is available. Available:",
             *(f"  {media_type:<20} or ?echo_format={name}" for media_type, name in media_types()),
         )
     ).encode(),
@@ -46,7 +46,7 @@ def mistaken(context: Context, mistakes: Sequence[Refused], form: str | None) ->
 
 
 def _line(mistake: Refused) -> str:
-    bound = f"; {mistake.bound}" if mistake.bound else ""
+    bound = f"; must be {mistake.bound}" if mistake.bound else ""
     # As JSON has it, so that no character of it ends the line.
     value = msgspec.json.encode(mistake.value).decode()
     return f"  {mistake.name}={value}: {mistake.reason}{bound}"

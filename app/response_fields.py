@@ -99,19 +99,19 @@ def why_not(name: str, value: str, *, cookies: bool = False) -> str:
     lower = name.lower()
     shown = shortened(name)
     if not _NAME.fullmatch(name):
-        return "not a field name (RFC 9110, 5.1), or one with _"
+        return "invalid header name (RFC 9110, 5.1; without _)"
     if not _VALUE.fullmatch(value):
-        return "a field value has no control characters (RFC 9110, 5.5)"
+        return "control character in the header value (RFC 9110, 5.5)"
     if lower in _FRAMING:
-        return f"{shown} is the connection's own"
+        return f"{shown} is set by the server"
     if lower == "set-cookie":
-        return "" if cookies else "cookies are not allowed here (ECHO_ALLOW_COOKIE)"
+        return "" if cookies else "cookies are disabled (ECHO_ALLOW_COOKIE)"
     if lower in _NEVER or lower.startswith(_PREFIXES):
-        return f"{shown} is never set because somebody asks for it"
+        return f"{shown} can't be set by a client"
     return ""
 
 
-NOT_BY_A_FIELD: Final = "only the query may ask for that: by it a cache tells answers apart"
+NOT_BY_A_FIELD: Final = "only echo_header in the query can set it: caches distinguish responses by URL"
 """Why a field that `is_for_caches` is not set because a field asks for it."""
 
 

@@ -79,7 +79,9 @@ class Connection(asyncio.Protocol):
             self._watch.refused(TOO_MANY_CONNECTIONS)
             self.abort()
         elif full:
-            error = ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections; try again")
+            error = ProtocolError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many connections (ECHO_MAX_CONNECTIONS); retry later"
+            )
             self._refuse(error, TOO_MANY_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,7 +159,11 @@ class Connection(asyncio.Protocol):
         elif self._session is not None:
             self._session.expire()
         elif self._first:
-            self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, "the head took too long"))
+            self._refuse(
+                ProtocolError(
+                    HTTPStatus.REQUEST_TIMEOUT, "timeout while receiving the request head (ECHO_HEADER_TIMEOUT)"
+                )
+            )
         else:
             self.leave()
 

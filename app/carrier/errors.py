@@ -29,7 +29,7 @@ def bad_request(reason: str) -> ProtocolError:
 
 def full() -> ProtocolError:
     """Give a 503 for what would make the worker hold too much memory at once."""
-    return ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "too much is held for others already; try again")
+    return ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "memory budget exhausted (ECHO_MEMORY_BUDGET); retry later")
 
 
 def excerpt(raw: bytes) -> str:

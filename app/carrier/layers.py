@@ -72,7 +72,7 @@ class Layers:
             if context is not None and data.startswith(tls.HANDSHAKE):
                 self.tls = TlsLayer(context)
             elif self._listener.tls_only:
-                raise bad_request("TLS is the only way to speak to this port")
+                raise bad_request("plaintext connection to a port that requires TLS (ECHO_TLS_ONLY)")
         return self.tls.receive(data) if self.tls else data
 
     def put(self, data: bytes) -> bytes:

@@ -47,7 +47,7 @@ def refusal(error: ProtocolError) -> Response:
     return Response(f"{error.status.value} {error.status.phrase}", fields, body)
 
 
-FAILED: Final = refusal(ProtocolError(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed"))
+FAILED: Final = refusal(ProtocolError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error"))
 FULL: Final = refusal(full())
 
 

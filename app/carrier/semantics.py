@@ -45,7 +45,7 @@ _decisive_name = Remembered(_lower_if_decisive).__getitem__
 
 
 def _what_is_wrong_with(host: bytes) -> str:
-    return "" if _HOST.fullmatch(host) else f"not a host: {excerpt(host)}"
+    return "" if _HOST.fullmatch(host) else f"invalid host: {excerpt(host)}"
 
 
 _wrong_with = Remembered(_what_is_wrong_with).__getitem__
@@ -59,9 +59,9 @@ def elements(values: list[bytes]) -> list[bytes]:
 def check_host(hosts: list[bytes], version: str) -> None:
     """Refuse a request whose Host is missing, doubled or malformed (RFC 9112, 3.2)."""
     if len(hosts) > 1:
-        raise bad_request("more than one Host field")
+        raise bad_request("more than one Host header")
     if not hosts and version != "HTTP/1.0":
-        raise bad_request("no Host field")
+        raise bad_request("no Host header")
     if hosts and (wrong := _wrong_with(hosts[0])):
         raise bad_request(wrong)
 
@@ -72,11 +72,12 @@ def content_length(values: list[bytes]) -> int:
     Raises `ProtocolError`: 400 for anything but one number, 413 for one beyond any limit.
     """
     if len(values) > 1:
-        raise bad_request("more than one Content-Length field")
+        raise bad_request("more than one Content-Length header")
     if not _DIGITS.fullmatch(values[0]):
-        raise bad_request(f"not a Content-Length: {excerpt(values[0])}")
+        raise bad_request(f"invalid Content-Length: {excerpt(values[0])}")
     if len(values[0].lstrip(b"0")) > _LENGTH_DIGITS:
-        raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of {excerpt(values[0])} bytes")
+        what = f"request body of {excerpt(values[0])} bytes is too large (ECHO_MAX_BODY)"
+        raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
     return int(values[0])
 
 
@@ -88,5 +89,5 @@ def expects_continue(found: dict[bytes, list[bytes]]) -> bool:
     if EXPECT not in found:
         return False
     if set(elements(found[EXPECT])) != {b"100-continue"}:
-        raise ProtocolError(HTTPStatus.EXPECTATION_FAILED, "100-continue is the only expectation known here")
+        raise ProtocolError(HTTPStatus.EXPECTATION_FAILED, "unsupported expectation; only 100-continue is supported")
     return True

@@ -181,7 +181,7 @@ class Service:
         needed = memory(content.codings)
         if needed > _DECODERS:
             return Meter(
-                content, refused=f"decoding would take {needed >> 20} MiB; at most {_DECODERS >> 20} are taken"
+                content, refused=f"decoding requires {needed >> 20} MiB of memory; the limit is {_DECODERS >> 20} MiB"
             )
         if needed + sum(self._decoding.values()) > _DECODERS:
             return Meter(content, refused="other bodies are being decoded, as many as may be at once")

@@ -141,7 +141,7 @@ def _judged(request: WireRequest, wishes: list[_Wish], settings: Settings, *, we
 def _value(control: Control, wish: _Wish, settings: Settings, *, again: bool) -> Any:
     """Read a wish's value. Raises `RefusedError`."""
     if again and not control.repeatable:
-        raise RefusedError("asked for twice")
+        raise RefusedError("given more than once")
     value = control.read(wish.value, settings)
     if control.name == "header" and wish.source == "header" and response_fields.is_for_caches(value[0]):
         raise RefusedError(response_fields.NOT_BY_A_FIELD)
@@ -156,11 +156,11 @@ def _mistaken(wishes: Wishes, refused: Sequence[Refused], mistakes: Sequence[Ref
 def _why_not(control: Control, wish: _Wish, settings: Settings, by_query: set[str], *, websocket: bool) -> str:
     """Say why a wish is passed over, though it may be well formed; nothing where it is not."""
     if wish.source == "header" and control.field in by_query:
-        return "the query asks for it, too, and wins"
+        return "overridden by the query"
     if not control.allowed(settings):
-        return f"not allowed here (ECHO_{'CONTROLS' if settings.controls == 'off' else control.permission.upper()})"
+        return f"disabled (ECHO_{'CONTROLS' if settings.controls == 'off' else control.permission.upper()})"
     if websocket and control.permission:
-        return "not for a WebSocket"
+        return "not supported for WebSocket"
     return ""
 
 
@@ -171,7 +171,7 @@ def _field(wish: _Wish) -> str:
 
 def _unknown(name: str) -> str:
     nearest = get_close_matches(name[:_SHOWN], BY_NAME, n=1)
-    return "no such control" + (f"; did you mean {nearest[0]}?" if nearest else "")
+    return "unknown control" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
 
 def _refused(wish: _Wish, reason: str, bound: str = "") -> Refused:
@@ -186,10 +186,10 @@ def _contradictions(given: dict[str, Any], wishes: list[_Wish], *, connect: bool
 
     classes = {status // 100 for status in given["status"].values} if "status" in given else set()
     if "body" in given and "size" in given:
-        yield wrong("size", "body and size don't go together")
+        yield wrong("size", "body and size can't be combined")
     if "compress" in given and "drip" in given:
-        yield wrong("drip", "compress and drip don't go together")
+        yield wrong("drip", "compress and drip can't be combined")
     if "redirect" in given and classes - {_REDIRECTION}:
         yield wrong("status", "a redirect needs a status from 300 to 399")
     if connect and _SUCCESS in classes:
-        yield wrong("status", "a 2xx answer to CONNECT would open a tunnel (RFC 9110, 9.3.6)")
+        yield wrong("status", "a 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6)")

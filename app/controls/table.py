@@ -64,7 +64,7 @@ def _one_of(*known: str) -> Read:
         del settings
         text = _text(raw).lower()
         if text not in known:
-            raise RefusedError("not one of these")
+            raise RefusedError("unknown value")
         return text
 
     return read
@@ -104,9 +104,9 @@ def _header(raw: bytes, settings: Settings) -> tuple[str, str]:
     try:
         name, colon, value = raw.decode().partition(":")
     except UnicodeDecodeError:
-        raise RefusedError("not UTF-8") from None
+        raise RefusedError("invalid UTF-8") from None
     if not colon:
-        raise RefusedError("not of the form name:value")
+        raise RefusedError("no colon")
     name, value = name.strip(" \t"), value.strip(" \t")
     reason = response_fields.why_not(name, value, cookies=settings.allow_cookie == "on")
     if reason:
@@ -118,7 +118,7 @@ def _cookie(raw: bytes, settings: Settings) -> tuple[str, str]:
     del settings
     text = _text(raw)
     if not _COOKIE.fullmatch(text):
-        raise RefusedError("not of the form name=value (RFC 6265, 4.1.1)")
+        raise RefusedError("invalid cookie (RFC 6265, 4.1.1)")
     # Without Domain it is this host's alone; no script reads it, and no other site sends it.
     return "Set-Cookie", f"{text}; HttpOnly; SameSite=Strict"
 
@@ -141,9 +141,9 @@ def _redirect(raw: bytes, settings: Settings) -> str:
     if _RELATIVE.fullmatch(target):
         return target
     if settings.allow_redirect != "any":
-        raise RefusedError("not a relative target (ECHO_ALLOW_REDIRECT)")
+        raise RefusedError("not a relative URL (ECHO_ALLOW_REDIRECT)")
     if not _ABSOLUTE.fullmatch(target):
-        raise RefusedError("neither a relative target nor an http or https URL")
+        raise RefusedError("neither a relative URL nor an http or https URL")
     return target
 
 
@@ -159,7 +159,7 @@ def _count(raw: bytes, settings: Settings) -> int:
 def _number(raw: bytes, most: int) -> int:
     count = values.whole(_text(raw))
     if not 1 <= count <= most:
-        raise RefusedError("out of bounds")
+        raise RefusedError("out of range")
     return count
 
 
@@ -176,8 +176,8 @@ def _said(text: str) -> Callable[[Settings], str]:
 
 def _redirects(settings: Settings) -> str:
     if settings.allow_redirect == "any":
-        return "a relative target, or an http or https URL"
-    return "a relative target: /path, ./path, ../path, ?query"
+        return "a relative URL, or an http or https URL"
+    return "a relative URL: /path, ./path, ../path, ?query"
 
 
 FORMAT_NAMES: Final = (
@@ -189,51 +189,57 @@ _FORMATS: Final = ", ".join(FORMAT_NAMES)
 CONTROLS: Final = (
     Control(
         "format",
-        "the form of the answer, or another echo's; wins over Accept",
+        "response format or dialect; takes precedence over Accept",
         "json",
         _said(_FORMATS),
         _one_of(*FORMAT_NAMES),
     ),
-    Control("pretty", "JSON with indentation, or without", "0", _said("0 or 1"), _pretty),
+    Control("pretty", "JSON indentation", "0", _said("0 or 1"), _pretty),
     Control(
         "status",
-        "the status, or one of a weighted list",
+        "response status, or a weighted random choice",
         "500:10,200:90",
-        _said(f"{STATUS_LEAST} to {STATUS_MOST}, or up to {values.MOST_CHOICES} of them as 500:10,200:90"),
+        _said(
+            f"{STATUS_LEAST} to {STATUS_MOST}, or a weighted list of up to {values.MOST_CHOICES} such as 500:10,200:90"
+        ),
         _status,
         aliases=("code",),
         permission="allow_status",
     ),
     Control(
         "delay",
-        "time before the first byte; any of a range",
+        "delay before the first byte, random within a range",
         "100ms-2s",
-        lambda settings: f"a duration of at most {settings.max_delay:g}s, or a range: 250ms, 1.5s, 100ms-2s",
+        lambda settings: (
+            f"a duration of at most {settings.max_delay:g}s (ECHO_MAX_DELAY), or a range: 250ms, 1.5s, 100ms-2s"
+        ),
         _delay("s"),
         permission="allow_delay",
     ),
     # Peers that call it so take a number alone for milliseconds.
     Control(
         "time",
-        "as delay; a number alone is milliseconds",
+        "as delay, but a plain number is milliseconds",
         "250",
-        lambda settings: f"a duration of at most {settings.max_delay:g}s, or a range: 250, 1.5s, 100ms-2s",
+        lambda settings: (
+            f"a duration of at most {settings.max_delay:g}s (ECHO_MAX_DELAY), or a range: 250, 1.5s, 100ms-2s"
+        ),
         _delay("ms"),
         permission="allow_delay",
         wish="delay",
     ),
     Control(
         "header",
-        "a field of the answer",
+        "additional response header",
         "X-A:b",
-        _said("name:value; nothing that frames the message or that a browser acts on"),
+        _said("name:value, except headers that frame the message or that browsers act on"),
         _header,
         repeatable=True,
         permission="allow_header",
     ),
     Control(
         "cookie",
-        "a cookie, HttpOnly and SameSite=Strict",
+        "response cookie, HttpOnly and SameSite=Strict",
         "a=b",
         _said("name=value"),
         _cookie,
@@ -242,7 +248,7 @@ CONTROLS: Final = (
     ),
     Control(
         "body",
-        "this text, as text/plain, instead of the reflection",
+        "response body, as text/plain, instead of the reflection",
         "hello",
         _said("any text"),
         _body,
@@ -250,23 +256,23 @@ CONTROLS: Final = (
     ),
     Control(
         "size",
-        "a body of so many bytes, made while it is sent",
+        "response body of this size, generated while it is sent",
         "10MiB",
-        lambda settings: f"at most {settings.max_size} bytes: 1000, 10kB, 10MiB",
+        lambda settings: f"at most {settings.max_size} bytes (ECHO_MAX_SIZE): 1000, 10kB, 10MiB",
         _size,
         permission="allow_size",
     ),
     Control(
         "drip",
-        "the body spread over a duration, piece by piece",
+        "response body spread over this duration",
         "2s",
-        lambda settings: f"a duration of at most {settings.max_delay:g}s",
+        lambda settings: f"a duration of at most {settings.max_delay:g}s (ECHO_MAX_DELAY)",
         _drip,
         permission="allow_drip",
     ),
     Control(
         "redirect",
-        "Location and 302, or another 3xx by status",
+        "Location header and status 302, or another 3xx set by status",
         "/there",
         _redirects,
         _redirect,
@@ -274,7 +280,7 @@ CONTROLS: Final = (
     ),
     Control(
         "abort",
-        "a connection cut off before the head, or in the middle of the body",
+        "connection closed before the response head, or in the middle of the body",
         "before",
         _said("before or middle"),
         _one_of("before", "middle"),
@@ -282,15 +288,15 @@ CONTROLS: Final = (
     ),
     Control(
         "fail_first",
-        "503 for the first tries of one X-Request-Id, then success",
+        "503 for the first attempts with one X-Request-Id, then success",
         "2",
-        _said(f"1 to {_MOST_FAILURES}, and an X-Request-Id"),
+        _said(f"1 to {_MOST_FAILURES}, with an X-Request-Id header"),
         _fail_first,
         permission="allow_fail_first",
     ),
     Control(
         "compress",
-        "a content coding; auto: the one that Accept-Encoding prefers",
+        "content coding of the response; auto selects by Accept-Encoding",
         "gzip",
         _said(", ".join((*COMPRESSIONS, AUTO))),
         _one_of(*COMPRESSIONS, AUTO),
@@ -298,16 +304,16 @@ CONTROLS: Final = (
     ),
     Control(
         "count",
-        "how many events, one a second",
+        "number of server-sent events, one per second",
         "5",
-        lambda settings: f"1 to {settings.max_events}",
+        lambda settings: f"1 to {settings.max_events} (ECHO_MAX_EVENTS)",
         _count,
     ),
     Control(
         "seed",
-        "makes what is chosen at random the same for the same seed",
+        "seed of random choices: same seed, same choices",
         "1",
-        _said(f"up to {_LONGEST_SEED} bytes"),
+        _said(f"1 to {_LONGEST_SEED} bytes"),
         _seed,
     ),
 )

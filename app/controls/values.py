@@ -46,7 +46,7 @@ def duration(text: str, unit: str = "s") -> float:
     """Read `250ms`, `1.5s`, `2m`, or a number alone in the given unit; gives seconds. Raises `RefusedError`."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise RefusedError("not a duration such as 250ms or 1.5s")
+        raise RefusedError("invalid duration")
     return float(match[1]) * _SECONDS[match[2] or unit]
 
 
@@ -58,7 +58,7 @@ def span(text: str, unit: str = "s") -> Span:
     most = duration(second, unit)
     least = duration(first, _DURATION.fullmatch(second.strip())[2] or unit)  # type: ignore[index] # it was read above
     if least > most:
-        raise RefusedError("a range that ends before it begins")
+        raise RefusedError("invalid range: its end is below its start")
     return Span(least, most)
 
 
@@ -66,7 +66,7 @@ def size(text: str) -> int:
     """Read `1000`, `10kB`, `10MiB`; gives bytes. Raises `RefusedError`."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise RefusedError("not a size such as 1000, 10kB or 10MiB")
+        raise RefusedError("invalid size")
     return int(match[1]) * _BYTES[match[2]]
 
 
@@ -90,14 +90,14 @@ def choices(text: str, least: int, most: int) -> Choices:
         value, colon, weight = element.partition(":")
         values.append(whole(value.strip()))
         if not least <= values[-1] <= most:
-            raise RefusedError(f"{values[-1]} is out of bounds")
+            raise RefusedError(f"{values[-1]} is out of range")
         weights.append(_weight(weight.strip()) if colon else 1.0)
     if not any(weights):
-        raise RefusedError("no choice has a weight above 0")
+        raise RefusedError("all weights are 0")
     return Choices(tuple(values), tuple(weights))
 
 
 def _weight(text: str) -> float:
     if not re.fullmatch(_NUMBER, text) or float(text) > MOST_WEIGHT:
-        raise RefusedError(f"a weight that is no number up to {MOST_WEIGHT:g}")
+        raise RefusedError(f"invalid weight: must be a number from 0 to {MOST_WEIGHT:.0f}")
     return float(text)

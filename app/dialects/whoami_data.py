@@ -26,7 +26,7 @@ def data(context: Context) -> Answer:
     limits = context.policy.limits
     permit("size", limits)
     if size > limits.max_size:
-        raise WishError(f"size {size} above {limits.max_size}")
+        raise WishError(f"size {size} exceeds {limits.max_size} bytes (ECHO_MAX_SIZE)")
     fields = (("Content-Disposition", "Attachment"),) if values.get("attachment", "") in _TRUE else ()
     length = size if size > 1 else 0  # as whoami has it
     return Answer(Content(length, _pieces(length)), TEXT, fields=fields)

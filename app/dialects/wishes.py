@@ -15,7 +15,7 @@ class WishError(ValueError):
 def permit(control: str, limits: Limits) -> None:
     """Raise `WishError` where the operator does not allow the control that does the same."""
     if control not in limits.allowed:
-        raise WishError(f"not allowed here (ECHO_ALLOW_{control.upper()}, ECHO_CONTROLS)")
+        raise WishError(f"disabled (ECHO_ALLOW_{control.upper()} or ECHO_CONTROLS)")
 
 
 def delay(asked: str, limits: Limits) -> float:
@@ -29,10 +29,10 @@ def delay(asked: str, limits: Limits) -> float:
 def bounded(duration: int, limits: Limits) -> float:
     """Give nanoseconds of delay in seconds. Raises `WishError` where they are out of bounds or not allowed."""
     if duration < 0:
-        raise WishError(f"duration {duration_text(duration)} shorter than 0s")
+        raise WishError(f"duration {duration_text(duration)} is below 0s")
     if duration:
         permit("delay", limits)
     most = int(limits.max_delay * SECOND)
     if duration > most:
-        raise WishError(f"duration {duration_text(duration)} longer than {duration_text(most)}")
+        raise WishError(f"duration {duration_text(duration)} exceeds {duration_text(most)} (ECHO_MAX_DELAY)")
     return duration / SECOND

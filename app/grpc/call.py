@@ -16,7 +16,7 @@ from app.grpc.status import CallError, Code, code_of, trailers
 
 _TURN: Final = 100  # messages that are answered before others are served
 _PIECE: Final = 65_536  # bytes of answers after which the client has to take them first
-_STOPPED: Final = trailers(Code.UNAVAILABLE, "the server stops")
+_STOPPED: Final = trailers(Code.UNAVAILABLE, "server is shutting down")
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class GrpcCall:
         if self._over or now < self.due:
             return Said()
         if now >= self._terms.timeout:
-            return self._finish(CallError(Code.DEADLINE_EXCEEDED, "grpc-timeout is over"))
+            return self._finish(CallError(Code.DEADLINE_EXCEEDED, "grpc-timeout exceeded"))
         try:
             said = self._outcome or self._next()
         except CallError as error:
@@ -111,15 +111,21 @@ class GrpcCall:
 
     def silent(self) -> Said:
         """End, since the client has said nothing for too long."""
-        return self._finish(CallError(Code.DEADLINE_EXCEEDED, "the request took too long"))
+        return self._finish(
+            CallError(
+                Code.DEADLINE_EXCEEDED, "timeout while receiving the request (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
+            )
+        )
 
     def old(self) -> Said:
         """End, since it has gone on for as long as anything may."""
-        return self._finish(CallError(Code.UNAVAILABLE, "its time is over; it may be called again"))
+        return self._finish(
+            CallError(Code.UNAVAILABLE, "maximum lifetime of a call reached (ECHO_WEBSOCKET_TIMEOUT); retry")
+        )
 
     def fail(self) -> Said:
         """End, since what it should have said could not be made."""
-        return self._finish(CallError(Code.INTERNAL, "the application failed"))
+        return self._finish(CallError(Code.INTERNAL, "internal error"))
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
@@ -150,7 +156,7 @@ class GrpcCall:
 
     def _answered(self, message: bytes) -> Said:
         if self._terms.status is not Code.OK:
-            return Said(trailers=trailers(self._terms.status, "asked for by x-echo-status"))
+            return Said(trailers=trailers(self._terms.status, "requested by x-echo-status"))
         try:
             return Said(framed(self._method.answer(self._asked, message)), trailers(Code.OK))
         except CallError as error:

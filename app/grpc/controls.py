@@ -41,7 +41,7 @@ def read(fields: Fields, settings: Settings) -> Wishes:
     if not asked:
         return NONE
     if len(asked) > MOST:
-        raise CallError(Code.INVALID_ARGUMENT, f"more than {MOST} fields that begin with x-echo-")
+        raise CallError(Code.INVALID_ARGUMENT, f"more than {MOST} x-echo- headers")
     given: dict[str, Any] = {}
     for name, raw in asked:
         control = CONTROLS.get(name.decode("ascii").replace("-", "_"))
@@ -52,7 +52,8 @@ def read(fields: Fields, settings: Settings) -> Wishes:
         except RefusedError as error:
             told = shortened(shown(raw), _SHOWN)
             raise CallError(
-                Code.INVALID_ARGUMENT, f"x-echo-{name.decode('ascii')}: {told}: {error}; {_bound(control, settings)}"
+                Code.INVALID_ARGUMENT,
+                f"x-echo-{name.decode('ascii')}: {told}: {error}; must be {_bound(control, settings)}",
             ) from None
         given[control.field] = (*given.get(control.field, ()), value) if control.repeatable else value
     return Wishes(**given)
@@ -61,30 +62,30 @@ def read(fields: Fields, settings: Settings) -> Wishes:
 def _value(control: Control, raw: bytes, settings: Settings, *, again: bool) -> Any:
     """Read one value. Raises `RefusedError`, or `CallError` for what the operator does not allow."""
     if control.field not in Wishes.__struct_fields__:
-        raise RefusedError("not for gRPC")
+        raise RefusedError("not supported for gRPC")
     if again and not control.repeatable:
-        raise RefusedError("asked for twice")
+        raise RefusedError("given more than once")
     if not control.allowed(settings):
         setting = "CONTROLS" if settings.controls == "off" else control.permission.upper()
-        raise CallError(Code.PERMISSION_DENIED, f"x-echo-{control.name} is not allowed here (ECHO_{setting})")
+        raise CallError(Code.PERMISSION_DENIED, f"x-echo-{control.name} is disabled (ECHO_{setting})")
     if control.field == "status":
         return _status(raw)
     value = control.read(raw, settings)
     if control.field == "header":
         name, text = value
         if name.lower().startswith(_RESERVED):
-            raise RefusedError("fields of gRPC's own are never set because somebody asks for it")
+            raise RefusedError("grpc- headers can't be set by a client")
         if is_for_caches(name):
             raise RefusedError(NOT_BY_A_FIELD)
         if not _ASCII.fullmatch(text):
-            raise RefusedError("metadata is visible ASCII")
+            raise RefusedError("metadata must be printable ASCII")
     return value
 
 
 def _status(raw: bytes) -> Code:
     code = BY_NAME.get(raw.decode("latin-1").strip().upper())
     if code is None:
-        raise RefusedError("no code of gRPC")
+        raise RefusedError("unknown gRPC status code")
     return code
 
 
@@ -92,5 +93,5 @@ def _bound(control: Control, settings: Settings) -> str:
     if control.field == "status":
         return "a name such as UNAVAILABLE, or a number from 0 to 16"
     if control.field not in Wishes.__struct_fields__:
-        return "x-echo-status, x-echo-delay and x-echo-header are"
+        return "x-echo-status, x-echo-delay or x-echo-header"
     return control.bound(settings)

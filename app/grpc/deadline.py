@@ -24,5 +24,7 @@ def timeout(values: Sequence[Given]) -> float:
         return inf
     match = _TIMEOUT.fullmatch(values[0].value)
     if match is None or len(values) > 1:
-        raise CallError(Code.INTERNAL, f"not one grpc-timeout, such as 250m or 5S: {values[0].quoted(_SHOWN)}")
+        raise CallError(
+            Code.INTERNAL, f"invalid grpc-timeout {values[0].quoted(_SHOWN)}; must be one value such as 250m or 5S"
+        )
     return int(match[1]) * _SECONDS[match[2]]

@@ -28,7 +28,7 @@ def coding(values: Sequence[Given]) -> bytes:
     first = values[0]
     if first.value not in CODINGS:
         known = ", ".join(each.decode() for each in CODINGS)
-        raise CallError(Code.UNIMPLEMENTED, f"grpc-encoding {first.quoted(_SHOWN)}; known are {known}")
+        raise CallError(Code.UNIMPLEMENTED, f"unsupported grpc-encoding {first.quoted(_SHOWN)}; must be one of {known}")
     return first.value
 
 
@@ -39,7 +39,7 @@ def framed(message: bytes) -> bytes:
 
 def cardinality(came: str) -> CallError:
     """Give what ends a call of which not one message `came`: https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
-    return CallError(Code.UNIMPLEMENTED, f"the method takes one message, and {came} came")
+    return CallError(Code.UNIMPLEMENTED, f"the method requires exactly one request message, but received {came}")
 
 
 class Messages:
@@ -92,21 +92,21 @@ class Messages:
     def end(self) -> None:
         """Take the end of the body. Raises `CallError` where a message is not whole."""
         if self._buffer:
-            raise CallError(Code.INTERNAL, f"the request ends within a message, behind {len(self._buffer)} bytes of it")
+            raise CallError(Code.INTERNAL, f"request ended within a message, after {len(self._buffer)} bytes of it")
 
     def _keep(self, message: bytes) -> None:
         self._whole.append(message)
         self._size += len(message)
         if len(self._whole) > 1 and (self._size > self._most or len(self._whole) > _WAITING):
-            raise CallError(Code.RESOURCE_EXHAUSTED, "too many messages, ahead of what they are answered with")
+            raise CallError(Code.RESOURCE_EXHAUSTED, "too many unanswered messages")
 
     def _check(self, flag: int, length: int) -> None:
         if self._alone and self._whole:
             raise cardinality("more")
         if flag > 1:
-            raise CallError(Code.INTERNAL, f"a message whose flag is {flag}, neither 0 nor 1")
+            raise CallError(Code.INTERNAL, f"invalid compressed flag {flag}; must be 0 or 1")
         if flag and self._coding == CODINGS[0]:
-            raise CallError(Code.INTERNAL, "a compressed message without a grpc-encoding")
+            raise CallError(Code.INTERNAL, "compressed message without grpc-encoding")
         if length > self._most:
             raise self._too_large(length)
 
@@ -116,15 +116,15 @@ class Messages:
         try:
             inflated = stream.decompress(message, self._most + 1)
         except zlib.error as error:
-            raise CallError(Code.INTERNAL, f"a message that is not gzip: {error}") from None
+            raise CallError(Code.INTERNAL, f"message is not valid gzip: {error}") from None
         if len(inflated) > self._most:
             raise self._too_large(len(inflated))
         if not stream.eof or stream.unused_data:
-            raise CallError(Code.INTERNAL, "a message that is not one whole member of gzip")
+            raise CallError(Code.INTERNAL, "message is not one complete gzip member")
         return inflated
 
     def _too_large(self, size: int) -> CallError:
         return CallError(
             Code.RESOURCE_EXHAUSTED,
-            f"a message of {size} bytes or more; at most {self._most} are taken (ECHO_MAX_MESSAGE)",
+            f"message of at least {size} bytes exceeds {self._most} bytes (ECHO_MAX_MESSAGE)",
         )

@@ -16,7 +16,7 @@ def check(asked: Asked, raw: bytes) -> bytes:
     """Give the status of the service that is asked for. Raises `CallError` for one that there is not."""
     name = messages.parsed(_REQUEST, raw).service
     if name and name not in asked.services:
-        raise CallError(Code.NOT_FOUND, f"no service {quoted(name)}; there are {', '.join(asked.services)}")
+        raise CallError(Code.NOT_FOUND, f"unknown service {quoted(name)}; available: {', '.join(asked.services)}")
     return _told(_serving(asked))
 
 

@@ -27,7 +27,7 @@ def parsed(kind: Any, raw: bytes) -> Any:
     try:
         return kind.FromString(raw)
     except DecodeError:
-        raise CallError(Code.INTERNAL, f"the bytes of a message are no {kind.DESCRIPTOR.full_name}") from None
+        raise CallError(Code.INTERNAL, f"message is not a valid {kind.DESCRIPTOR.full_name}") from None
 
 
 def file_named(name: str) -> bytes:

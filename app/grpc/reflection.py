@@ -19,7 +19,7 @@ def reflect(asked: Asked, raw: bytes) -> bytes:
     request = messages.parsed(_REQUEST, raw)
     kind = request.WhichOneof("message_request")
     if kind is None:
-        raise CallError(Code.INVALID_ARGUMENT, "a ServerReflectionRequest that asks for nothing")
+        raise CallError(Code.INVALID_ARGUMENT, "empty ServerReflectionRequest")
     response = _RESPONSE(valid_host=request.host, original_request=request)
     _answer(response, kind, getattr(request, kind), asked)
     answered: bytes = response.SerializeToString()
@@ -35,7 +35,7 @@ def _answer(response: Any, kind: str, value: Any, asked: Asked) -> None:
         found = _found(kind, value)
     except KeyError:
         response.error_response.error_code = Code.NOT_FOUND
-        response.error_response.error_message = f"{kind}: no {quoted(_name(value))} here"
+        response.error_response.error_message = f"{kind}: {quoted(_name(value))} not found"
         return
     if found is None:
         response.all_extension_numbers_response.base_type_name = value

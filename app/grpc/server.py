@@ -90,4 +90,7 @@ def _check(media_types: Sequence[Given]) -> None:
     """Raise `CallError` where messages are written in another way than protobuf's."""
     for each in media_types:
         if each.value.partition(b";")[0].strip().lower() not in _WRITTEN:
-            raise CallError(Code.UNIMPLEMENTED, f"messages are protobuf here, not {each.quoted(_SHOWN)}")
+            raise CallError(
+                Code.UNIMPLEMENTED,
+                f"unsupported content-type {each.quoted(_SHOWN)}; must be application/grpc or application/grpc+proto",
+            )

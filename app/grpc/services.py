@@ -52,5 +52,5 @@ def method(path: bytes, told: bytes) -> Method:
     found = METHODS.get(path.decode("latin-1"))
     if found is None:
         named = shortened(shown(told), _LONGEST)
-        raise CallError(Code.UNIMPLEMENTED, f"no method {named}; there are {', '.join(METHODS)}")
+        raise CallError(Code.UNIMPLEMENTED, f"unknown method {named}; available: {', '.join(METHODS)}")
     return found

@@ -126,6 +126,6 @@ def test_the_process_says_nothing_of_a_client(come: tuple[bytes, bytes, str]) ->
 )
 def test_a_secret_in_the_place_of_its_files_name_is_not_said(setting: str, content: str) -> None:
     """A start that fails is what everybody reads in a log."""
-    with pytest.raises(SettingsError, match=f"^ECHO_{setting.upper()} is the name of a file") as refusal:
+    with pytest.raises(SettingsError, match=f"^ECHO_{setting.upper()} must be the path of a file") as refusal:
         settings.read({f"ECHO_{setting.upper()}": content}, READERS)
     assert SECRET not in "".join(refusal.value.args)

@@ -82,7 +82,7 @@ def test_a_client_may_ask_for_each_code(channel: grpc.Channel, code: grpc.Status
     for name in (code.name, str(code.value[0])):
         with pytest.raises(grpc.RpcError) as ended:
             call(channel, ECHO, metadata=(("x-echo-status", name),))
-        assert (ended.value.code(), ended.value.details()) == (code, "asked for by x-echo-status")
+        assert (ended.value.code(), ended.value.details()) == (code, "requested by x-echo-status")
 
 
 @pytest.mark.parametrize(
@@ -267,4 +267,4 @@ def test_grpcurl_calls_by_name(grpcurl: Path, secure: Secure) -> None:
     assert told["tlsAssertions"]["negotiatedProtocol"] == "h2"
     assert json.loads(asked(grpcurl, secure, (), "grpc.health.v1.Health/Check").stdout) == {"status": "SERVING"}
     failed = asked(grpcurl, secure, ("-H", "x-echo-status: DATA_LOSS"), f"{SERVICE}/Echo")
-    assert "Code: DataLoss\n  Message: asked for by x-echo-status" in failed.stderr
+    assert "Code: DataLoss\n  Message: requested by x-echo-status" in failed.stderr

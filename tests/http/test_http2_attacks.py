@@ -155,7 +155,7 @@ ATTACKS = {
     ),
     "an answer byte by byte": Attack(dribble, CALM, IDLE_BYTES),
     "WINDOW_UPDATE by one": Attack(behind(b"", window(0, 1), 40_000), CALM, IDLE_BYTES),
-    "WINDOW_UPDATE by nothing": Attack(behind(b"", window(0, 0), 100), "PROTOCOL_ERROR", "RFC 9113, 6.9"),
+    "WINDOW_UPDATE with an increment of 0": Attack(behind(b"", window(0, 0), 100), "PROTOCOL_ERROR", "RFC 9113, 6.9"),
     "WINDOW_UPDATE too large": Attack(
         behind(b"", window(0, (1 << 31) - 1), 100), "FLOW_CONTROL_ERROR", "RFC 9113, 6.9.1"
     ),

@@ -161,7 +161,10 @@ def test_where_only_tls_is_served_cleartext_is_refused(tmp_path: Path) -> None:
     """In a line that a person can read; and the cluster's port is as before."""
     with running(**Secret(tmp_path).settings, tls_only="on") as echo:
         answer, body = echo.get("/")
-        assert (answer.status, body) == (400, b"400 Bad Request: TLS is the only way to speak to this port\n")
+        assert (answer.status, body) == (
+            400,
+            b"400 Bad Request: plaintext connection to a port that requires TLS (ECHO_TLS_ONLY)\n",
+        )
         assert echo.exchange(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").startswith(b"HTTP/1.1 400 ")
         with connect(echo) as sock:
             assert reflect(sock)["tls"]["version"] == "TLSv1.3"

@@ -63,7 +63,7 @@ def test_each_request_is_a_span(monkeypatch: pytest.MonkeyPatch) -> None:
     assert late.trace_id not in {first.trace_id, bytes(16)}
     assert late.end_time_unix_nano - late.start_time_unix_nano >= 50_000_000
     assert attributes(late)["error.type"] == "503"
-    assert attributes(refused)["echo.refusal"] == "no Host field"
+    assert attributes(refused)["echo.refusal"] == "no Host header"
     assert attributes(refused)["http.request.method"] == "_OTHER"
     assert refused.name == "HTTP"
     assert (collector.resource["service.name"], collector.resource["service.instance.id"]) == ("echo", "echo-1")

@@ -202,8 +202,8 @@ def test_who_never_reads_is_dropped() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"idle_timeout": 1}, "nothing has come for too long"),
-        ({"websocket_timeout": 1}, "its time is over"),
+        ({"idle_timeout": 1}, "idle timeout (ECHO_IDLE_TIMEOUT)"),
+        ({"websocket_timeout": 1}, "maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)"),
     ],
     ids=["idle", "too old"],
 )

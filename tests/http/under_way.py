@@ -225,7 +225,7 @@ def _websocket(echo: Echo, stack: ExitStack) -> Begun:
     def finish() -> None:
         with pytest.raises(ConnectionClosed):
             client.recv(DEADLINE)
-        assert (client.close_code, client.close_reason) == (1001, "the server stops")
+        assert (client.close_code, client.close_reason) == (1001, "server is shutting down")
 
     return Begun(finish)
 
@@ -238,7 +238,7 @@ def _silent_websocket(echo: Echo, stack: ExitStack) -> Begun:
 
     def finish() -> None:
         frames = read_frames(read_to_end(sock).partition(b"\r\n\r\n")[2])
-        assert (frames[-1].opcode, frames[-1].payload) == (CLOSE, close(1001, b"the server stops"))
+        assert (frames[-1].opcode, frames[-1].payload) == (CLOSE, close(1001, b"server is shutting down"))
 
     return Begun(finish)
 
@@ -257,7 +257,7 @@ def _websocket_by_http2(echo: Echo, stack: ExitStack) -> Begun:
         def said() -> bytes:
             return client.streams[1].body
 
-        closing = close(1001, b"the server stops")
+        closing = close(1001, b"server is shutting down")
         client.hear(until=lambda: said().endswith(closing))
         client.send(frame("DATA", FLAGS["END_STREAM"], 1, websocket_frame(CLOSE, close(1001))))
         client.hear()

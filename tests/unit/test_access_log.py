@@ -170,12 +170,12 @@ def test_what_is_hidden_is_not_told(what: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("name", "why", "told"),
     [
-        (":path", "not a request line: 'GET /SECRET\\x01 HTTP/1.1'", "not a request line: ***"),
-        ("Host", "not a host: 'SECRET'", "not a host: ***"),
-        (":authority", "not a host: 'SECRET'", "not a host: ***"),
-        ("Sec-WebSocket-Key", "not a WebSocket handshake: SECRET", "not a WebSocket handshake: ***"),
+        (":path", "invalid request line: 'GET /SECRET\\x01 HTTP/1.1'", "invalid request line: ***"),
+        ("Host", "invalid host: 'SECRET'", "invalid host: ***"),
+        (":authority", "invalid host: 'SECRET'", "invalid host: ***"),
+        ("Sec-WebSocket-Key", "invalid WebSocket handshake: SECRET", "invalid WebSocket handshake: ***"),
         (":path", "no Host field", "no Host field"),
-        ("Cookie", "not a host: 'a b'", "not a host: 'a b'"),
+        ("Cookie", "invalid host: 'a b'", "invalid host: 'a b'"),
     ],
 )
 def test_a_refusal_quotes_nothing_that_is_hidden(name: str, why: str, told: str) -> None:

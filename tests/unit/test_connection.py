@@ -141,7 +141,7 @@ def test_a_refusal_of_head_has_no_body(served: Served, sent: bytes) -> None:
 def test_the_line_of_a_refusal_says_what_was_wrong(served: Served) -> None:
     """In plain text, never HTML, with the connection's end announced."""
     answer = served.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: <b>\r\n\r\n")
-    assert answer.endswith(b"\r\n\r\n400 Bad Request: more than one Host field\n")
+    assert answer.endswith(b"\r\n\r\n400 Bad Request: more than one Host header\n")
     for line in (
         b"Content-Type: text/plain; charset=utf-8",
         *(f"{name}: {value}".encode() for name, value in HARMLESS),
@@ -364,7 +364,7 @@ def test_codings_are_undone_as_far_as_there_is_memory(served: Served, coding: by
 def test_one_body_does_not_take_all_memory_by_its_codings(served: Served) -> None:
     """Each of them has a window of its own; every coding that there is, once, is not too much."""
     asked = ((b"Content-Encoding", b"br, br, br, br"),)
-    assert refused(served.service.meter(asked)) == "decoding would take 80 MiB; at most 32 are taken"
+    assert refused(served.service.meter(asked)) == "decoding requires 80 MiB of memory; the limit is 32 MiB"
     fine = ((b"Content-Encoding", b"br, zstd, deflate, gzip"),)
     assert refused(served.service.meter(fine)) == "gzip: truncated data"
 

@@ -189,8 +189,8 @@ def test_a_mistake_is_answered_in_json_to_who_wants_json() -> None:
         "name": "echo_status",
         "value": "999",
         "source": "query",
-        "reason": "999 is out of bounds",
-        "bound": "200 to 599, or up to 32 of them as 500:10,200:90",
+        "reason": "999 is out of range",
+        "bound": "200 to 599, or a weighted list of up to 32 such as 500:10,200:90",
     }
 
 
@@ -202,7 +202,7 @@ def test_to_everybody_else_a_mistake_is_lines_of_text(form: str) -> None:
     if form != "json":
         assert field(answer, "Content-Type") == "text/plain; charset=utf-8"
         (line,) = whole(answer).decode().splitlines()[1:]
-        assert line.startswith('  echo_size="<script>\\n": not a size such as 1000, 10kB or 10MiB; at most 1073741824')
+        assert line.startswith('  echo_size="<script>\\n": invalid size; must be at most 1073741824')
 
 
 def test_events_are_reflections_a_second_apart() -> None:
@@ -241,7 +241,7 @@ def test_events_have_their_own_time(wish: str) -> None:
     """They are not spread, and nothing waits until there is enough to be compressed."""
     answer = ASK(f"/?echo_format=events&echo_{wish}")
     assert answer.status == 400
-    assert b"not for server-sent events" in whole(answer)
+    assert b"not supported for server-sent events" in whole(answer)
     assert ASK(f"/?echo_format=events&echo_size=5&echo_{wish}").status == 200
 
 
@@ -250,8 +250,8 @@ def test_what_has_nothing_to_do_is_shown_as_refused() -> None:
     told = json.loads(whole(ASK("/?echo_format=json&echo_count=3&echo_seed=1")))["applied"]
     assert [each["name"] for each in told["granted"]] == ["format"]
     assert {each["name"]: each["reason"] for each in told["refused"]} == {
-        "echo_count": "there are no events to count",
-        "echo_seed": "nothing is chosen at random",
+        "echo_count": "no effect: the response is not server-sent events",
+        "echo_seed": "no effect: nothing is chosen at random",
     }
 
 

@@ -208,7 +208,7 @@ def test_an_unknown_method_is_told_which_there_are(client: Caller, method: str) 
     """In its message."""
     stream = client.call(method)
     assert client.code(stream) is Code.UNIMPLEMENTED
-    assert f"no method {method}; there are {ECHO}, ".encode() in client.trailers(stream)[b"grpc-message"]
+    assert f"unknown method {method}; available: {ECHO}, ".encode() in client.trailers(stream)[b"grpc-message"]
 
 
 @pytest.mark.parametrize(

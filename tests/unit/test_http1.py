@@ -108,7 +108,7 @@ def test_a_body_that_grows_above_the_limit_is_refused_when_it_does() -> None:
     reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n")
     assert sum(isinstance(event, Data) for event in iter(reader.next, None)) == 1
     reader.receive(b"3\r\n")
-    with pytest.raises(ProtocolError, match="a body above 10 bytes"):
+    with pytest.raises(ProtocolError, match="request body exceeds 10 bytes"):
         list(iter(reader.next, None))
 
 

@@ -28,11 +28,11 @@ EVERYTHING = Settings(allow_cookie="on")
 DOCUMENT = document(EVERYTHING)
 # The reasons for which a value of the right form may be refused all the same.
 BEYOND = {
-    "delay": "too long|a range that ends before it begins",
-    "time": "too long|a range that ends before it begins",
+    "delay": "too long|invalid range: its end is below its start",
+    "time": "too long|invalid range: its end is below its start",
     "drip": "too long",
     "size": "too large",
-    "status": r"no choice has a weight above 0|a weight that is no number up to 1e\+06",
+    "status": r"all weights are 0|invalid weight: must be a number from 0 to 1000000",
     "header": ".* is (the connection's own|never set because somebody asks for it)",
 }
 

@@ -129,16 +129,16 @@ def test_what_is_no_field_line_is_refused_without_its_value(line: bytes) -> None
     """It may be a secret's, in an answer or in a log."""
     reader = RequestReader(Limits(head=1000, fields=10, body=10))
     reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n")
-    with pytest.raises(ProtocolError, match="field line") as refusal:
+    with pytest.raises(ProtocolError, match=r"invalid header line|obsolete line folding|CRLF") as refusal:
         list(iter(reader.next, None))
-    assert SECRET.decode() not in refusal.value.reason.removeprefix("not a field line: 'c2VjcmV0:'")
+    assert SECRET.decode() not in refusal.value.reason.removeprefix("invalid header line: 'c2VjcmV0:'")
 
 
 @pytest.mark.parametrize("value", [b"Basic c2VjcmV0\x00", b" Basic c2VjcmV0", b"c2VjcmV0\r\nX: y"])
 def test_what_is_no_value_in_http2_is_refused_without_it(value: bytes) -> None:
     """The name is enough to find it."""
     pseudo = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a"))
-    with pytest.raises(ProtocolError, match="not a value of 'authorization'") as refusal:
+    with pytest.raises(ProtocolError, match="invalid value of 'authorization'") as refusal:
         requests.read((*pseudo, (b"authorization", value)), Limits(head=1000, fields=10, body=10))
     assert SECRET.decode() not in refusal.value.reason
 

@@ -185,7 +185,7 @@ def test_what_was_asked_for_and_refused_is_part_of_it() -> None:
     """By the names of the contract."""
     applied = Applied(
         (Granted("status", "500:1", "query", 500), Granted("format", "json", "header")),
-        (Refused("echo_x", "1", "query", "no such control"),),
+        (Refused("echo_x", "1", "query", "unknown control"),),
     )
     told = json.loads(whole(formats.json(structs.replace(context(request()), applied=applied))))["applied"]
     assert told == {
@@ -193,5 +193,5 @@ def test_what_was_asked_for_and_refused_is_part_of_it() -> None:
             {"name": "status", "value": "500:1", "source": "query", "done": 500},
             {"name": "format", "value": "json", "source": "header"},
         ],
-        "refused": [{"name": "echo_x", "value": "1", "source": "query", "reason": "no such control", "bound": ""}],
+        "refused": [{"name": "echo_x", "value": "1", "source": "query", "reason": "unknown control", "bound": ""}],
     }

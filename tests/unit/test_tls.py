@@ -798,7 +798,7 @@ def test_where_only_tls_is_served_cleartext_is_refused(files: Files) -> None:
     served = Served(context=lambda: made, tls_only=True)
     told = served.send(GET)
     assert told.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert told.endswith(b"TLS is the only way to speak to this port\n")
+    assert told.endswith(b"plaintext connection to a port that requires TLS (ECHO_TLS_ONLY)\n")
     assert served.after(0) == ["write_eof"]
     served.connection, served.transport = served.connect()
     client = Client()

@@ -36,9 +36,9 @@ HELD: dict[str, tuple[bytes, bytes, bytes, bytes]] = {
         OPENING + raw_http2.headers(1, PUT, ends=False),
         data(900),
         raw_http2.frame("DATA", 1, 1, b"y"),
-        b"too much is held",
+        b"memory budget exhausted (ECHO_MEMORY_BUDGET)",
     ),
-    "half a frame of HTTP/2": (OPENING, data(900)[:800], b"", b"too much is held"),
+    "half a frame of HTTP/2": (OPENING, data(900)[:800], b"", b"memory budget exhausted (ECHO_MEMORY_BUDGET)"),
     "half a frame of a WebSocket": (HANDSHAKE, b"\x82\xfe\x03\x84" + bytes(800), bytes(104), b""),
 }
 

@@ -226,7 +226,7 @@ def test_an_idle_web_socket_is_closed(client: Client) -> None:
     client.send(frame(PONG))
     assert client.served.after(74) == []
     assert client.served.after(1) == []
-    assert client.read() == [Seen(CLOSE, close(1001, b"nothing has come for too long"))]
+    assert client.read() == [Seen(CLOSE, close(1001, b"idle timeout (ECHO_IDLE_TIMEOUT)"))]
     assert client.served.after(1.9) == []
     assert client.served.after(0.1) == ["abort"]
 
@@ -237,13 +237,16 @@ def test_a_web_socket_lives_only_so_long(client: Client) -> None:
         assert client.send(HI) == [ECHOED_HI]
         assert client.served.after(1) == []
     assert client.served.after(1) == []
-    assert client.read() == [Seen(CLOSE, close(1001, b"its time is over"))]
+    assert client.read() == [Seen(CLOSE, close(1001, b"maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)"))]
 
 
 def test_its_life_ends_with_what_comes_when_it_is_over(client: Client) -> None:
     """Also of a client that sends just before it is looked for."""
     client.served.now += 200
-    assert client.send(HI) == [ECHOED_HI, Seen(CLOSE, close(1001, b"its time is over"))]
+    assert client.send(HI) == [
+        ECHOED_HI,
+        Seen(CLOSE, close(1001, b"maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)")),
+    ]
 
 
 def test_who_goes_on_sending_is_not_waited_for_longer(client: Client) -> None:
@@ -290,7 +293,7 @@ def test_what_came_before_the_end_is_echoed() -> None:
 def test_a_stop_closes_it(client: Client) -> None:
     """1001, going away; it is dropped when that is not answered."""
     client.served.service.drain()
-    assert client.read() == [Seen(CLOSE, close(1001, b"the server stops"))]
+    assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]
     client.served.service.last_call()
     assert client.read() == []
     assert client.served.after(1.9) == []
@@ -303,14 +306,14 @@ def test_a_stop_comes_behind_what_was_sent_before() -> None:
     assert len(client.first) < 3001
     client.served.service.drain()
     seen = client.first + client.turns()
-    assert seen == [GREETING, *3000 * [ECHOED_HI], Seen(CLOSE, close(1001, b"the server stops"))]
+    assert seen == [GREETING, *3000 * [ECHOED_HI], Seen(CLOSE, close(1001, b"server is shutting down"))]
 
 
 def test_a_stop_comes_also_within_a_message(client: Client) -> None:
     """A Close frame may stand between fragments (RFC 6455, 5.4)."""
     client.send(frame(TEXT, b"a", fin=False))
     client.served.service.drain()
-    assert client.read() == [Seen(CLOSE, close(1001, b"the server stops"))]
+    assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]
     assert client.send(frame(CONT, b"b") + frame(CLOSE, close(1001))) == []
     assert client.did() == ["write_eof"]
 
@@ -330,7 +333,7 @@ def test_who_comes_while_it_stops_is_greeted_and_closed() -> None:
     served.service.drain()
     written = served.send(head())
     seen = read_frames(written[written.index(b"\r\n\r\n") + 4 :])
-    assert seen == [GREETING, Seen(CLOSE, close(1001, b"the server stops"))]
+    assert seen == [GREETING, Seen(CLOSE, close(1001, b"server is shutting down"))]
 
 
 # others are served in between
@@ -394,7 +397,7 @@ def test_a_stop_waits_for_a_client_that_does_not_read() -> None:
     client.served.service.drain()
     assert client.served.after(5) == ["pause_reading"]
     client.served.connection.resume_writing()
-    assert client.turns() == [ECHOED_HI, Seen(CLOSE, close(1001, b"the server stops"))]
+    assert client.turns() == [ECHOED_HI, Seen(CLOSE, close(1001, b"server is shutting down"))]
     client.served.after(1.9)
     assert client.send(frame(CLOSE, close(1001))) == []
     assert client.did() == ["write_eof"]
@@ -406,7 +409,7 @@ def test_a_stop_waits_also_where_nothing_is_to_be_echoed(client: Client) -> None
     client.served.service.drain()
     client.served.after(5)
     client.served.connection.resume_writing()
-    assert client.read() == [Seen(CLOSE, close(1001, b"the server stops"))]
+    assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]
     assert client.served.after(1.9) == ["resume_reading"]
     assert client.served.after(0.1) == ["abort"]
 

@@ -57,24 +57,26 @@ class ChunkedDecoder:
         end = self.left.find(b"\n", self._at, self._at + longest)
         if end < 0:
             if len(self.left) - self._at >= longest:
-                raise bad_request(f"a {what} longer than {longest} bytes")
+                raise bad_request(f"{what} exceeds {longest} bytes")
             return None
         if end == self._at or self.left[end - 1 : end] != b"\r":
-            raise bad_request(f"a {what} that ends without CR")
+            raise bad_request(f"{what} ends with LF alone; CRLF is required")
         line, self._at = self.left[self._at : end - 1], end + 1
         return line
 
     def _size_line(self) -> bytes:
-        line = self._line(_LONGEST_SIZE_LINE, "chunk size")
+        line = self._line(_LONGEST_SIZE_LINE, "chunk size line")
         if line is None:
             return b""
         match = _SIZE_LINE.fullmatch(line)
         if match is None:
-            raise bad_request(f"not a chunk size: {excerpt(line)}")
+            raise bad_request(f"invalid chunk size: {excerpt(line)}")
         self._rest = int(match[1], 16)
         self._total += self._rest
         if self._total > self._most:
-            raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {self._most} bytes")
+            raise ProtocolError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"request body exceeds {self._most} bytes (ECHO_MAX_BODY)"
+            )
         self._step = ChunkedDecoder._chunk_data if self._rest else ChunkedDecoder._trailer_section
         return b""
 
@@ -92,7 +94,7 @@ class ChunkedDecoder:
             self._at += 2
             self._step = ChunkedDecoder._size_line
         elif end not in {b"", b"\r"}:
-            raise bad_request("a chunk longer than its size")
+            raise bad_request("chunk data exceeds the chunk size")
         return b""
 
     def _trailer_section(self) -> bytes:
@@ -108,7 +110,8 @@ class ChunkedDecoder:
                 self._searched = len(self.left)
                 if len(self.left) >= most:
                     raise ProtocolError(
-                        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"trailers above {self._most_trailer_bytes} bytes"
+                        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                        f"trailers exceed {self._most_trailer_bytes} bytes (ECHO_MAX_HEADER_BYTES)",
                     )
                 return b""
             block, self._at = self.left[begun : end + 2], end + 4

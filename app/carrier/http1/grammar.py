@@ -37,7 +37,7 @@ _NO_REQUEST_LINE = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _UPGRADES = frozenset({b"websocket", b"h2c"})  # RFC 6455, 4.1; RFC 7540, 3.2
 
-WITHOUT_CR: Final = "a line that ends without CR"
+WITHOUT_CR: Final = "line ends with LF alone; CRLF is required"
 
 
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:
@@ -49,10 +49,12 @@ def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:
     if match is None:
         if b"\n" in line:
             raise bad_request(WITHOUT_CR)  # RFC 9112, 2.2
-        raise bad_request(f"not a request line: {excerpt(line)}")
+        raise bad_request(f"invalid request line: {excerpt(line)}")
     method, target, major, minor = match.groups()
     if major != b"1":
-        raise ProtocolError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        raise ProtocolError(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "unsupported HTTP version; only HTTP/1.0 and HTTP/1.1 are supported"
+        )
     return method, target, "HTTP/1." + minor.decode()
 
 
@@ -81,7 +83,8 @@ def parse_fields(block: bytes, most: int) -> Fields:
         raise bad_request(_what_is_wrong(block))
     if len(fields) > most:
         raise ProtocolError(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{len(fields)} fields; at most {most} are taken"
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"{len(fields)} headers exceed the limit of {most} (ECHO_MAX_HEADERS)",
         )
     if b" \r\n" in block or b"\t\r\n" in block:
         return tuple([(name, value.rstrip(b" \t")) for name, value in fields])
@@ -93,13 +96,13 @@ def _what_is_wrong(block: bytes) -> str:
         if _FIELD_LINE.fullmatch(line + b"\n"):
             continue
         if line.startswith((b" ", b"\t")):
-            return "a folded field line"  # RFC 9112, 5.2
+            return "obsolete line folding in a header"  # RFC 9112, 5.2
         if not line.endswith(b"\r"):
             return WITHOUT_CR
         if b":" not in line:
-            return "not a field line: it has no colon"
-        return f"not a field line: {excerpt(_NAME_OF_A_LINE.findall(line)[0])}"
-    return "not field lines"
+            return "invalid header line: no colon"
+        return f"invalid header line: {excerpt(_NAME_OF_A_LINE.findall(line)[0])}"
+    return "invalid header lines"
 
 
 def body_length(found: dict[bytes, list[bytes]], version: str) -> int:
@@ -110,14 +113,16 @@ def body_length(found: dict[bytes, list[bytes]], version: str) -> int:
     lengths = found.get(CONTENT_LENGTH, [])
     if TRANSFER_ENCODING in found:
         if version == "HTTP/1.0":
-            raise bad_request("Transfer-Encoding in HTTP/1.0")  # 6.1
+            raise bad_request("Transfer-Encoding in HTTP/1.0; use Content-Length")  # 6.1
         if lengths:
             raise bad_request("both Transfer-Encoding and Content-Length")  # 6.3, 3
         codings = elements(found[TRANSFER_ENCODING])
         if codings != [b"chunked"]:
             if codings[-1:] != [b"chunked"] or codings.count(b"chunked") > 1:
-                raise bad_request("Transfer-Encoding that does not end in one chunked")  # 6.3, 4
-            raise ProtocolError(HTTPStatus.NOT_IMPLEMENTED, "chunked is the only transfer coding read here")  # 6.1
+                raise bad_request("invalid Transfer-Encoding: chunked must be last, and only once")  # 6.3, 4
+            raise ProtocolError(
+                HTTPStatus.NOT_IMPLEMENTED, "unsupported transfer coding; only chunked is supported"
+            )  # 6.1
         return CHUNKED
     if not lengths:
         return 0  # 6.3, 7

@@ -161,10 +161,10 @@ class RequestReader:
     def _refuse_endless_head(self, size: int) -> None:
         if size > self._limits.head:
             if b"\r\n" in self._buffer[: self._limits.head]:
-                status, what = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head"
+                status, what = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "request head"
             else:
                 status, what = HTTPStatus.REQUEST_URI_TOO_LONG, "request line"
-            raise ProtocolError(status, f"a {what} above {self._limits.head} bytes")
+            raise ProtocolError(status, f"{what} exceeds {self._limits.head} bytes (ECHO_MAX_HEADER_BYTES)")
         # A client that ends its lines with LF alone would wait for an answer until its time is over.
         if grammar.BARE_LF.search(self._buffer, self._searched):
             raise bad_request(grammar.WITHOUT_CR)
@@ -179,6 +179,7 @@ class RequestReader:
             self._body.feed(self._buffer)
             self._buffer = b""
         elif length > self._limits.body:
-            raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {self._limits.body} bytes")
+            what = f"request body exceeds {self._limits.body} bytes (ECHO_MAX_BODY)"
+            raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
         elif length:
             self._body = length

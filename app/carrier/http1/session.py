@@ -97,8 +97,9 @@ class Http1Session:
         elif self._answering:
             self._channel.abort()
         else:
-            what = self._phase.name.lower()
-            self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"the {what} took too long"))
+            is_head = self._phase is Phase.HEAD
+            what = "head (ECHO_HEADER_TIMEOUT)" if is_head else "body (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
+            self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"timeout while receiving the request {what}"))
 
     def drain(self) -> None:
         """End an answer that has no known end; leave it to the next one, which says `Connection: close`."""

@@ -38,7 +38,8 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     def check_size(self, limits: Limits) -> None:
         """Refuse one that is larger than a head may be. Raises `ProtocolError`: 431."""
         if self.size > limits.head:
-            raise ProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head above {limits.head} bytes")
+            what = f"request head exceeds {limits.head} bytes (ECHO_MAX_HEADER_BYTES)"
+            raise ProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, what)
 
 
 class BlockReader:
@@ -65,7 +66,7 @@ class BlockReader:
     def check_order(self, frame: Frame) -> None:
         """Refuse another frame within a block (6.10). Raises `Http2ConnectionError`."""
         if self._frames and (frame.type != frames.CONTINUATION or frame.stream != self._frames[0].stream):
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "another frame within a header block")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "header block interrupted by another frame")
 
     def begin(self, frame: Frame) -> Block | None:
         """Take a HEADERS frame; give the block if that is all of it. Raises `Http2ConnectionError`."""
@@ -86,19 +87,25 @@ class BlockReader:
             self._frames = []
             return self._decoded(first, b"".join((frames.unpadded(first), *(each.payload for each in rest))))
         if len(self._frames) > _CONTINUATIONS or self._size > self._most:
-            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"a header block of more than {self._size} bytes")
+            raise Http2ConnectionError(
+                ErrorCode.ENHANCE_YOUR_CALM, f"header block of {self._size} bytes or more is too large"
+            )
         return None
 
     def _decoded(self, first: Frame, block: bytes) -> Block:
         if block == self._last:
             return Block(first, *self._meant)
         if _TOO_MANY_SIZES.match(block):
-            raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, "header compression: more than two table sizes")
+            raise Http2ConnectionError(
+                ErrorCode.COMPRESSION_ERROR, "header compression: more than two table size updates"
+            )
         before = newest(self._decoder.header_table)
         try:
             decoded = self._decoder.decode(block, raw=True)
         except OversizedHeaderListError as error:
-            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header list that is far too large") from error
+            raise Http2ConnectionError(
+                ErrorCode.ENHANCE_YOUR_CALM, "header list far above the limit (ECHO_MAX_HEADER_BYTES)"
+            ) from error
         except HPACKError as error:
             # Not in the library's words: they may have an address of our memory in them.
             what = f"header compression: {type(error).__name__}"

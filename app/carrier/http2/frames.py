@@ -139,7 +139,7 @@ class FrameReader:
         high, low, kind, flags, stream = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(self._buffer, self._position)
         length = high << 8 | low
         if length > MAX_FRAME:
-            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"frame of {length} bytes exceeds {MAX_FRAME}")
         end = start + length
         if end > len(self._buffer):
             return None
@@ -176,21 +176,21 @@ def settings(payload: bytes) -> Iterator[tuple[int, int]]:
     Raises `Http2ConnectionError` for one that breaks its rules.
     """
     if len(payload) % _SETTING.size:
-        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a SETTINGS frame that is not whole")
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "invalid length of a SETTINGS frame")
     for name, value in _SETTING.iter_unpack(payload):
         if name == ENABLE_PUSH and value > 1:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"SETTINGS_ENABLE_PUSH is {value}")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"invalid SETTINGS_ENABLE_PUSH: {value}")
         if name == INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
-            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, f"SETTINGS_INITIAL_WINDOW_SIZE is {value}")
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, f"invalid SETTINGS_INITIAL_WINDOW_SIZE: {value}")
         if name == MAX_FRAME_SIZE and not MAX_FRAME <= value < 1 << 24:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"SETTINGS_MAX_FRAME_SIZE is {value}")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"invalid SETTINGS_MAX_FRAME_SIZE: {value}")
         yield name, value
 
 
 def number(frame: Frame) -> int:
     """Give the number that is all of a frame's payload. Raises `Http2ConnectionError` for another length (6.4, 6.9)."""
     if len(frame.payload) != _NUMBER.size:
-        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame of a fixed size that has another")
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "invalid length of a fixed-size frame")
     value: int = _NUMBER.unpack(frame.payload)[0]
     return value
 
@@ -205,14 +205,14 @@ def unpadded(frame: Frame) -> bytes:
     start = 0
     if frame.flags & PADDED:
         if not payload:
-            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a padded frame without its padding's length")  # 4.2
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "padded frame without a pad length")  # 4.2
         if payload[0] >= end:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "padding exceeds the frame")
         end -= payload[0]
         start = 1
     if frame.type == HEADERS and frame.flags & PRIORITIZED:
         if end - start < 5:  # noqa: PLR2004 - a stream and a weight
-            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a HEADERS frame without room for its priority")
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS frame too short for its priority")
         start += 5
     return payload[start:end] if start else payload
 

@@ -52,4 +52,6 @@ class Patience:
         """Count bytes that say nothing. Raises `Http2ConnectionError` when there were too many."""
         self._idle += size
         if self._idle > _IDLE_BYTES + _IDLE_BYTES_FOR_EACH * self.useful:
-            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too much beside requests and answers")
+            raise Http2ConnectionError(
+                ErrorCode.ENHANCE_YOUR_CALM, "too many bytes in frames that carry no request or response"
+            )

@@ -51,7 +51,7 @@ def read(fields: Fields, limits: Limits) -> Requested:
     found = semantics.decisive(regular)
     hosts = found.get(semantics.HOST, [])
     if not any((authority, *hosts)):
-        raise bad_request("neither :authority nor Host")  # 8.3.1
+        raise bad_request("no :authority and no Host")  # 8.3.1
     semantics.check_host(hosts or [authority], VERSION)
     semantics.check_host([authority], VERSION)
     if hosts and authority and hosts[0].lower() != authority.lower():
@@ -68,7 +68,7 @@ def read_trailers(fields: Fields, limits: Limits) -> Fields:
     """Give the fields behind a body (8.1). Raises `ProtocolError`."""
     pseudo, regular = _apart(fields)
     if pseudo:
-        raise bad_request(f"a pseudo-field in the trailers: {excerpt(pseudo[0][0])}")
+        raise bad_request(f"pseudo-header in the trailers: {excerpt(pseudo[0][0])}")
     _check_count(regular, limits)
     return regular
 
@@ -76,7 +76,8 @@ def read_trailers(fields: Fields, limits: Limits) -> Fields:
 def _check_count(fields: Fields, limits: Limits) -> None:
     if len(fields) > limits.fields:
         raise ProtocolError(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{len(fields)} fields; at most {limits.fields} are taken"
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"{len(fields)} headers exceed the limit of {limits.fields} (ECHO_MAX_HEADERS)",
         )
 
 
@@ -86,45 +87,45 @@ def _apart(fields: Fields) -> tuple[Fields, Fields]:
     pseudo, regular = fields[:count], fields[count:]
     for name, _ in regular:
         if name.startswith(b":"):
-            raise bad_request(f"a pseudo-field behind a regular one: {excerpt(name)}")  # 8.3
+            raise bad_request(f"pseudo-header after a regular header: {excerpt(name)}")  # 8.3
         if not _NAME.fullmatch(name):
-            raise bad_request(f"not a field name in HTTP/2: {excerpt(name)}")
+            raise bad_request(f"invalid HTTP/2 header name: {excerpt(name)}")
         if name in _CONNECTION_SPECIFIC:
-            raise bad_request(f"a field of HTTP/1.1's connections: {excerpt(name)}")
+            raise bad_request(f"connection-specific header in HTTP/2: {excerpt(name)}")
     for name, value in fields:
         if not _VALUE.fullmatch(value):
             # It is not shown: it may be one that ECHO_REDACT names.
-            raise bad_request(f"not a value of {excerpt(name)}: a control character, or white space around it")
+            raise bad_request(f"invalid value of {excerpt(name)}: control character, or leading or trailing whitespace")
         if name == b"te" and value.lower() != b"trailers":
-            raise bad_request(f"te may say trailers only: {excerpt(value)}")  # 8.2.2
+            raise bad_request(f"invalid te: {excerpt(value)}; must be trailers")  # 8.2.2
     return pseudo, regular
 
 
 def _known(pseudo: Fields) -> Mapping[bytes, bytes]:
     known = dict(pseudo)
     if len(known) < len(pseudo):
-        raise bad_request("a pseudo-field that comes twice")
+        raise bad_request("duplicate pseudo-header")
     unknown = known.keys() - _PSEUDO
     if unknown:
-        raise bad_request(f"not a pseudo-field of requests: {excerpt(min(unknown))}")
+        raise bad_request(f"unknown pseudo-header: {excerpt(min(unknown))}")
     if not _METHOD.fullmatch(known.get(b":method", b"")):
-        raise bad_request(f"not a :method: {excerpt(known.get(b':method', b''))}")
+        raise bad_request(f"invalid :method: {excerpt(known.get(b':method', b''))}")
     if known[b":method"] == b"CONNECT" and b":protocol" not in known:
         _require(known, (b":authority",))
         if b":scheme" in known or b":path" in known:
-            raise bad_request("a CONNECT with :scheme or :path")  # 8.5
+            raise bad_request("CONNECT with :scheme or :path")  # 8.5
         return known
     _require(known, (b":scheme", b":path"))
     if b":protocol" in known and known[b":method"] != b"CONNECT":
-        raise bad_request(":protocol in another method than CONNECT")  # RFC 8441, 4
+        raise bad_request(":protocol with another method than CONNECT")  # RFC 8441, 4
     if not _SCHEME.fullmatch(known[b":scheme"]):
-        raise bad_request(f"not a :scheme: {excerpt(known[b':scheme'])}")
+        raise bad_request(f"invalid :scheme: {excerpt(known[b':scheme'])}")
     if not _PATH.fullmatch(known[b":path"]):
-        raise bad_request(f"not a :path: {excerpt(known[b':path'])}")
+        raise bad_request(f"invalid :path: {excerpt(known[b':path'])}")
     return known
 
 
 def _require(known: Mapping[bytes, bytes], names: Sequence[bytes]) -> None:
     for name in names:
         if not known.get(name):
-            raise bad_request(f"no {name.decode()}")
+            raise bad_request(f"missing {name.decode()}")

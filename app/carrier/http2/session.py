@@ -116,7 +116,8 @@ class Http2Session:
             elif exchange.queued and self._answers.held > _HELD:
                 self._answers.client_reads(exchange)  # others are not slow, but not due
             else:
-                self._answers.refuse(number, ProtocolError(HTTPStatus.REQUEST_TIMEOUT, "the body took too long"))
+                what = "timeout while receiving the request body (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
+                self._answers.refuse(number, ProtocolError(HTTPStatus.REQUEST_TIMEOUT, what))
         if over:
             self._shutdown.end(ErrorCode.NO_ERROR)
             self._finish()
@@ -268,7 +269,8 @@ class Http2Session:
 
     def _refuse_body(self, number: int) -> None:
         limit = self._service.bounds.limits.body
-        self._answers.refuse(number, ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body above {limit} bytes"))
+        what = f"request body exceeds {limit} bytes (ECHO_MAX_BODY)"
+        self._answers.refuse(number, ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what))
 
     # what goes out
 

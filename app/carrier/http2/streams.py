@@ -120,7 +120,7 @@ class Streams:
         if self._preface:
             size = min(len(self._preface), len(data))
             if data[:size] != self._preface[:size]:
-                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "not HTTP/2's preface")
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "invalid HTTP/2 connection preface")
             self._preface, data = self._preface[size:], data[size:]
         self._reader.receive(data)
 
@@ -140,13 +140,13 @@ class Streams:
             try:
                 self._told.extend(self._take(frame))
             except Http2StreamError as error:
-                self._patience.lose("streams that had to be reset")  # CVE-2025-8671
+                self._patience.lose("stream errors")  # CVE-2025-8671
                 self.reset(error.stream, error.code)
                 self._told.append(Reset(error.stream))
 
     def _take(self, frame: Frame) -> Events:
         if not self._settled and frame.type != frames.SETTINGS:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a first frame that is not SETTINGS")  # 3.4
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "first frame is not SETTINGS")  # 3.4
         self._blocks.check_order(frame)
         take = self._HANDLERS.get(frame.type)
         if take is None:
@@ -161,7 +161,9 @@ class Streams:
         stream = self._known(frame)
         size = len(frame.payload)
         if size > self._receive_window:
-            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more than the connection's window")
+            raise Http2ConnectionError(
+                ErrorCode.FLOW_CONTROL_ERROR, "DATA exceeds the connection's flow-control window"
+            )
         self._receive_window -= size
         if stream is None or stream.ended_there:
             self._give_back(size)
@@ -192,7 +194,7 @@ class Streams:
 
     def _headers(self, frame: Frame) -> Events:
         if not frame.stream % 2:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on a stream of the server's")  # 5.1.1
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on an even-numbered stream")  # 5.1.1
         self._patience.useful += len(frame.payload)
         return self._take_block(self._blocks.begin(frame))
 
@@ -212,10 +214,10 @@ class Streams:
             return self._trailers(block, stream)
         if first.stream <= self.last:
             if self._over.get(first.stream):
-                self._patience.lose("HEADERS on streams that are over")
+                self._patience.lose("HEADERS frames on closed streams")
                 return ()
             code = ErrorCode.STREAM_CLOSED if first.stream in self._over else ErrorCode.PROTOCOL_ERROR  # 5.1, 5.1.1
-            raise Http2ConnectionError(code, f"HEADERS on stream {first.stream}, when stream {self.last} had begun")
+            raise Http2ConnectionError(code, f"HEADERS on stream {first.stream} after stream {self.last}")
         self.last = first.stream
         if len(self._open) >= self._most or first.stream > self.refuse_above:
             raise Http2StreamError(first.stream, ErrorCode.REFUSED_STREAM)
@@ -279,10 +281,10 @@ class Streams:
 
     def _settings(self, frame: Frame) -> Events:
         if frame.stream:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream other than 0")
         if frame.flags & frames.ACK:
             if frame.payload:
-                raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
+                raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS acknowledgement with a payload")
             return self._pass_over(frame)
         if self._settled:
             self._patience.lose("SETTINGS frames")
@@ -308,16 +310,16 @@ class Streams:
         for stream in self._open.values() if more else ():
             stream.send_window += more
             if stream.send_window > frames.MAX_WINDOW:
-                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a window that is too large")
+                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "flow-control window too large")
 
     def _push_promise(self, _frame: Frame) -> Events:
         raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")  # 8.4
 
     def _ping(self, frame: Frame) -> Events:
         if frame.stream:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream other than 0")
         if len(frame.payload) != 8:  # noqa: PLR2004 - 6.7
-            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a PING that is not eight bytes long")
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PING payload is not 8 bytes")
         if frame.flags & frames.ACK:
             return self._pass_over(frame)
         self._patience.ping()
@@ -326,9 +328,9 @@ class Streams:
 
     def _goaway(self, frame: Frame) -> Events:
         if frame.stream:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream other than 0")
         if len(frame.payload) < _GOAWAY:
-            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a GOAWAY that is too short")  # 4.2
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY frame too short")  # 4.2
         self.goes_on = False
         return self._pass_over(frame)
 
@@ -338,9 +340,9 @@ class Streams:
         if not frame.stream:
             self.send_window += more
             if not more:
-                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE with an increment of 0")
             if self.send_window > frames.MAX_WINDOW:
-                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a window that is too large")
+                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "flow-control window too large")
             return (MoreRoom(),)
         stream = self._known(frame)
         if stream is None:
@@ -359,9 +361,7 @@ class Streams:
         """
         stream = self._open.get(frame.stream)
         if stream is None and (frame.stream > self.last or not frame.stream % 2):
-            raise Http2ConnectionError(
-                ErrorCode.PROTOCOL_ERROR, f"a frame on stream {frame.stream}, which has not begun"
-            )
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"frame on idle stream {frame.stream}")
         return stream
 
     _HANDLERS: ClassVar[dict[int, Callable[["Streams", Frame], Events]]] = {

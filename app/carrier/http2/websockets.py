@@ -15,7 +15,7 @@ from app.carrier.session import Channel
 from app.carrier.websocket.echo import WebSocketEcho
 from app.carrier.websocket.handshake import accept_extended_connect
 
-_STOPS: Final = "the server stops"
+_STOPS: Final = "server is shutting down"
 
 
 class WebSockets:
@@ -31,7 +31,8 @@ class WebSockets:
         """Open a WebSocket on a stream, or say why not."""
         if what.protocol != b"websocket":
             self._answers.refuse(
-                number, ProtocolError(HTTPStatus.NOT_IMPLEMENTED, "websocket is the only :protocol known here")
+                number,
+                ProtocolError(HTTPStatus.NOT_IMPLEMENTED, "unsupported :protocol; only websocket is supported"),
             )
             return
         try:
@@ -52,7 +53,8 @@ class WebSockets:
     def expire(self, number: int, exchange: Exchange, now: float) -> None:
         """Close one that is silent or too old."""
         old = now >= exchange.begun + self._service.bounds.timeouts.websocket
-        self._say_goodbye(number, exchange, "its time is over" if old else "nothing has come for too long")
+        reason = "maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)" if old else "idle timeout (ECHO_IDLE_TIMEOUT)"
+        self._say_goodbye(number, exchange, reason)
 
     def stop(self, number: int, exchange: Exchange) -> None:
         """Close one since the server stops."""

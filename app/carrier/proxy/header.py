@@ -84,7 +84,7 @@ def _size(received: bytes) -> int | None:
         return _size_v1(received)
     if _V2_SIGNATURE.startswith(received) or _V1_SIGNATURE.startswith(received):
         return None
-    raise bad_request("a connection that does not begin with a PROXY protocol header")
+    raise bad_request("connection does not begin with a PROXY protocol header (ECHO_PROXY_PROTOCOL)")
 
 
 # version 1 (2.1)
@@ -94,10 +94,10 @@ def _size_v1(received: bytes) -> int | None:
     end = received.find(b"\n", 0, _V1_LONGEST)
     if end < 0:
         if len(received) >= _V1_LONGEST:
-            raise bad_request(f"a PROXY line longer than {_V1_LONGEST} bytes")
+            raise bad_request(f"PROXY line exceeds {_V1_LONGEST} bytes")
         return None
     if received[end - 1 : end] != b"\r":
-        raise bad_request("a PROXY line that ends without CR")
+        raise bad_request("PROXY line ends with LF alone; CRLF is required")
     return end + 1
 
 
@@ -108,7 +108,7 @@ def _parse_v1(header: bytes) -> ProxyProtocol:
     name, _, rest = line.removeprefix(_V1_SIGNATURE).partition(b" ")
     words = rest.split(b" ")
     if name not in _V1_TRANSPORTS or len(words) != _V1_WORDS:
-        raise bad_request(f"not a PROXY line: {excerpt(line)}")
+        raise bad_request(f"invalid PROXY line: {excerpt(line)}")
     family, form = _V1_TRANSPORTS[name]
     source, destination = (_address(word, family, form) for word in words[:2])
     source_port, destination_port = (_port(word) for word in words[2:])
@@ -123,12 +123,12 @@ def _address(word: bytes, family: socket.AddressFamily, form: re.Pattern[bytes])
             return socket.inet_ntop(family, socket.inet_pton(family, word.decode()))
     except OSError:
         pass
-    raise bad_request(f"not an address of a PROXY line: {excerpt(word)}")
+    raise bad_request(f"invalid address in the PROXY line: {excerpt(word)}")
 
 
 def _port(word: bytes) -> int:
     if not _PORT.fullmatch(word) or int(word) > _HIGHEST_PORT:
-        raise bad_request(f"not a port of a PROXY line: {excerpt(word)}")
+        raise bad_request(f"invalid port in the PROXY line: {excerpt(word)}")
     return int(word)
 
 
@@ -140,14 +140,14 @@ def _size_v2(received: bytes) -> int | None:
         return None
     _, command, transport, length = _V2_START.unpack_from(received)
     if command not in {_LOCAL, _PROXY}:
-        raise bad_request(f"not a version and command of a PROXY protocol header: 0x{command:02X}")
+        raise bad_request(f"invalid version and command in the PROXY protocol header: 0x{command:02X}")
     if length > _V2_LONGEST - _V2_START.size:
-        raise bad_request(f"a PROXY protocol header above {_V2_LONGEST} bytes")
+        raise bad_request(f"PROXY protocol header exceeds {_V2_LONGEST} bytes")
     if command == _PROXY:
         if transport not in _TRANSPORTS:
-            raise bad_request(f"not a family and protocol of a PROXY protocol header: 0x{transport:02X}")
+            raise bad_request(f"invalid family and protocol in the PROXY protocol header: 0x{transport:02X}")
         if length < _TRANSPORTS[transport][1].size:
-            raise bad_request(f"a PROXY protocol header too short for its addresses: {length} bytes")
+            raise bad_request(f"PROXY protocol header too short for its addresses: {length} bytes")
     return int(_V2_START.size + length)
 
 

@@ -39,11 +39,11 @@ def read_tlvs(header: bytes, start: int) -> Tlvs | None:
 def _vectors(block: bytes, start: int) -> Iterator[tuple[int, bytes]]:
     while start < len(block):
         if len(block) - start < _VECTOR_START.size:
-            raise bad_request("a TLV without its length")
+            raise bad_request("TLV without a length")
         kind, length = _VECTOR_START.unpack_from(block, start)
         start += _VECTOR_START.size
         if len(block) - start < length:
-            raise bad_request(f"a TLV that is longer than what it is in: type 0x{kind:02X}, {length} bytes")
+            raise bad_request(f"TLV exceeds the bytes that contain it: type 0x{kind:02X}, {length} bytes")
         yield kind, block[start : start + length]
         start += length
 
@@ -67,12 +67,12 @@ def _verify(before: bytes, vectors: list[tuple[int, bytes]]) -> None:
     if not checksums:
         return
     if len(checksums) > 1 or len(checksums[0]) != _CHECKSUM_SIZE:
-        raise bad_request(f"not one CRC32C TLV of {_CHECKSUM_SIZE} bytes")
+        raise bad_request(f"invalid CRC32C TLV: must be one of {_CHECKSUM_SIZE} bytes")
     zeroed = ((kind, bytes(_CHECKSUM_SIZE) if kind == _CRC32C else value) for kind, value in vectors)
     counted = crc32c(before + b"".join(_VECTOR_START.pack(kind, len(value)) + value for kind, value in zeroed))
     if counted != int.from_bytes(checksums[0], "big"):
         raise bad_request(
-            f"a PROXY protocol header whose CRC32C is 0x{counted:08X}, not 0x{checksums[0].hex().upper()}"
+            f"CRC32C mismatch in the PROXY protocol header: 0x{counted:08X}, not 0x{checksums[0].hex().upper()}"
         )
 
 
@@ -103,7 +103,7 @@ def _text(name: str) -> Reader:
 
 def _unique_id(value: bytes) -> dict[str, Any]:
     if len(value) > _LONGEST_UNIQUE_ID:
-        raise bad_request(f"a unique id above {_LONGEST_UNIQUE_ID} bytes")
+        raise bad_request(f"UNIQUE_ID TLV exceeds {_LONGEST_UNIQUE_ID} bytes")
     try:
         return {"unique_id": value.decode("utf-8")}
     except UnicodeDecodeError:
@@ -112,7 +112,7 @@ def _unique_id(value: bytes) -> dict[str, Any]:
 
 def _ssl(value: bytes) -> dict[str, Any]:
     if len(value) < _SSL_START.size:
-        raise bad_request(f"an SSL TLV of {len(value)} bytes")
+        raise bad_request(f"SSL TLV too short: {len(value)} bytes")
     client, verify = _SSL_START.unpack_from(value)
     flags = (1 << bit for bit in range(8) if client & 1 << bit)
     names = tuple(_SSL_FLAGS.get(flag, f"0x{flag:02X}") for flag in flags)

@@ -140,9 +140,9 @@ class WebSocketEcho:
         self._within_message = not frame.fin
         self._size += len(frame.data)
         if self._size > self._most:
-            self._protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"a message above {self._most} bytes")
+            self._protocol.fail(CloseCode.MESSAGE_TOO_BIG, f"message exceeds {self._most} bytes (ECHO_MAX_MESSAGE)")
         elif self._text is not None and not _goes_on_in_utf8(self._text, frame):
-            self._protocol.fail(CloseCode.INVALID_DATA, "a text message that is not UTF-8")  # RFC 6455, 8.1
+            self._protocol.fail(CloseCode.INVALID_DATA, "invalid UTF-8 in a text message")  # RFC 6455, 8.1
         else:
             _SEND[frame.opcode](self._protocol, frame.data, frame.fin)
 

@@ -39,7 +39,7 @@ def accept(request: WireRequest) -> Accepted:
     Raises `ProtocolError` for one that can't be accepted, with what was wrong.
     """
     if request.method != b"GET":  # RFC 6455, 4.2.1; not 405: any method is answered that asks for no WebSocket
-        raise bad_request("not a WebSocket handshake: its method is GET")
+        raise bad_request("invalid WebSocket handshake: the method must be GET")
     protocol, headers = _negotiator(), _headers(request)
     version = _version(headers)
     if version != _VERSION:  # RFC 6455, 4.2.2 and 4.4; RFC 9110, 15.5.22
@@ -86,13 +86,13 @@ def _headers(request: WireRequest) -> Headers:
 def _version(headers: Headers) -> str:
     versions = headers.get_all("Sec-WebSocket-Version")
     if len(versions) != 1:
-        raise bad_request(f"not a WebSocket handshake: {len(versions)} Sec-WebSocket-Version fields")
+        raise bad_request(f"invalid WebSocket handshake: {len(versions)} Sec-WebSocket-Version headers; must be one")
     return versions[0]
 
 
 def _other_version(version: str) -> str:
-    return f"WebSocket's version {_VERSION} is spoken here, not {version[:_EXCERPT]!a}"
+    return f"unsupported WebSocket version {version[:_EXCERPT]!a}; must be {_VERSION}"
 
 
 def _not_a_handshake(error: Exception | None) -> ProtocolError:
-    return bad_request(f"not a WebSocket handshake: {error}"[:_EXCERPT])
+    return bad_request(f"invalid WebSocket handshake: {error}"[:_EXCERPT])

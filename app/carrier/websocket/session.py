@@ -8,7 +8,7 @@ from app.carrier.service import LINGER, Phase, Service, UnderWay
 from app.carrier.session import Channel
 from app.carrier.websocket.echo import WebSocketEcho
 
-_STOPS: Final = "the server stops"
+_STOPS: Final = "server is shutting down"
 
 
 class WebSocketSession:
@@ -53,7 +53,7 @@ class WebSocketSession:
         if self._given_up is not None:
             self._channel.abort()
         else:
-            self._close("nothing has come for too long")
+            self._close("idle timeout (ECHO_IDLE_TIMEOUT)")
 
     def drain(self) -> None:
         """Tell the client that the server goes away (RFC 6455, 7.4.1)."""
@@ -100,7 +100,7 @@ class WebSocketSession:
         """Send a Close frame, if there is reason to and the client reads: behind the echo of what came before."""
         now = self._service.clock()
         if now >= self._dies:  # also of a client that is never silent, and hardly reads
-            self._why = "its time is over"
+            self._why = "maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)"
         if self._why and self._given_up is None and not (self._echo.pending or self._channel.blocked):
             self._echo.close(CloseCode.GOING_AWAY, self._why)
             self._given_up = now + LINGER
