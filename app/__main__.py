@@ -4,12 +4,12 @@ import gc
 import os
 import sys
 
-from app import signals
+from app.server.process import signals
 
 signals.begin()  # before the imports of the rest, which take most of the start
-gc.disable()  # what is imported stays: looking whether it does took a tenth of them; see `app.server.Server.run`
+gc.disable()  # what is imported stays: looking whether it does took a tenth of them; see `app.bootstrap.Server.run`
 
-from app.command import main  # noqa: E402 - see above
+from app.cli import main  # noqa: E402 - see above
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], os.environ))

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from app import descriptors, identity, policy, settings
-from app.carrier import tls
-from app.carrier.tls import Contexts, TlsError
-from app.context import Policy
-from app.settings import Settings, SettingsError
+from app.config import downward_api, policy, settings
+from app.config.settings import Settings, SettingsError
+from app.echo.context import Policy
+from app.server import tls
+from app.server.process import file_limits
+from app.server.tls import Contexts, TlsError
 
 # What `read` raises: each of `args` is a sentence.
 MISTAKES = (SettingsError, TlsError)
@@ -28,7 +29,7 @@ class Configuration(NamedTuple):
 def read(environ: Mapping[str, str]) -> Configuration:
     """Read the environment, and every file that it names. Raises one of `MISTAKES`."""
     readers = policy.readers()  # what is found good is what is served with: a file is not read again
-    configured, note = descriptors.fitted(settings.read(environ, readers))
-    how = policy.read(configured, identity.read(environ), readers)
+    configured, note = file_limits.fitted(settings.read(environ, readers))
+    how = policy.read(configured, downward_api.read(environ), readers)
     files = tls.files_of(configured)
     return Configuration(configured, how, Contexts(files) if files else None, note)

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
-from app.controls.table import CONTROLS, Control
-from app.described.meanings import MEANINGS
-from app.dialects import DIALECTS
-from app.formats import BARE, media_types
-from app.reflected_body import ReflectedBody
-from app.reflection import Reflection
-from app.settings import Settings, groups
-from app.telemetry.families import FAMILIES
+from app.config.settings import Settings, groups
+from app.echo.controls.definitions import CONTROLS, Control
+from app.echo.formats.dialects.registry import DIALECTS
+from app.echo.formats.renderers import BARE, media_types
+from app.echo.openapi.field_docs import MEANINGS
+from app.echo.reflection.body import ReflectedBody
+from app.echo.reflection.model import Reflection
+from app.telemetry.metrics import FAMILIES
 from tests.bench import kept, pictures, scaling
 from tests.commands import ROOT
 

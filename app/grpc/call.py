@@ -7,12 +7,12 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from app.called import Ending
-from app.calls import Said
-from app.grpc.asked import Asked
+from app.grpc.context import Asked
 from app.grpc.framing import Messages, cardinality, framed
 from app.grpc.services import Kind, Method
 from app.grpc.status import CallError, Code, code_of, trailers
+from app.http.call import Said
+from app.http.grpc_record import Ending
 
 _TURN: Final = 100  # messages that are answered before others are served
 _PIECE: Final = 65_536  # bytes of answers after which the client has to take them first

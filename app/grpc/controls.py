@@ -5,15 +5,15 @@ from typing import Any, Final
 
 import msgspec
 
-from app.controls.reading import FIELD, MOST
-from app.controls.table import BY_NAME as CONTROLS
-from app.controls.table import Control
-from app.controls.values import RefusedError, Span
-from app.excerpts import shortened
+from app.config.settings import Settings
+from app.echo.controls.definitions import BY_NAME as CONTROLS
+from app.echo.controls.definitions import Control
+from app.echo.controls.parse import FIELD, MOST
+from app.echo.controls.values import RefusedError, Span
 from app.grpc.status import BY_NAME, CallError, Code
-from app.response_fields import NOT_BY_A_FIELD, is_for_caches
-from app.settings import Settings
-from app.wire import Fields, shown
+from app.http.headers.allowed import NOT_BY_A_FIELD, is_for_caches
+from app.http.request import Fields, shown
+from app.http.text import shortened
 
 _SHOWN: Final = 80  # characters of a value
 # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests: ASCII-Value

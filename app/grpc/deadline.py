@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Final
 
-from app.grpc.given import Given
+from app.grpc.metadata import Given
 from app.grpc.status import CallError, Code
 
 FIELD: Final = b"grpc-timeout"

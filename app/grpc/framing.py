@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from app.grpc.given import Given
+from app.grpc.metadata import Given
 from app.grpc.status import CallError, Code
 
 PREFIX: Final = 5  # bytes: the flag, and the length, the most significant byte first

@@ -3,10 +3,10 @@
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
 
-from app.excerpts import quoted
 from app.grpc import messages
-from app.grpc.asked import Asked
+from app.grpc.context import Asked
 from app.grpc.status import CallError, Code
+from app.http.text import quoted
 
 _REQUEST = messages.message("grpc.health.v1.HealthCheckRequest")
 _RESPONSE = messages.message("grpc.health.v1.HealthCheckResponse")

@@ -5,10 +5,10 @@ https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 
 from typing import Any
 
-from app.excerpts import quoted
 from app.grpc import messages
-from app.grpc.asked import Asked
+from app.grpc.context import Asked
 from app.grpc.status import CallError, Code
+from app.http.text import quoted
 
 _REQUEST = messages.message("grpc.reflection.v1.ServerReflectionRequest")
 _RESPONSE = messages.message("grpc.reflection.v1.ServerReflectionResponse")

@@ -3,11 +3,11 @@
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from app.excerpts import shortened
 from app.grpc import echo, health, reflection
-from app.grpc.asked import Answer
+from app.grpc.context import Answer
 from app.grpc.status import CallError, Code
-from app.wire import shown
+from app.http.request import shown
+from app.http.text import shortened
 
 OTHER: Final = "other"
 _LONGEST: Final = 200  # characters of a path that are shown

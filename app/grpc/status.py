@@ -6,7 +6,7 @@ https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 from enum import IntEnum
 from typing import Final
 
-from app.wire import Fields
+from app.http.request import Fields
 
 
 class Code(IntEnum):

@@ -10,16 +10,16 @@ from typing import Final
 
 import msgspec
 
-from app.answered import Answered
-from app.applied import NOTHING, Applied
-from app.called import Called
-from app.context import time_of
-from app.excerpts import shortened
-from app.provenance.trace import Trace
-from app.telemetry.facts import TARGET, Facts, about_of, method
-from app.telemetry.families import REFUSAL
-from app.telemetry.lines import LONGEST
-from app.wire import WireRequest, once
+from app.echo.context import time_of
+from app.http.controls_report import NOTHING, Applied
+from app.http.grpc_record import Called
+from app.http.headers.trace_context import Trace
+from app.http.record import Answered
+from app.http.request import WireRequest, once
+from app.http.text import shortened
+from app.telemetry.log_fields import TARGET, Facts, about_of, method
+from app.telemetry.log_writer import LONGEST
+from app.telemetry.metrics import REFUSAL
 
 _SHORT: Final = 64
 # What a terminal might obey, or a reader take for the end of a line: also beyond ASCII (C1, U+2028).

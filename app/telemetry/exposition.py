@@ -21,9 +21,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from app import __version__
-from app.negotiation import preferred
-from app.telemetry.families import BUCKETS, FAMILIES, Family
-from app.telemetry.tally import Durations, Tally, total
+from app.http.headers.accept import preferred
+from app.telemetry.counters import Durations, Tally, total
+from app.telemetry.metrics import BUCKETS, FAMILIES, Family
 
 _TEXT: Final = "text/plain"
 _OPENMETRICS: Final = "application/openmetrics-text"

@@ -10,8 +10,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from app import __version__
-from app.excerpts import quoted
-from app.identity import Identity
+from app.config.downward_api import Identity
+from app.http.text import quoted
 
 INSTALL: Final = (
     "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http,"

@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from app.answered import Answered
-from app.called import Called
-from app.excerpts import shortened
 from app.grpc.status import Code
-from app.provenance.trace import Trace
-from app.redaction import MASK
-from app.telemetry.facts import TARGET, Facts, about_of, method
-from app.telemetry.families import METHODS
-from app.wire import WireRequest, shown, split_target
+from app.http.grpc_record import Called
+from app.http.headers.trace_context import Trace
+from app.http.record import Answered
+from app.http.redaction import MASK
+from app.http.request import WireRequest, shown, split_target
+from app.http.text import shortened
+from app.telemetry.log_fields import TARGET, Facts, about_of, method
+from app.telemetry.metrics import METHODS
 
 _NANO: Final = 1_000_000_000
 _SERVER_ERROR: Final = 500

@@ -4,17 +4,17 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from app.context import Policy
-from app.settings import Settings
+from app.config.settings import Settings
+from app.echo.context import Policy
 from app.telemetry.access_log import AccessLog
-from app.telemetry.board import Board
+from app.telemetry.counters import Gauges, Tally
 from app.telemetry.exposition import exposed
-from app.telemetry.facts import Facts
-from app.telemetry.lines import Later, Lines
+from app.telemetry.log_fields import Facts
+from app.telemetry.log_writer import Later, Lines
+from app.telemetry.observer import Log, Watch
 from app.telemetry.otlp import Sender
+from app.telemetry.shared_metrics import Board
 from app.telemetry.spans import Spans
-from app.telemetry.tally import Gauges, Tally
-from app.telemetry.watch import Log, Watch
 
 # Beside twice the workers that are to be there, since those before a reload end while others serve: for what is late.
 _MORE_PLACES: Final = 8

@@ -21,16 +21,17 @@ from typing import Final
 import uvloop
 from msgspec import structs
 
-from app import application, configuration
-from app.carrier.connection import Connection
-from app.carrier.gateway import server_environ
-from app.carrier.layers import Listener
-from app.carrier.limits import Limits
-from app.carrier.service import Bounds, Service, Timeouts
-from app.carrier.timing import Time, time_of
-from app.carrier.watching import UNWATCHED
-from app.echo import Echo
-from app.telemetry.tally import Gauges
+from app import configuration
+from app.echo import routes
+from app.echo.handler import Echo
+from app.http.observer import UNWATCHED
+from app.server.clock import Time, time_of
+from app.server.connection import Connection
+from app.server.limits import Limits
+from app.server.state import Bounds, Service, Timeouts
+from app.server.transport_filters import Listener
+from app.server.wsgi import server_environ
+from app.telemetry.counters import Gauges
 from app.telemetry.telemetry import Telemetry
 
 _BOUNDS = Bounds(
@@ -62,7 +63,7 @@ async def serve(sock: socket.socket) -> None:
     now = clock(time.time())
     service = Service(_BOUNDS, time=slowed(time_of(loop, now)), report=partial(print, file=sys.stderr))
     # As the worker's, which hands each port's requests on.
-    answers = application.by_port({port: application.echo(Echo(settings, policy, clock=now))})
+    answers = routes.by_port({port: routes.echo(Echo(settings, policy, clock=now))})
     watch = Telemetry(settings, policy).watch(service.later, service.report, Gauges)
     listener = Listener(answers, server_environ(host, port, multiprocess=False), watch=watch or UNWATCHED)
     server = await loop.create_server(partial(Connection, service, listener), sock=sock)
@@ -84,5 +85,5 @@ def mark(ended: asyncio.Event) -> None:
 
 if __name__ == "__main__":
     gc.collect()
-    gc.freeze()  # as in `app.server.Server.run`
+    gc.freeze()  # as in `app.bootstrap.Server.run`
     uvloop.run(serve(socket.create_server(("127.0.0.1", 0))))

@@ -1,11 +1,11 @@
 """Our application as any WSGI server runs it, with nothing of the carrier: `gunicorn tests.bench.plain:application`."""
 
-from app import application as applications
-from app import identity, policy
-from app.echo import Echo
-from app.settings import Settings
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo import routes as applications
+from app.echo.handler import Echo
 
 _SETTINGS = Settings()
 
-application = applications.echo(Echo(_SETTINGS, policy.read(_SETTINGS, identity.read({}))))
+application = applications.echo(Echo(_SETTINGS, policy.read(_SETTINGS, downward_api.read({}))))
 """The application of the port that echoes, by the default settings."""

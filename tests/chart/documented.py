@@ -23,8 +23,8 @@ import msgspec
 import yaml
 from msgspec.structs import FieldInfo, fields
 
-from app.policy import READERS
-from app.settings import Settings
+from app.config.policy import READERS
+from app.config.settings import Settings
 from tests.chart import dashboard, overlay
 from tests.chart.rendering import CHART, LOADER
 from tests.commands import run

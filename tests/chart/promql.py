@@ -6,8 +6,8 @@ from typing import Final
 import promql_parser
 from promql_parser import AggregateExpr, Expr, MatchOp, VectorSelector
 
-from app.carrier.watching import APPLICATION_FAILED, WEBSOCKET
-from app.telemetry.families import FAMILIES, Family
+from app.http.observer import APPLICATION_FAILED, WEBSOCKET
+from app.telemetry.metrics import FAMILIES, Family
 
 # Labels that a target has by the Prometheus operator, and so each of its series; and a metric of Prometheus' own.
 TARGET: Final = frozenset({"container", "endpoint", "instance", "job", "namespace", "pod"})

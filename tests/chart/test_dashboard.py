@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.telemetry.families import FAMILIES
+from app.telemetry.metrics import FAMILIES
 from tests.chart import promql
 from tests.chart.documented import DASHBOARD
 from tests.chart.rendering import chart

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from msgspec.structs import FieldInfo, fields
 
-from app import settings
-from app.settings import Settings
+from app.config import settings
+from app.config.settings import Settings
 from tests.chart import documented
 from tests.chart.rendering import HelmError, chart, template
 

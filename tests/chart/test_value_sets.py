@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app import settings
+from app.config import settings
 from tests.chart.rendering import (
     COMPONENT,
     HelmError,

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from app import __version__, identity
-from app.identity import Identity
-from app.settings import Settings
+from app import __version__
+from app.config import downward_api
+from app.config.downward_api import Identity
+from app.config.settings import Settings
 from tests.chart.rendering import Manifest, chart, manifests
 
 DOWNWARD_API = {
@@ -150,7 +151,7 @@ def running(labels: dict[str, str], *flags: str) -> Identity:
         field = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", value)
         known = {"labels": labels, "annotations": annotations}[field[1]].get(field[2], "") if field else value
         made[name] = re.sub(r"\$\((\w+)\)", lambda match: made[match[1]], known)
-    return identity.read(made)
+    return downward_api.read(made)
 
 
 def test_the_reflection_shows_the_labels_that_were_chosen() -> None:

@@ -16,9 +16,9 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame
 from websockets.uri import parse_uri
 
-from app.carrier.http2 import frames
 from app.grpc import framing, services
 from app.grpc.messages import message
+from app.server.http2 import frames
 
 TIMEOUT = 20  # seconds
 JSON = "application/json"

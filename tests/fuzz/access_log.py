@@ -7,14 +7,14 @@ import json
 import re
 from typing import Final
 
-from app import identity, policy
-from app.answered import Answered
-from app.context import About, Context
-from app.settings import Settings
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo.context import About, Context
+from app.http.record import Answered
+from app.http.request import shown
 from app.telemetry.access_log import AccessLog
-from app.telemetry.facts import TARGET, Facts
-from app.telemetry.lines import LONGEST as LONGEST_LINE
-from app.wire import shown
+from app.telemetry.log_fields import TARGET, Facts
+from app.telemetry.log_writer import LONGEST as LONGEST_LINE
 from tests.fuzz import contexts
 
 LONGEST: Final = 4096
@@ -24,7 +24,8 @@ _HIDING: Final = Settings(
     trusted_proxies="192.0.2.0/24", redact="X-Forwarded-For,Forwarded,X-Real-IP,Traceparent,X-Request-Id,X-Echo-Status"
 )
 _FACTS: Final = tuple(
-    Facts(policy.read(settings, identity.read({}))) for settings in (Settings(trusted_proxies="192.0.2.0/24"), _HIDING)
+    Facts(policy.read(settings, downward_api.read({})))
+    for settings in (Settings(trusted_proxies="192.0.2.0/24"), _HIDING)
 )
 _COMMON: Final = re.compile(rb'[!-~]+ - - \[[^]]+\] "((?:[ !#-\[\]-~]|\\["\\]|\\x[0-9a-f]{2}|\.\.\.)*)" 200 5\n')
 _PLAIN: Final = re.compile(rb"[ -~]+\n")

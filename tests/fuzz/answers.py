@@ -10,18 +10,18 @@ from typing import Final
 import h11
 import msgspec
 
-from app import identity, policy
-from app.answer import EVENTS, HTML, JSON, TEXT, YAML
-from app.application import echo
-from app.carrier.errors import ProtocolError
-from app.carrier.http1.head import Head
-from app.carrier.http1.reader import End, RequestReader
-from app.carrier.http2 import frames
-from app.carrier.limits import Limits
-from app.carrier.recent import Recent
-from app.controls.table import CONTROLS
-from app.echo import Echo
-from app.settings import Settings
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo.controls.definitions import CONTROLS
+from app.echo.handler import Echo
+from app.echo.routes import echo
+from app.http.errors import ProtocolError
+from app.http.response import EVENTS, HTML, JSON, TEXT, YAML
+from app.server.head_cache import Recent
+from app.server.http1.events import Head
+from app.server.http1.parser import End, RequestReader
+from app.server.http2 import frames
+from app.server.limits import Limits
 from tests.fuzz import contexts
 from tests.fuzz.cutting import Pieces, deliveries
 from tests.unit.served import Served
@@ -31,7 +31,7 @@ _TYPES: Final = {HTML, JSON, TEXT, YAML, EVENTS}
 _LIMITS: Final = Limits(head=2048, fields=64, body=4096)
 # Who is cut off gets half an answer.
 _SETTINGS: Final = Settings(allow_abort="off", max_size=100_000, max_delay=2.0, max_events=3, seed="fuzz")
-_POLICY: Final = policy.read(_SETTINGS, identity.read({}))
+_POLICY: Final = policy.read(_SETTINGS, downward_api.read({}))
 _LONGER: Final = 3600.0  # seconds: longer than anything that is waited for
 _TURNS: Final = 100_000
 _GET: Final = b"GET /a?"

@@ -14,11 +14,11 @@ from typing import Final
 import brotli  # type: ignore[import-untyped] # it publishes no types
 import msgspec
 
-from app.bodies import KEPT, Body, Meter, content_of
-from app.codings import MAX_CODINGS
-from app.compression import COMPRESSIONS, compressed
-from app.reflected_body import reflect_body
-from app.wire import Fields
+from app.echo.reflection.body import reflect_body
+from app.http.body import KEPT, Body, Meter, content_of
+from app.http.compress import COMPRESSIONS, compressed
+from app.http.decompress import MAX_CODINGS
+from app.http.request import Fields
 from tests.fuzz.cutting import Pieces, deliveries
 
 if sys.version_info >= (3, 14):

@@ -6,23 +6,24 @@ from typing import Final
 
 from msgspec import structs
 
-from app import bodies, identity
-from app.carrier.errors import ProtocolError
-from app.carrier.http1.head import Head
-from app.carrier.http1.reader import Data, End, RequestReader
-from app.carrier.limits import Limits
-from app.context import Context, Policy
-from app.controls import reading
-from app.peers import Endpoint
-from app.provenance.networks import networks
-from app.settings import Settings
-from app.wire import ConnectionInfo, WireRequest
+from app.config import downward_api
+from app.config.settings import Settings
+from app.echo.context import Context, Policy
+from app.echo.controls import parse
+from app.http.body import Meter, content_of
+from app.http.connection_info import Endpoint
+from app.http.errors import ProtocolError
+from app.http.networks import networks
+from app.http.request import ConnectionInfo, WireRequest
+from app.server.http1.events import Head
+from app.server.http1.parser import Data, End, RequestReader
+from app.server.limits import Limits
 
 LIMITS: Final = Limits(head=16_384, fields=64, body=65_536)
 LONGEST: Final = 4096
 TRUSTED: Final = networks("192.0.2.0/24,2001:db8::/32")
 POLICY: Final = Policy(
-    identity.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"}),
+    downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"}),
     trusted=TRUSTED,
     jwt_fields=frozenset({"x-token"}),
 )
@@ -92,7 +93,7 @@ def context_of(data: bytes) -> Context | None:
     request = _request(data)
     if request is None:
         return None
-    applied = reading.read(request, _SETTINGS).applied
+    applied = parse.read(request, _SETTINGS).applied
     return Context(request, CONNECTION, POLICY, "id-1", 1_700_000_000.25, applied)
 
 
@@ -100,13 +101,13 @@ def context_of(data: bytes) -> Context | None:
 def _request(data: bytes) -> WireRequest | None:
     reader = RequestReader(LIMITS)
     reader.receive(data)
-    head, meter, end = None, bodies.Meter(), None
+    head, meter, end = None, Meter(), None
     try:
         for event in iter(reader.next, None):
             if isinstance(event, Head):
                 if event.whole:
                     return event.request
-                head, meter = event, bodies.Meter(bodies.content_of(event.request.fields), 1 << 20)
+                head, meter = event, Meter(content_of(event.request.fields), 1 << 20)
             elif isinstance(event, Data):
                 meter.take(event.piece)
                 while meter.pending:

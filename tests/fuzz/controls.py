@@ -9,17 +9,17 @@ from random import Random
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-from app import response_fields
-from app.answer import HARMLESS, JSON, Answer
-from app.controls import reading
-from app.controls.choosing import choose
-from app.controls.doing import done
-from app.controls.reading import MOST, Asked
-from app.controls.table import CONTROLS
-from app.controls.tries import Tries
-from app.controls.wishes import Wishes
-from app.settings import Settings
-from app.wire import WireRequest
+from app.config.settings import Settings
+from app.echo.controls import parse
+from app.echo.controls.apply import done
+from app.echo.controls.attempts import Tries
+from app.echo.controls.definitions import CONTROLS
+from app.echo.controls.params import Wishes
+from app.echo.controls.parse import MOST, Asked
+from app.echo.controls.resolve import choose
+from app.http.headers import allowed
+from app.http.request import WireRequest
+from app.http.response import HARMLESS, JSON, Answer
 from tests.fuzz.cutting import field_lines
 
 LONGEST: Final = 2048
@@ -56,7 +56,7 @@ def check(data: bytes) -> None:
     fields = field_lines([re.sub(rb"[\x00-\x08\x0b-\x1f\x7f]", b"", line) for line in lines])
     request = WireRequest(b"GET", target, "HTTP/1.1", fields)
     for settings in _SETTINGS:
-        asked = reading.read(request, settings)
+        asked = parse.read(request, settings)
         _check_asked(asked)
         _check_wishes(asked.wishes, settings)
         _check_done(asked.wishes)
@@ -120,7 +120,7 @@ def _check_done(wishes: Wishes) -> None:
         assert re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name)
         assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)
     for name, value in wishes.header:
-        assert not response_fields.why_not(name, value, cookies=True)
+        assert not allowed.why_not(name, value, cookies=True)
     if not isinstance(outcome.body, bytes):
         length = sum(map(len, outcome.body))
         told = [int(value) for name, value in outcome.fields if name == "Content-Length"]

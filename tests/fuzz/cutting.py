@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
-from app.wire import Fields
+from app.http.request import Fields
 
 _BYTE_BY_BYTE: Final = (
     1024  # bytes of an input that also comes byte by byte: more of them would cost more than they find

@@ -9,16 +9,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from app.called import Ending
-from app.context import Policy
-from app.grpc.asked import Asked
+from app.config.downward_api import read as identity
+from app.echo.context import Policy
 from app.grpc.call import GrpcCall, Terms
+from app.grpc.context import Asked
 from app.grpc.framing import PREFIX, Messages, framed
 from app.grpc.services import Kind, Method
 from app.grpc.status import Code, code_of
-from app.identity import read as identity
-from app.peers import Endpoint
-from app.wire import ConnectionInfo, WireRequest
+from app.http.connection_info import Endpoint
+from app.http.grpc_record import Ending
+from app.http.request import ConnectionInfo, WireRequest
 from tests.fuzz.cutting import Pieces, deliveries
 
 LONGEST: Final = 4096

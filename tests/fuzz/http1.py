@@ -5,11 +5,11 @@ from typing import Final, NamedTuple
 
 import h11
 
-from app.carrier.errors import ProtocolError
-from app.carrier.http1.head import Head
-from app.carrier.http1.reader import Data, Event, RequestReader
-from app.carrier.limits import Limits
-from app.wire import Fields
+from app.http.errors import ProtocolError
+from app.http.request import Fields
+from app.server.http1.events import Head
+from app.server.http1.parser import Data, Event, RequestReader
+from app.server.limits import Limits
 from tests.fuzz.cutting import Pieces, deliveries
 from tests.http.corpus import HTTP1, wire
 

@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 
 import hpack
 
-from app.carrier.errors import ProtocolError
-from app.carrier.http2 import frames
-from app.carrier.http2.events import Data, End, Event, Head, Reset
-from app.carrier.http2.frames import FrameReader, Http2ConnectionError
-from app.carrier.http2.requests import Requested
-from app.carrier.http2.streams import Streams
-from app.carrier.limits import Limits
+from app.http.errors import ProtocolError
+from app.server.http2 import frames
+from app.server.http2.connection import Streams
+from app.server.http2.events import Data, End, Event, Head, Reset
+from app.server.http2.frames import FrameReader, Http2ConnectionError
+from app.server.http2.request_parser import Requested
+from app.server.limits import Limits
 from tests.fuzz.cutting import Pieces, deliveries, field_lines
 from tests.fuzz.http2_by_h2 import Asked, asked_of_h2
 

@@ -6,7 +6,7 @@ import h2.events
 import h2.exceptions
 import msgspec
 
-from app.wire import Fields
+from app.http.request import Fields
 
 
 class Asked(msgspec.Struct):

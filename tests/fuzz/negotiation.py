@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from app import formats
-from app.compression import COMPRESSIONS, accepted
-from app.negotiation import ANY, preferred
+from app.echo.formats import renderers
+from app.http.compress import COMPRESSIONS, accepted
+from app.http.headers.accept import ANY, preferred
 
 LONGEST: Final = 1024
-OFFERS: Final = tuple(media_type for media_type, _ in formats.media_types())
+OFFERS: Final = tuple(media_type for media_type, _ in renderers.media_types())
 _TCHARS: Final = r"[!#$%&'*+\-.^_`|~0-9a-z]+"
 WORDS: Final = (
     *(offer.encode() for offer in OFFERS), b"*/*", b"text/*", b"application/*", b";q=0", b";q=1", b";q=0.5",
@@ -24,9 +24,9 @@ def check(data: bytes) -> None:
     """Choose by what may be an Accept and an Accept-Encoding field."""
     accept, _, encoding = (part.decode("latin-1") for part in data.partition(b"\n"))
     for default in ("bare", "json"):
-        form = formats.negotiated(accept, default)
-        assert form in {*formats.WRITE, formats.EVENTS, None}
-        assert formats.negotiated(accept.upper().lower(), default) == form or not accept.isascii()
+        form = renderers.negotiated(accept, default)
+        assert form in {*renderers.WRITE, renderers.EVENTS, None}
+        assert renderers.negotiated(accept.upper().lower(), default) == form or not accept.isascii()
     _check_quality(accept, preferred(accept, OFFERS, "text/html"))
     coding = accepted(encoding)
     assert coding in {*COMPRESSIONS, ""}

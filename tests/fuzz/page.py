@@ -6,10 +6,10 @@ from typing import Final
 
 import html5lib
 
-from app import formats
-from app.context import Context
-from app.page.curl import curl_command
-from app.wire import decoded_path
+from app.echo.context import Context
+from app.echo.formats import renderers
+from app.echo.formats.html.curl import curl_command
+from app.http.request import decoded_path
 from tests.fuzz import contexts
 from tests.fuzz.cutting import sampled
 
@@ -63,7 +63,7 @@ def check(data: bytes) -> None:
     context = contexts.context_of(data)
     if context is None:
         return
-    page, bare = formats.html(context).body, formats.bare(context).body
+    page, bare = renderers.html(context).body, renderers.bare(context).body
     assert isinstance(page, bytes)
     assert isinstance(bare, bytes)
     _check_bare(context, bare)

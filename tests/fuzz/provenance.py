@@ -9,13 +9,13 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from app.names import canonical
-from app.provenance.client import MOST_HOPS, Client, client_of
-from app.provenance.credentials import NO_KEYS, credentials_of
-from app.provenance.networks import among
-from app.provenance.trace import trace_of
-from app.redaction import MASK
-from app.wire import shown
+from app.echo.reflection.credentials import NO_KEYS, credentials_of
+from app.http.headers.client_address import MOST_HOPS, Client, client_of
+from app.http.headers.names import canonical
+from app.http.headers.trace_context import trace_of
+from app.http.networks import among
+from app.http.redaction import MASK
+from app.http.request import shown
 from tests.fuzz import contexts
 from tests.fuzz.cutting import field_lines
 

@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from app.carrier.errors import ProtocolError
-from app.carrier.proxy.header import ProxyReader
-from app.peers import Endpoint, ProxyProtocol
+from app.http.connection_info import Endpoint, ProxyProtocol
+from app.http.errors import ProtocolError
+from app.server.proxy_protocol.header import ProxyReader
 from tests.fuzz.cutting import Pieces, deliveries
 from tests.fuzz.http1 import check_refusal
 

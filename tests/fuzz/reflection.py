@@ -7,11 +7,11 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 import yaml
 
-from app import formats
-from app.bodies import KEPT
-from app.context import Context
-from app.redaction import MASK
-from app.wire import split_target
+from app.echo.context import Context
+from app.echo.formats import renderers
+from app.http.body import KEPT
+from app.http.redaction import MASK
+from app.http.request import split_target
 from tests.fuzz import contexts
 from tests.fuzz.cutting import sampled
 from tests.shown import turned_back
@@ -28,18 +28,18 @@ def check(data: bytes) -> None:
     context = contexts.context_of(data)
     if context is None:
         return
-    answer = formats.json(context).body
+    answer = renderers.json(context).body
     assert isinstance(answer, bytes)
     assert len(answer) < 40 * len(data) + 20_000
     reflected = msgspec.json.decode(answer)
     _check_shown(context, reflected)
     _check_provenance(reflected)
     if sampled(data, _YAML_ONE_OF):
-        written = formats.yaml(context).body
+        written = renderers.yaml(context).body
         assert isinstance(written, bytes)
         assert yaml.load(written, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) == reflected  # noqa: S506 - safe
     for name in _DIALECTS:
-        formats.WRITE[name](context)
+        renderers.WRITE[name](context)
 
 
 def _check_shown(context: Context, reflected: dict[str, object]) -> None:

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from websockets.frames import Opcode
 
-from app.carrier.websocket.deflate import DeflateFactory
-from app.carrier.websocket.echo import WebSocketEcho
+from app.server.websocket.deflate import DeflateFactory
+from app.server.websocket.echo import WebSocketEcho
 from tests.fuzz.cutting import Pieces, deliveries
 
 LONGEST: Final = 2048

@@ -11,9 +11,9 @@ from signal import SIGTERM
 
 import pytest
 
-from app import settings
-from app.policy import READERS
-from app.settings import SettingsError
+from app.config import settings
+from app.config.policy import READERS
+from app.config.settings import SettingsError
 from tests.http.process import DEADLINE, read_to_end, running
 
 SECRET = "c2VjcmV0LXdvcmQ"  # noqa: S105 - of nobody

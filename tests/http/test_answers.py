@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app import __version__
-from app.answer import POLICY
+from app.http.response import POLICY
 from tests.http.process import Echo, read_answer
 
 HOST = b"Host: a\r\n"

@@ -14,11 +14,11 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 import pytest
 
-from app.carrier.errors import ProtocolError
-from app.carrier.http1.head import Head
-from app.carrier.http1.reader import Data, RequestReader
-from app.carrier.limits import Limits
-from app.settings import Settings
+from app.config.settings import Settings
+from app.http.errors import ProtocolError
+from app.server.http1.events import Head
+from app.server.http1.parser import Data, RequestReader
+from app.server.limits import Limits
 from tests.http import corpus, raw_http2
 from tests.http.corpus import HTTP1, HTTP2, Case, Http1Case, Http2Case
 from tests.http.process import Echo, running

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.content import generated
+from app.http.streamed_body import generated
 from tests.commands import run
 from tests.http.process import DEADLINE, Echo, read_answer, running
 from tests.http.programs import program

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from app import bodies, identity
-from app.context import Context, Policy
-from app.page.curl import curl_command
-from app.peers import Endpoint
-from app.settings import MAX_DECODED
-from app.tls import TLS
-from app.wire import ConnectionInfo, Fields, WireRequest
+from app.config import downward_api
+from app.config.settings import MAX_DECODED
+from app.echo.context import Context, Policy
+from app.echo.formats.html.curl import curl_command
+from app.http.body import Meter, content_of
+from app.http.connection_info import Endpoint
+from app.http.request import ConnectionInfo, Fields, WireRequest
+from app.http.tls_info import TLS
 from tests import requests
 from tests.http.process import DEADLINE, Echo
 from tests.http.programs import Secure, program, running_with_tls
@@ -70,12 +71,12 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 
 def command_for(request: WireRequest, raw: bytes = b"", connection: ConnectionInfo = PLAIN) -> str:
     """Give the command for a request with this body."""
-    meter = bodies.Meter(bodies.content_of(request.fields), MAX_DECODED)
+    meter = Meter(content_of(request.fields), MAX_DECODED)
     meter.take(raw)
     while meter.pending:
         meter.work()
     body = meter.body(chunked=(b"Transfer-Encoding", b"chunked") in request.fields)
-    policy = Policy(identity.read({}))
+    policy = Policy(downward_api.read({}))
     return curl_command(Context(structs.replace(request, body=body), connection, policy, "id", 0.0)).text
 
 

@@ -19,11 +19,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.answer import EVENTS, JSON
-from app.described.openapi import METHODS
-from app.described.schema import reflection_schema
-from app.dialects import DIALECTS
-from app.formats import media_types
+from app.echo.formats.dialects.registry import DIALECTS
+from app.echo.formats.renderers import media_types
+from app.echo.openapi.document import METHODS
+from app.echo.openapi.schema import reflection_schema
+from app.http.response import EVENTS, JSON
 from tests.http.process import DEADLINE, Echo, running
 
 # Small, so that nothing takes long; without what leaves no answer to be compared.

@@ -14,14 +14,14 @@ import httpx
 import pytest
 import uvloop
 
-from app.carrier.accepting import Acceptor
-from app.carrier.connection import Connection
-from app.carrier.gateway import server_environ
-from app.carrier.layers import Listener
-from app.carrier.limits import Limits
-from app.carrier.service import Bounds, Service, Timeouts
-from app.carrier.timing import time_of
-from app.wire import Effects
+from app.http.request import Effects
+from app.server.clock import time_of
+from app.server.connection import Connection
+from app.server.limits import Limits
+from app.server.listener import Acceptor
+from app.server.state import Bounds, Service, Timeouts
+from app.server.transport_filters import Listener
+from app.server.wsgi import server_environ
 from tests.http.process import DEADLINE, read_answer, read_to_end
 from tests.unit.planned import Plan, Planned, endless, failing
 

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page
 
-from app.answer import POLICY
-from app.controls.table import CONTROLS, FORMAT_NAMES
+from app.echo.controls.definitions import CONTROLS, FORMAT_NAMES
+from app.http.response import POLICY
 from tests.http import hostile
 from tests.http.attacks import ALL, BY_KIND, MARKUP
 from tests.http.browser import chromium

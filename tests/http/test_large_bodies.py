@@ -18,7 +18,7 @@ from typing import Any
 import brotli  # type: ignore[import-untyped] # it publishes no types
 import pytest
 
-from app.settings import MAX_DECODED
+from app.config.settings import MAX_DECODED
 from tests.commands import run
 from tests.http import raw_http2
 from tests.http.process import Echo, read_answer, read_to_end

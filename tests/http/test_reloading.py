@@ -15,8 +15,8 @@ from typing import Self
 
 import pytest
 
-from app.signals import UNUSED
-from app.supervisor import LOOK
+from app.server.process.arbiter import LOOK
+from app.server.process.signals import UNUSED
 from tests.http.certificates import Secret, served_serial, trusting
 from tests.http.process import DEADLINE, Echo, in_time, read_lines, running, starting, wait_until
 from tests.http.programs import go_program

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app import __version__, settings
-from app.command import announcement
+from app import __version__
+from app.cli import announcement
+from app.config import settings
 from tests.commands import ROOT
 from tests.http.process import DEADLINE, environment, free_ports, running, start
 

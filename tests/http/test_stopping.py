@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.carrier.service import LAST_CALL
+from app.server.state import LAST_CALL
 from tests.commands import ROOT
 from tests.http.certificates import Secret
 from tests.http.process import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.telemetry.families import FAMILIES
+from app.telemetry.metrics import FAMILIES
 from tests.http.process import DEADLINE, Echo, read_answer, read_lines, running
 from tests.http.test_websocket import opened
 from tests.promtool import check_metrics

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.wire import query_pairs, split_target
+from app.http.request import query_pairs, split_target
 from tests.http.process import Echo
 from tests.requests import deliveries, requests
 from tests.shown import turned_back

@@ -13,8 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 
-from app.carrier.service import LAST_CALL
-from app.content import generated
+from app.http.streamed_body import generated
+from app.server.state import LAST_CALL
 from tests.http.certificates import connect as connect_by_tls
 from tests.http.process import DEADLINE, Echo, LateError, read_answer, read_to_end
 from tests.http.raw_http2 import FLAGS, Client, frame, headers, opening, request

@@ -231,7 +231,7 @@ def test_nothing_is_missing_that_is_imported(image: str) -> None:
 _COMPILED = """
 import sys
 before = set(sys.modules)
-import app.command, app.healthcheck, gunicorn.glogging
+import app.cli, app.healthcheck, gunicorn.glogging
 new = {name: getattr(sys.modules[name], "__file__", None) or "" for name in sys.modules.keys() - before}
 print(*(name for name, file in new.items() if file.endswith(".py")))
 """

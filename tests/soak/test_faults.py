@@ -17,7 +17,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from app.server import HUNG
+from app.bootstrap import HUNG
 from tests.commands import ROOT
 from tests.http import raw_http2
 from tests.http.process import DEADLINE, Echo, environment, free_ports, read_answer, running

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 
-from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
+from app.http.request import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
 
 DELAY: Final = 3.0  # seconds before an answer to `/late/N` begins
 INTERVAL: Final = 1.0  # seconds between the pieces of an answer to `/slow/N`

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import h2.events
 from h2.errors import ErrorCodes
 
-from app.carrier.connection import Connection
-from app.carrier.http2 import frames
-from app.carrier.watching import UNWATCHED, Watch
-from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ
+from app.http.observer import UNWATCHED, Watch
+from app.http.request import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ
+from app.server.connection import Connection
+from app.server.http2 import frames
 from tests.unit.served import Served, Transport
 from tests.unit.test_http2_session import Client
 from tests.unit.written import written_frames

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.carrier.connection import Connection
-from app.carrier.gateway import environ_of, server_environ
-from app.carrier.layers import Listener
-from app.carrier.limits import Limits
-from app.carrier.service import Bounds, Service, Timeouts
-from app.carrier.timing import Time
-from app.peers import Endpoint
-from app.wire import Application, ConnectionInfo, Environ, WireRequest
+from app.http.connection_info import Endpoint
+from app.http.request import Application, ConnectionInfo, Environ, WireRequest
+from app.server.clock import Time
+from app.server.connection import Connection
+from app.server.limits import Limits
+from app.server.state import Bounds, Service, Timeouts
+from app.server.transport_filters import Listener
+from app.server.wsgi import environ_of, server_environ
 
 LIMITS = Limits(head=1024, fields=10, body=100)
 _AT_ONCE = 1000  # turns of the loop that take no time

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import identity, policy
-from app.answered import Answered
-from app.applied import NOTHING, Applied, Granted, Refused
-from app.context import About
-from app.peers import Endpoint
-from app.settings import Settings
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo.context import About
+from app.http.connection_info import Endpoint
+from app.http.controls_report import NOTHING, Applied, Granted, Refused
+from app.http.record import Answered
+from app.http.request import ConnectionInfo, WireRequest, shown
 from app.telemetry.access_log import AccessLog
-from app.telemetry.facts import Facts
-from app.telemetry.lines import LONGEST, Lines, pieces
-from app.wire import ConnectionInfo, WireRequest, shown
+from app.telemetry.log_fields import Facts
+from app.telemetry.log_writer import LONGEST, Lines, pieces
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CONNECTION = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 80))
@@ -51,7 +51,7 @@ def answered(asked: WireRequest, applied: Applied = NOTHING, **facts: Any) -> An
 
 def log(kind: str = "json", **settings: Any) -> AccessLog:
     """Give a log of an echo with these settings."""
-    return AccessLog(kind, Facts(policy.read(Settings(**settings), identity.read({}))), wall=lambda: NOW)
+    return AccessLog(kind, Facts(policy.read(Settings(**settings), downward_api.read({}))), wall=lambda: NOW)
 
 
 def line(asked: WireRequest, applied: Applied = NOTHING, **settings: Any) -> dict[str, Any]:

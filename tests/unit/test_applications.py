@@ -9,21 +9,22 @@ from wsgiref.validate import validator
 
 import pytest
 
-from app import __version__, identity, policy
-from app.answer import POLICY
-from app.application import admin, by_port, echo
-from app.carrier.gateway import call
-from app.carrier.response import Response
-from app.described.openapi import document
-from app.echo import Echo
-from app.settings import Settings
-from app.wire import DRAINING_KEY, Application, WireRequest
+from app import __version__
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo.handler import Echo
+from app.echo.openapi.document import document
+from app.echo.routes import admin, by_port, echo
+from app.http.request import DRAINING_KEY, Application, WireRequest
+from app.http.response import POLICY
+from app.server.response import Response
+from app.server.wsgi import call
 from tests.unit.served import environ_for
 
 SETTINGS = Settings(allow_cookie="on")
 KNOWN = ["/livez", "/readyz", "/version", "/openapi.json"]
 ADMIN = admin(SETTINGS)
-ECHO = echo(Echo(SETTINGS, policy.read(SETTINGS, identity.read({}))))
+ECHO = echo(Echo(SETTINGS, policy.read(SETTINGS, downward_api.read({}))))
 
 
 def ask(application: Application, path: str, method: str = "GET", **environ: Any) -> Response:

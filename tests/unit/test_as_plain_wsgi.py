@@ -14,18 +14,19 @@ from gunicorn.http.parser import RequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import application, identity, policy
-from app.carrier.limits import Limits
-from app.controls.table import FORMAT_NAMES
-from app.echo import Echo
-from app.settings import Settings
-from app.wire import Application
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo import routes
+from app.echo.controls.definitions import FORMAT_NAMES
+from app.echo.handler import Echo
+from app.http.request import Application
+from app.server.limits import Limits
 from tests.requests import VALUE
 from tests.unit.planned import seen
 from tests.unit.served import Served
 
 _SETTINGS: Final = Settings(allow_cookie="on", seed="1")
-_POLICY: Final = policy.read(_SETTINGS, identity.read({"POD_NAME": "echo-1"}))
+_POLICY: Final = policy.read(_SETTINGS, downward_api.read({"POD_NAME": "echo-1"}))
 _CLIENT: Final = ("192.0.2.1", 1234)
 _OWN_END: Final = ("", 0)  # the transport of the tests has none
 _LONGER_THAN_ANY: Final = 100.0  # seconds: no delay and no drip that is asked for here takes as long
@@ -105,7 +106,7 @@ def asked(draw: st.DrawFn) -> bytes:
 
 def _made() -> Application:
     """Give the application, with chance and memory as at its start, and a clock that stands still."""
-    answers: Application = application.echo(Echo(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25))
+    answers: Application = routes.echo(Echo(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25))
     return answers
 
 

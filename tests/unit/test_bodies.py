@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bodies import KEPT, NONE, PLAIN, Body, Content, Decoded, Meter, content_of
-from app.codings import STEP
+from app.http.body import KEPT, NONE, PLAIN, Body, Content, Decoded, Meter, content_of
+from app.http.decompress import STEP
 from tests.requests import deliveries
 
 MIB = 1 << 20

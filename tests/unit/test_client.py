@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from app.peers import Endpoint, ProxyProtocol
-from app.provenance.client import MOST_HOPS, Client, client_of
-from app.provenance.forwarded import forwarded, node
-from app.provenance.networks import Networks, networks
-from app.provenance.via import Via, via
-from app.wire import ConnectionInfo, shown
+from app.http.connection_info import Endpoint, ProxyProtocol
+from app.http.headers.client_address import MOST_HOPS, Client, client_of
+from app.http.headers.forwarded import forwarded, node
+from app.http.headers.via import Via, via
+from app.http.networks import Networks, networks
+from app.http.request import ConnectionInfo, shown
 
 PROXIES = networks("10.0.0.0/8,fd00::/8")
 NOBODY: Networks = ()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.codings import MAX_STREAMS, MOST_OUTPUT, STEP, Decoding
+from app.http.decompress import MAX_STREAMS, MOST_OUTPUT, STEP, Decoding
 from tests.requests import deliveries
 
 if sys.version_info >= (3, 14):

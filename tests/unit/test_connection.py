@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from app.answer import HARMLESS
-from app.bodies import Meter
-from app.carrier.connection import Connection
-from app.carrier.gateway import server_environ
-from app.carrier.http2 import frames
-from app.carrier.layers import Listener
-from app.carrier.limits import Limits
-from app.carrier.service import LINGER, Phase
-from app.wire import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
+from app.http.body import Meter
+from app.http.request import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
+from app.http.response import HARMLESS
+from app.server.connection import Connection
+from app.server.http2 import frames
+from app.server.limits import Limits
+from app.server.state import LINGER, Phase
+from app.server.transport_filters import Listener
+from app.server.wsgi import server_environ
 from tests.unit.served import Served, Transport, answer_with_path
 from tests.unit.written import written_frames
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.controls import values
-from app.controls.values import Choices, RefusedError, Span
+from app.echo.controls import values
+from app.echo.controls.values import Choices, RefusedError, Span
 
 
 @pytest.mark.parametrize(

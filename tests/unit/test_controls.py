@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from app.applied import Applied, Granted, Refused
-from app.controls.reading import MOST, NOTHING_ASKED, Asked, read
-from app.controls.table import CONTROLS
-from app.controls.wishes import NONE, Wishes
-from app.settings import Settings
-from app.wire import Fields, WireRequest
+from app.config.settings import Settings
+from app.echo.controls.definitions import CONTROLS
+from app.echo.controls.params import NONE, Wishes
+from app.echo.controls.parse import MOST, NOTHING_ASKED, Asked, read
+from app.http.controls_report import Applied, Granted, Refused
+from app.http.request import Fields, WireRequest
 
 SETTINGS = Settings(allow_cookie="on")
 

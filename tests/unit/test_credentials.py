@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from app.context import Policy
-from app.identity import read
-from app.provenance.credentials import NO_KEYS, Basic, Credentials, credentials_of
-from app.provenance.tokens import MAX_DEPTH, MOST_CHARACTERS, Decoded, Verify, decode
-from app.wire import shown
+from app.config.downward_api import read
+from app.echo.context import Policy
+from app.echo.reflection.credentials import NO_KEYS, Basic, Credentials, credentials_of
+from app.http.headers.jwt import MAX_DEPTH, MOST_CHARACTERS, Decoded, Verify, decode
+from app.http.request import shown
 from tests.unit.signing import CLAIMS, SECRET, part, signed
 
 HERE = read({})

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from app import identity
-from app.answer import Answer
-from app.bodies import KEPT, Body, Meter
-from app.context import Context, Limits, Policy
-from app.dialects import DIALECTS
-from app.dialects.go_http import hostname
-from app.peers import Endpoint
-from app.tls import TLS, Certificate
-from app.wire import ConnectionInfo, Fields, WireRequest
+from app.config import downward_api
+from app.echo.context import Context, Limits, Policy
+from app.echo.formats.dialects.go_http import hostname
+from app.echo.formats.dialects.registry import DIALECTS
+from app.http.body import KEPT, Body, Meter
+from app.http.connection_info import Endpoint
+from app.http.request import ConnectionInfo, Fields, WireRequest
+from app.http.response import Answer
+from app.http.tls_info import TLS, Certificate
 from tests.requests import FIELDS, TARGET, TOKEN
 
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
-NOWHERE = identity.read({})
-POD = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "192.0.2.9"})
+NOWHERE = downward_api.read({})
+POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "192.0.2.9"})
 LIMITS = Limits(max_delay=2.5, max_size=1000)
 NOTHING_ALLOWED = Limits(allowed=frozenset())
 # What each dialect does when asked to.
@@ -53,7 +53,7 @@ def request(
 def answer(
     dialect: str,
     asking: WireRequest,
-    who: identity.Identity = NOWHERE,
+    who: downward_api.Identity = NOWHERE,
     connection: ConnectionInfo = TCP,
     **context: Any,
 ) -> Answer:

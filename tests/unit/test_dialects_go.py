@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.dialects import go_http, go_values
-from app.dialects.go_values import GoError
-from app.wire import WireRequest
+from app.echo.formats.dialects import go_http, go_values
+from app.echo.formats.dialects.go_values import GoError
+from app.http.request import WireRequest
 
 SECOND = 10**9
 

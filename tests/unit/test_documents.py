@@ -8,16 +8,17 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
-from app import __version__, identity
-from app.bodies import Meter, content_of
-from app.context import Context, Policy
-from app.controls.table import BY_NAME, FORMAT_NAMES
-from app.dialects import DIALECTS
-from app.formats import BARE, ECHO, EVENTS, WRITE, media_types
-from app.peers import Endpoint
-from app.reflection import reflect
-from app.settings import Settings, rows
-from app.wire import ConnectionInfo, WireRequest
+from app import __version__
+from app.config import downward_api
+from app.config.settings import Settings, rows
+from app.echo.context import Context, Policy
+from app.echo.controls.definitions import BY_NAME, FORMAT_NAMES
+from app.echo.formats.dialects.registry import DIALECTS
+from app.echo.formats.renderers import BARE, ECHO, EVENTS, WRITE, media_types
+from app.echo.reflection.model import reflect
+from app.http.body import Meter, content_of
+from app.http.connection_info import Endpoint
+from app.http.request import ConnectionInfo, WireRequest
 from tests import documents
 from tests.commands import ROOT
 
@@ -54,7 +55,7 @@ def test_the_readmes_example_is_what_is_answered() -> None:
     request = WireRequest(b"POST", b"/a%2Fb?c=d", "HTTP/1.1", wire, meter.body(chunked=False))
     connection = ConnectionInfo(Endpoint("127.0.0.1", example["client"]["port"]), Endpoint("127.0.0.1", 8080))
     now = datetime.fromisoformat(example["time"]).timestamp()
-    answered = reflect(Context(request, connection, Policy(identity.read({})), example["id"], now))
+    answered = reflect(Context(request, connection, Policy(downward_api.read({})), example["id"], now))
     assert list(example) == list(msgspec.to_builtins(answered))
     assert json.loads(msgspec.json.encode(answered)) == example
 

@@ -12,25 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answer import EVENTS, HARMLESS, JSON, TEXT, Answer
-from app.applied import Applied, Granted
-from app.codings import Decoding
-from app.compression import COMPRESSIONS, MEMORY, accepted, compressed
-from app.content import Content, first_half, generated, in_pieces, pieces_for, repieced
-from app.controls import choosing
-from app.controls.choosing import Choice, choose, noted
-from app.controls.doing import Outcome, done
-from app.controls.tries import Tries
-from app.controls.values import Choices, Span
-from app.controls.wishes import NONE, Wishes
-from app.wire import NO_EFFECTS, Effects
+from app.echo.controls import resolve
+from app.echo.controls.apply import Outcome, done
+from app.echo.controls.attempts import Tries
+from app.echo.controls.params import NONE, Wishes
+from app.echo.controls.resolve import Choice, choose, noted
+from app.echo.controls.values import Choices, Span
+from app.http.compress import COMPRESSIONS, MEMORY, accepted, compressed
+from app.http.controls_report import Applied, Granted
+from app.http.decompress import Decoding
+from app.http.request import NO_EFFECTS, Effects
+from app.http.response import EVENTS, HARMLESS, JSON, TEXT, Answer
+from app.http.streamed_body import Content, first_half, generated, in_pieces, pieces_for, repieced
 
 MIB = 1 << 20
 ANSWER = Answer(b"0123456789", JSON, fields=HARMLESS)
 
 
 def do(
-    accept_encoding: str = "", *, choice: Choice = choosing.NOTHING, answer: Answer = ANSWER, **wishes: Any
+    accept_encoding: str = "", *, choice: Choice = resolve.NOTHING, answer: Answer = ANSWER, **wishes: Any
 ) -> Outcome:
     """Do what these wishes say, and what was chosen."""
     coding = chosen(Wishes(compress=wishes.get("compress", "")), accept_encoding).coding
@@ -44,7 +44,7 @@ def chosen(wishes: Wishes, accept_encoding: str = "", tries: Tries | None = None
 
 def test_an_answer_of_which_nothing_is_asked_is_as_it_was() -> None:
     """With its type, and with nothing that the carrier must do."""
-    outcome = done(ANSWER, NONE, choosing.NOTHING)
+    outcome = done(ANSWER, NONE, resolve.NOTHING)
     assert outcome == Outcome(200, (("Content-Type", JSON), *HARMLESS), b"0123456789", NO_EFFECTS)
     assert outcome.effects is NO_EFFECTS
 
@@ -330,7 +330,7 @@ def test_what_was_chosen_is_noted() -> None:
         tuple(Granted(name, "v", "query") for name in ("status", "delay", "time", "fail_first", "compress", "header")),
         (),
     )
-    assert noted(applied, choosing.NOTHING) is applied
+    assert noted(applied, resolve.NOTHING) is applied
     assert [each.done for each in noted(applied, Choice(500, 0.5, 3, "br")).granted][:5] == [
         500,
         0.5,

@@ -8,14 +8,15 @@ import msgspec
 import pytest
 import yaml
 
-from app import formats, identity, policy
-from app.answer import POLICY
-from app.applied import Applied
-from app.controls.doing import Outcome
-from app.echo import Echo
-from app.events import INTERVAL
-from app.settings import Settings
-from app.wire import NO_EFFECTS, WEBSOCKET_KEY, Effects, Fields, WireRequest
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo.controls.apply import Outcome
+from app.echo.formats import renderers
+from app.echo.formats.sse import INTERVAL
+from app.echo.handler import Echo
+from app.http.controls_report import Applied
+from app.http.request import NO_EFFECTS, WEBSOCKET_KEY, Effects, Fields, WireRequest
+from app.http.response import POLICY
 from tests.unit.served import environ_for
 
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -27,7 +28,7 @@ class Asking:
     def __init__(self, **settings: Any) -> None:
         self.now = 1_700_000_000.25
         configured = Settings(**settings)
-        self._echo = Echo(configured, policy.read(configured, identity.read({})), clock=lambda: self.now)
+        self._echo = Echo(configured, policy.read(configured, downward_api.read({})), clock=lambda: self.now)
 
     def __call__(self, target: str = "/a", *fields: tuple[str, str], method: str = "GET", **environ: Any) -> Outcome:
         """Ask for a target with these fields."""
@@ -94,7 +95,7 @@ def test_who_takes_none_of_them_is_told_which_there_are(accept: str) -> None:
     """With the media types, and the names for echo_format, which wins over Accept."""
     answer = ASK("/a", ("Accept", accept))
     assert answer.status == 406
-    for media_type, name in formats.media_types():
+    for media_type, name in renderers.media_types():
         assert media_type in whole(answer).decode()
         assert f"echo_format={name}" in whole(answer).decode()
     assert ASK("/a?echo_format=json", ("Accept", accept)).status == 200
@@ -119,7 +120,7 @@ def test_the_operator_sets_the_form_for_who_takes_any(form: str) -> None:
 
 def test_every_answer_says_whose_it_is_and_is_kept_by_nobody() -> None:
     """Also those that refuse."""
-    targets = ["/", "/?echo_status=1", *(f"/?echo_format={form}" for form in (*formats.WRITE, "events"))]
+    targets = ["/", "/?echo_status=1", *(f"/?echo_format={form}" for form in (*renderers.WRITE, "events"))]
     for answer in (*map(ASK, targets), ASK("/", ("Accept", "image/png"))):
         assert field(answer, "X-Content-Type-Options") == "nosniff"
         assert field(answer, "Content-Security-Policy").startswith(POLICY)
@@ -194,7 +195,7 @@ def test_a_mistake_is_answered_in_json_to_who_wants_json() -> None:
     }
 
 
-@pytest.mark.parametrize("form", ["", *formats.WRITE, "events"])
+@pytest.mark.parametrize("form", ["", *renderers.WRITE, "events"])
 def test_to_everybody_else_a_mistake_is_lines_of_text(form: str) -> None:
     """Never HTML: a value that was sent is in it."""
     answer = ASK("/?echo_size=<script>%0a" + (f"&echo_format={form}" if form else ""))
@@ -285,7 +286,7 @@ def test_redacted_fields_are_in_no_answer() -> None:
     """Where the operator has said so; else they are shown as they came."""
     ask = Asking(redact="Authorization,Cookie", redact_responses="on")
     secrets = [("Authorization", "Basic YTpzZWNyZXQ="), ("cookie", "a=secret"), ("X-A", "open")]
-    for form in (*formats.WRITE, "events"):
+    for form in (*renderers.WRITE, "events"):
         told = whole(ask(f"/?echo_format={form}", *secrets))
         assert b"secret" not in told
         assert b"YTpzZWNyZXQ" not in told
@@ -296,7 +297,7 @@ def test_redacted_fields_are_in_no_answer() -> None:
     assert b"a=secret" in whole(Asking(redact="Cookie")("/?echo_format=text", *secrets))
 
 
-@pytest.mark.parametrize("form", [*formats.WRITE, "events"])
+@pytest.mark.parametrize("form", [*renderers.WRITE, "events"])
 def test_connect_opens_no_tunnel(form: str) -> None:
     """In no form, and whatever is asked for."""
     for fields in ([], [("X-Echo-Body", "hi")], [("X-Echo-Size", "5")], [("Last-Event-ID", "99")]):

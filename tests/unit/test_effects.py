@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.carrier.waiting import Waiting
-from app.wire import EFFECTS_KEY, Effects, Environ
+from app.http.request import EFFECTS_KEY, Effects, Environ
+from app.server.memory_budget import Waiting
 from tests.unit.planned import (
     KIB,
     PLAIN,

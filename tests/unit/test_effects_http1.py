@@ -5,10 +5,10 @@ import ssl
 import pytest
 from msgspec import structs
 
-from app.carrier import tls
-from app.carrier.http2 import frames
-from app.carrier.service import LINGER, Phase
-from app.wire import Effects
+from app.http.request import Effects
+from app.server import tls
+from app.server.http2 import frames
+from app.server.state import LINGER, Phase
 from tests.unit.planned import NOTHING_MORE, Plan, Planned, Seen, endless, failing, of_stream, seen
 from tests.unit.served import Served
 from tests.unit.test_tls import Client as TlsClient

@@ -6,10 +6,10 @@ import h2.events
 import pytest
 from h2.errors import ErrorCodes
 
-from app.carrier.http2 import frames
-from app.carrier.http2.session import Http2Session
-from app.carrier.limits import Limits
-from app.wire import Effects
+from app.http.request import Effects
+from app.server.http2 import frames
+from app.server.http2.handler import Http2Session
+from app.server.limits import Limits
 from tests.unit.planned import KIB, NOTHING_MORE, PLAIN, OverHttp2, Plan, Planned, endless, failing, run
 from tests.unit.test_http2_session import Client, receive_window
 from tests.unit.written import written_frames

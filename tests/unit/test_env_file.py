@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app import env_file, healthcheck, settings
-from app.settings import SettingsError, changes
+from app import healthcheck
+from app.config import env_file, settings
+from app.config.settings import SettingsError, changes
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.carrier.http1.head import Head
-from app.carrier.http1.reader import End, RequestReader
-from app.carrier.limits import Limits
+from app.server.http1.events import Head
+from app.server.http1.parser import End, RequestReader
+from app.server.limits import Limits
 
 LIMITS = Limits(head=1024, fields=8, body=1000)
 

@@ -8,20 +8,20 @@ import pytest
 from h2.errors import ErrorCodes
 from msgspec import structs
 
-from app import application
-from app.carrier.http2 import frames
-from app.carrier.http2.frames import FrameReader
-from app.carrier.http2.session import Http2Session
-from app.carrier.limits import Limits
-from app.carrier.watching import UNWATCHED
-from app.context import Policy
-from app.echo import Echo
+from app.config.downward_api import read as read_identity
+from app.config.settings import Settings
+from app.echo import routes
+from app.echo.context import Policy
+from app.echo.handler import Echo
 from app.grpc import messages, services
 from app.grpc.call import GrpcCall
 from app.grpc.framing import framed
 from app.grpc.status import Code
-from app.identity import read as read_identity
-from app.settings import Settings
+from app.http.observer import UNWATCHED
+from app.server.http2 import frames
+from app.server.http2.frames import FrameReader
+from app.server.http2.handler import Http2Session
+from app.server.limits import Limits
 from tests.unit.planned import NOTHING_MORE
 from tests.unit.test_http2_session import Client
 
@@ -39,7 +39,7 @@ class Caller(Client):
 
     def __init__(self, policy: Policy = POLICY, settings: Settings = Settings(), **window: int) -> None:  # noqa: B008 - frozen
         self._frames, self.said_goodbye = FrameReader(), False
-        answer = application.echo(Echo(settings, policy), application.calls(settings, policy))
+        answer = routes.echo(Echo(settings, policy), routes.calls(settings, policy))
         super().__init__(Limits(head=8192, fields=30, body=100), answer, watch=UNWATCHED, **window)
 
     def call(self, method: str, body: bytes | None = EMPTY, *metadata: tuple[str, str], end: bool = True) -> int:

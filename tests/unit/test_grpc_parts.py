@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calls import is_call
 from app.grpc.call import GrpcCall, Refused
 from app.grpc.deadline import timeout
 from app.grpc.framing import Messages, coding, framed
-from app.grpc.given import Given
+from app.grpc.metadata import Given
 from app.grpc.services import METHODS, SERVICES, Kind
 from app.grpc.status import BY_NAME, CallError, Code, encoded, trailers
+from app.http.call import is_call
 from tests.descriptors import MADE, compiled, written
 
 MOST = 1000

@@ -3,10 +3,10 @@
 import h2.events
 import pytest
 
-from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
-from app.carrier.http2.patience import Patience
-from app.carrier.limits import Limits
-from app.settings import MAX_HELD
+from app.config.settings import MAX_HELD
+from app.server.http2.flood_guard import Patience
+from app.server.http2.frames import ErrorCode, Http2ConnectionError
+from app.server.limits import Limits
 from tests.http import raw_http2
 from tests.unit.served import Served
 from tests.unit.test_http2_session import LARGE, Client

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.carrier.errors import ProtocolError
-from app.carrier.http1.head import Head
-from app.carrier.http1.reader import Data, End, Event, RequestReader
-from app.carrier.limits import Limits
+from app.http.errors import ProtocolError
+from app.server.http1.events import Head
+from app.server.http1.parser import Data, End, Event, RequestReader
+from app.server.limits import Limits
 from tests.requests import deliveries, requests
 
 LIMITS = Limits(head=65_536, fields=100, body=100_000)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.carrier.http2 import frames
-from app.carrier.http2.blocks import BlockReader
-from app.carrier.http2.frames import Frame
-from app.carrier.http2.sending import Sending
-from app.carrier.limits import Limits
-from app.wire import Fields
+from app.http.request import Fields
+from app.server.http2 import frames
+from app.server.http2.frame_writer import Sending
+from app.server.http2.frames import Frame
+from app.server.http2.header_blocks import BlockReader
+from app.server.limits import Limits
 from tests.unit.written import written_frames
 
 NAMES = st.sampled_from((b":status", b"date", b"x-a", b"x-b", b"x-request-id", b"content-length"))

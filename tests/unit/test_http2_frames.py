@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.carrier.http2 import frames
-from app.carrier.http2.frames import Frame, FrameReader
+from app.server.http2 import frames
+from app.server.http2.frames import Frame, FrameReader
 
 SIZES = st.lists(st.integers(0, 40) | st.integers(0, frames.MAX_FRAME), min_size=1, max_size=12)
 # How many bytes come at once, and how many frames are asked for before the next ones come: none while it is blocked.

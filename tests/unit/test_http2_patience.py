@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.carrier.http2.frames import ErrorCode, Http2ConnectionError
-from app.carrier.http2.patience import Patience
+from app.server.http2.flood_guard import Patience
+from app.server.http2.frames import ErrorCode, Http2ConnectionError
 
 WINDOW_UPDATES = 2 * 13  # bytes: of a stream and of the connection
 

@@ -3,7 +3,7 @@
 import hpack
 import pytest
 
-from app.carrier.http2.sending import Sending
+from app.server.http2.frame_writer import Sending
 from tests.unit.written import written_frames
 
 FIELDS = ((b":status", b"200"), (b"x-a", b"1"))

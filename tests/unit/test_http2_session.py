@@ -20,13 +20,13 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
-from app.carrier.http2 import frames
-from app.carrier.http2.frames import ErrorCode
-from app.carrier.http2.session import Http2Session
-from app.carrier.limits import Limits
-from app.carrier.service import LAST_CALL, LINGER
-from app.carrier.watching import UNWATCHED, Watch
-from app.wire import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ, WireRequest
+from app.http.observer import UNWATCHED, Watch
+from app.http.request import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ, WireRequest
+from app.server.http2 import frames
+from app.server.http2.frames import ErrorCode
+from app.server.http2.handler import Http2Session
+from app.server.limits import Limits
+from app.server.state import LAST_CALL, LINGER
 from tests.http import raw_http2
 from tests.unit.served import LIMITS, Served
 from tests.unit.written import written_frames

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from app import identity
+from app.config import downward_api
 
 TOLD = {
     "POD_NAME": "echo-7d4b9c6f5-x2x9k",
@@ -23,7 +23,7 @@ TOLD = {
 
 def test_all_that_is_told_is_given() -> None:
     """Each variable is one field; the pod's are those of `kubernetes`, by the names of the downward API."""
-    assert msgspec.to_builtins(identity.read(TOLD)) == {
+    assert msgspec.to_builtins(downward_api.read(TOLD)) == {
         "pod": "echo-7d4b9c6f5-x2x9k",
         "namespace": "trial",
         "service": "echo",
@@ -44,10 +44,10 @@ def test_all_that_is_told_is_given() -> None:
 @pytest.mark.parametrize("environ", [{}, dict.fromkeys(TOLD, "")], ids=["absent", "empty"])
 def test_outside_a_cluster_nothing_is_guessed(environ: dict[str, str]) -> None:
     """All is null, labels are none; so it is where the downward API has nothing to tell."""
-    told = msgspec.to_builtins(identity.read(environ))
+    told = msgspec.to_builtins(downward_api.read(environ))
     assert told.pop("kubernetes").pop("labels") == {}
     assert set(told.values()) == {None}
-    kubernetes = msgspec.structs.asdict(identity.read(environ).kubernetes)
+    kubernetes = msgspec.structs.asdict(downward_api.read(environ).kubernetes)
     assert {value for name, value in kubernetes.items() if name != "labels"} == {None}
 
 
@@ -61,4 +61,4 @@ def test_outside_a_cluster_nothing_is_guessed(environ: dict[str, str]) -> None:
 )
 def test_labels_are_pairs_with_a_value(text: str, labels: dict[str, str]) -> None:
     """Whatever has no name, or no value, is left out."""
-    assert identity.read({"POD_LABELS": text}).kubernetes.labels == labels
+    assert downward_api.read({"POD_LABELS": text}).kubernetes.labels == labels

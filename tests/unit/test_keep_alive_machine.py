@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app.carrier.response import CONTINUE
-from app.carrier.service import LINGER
+from app.server.response import CONTINUE
+from app.server.state import LINGER
 from tests.unit.keep_alive import DELAY, INTERVAL, PIECES, Numbered, Sent, requests
 from tests.unit.served import Served
 

@@ -6,10 +6,10 @@ from hashlib import sha256
 import hpack
 import pytest
 
-from app.carrier.http2 import frames
 from app.grpc import messages
 from app.grpc.framing import framed
 from app.grpc.services import ECHO
+from app.server.http2 import frames
 from tests.e2e.load import grpc
 from tests.e2e.load.asking import Kind
 from tests.e2e.load.judging import Fault, Request, new_request

@@ -9,7 +9,7 @@ from typing import Any
 import hpack
 import pytest
 
-from app.carrier.http2 import frames
+from app.server.http2 import frames
 from tests.e2e.load import http2
 from tests.e2e.load.asking import Asker, Kind, Place
 from tests.e2e.load.judging import SIZES, Again, Fault, Request, new_request

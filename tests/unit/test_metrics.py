@@ -9,15 +9,15 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from app.carrier.http2.frames import ErrorCode
-from app.context import Policy
-from app.formats import EVENTS, WRITE
-from app.identity import read
-from app.settings import Settings
-from app.telemetry.board import ROOM, Board
+from app.config.downward_api import read
+from app.config.settings import Settings
+from app.echo.context import Policy
+from app.echo.formats.renderers import EVENTS, WRITE
+from app.server.http2.frames import ErrorCode
+from app.telemetry.counters import Gauges, Tally, decoded, encoded, total
 from app.telemetry.exposition import exposed
-from app.telemetry.families import BUCKETS, FAMILIES, METHODS, OTHER, REFUSAL
-from app.telemetry.tally import Gauges, Tally, decoded, encoded, total
+from app.telemetry.metrics import BUCKETS, FAMILIES, METHODS, OTHER, REFUSAL
+from app.telemetry.shared_metrics import ROOM, Board
 from app.telemetry.telemetry import Telemetry
 
 FORMATS = (*WRITE, EVENTS, "body", "size", "mistake", REFUSAL)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.multipart_parts import MAX_BOUNDARY, MAX_PARTS, Multipart, Part, PartsMeter
+from app.http.multipart import MAX_BOUNDARY, MAX_PARTS, Multipart, Part, PartsMeter
 from tests.requests import deliveries
 
 BOUNDARY = b"a boundary"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.names import canonical, cgi_key
+from app.http.headers.names import canonical, cgi_key
 
 LONG = b"x-" + b"y" * 5000
 

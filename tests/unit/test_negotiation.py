@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.negotiation import ANY, preferred
+from app.http.headers.accept import ANY, preferred
 
 HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 

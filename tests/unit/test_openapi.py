@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from app.compression import COMPRESSIONS
-from app.controls.reading import FIELD, PARAMETERS
-from app.controls.table import BY_NAME, CONTROLS, Control
-from app.controls.values import RefusedError
-from app.described.openapi import METHODS, document
-from app.described.parameters import parameters
-from app.formats import media_types
-from app.request_id import sane
-from app.settings import Settings
+from app.config.settings import Settings
+from app.echo.controls.definitions import BY_NAME, CONTROLS, Control
+from app.echo.controls.parse import FIELD, PARAMETERS
+from app.echo.controls.values import RefusedError
+from app.echo.formats.renderers import media_types
+from app.echo.openapi.document import METHODS, document
+from app.echo.openapi.parameters import parameters
+from app.http.compress import COMPRESSIONS
+from app.http.headers.request_id import sane
 from tests.commands import run
 
 EVERYTHING = Settings(allow_cookie="on")
@@ -56,7 +56,7 @@ def test_the_document_is_one(settings: Settings) -> None:
 
 def test_the_document_costs_the_start_next_to_nothing() -> None:
     """Less than 20 ms, of which a process has seen nothing before; and no library that the service does not have."""
-    run(sys.executable, "-c", "import app.described.openapi, sys; sys.exit('jsonschema' in sys.modules)")
+    run(sys.executable, "-c", "import app.echo.openapi.document, sys; sys.exit('jsonschema' in sys.modules)")
     begun = time.process_time()
     document(Settings())
     assert time.process_time() - begun < 0.02

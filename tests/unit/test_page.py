@@ -15,20 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, structs
 
-from app import bodies, formats, identity
-from app.applied import Applied, Granted, Refused
-from app.context import Context, Policy
-from app.page import FIELDS, page
-from app.page.curl import curl_command
-from app.page.parts import ROWS, named
-from app.page.shell import printing, quoted, verbatim
-from app.peers import Endpoint, ProxyProtocol
-from app.settings import MAX_DECODED
-from app.tls import TLS, Certificate
-from app.wire import ConnectionInfo, Fields, WireRequest, shown
+from app.config import downward_api
+from app.config.settings import MAX_DECODED
+from app.echo.context import Context, Policy
+from app.echo.formats import renderers
+from app.echo.formats.html.components import ROWS, named
+from app.echo.formats.html.curl import curl_command
+from app.echo.formats.html.document import FIELDS, page
+from app.echo.formats.html.shell import printing, quoted, verbatim
+from app.http.body import Body, Meter, content_of
+from app.http.connection_info import Endpoint, ProxyProtocol
+from app.http.controls_report import Applied, Granted, Refused
+from app.http.request import ConnectionInfo, Fields, WireRequest, shown
+from app.http.tls_info import TLS, Certificate
 
-NOWHERE = identity.read({})
-POD = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"})
+NOWHERE = downward_api.read({})
+POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"})
 HOST = (b"Host", b"example.test")
 CLIENT = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
 AGENT = ((b"User-Agent", b"b"), (b"Accept", b"*/*"))
@@ -41,9 +43,9 @@ ATTRIBUTES = "aria-label aria-labelledby charset class content data-column href 
 SECTIONS = "request fields query cookies body trailers client tls pod trace credentials applied curl"
 
 
-def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> bodies.Body:
+def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> Body:
     """Give a body as the carrier measures it."""
-    meter = bodies.Meter(bodies.content_of(fields), MAX_DECODED)
+    meter = Meter(content_of(fields), MAX_DECODED)
     meter.take(raw)
     while meter.pending:
         meter.work()
@@ -84,7 +86,7 @@ def test_the_body_begins_with_the_bare_answer(target: bytes) -> None:
     """Byte for byte, behind the elements that it stands in."""
     asked = context(target)
     html = page(asked)
-    bare = formats.bare(asked).body
+    bare = renderers.bare(asked).body
     assert isinstance(bare, bytes)
     assert re.search(rb"<body>\s*<header>\s*<h1[^>]*>" + re.escape(bare) + b"</h1>", html)
     assert text_of(parsed(html)[1]).strip().startswith("Got: ")

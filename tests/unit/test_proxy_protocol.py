@@ -15,10 +15,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.carrier.errors import ProtocolError
-from app.carrier.proxy.header import ProxyReader
-from app.carrier.proxy.tlvs import crc32c
-from app.peers import Endpoint, ProxyProtocol, UnixEndpoint, client_of
+from app.http.connection_info import Endpoint, ProxyProtocol, UnixEndpoint, client_of
+from app.http.errors import ProtocolError
+from app.server.proxy_protocol.header import ProxyReader
+from app.server.proxy_protocol.tlvs import crc32c
 from tests.requests import deliveries
 
 SIGNATURE = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a"

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import application, identity, policy
-from app.carrier.http1.head import Head
-from app.carrier.http1.reader import RequestReader
-from app.carrier.limits import Limits
-from app.carrier.recent import Recent
-from app.carrier.watching import UNWATCHED
-from app.echo import Echo
-from app.settings import Settings
+from app.config import downward_api, policy
+from app.config.settings import Settings
+from app.echo import routes
+from app.echo.handler import Echo
+from app.http.observer import UNWATCHED
+from app.server.head_cache import Recent
+from app.server.http1.events import Head
+from app.server.http1.parser import RequestReader
+from app.server.limits import Limits
 from tests.unit.served import Served
 
 LIMITS = Limits(head=16_384, fields=20, body=100)
@@ -116,10 +117,10 @@ def told(served: Served, raw: bytes, *, hidden: str = "") -> dict[str, Any]:
 
 def serving(**settings: Any) -> Served:
     """Give a server of the echo."""
-    shown = policy.read(Settings(**settings), identity.read({}))
+    shown = policy.read(Settings(**settings), downward_api.read({}))
     numbers = count()
     echo = Echo(Settings(), shown, clock=lambda: float(next(numbers)))
-    return Served(application=application.echo(echo), limits=LIMITS, connections=10, watch=UNWATCHED)
+    return Served(application=routes.echo(echo), limits=LIMITS, connections=10, watch=UNWATCHED)
 
 
 FIELDS = st.lists(

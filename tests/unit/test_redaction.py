@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json, structs
 
-from app.carrier.errors import ProtocolError
-from app.carrier.http1.reader import RequestReader
-from app.carrier.http2 import requests
-from app.carrier.limits import Limits
-from app.context import Context, Policy
-from app.identity import read
-from app.peers import Endpoint
-from app.redaction import MASK, names, redacted
-from app.reflection import reflect
-from app.wire import ConnectionInfo, WireRequest, wire_head
+from app.config.downward_api import read
+from app.echo.context import Context, Policy
+from app.echo.reflection.model import reflect
+from app.http.connection_info import Endpoint
+from app.http.errors import ProtocolError
+from app.http.redaction import MASK, names, redacted
+from app.http.request import ConnectionInfo, WireRequest, wire_head
+from app.server.http1.parser import RequestReader
+from app.server.http2 import request_parser
+from app.server.limits import Limits
 
 SECRET = b"c2VjcmV0"
 HEAD = (
@@ -139,7 +139,7 @@ def test_what_is_no_value_in_http2_is_refused_without_it(value: bytes) -> None:
     """The name is enough to find it."""
     pseudo = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a"))
     with pytest.raises(ProtocolError, match="invalid value of 'authorization'") as refusal:
-        requests.read((*pseudo, (b"authorization", value)), Limits(head=1000, fields=10, body=10))
+        request_parser.read((*pseudo, (b"authorization", value)), Limits(head=1000, fields=10, body=10))
     assert SECRET.decode() not in refusal.value.reason
 
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from app import bodies, identity
-from app.bodies import KEPT, Meter, content_of
-from app.peers import Endpoint
-from app.reflected_body import MAX_DEPTH, reflect_body
-from app.wire import ConnectionInfo, Fields, WireRequest
+from app.config import downward_api
+from app.echo.reflection.body import MAX_DEPTH, reflect_body
+from app.http.body import KEPT, NONE, Meter, content_of
+from app.http.connection_info import Endpoint
+from app.http.request import ConnectionInfo, Fields, WireRequest
 from tests.unit.test_reflection import pretty_json
 
-NOWHERE = identity.read({})
+NOWHERE = downward_api.read({})
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
@@ -82,7 +82,7 @@ def test_no_body_shows_nothing_but_that(said: Fields) -> None:
     """Whatever its fields promise."""
     none = {"length": 0, "sha256": sha256(b""), "chunked": False, "truncated": False, "text": ""}
     assert shown(b"", said) == none
-    assert json.loads(msgspec.json.encode(reflect_body(bodies.NONE, said))) == none
+    assert json.loads(msgspec.json.encode(reflect_body(NONE, said))) == none
 
 
 @pytest.mark.parametrize("said", [fields(), fields(b"text/plain"), fields(b"text/plain", b"identity")])

@@ -5,28 +5,30 @@ import json
 import pytest
 from msgspec import structs
 
-from app import __version__, formats, identity
-from app.answer import Answer
-from app.applied import Applied, Granted, Refused
-from app.context import Context, Policy
-from app.names import canonical
-from app.peers import Endpoint
-from app.reflection import reflect
-from app.tls import TLS
-from app.wire import ConnectionInfo, WireRequest
+from app import __version__
+from app.config import downward_api
+from app.echo.context import Context, Policy
+from app.echo.formats import renderers
+from app.echo.reflection.model import reflect
+from app.http.connection_info import Endpoint
+from app.http.controls_report import Applied, Granted, Refused
+from app.http.headers.names import canonical
+from app.http.request import ConnectionInfo, WireRequest
+from app.http.response import Answer
+from app.http.tls_info import TLS
 
-NOWHERE = identity.read({})
+NOWHERE = downward_api.read({})
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
 
 
-def context(request: WireRequest, connection: ConnectionInfo = TCP, who: identity.Identity = NOWHERE) -> Context:
+def context(request: WireRequest, connection: ConnectionInfo = TCP, who: downward_api.Identity = NOWHERE) -> Context:
     """Give what an answer to a request is made of."""
     return Context(request, connection, Policy(who), "id", 0.5)
 
 
-def pretty_json(request: WireRequest, connection: ConnectionInfo = TCP, who: identity.Identity = NOWHERE) -> bytes:
+def pretty_json(request: WireRequest, connection: ConnectionInfo = TCP, who: downward_api.Identity = NOWHERE) -> bytes:
     """Give a request's reflection in JSON."""
-    return whole(formats.json(context(request, connection, who)))
+    return whole(renderers.json(context(request, connection, who)))
 
 
 def whole(answer: Answer) -> bytes:
@@ -43,7 +45,7 @@ def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> WireRequest:
 def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> None:
     """Its conformance client reads ours."""
     given = request(b"/a%2Fb?x=1", (b"hOST", b"example.org"), (b"x-a", b"2"), (b"X-A", b"1"))
-    where = identity.read(
+    where = downward_api.read(
         {"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "", "SERVICE_NAME": "echo-svc"}
     )
     shown = json.loads(pretty_json(given, who=where))
@@ -123,19 +125,19 @@ def test_any_bytes_make_json() -> None:
 )
 def test_the_bare_answer_is_exact_and_harmless(target: bytes, answer: str) -> None:
     """The path without its slash, decoded, escaped; no newline."""
-    assert whole(formats.bare(context(request(target)))).decode() == answer
+    assert whole(renderers.bare(context(request(target)))).decode() == answer
 
 
 def test_the_wire_is_shown_as_it_was() -> None:
     """Byte for byte, also what is not UTF-8."""
     head = b"GET /\xff HTTP/1.1\r\nhOST:  a \r\n\r\n"
     known = structs.replace(request(), head=head, body=structs.replace(request().body, length=2, kept=b"\x00\xfe"))
-    assert whole(formats.text(context(known))) == head + b"\x00\xfe"
+    assert whole(renderers.text(context(known))) == head + b"\x00\xfe"
 
 
 def test_where_the_wire_is_not_known_a_head_is_made_of_what_is() -> None:
     """Under another server than ours."""
-    assert whole(formats.text(context(request(b"/a?b", (b"Host", b"a"))))) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert whole(renderers.text(context(request(b"/a?b", (b"Host", b"a"))))) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
@@ -156,7 +158,7 @@ def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
         "pseudo": [[":method", "GET"], [":path", "/a?b"], [":scheme", "http"], [":authority", "example.org"]],
     }
     as_text = b":method: GET\r\n:path: /a?b\r\n:scheme: http\r\n:authority: example.org\r\nx: 1\r\n\r\n"
-    assert whole(formats.text(context(carried))) == as_text
+    assert whole(renderers.text(context(carried))) == as_text
 
 
 def test_tls_is_shown_by_the_names_of_the_gateway_apis_echo() -> None:
@@ -187,7 +189,7 @@ def test_what_was_asked_for_and_refused_is_part_of_it() -> None:
         (Granted("status", "500:1", "query", 500), Granted("format", "json", "header")),
         (Refused("echo_x", "1", "query", "unknown control"),),
     )
-    told = json.loads(whole(formats.json(structs.replace(context(request()), applied=applied))))["applied"]
+    told = json.loads(whole(renderers.json(structs.replace(context(request()), applied=applied))))["applied"]
     assert told == {
         "granted": [
             {"name": "status", "value": "500:1", "source": "query", "done": 500},

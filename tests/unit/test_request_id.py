@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.request_id import Ids
+from app.http.headers.request_id import Ids
 
 EACH, THREADS = 2_000, 8
 

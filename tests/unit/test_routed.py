@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answer import Sent
-from app.routed import Routed
-from app.wire import Environ
+from app.echo.bottle_app import Routed
+from app.http.request import Environ
+from app.http.response import Sent
 
 FIELDS = (("Content-Type", "text/plain; charset=utf-8"), ("X-Name", "a value"), ("X-Other", "é, \U0001f600"))
 _NAME = st.from_regex(r"X-[A-Z][a-z]{1,8}", fullmatch=True)

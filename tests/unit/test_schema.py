@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 from msgspec.structs import fields
 
-from app import identity
-from app.bodies import Body, Meter, content_of
-from app.context import Context, Policy
-from app.controls import reading
-from app.described.meanings import MEANINGS
-from app.described.schema import reflection_schema, schema_of
-from app.peers import Endpoint, ProxyProtocol, RawTlv, SslTlv, Tlvs, UnixEndpoint
-from app.provenance.networks import networks
-from app.reflection import Reflection, reflect
-from app.settings import Settings
-from app.tls import TLS, Certificate
-from app.wire import ConnectionInfo, Fields, WireRequest
+from app.config import downward_api
+from app.config.settings import Settings
+from app.echo.context import Context, Policy
+from app.echo.controls import parse
+from app.echo.openapi.field_docs import MEANINGS
+from app.echo.openapi.schema import reflection_schema, schema_of
+from app.echo.reflection.model import Reflection, reflect
+from app.http.body import Body, Meter, content_of
+from app.http.connection_info import Endpoint, ProxyProtocol, RawTlv, SslTlv, Tlvs, UnixEndpoint
+from app.http.networks import networks
+from app.http.request import ConnectionInfo, Fields, WireRequest
+from app.http.tls_info import TLS, Certificate
 from tests.requests import requests
 
 SCHEMA = reflection_schema()
@@ -32,7 +32,7 @@ VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
 CLIENT, SERVER = Endpoint("192.0.2.1", 1234), Endpoint("2001:db8::1", 8080)
 CERTIFICATE = Certificate((("commonName", "a"),), (), (("DNS", "a.test"),), "", "", "1f", "0" * 64)
 TOKEN = b"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
-IN_A_POD = identity.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "IMAGE": "echo:1", "POD_LABELS": "app=echo"})
+IN_A_POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "IMAGE": "echo:1", "POD_LABELS": "app=echo"})
 
 # Fields that mean something to the echo, well formed or not.
 TELLING: list[tuple[bytes, bytes]] = [
@@ -116,11 +116,11 @@ def contexts(draw: st.DrawFn) -> Context:
     body = measured(draw(BODIES), wire)
     pseudo = draw(st.sampled_from([(), ((b":method", b"GET"), (b":authority", b"a\xff"))]))
     request = WireRequest(method, target, "HTTP/1.1", wire, body, trailers, b"", pseudo, b"a\xff")  # type: ignore[arg-type]
-    where = draw(st.sampled_from([identity.read({}), IN_A_POD]))
+    where = draw(st.sampled_from([downward_api.read({}), IN_A_POD]))
     policy = Policy(
         where, 8080, networks(draw(st.sampled_from(["192.0.2.0/24", "::/0"]))), frozenset(["authorization"])
     )
-    asked = reading.read(request, Settings())
+    asked = parse.read(request, Settings())
     return Context(request, draw(ENDS), policy, "an-id", draw(st.floats(0, 4e9)), asked.applied)
 
 
@@ -180,7 +180,7 @@ def test_what_no_request_would_give_is_not_as_the_schema_says(context: Context, 
 def test_a_value_of_another_form_is_not_as_the_schema_says(name: str, value: object) -> None:
     """The form is looked at, not only the type."""
     request = WireRequest(b"GET", b"/", "HTTP/1.1", ())
-    good = shown(Context(request, ConnectionInfo(CLIENT, SERVER), Policy(identity.read({})), "an-id", 0.0))
+    good = shown(Context(request, ConnectionInfo(CLIENT, SERVER), Policy(downward_api.read({})), "an-id", 0.0))
     VALIDATOR.validate(good)
     assert not VALIDATOR.is_valid(good | {name: value})
     assert not VALIDATOR.is_valid(good | {"server": {"address": "a", "port": 65_536}})

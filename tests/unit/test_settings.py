@@ -2,9 +2,9 @@
 
 import pytest
 
-from app import settings
-from app.policy import READERS
-from app.settings import SettingsError
+from app.config import settings
+from app.config.policy import READERS
+from app.config.settings import SettingsError
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_contract() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from app.carrier.standing import Standing
-from app.supervisor import Supervisor
+from app.server.process.arbiter import Supervisor
+from app.server.process.worker_status import Standing
 
 
 class Worker:
@@ -90,7 +90,7 @@ class Planned(Supervisor):
 def arbiter(monkeypatch: pytest.MonkeyPatch) -> Planned:
     """Give one with a worker that serves."""
     monkeypatch.setenv("SERVER_SOFTWARE", "")  # gunicorn sets it
-    monkeypatch.setattr("app.signals.has_terminal", lambda: False)
+    monkeypatch.setattr("app.server.process.signals.has_terminal", lambda: False)
     made = Planned()
     made.manage_workers()
     made.serves(1)

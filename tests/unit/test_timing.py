@@ -11,10 +11,10 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.carrier.alarm import Alarm
-from app.carrier.http2.exchange import NEVER
-from app.carrier.http2.schedule import Schedule
-from app.carrier.timing import caught_up, time_of
+from app.server.clock import caught_up, time_of
+from app.server.http2.exchange import NEVER
+from app.server.http2.schedule import Schedule
+from app.server.timer import Alarm
 from tests.unit.served import Served
 
 

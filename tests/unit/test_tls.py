@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, structs
 
-from app.carrier import tls
-from app.carrier.tls import Contexts, TlsError, TlsFiles, TlsLayer, context
-from app.settings import Settings
-from app.tls import TLS, Certificate
+from app.config.settings import Settings
+from app.http.tls_info import TLS, Certificate
+from app.server import tls
+from app.server.tls import Contexts, TlsError, TlsFiles, TlsLayer, context
 from tests.unit.served import Served
 
 AUTHORITY = trustme.CA()

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from app.provenance.b3 import B3, B3_NAMES
-from app.provenance.trace import Trace, TraceParent, trace_of
-from app.wire import shown
+from app.http.headers.b3 import B3, B3_NAMES
+from app.http.headers.trace_context import Trace, TraceParent, trace_of
+from app.http.request import shown
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"

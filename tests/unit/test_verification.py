@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
 from app import configuration
-from app.provenance.jwks import load
-from app.provenance.tokens import Verify, decode
-from app.provenance.verification import verifier
+from app.config.jwks import load
+from app.config.jwt_verifier import verifier
+from app.http.headers.jwt import Verify, decode
 from tests.unit.signing import (
     CLAIMS,
     EC_KEYS,

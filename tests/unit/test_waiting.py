@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.carrier.limits import Limits
-from app.carrier.service import REFUSED_AT_ONCE
-from app.carrier.waiting import Waiting
-from app.descriptors import connections
-from app.settings import MAX_HELD
+from app.config.settings import MAX_HELD
+from app.server.limits import Limits
+from app.server.memory_budget import Waiting
+from app.server.process.file_limits import connections
+from app.server.state import REFUSED_AT_ONCE
 from tests.http import raw_http2
 from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served

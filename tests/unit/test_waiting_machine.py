@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from app.carrier.connection import Connection
-from app.carrier.http2.session import Http2Session
-from app.carrier.limits import Limits
-from app.carrier.waiting import Waiting
-from app.wire import EFFECTS_KEY, Effects, Environ
+from app.http.request import EFFECTS_KEY, Effects, Environ
+from app.server.connection import Connection
+from app.server.http2.handler import Http2Session
+from app.server.limits import Limits
+from app.server.memory_budget import Waiting
 from tests.http import raw_http2
 from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served, Transport

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from app.answered import Answered
-from app.applied import NOTHING
-from app.context import About
-from app.peers import Endpoint
-from app.telemetry.lines import Lines
-from app.telemetry.tally import Tally
-from app.telemetry.watch import Log, Watch
-from app.wire import ConnectionInfo, WireRequest
+from app.echo.context import About
+from app.http.connection_info import Endpoint
+from app.http.controls_report import NOTHING
+from app.http.record import Answered
+from app.http.request import ConnectionInfo, WireRequest
+from app.telemetry.counters import Tally
+from app.telemetry.log_writer import Lines
+from app.telemetry.observer import Log, Watch
 
 CONNECTION = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 80))
 KEY = ("GET", "2", "HTTP/1.1", "json")

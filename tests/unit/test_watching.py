@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from app import bodies
-from app.answered import Answered
-from app.carrier.response import FAILED
-from app.carrier.service import UnderWay
-from app.wire import Effects
+from app.http import body
+from app.http.record import Answered
+from app.http.request import Effects
+from app.server.response import FAILED
+from app.server.state import UnderWay
 from tests.unit.planned import KIB, STREAMED, Over, OverHttp1, OverHttp2, Plan, Planned, failing, run
 from tests.unit.served import Served, answer_with_path
 
@@ -115,7 +115,7 @@ def test_a_body_is_not_kept_to_be_told_of() -> None:
     answer = served.send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
     assert answer.startswith(b"HTTP/1.1 200 ")
     (request,) = told.requests
-    assert (request.request.body, request.received) == (bodies.NONE, 3)
+    assert (request.request.body, request.received) == (body.NONE, 3)
 
 
 REFUSED = {

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.extensions import Extension
 
-from app.carrier.errors import ProtocolError
-from app.carrier.websocket.echo import WebSocketEcho
-from app.carrier.websocket.handshake import Accepted, accept, accept_extended_connect
-from app.wire import Fields, WireRequest
+from app.http.errors import ProtocolError
+from app.http.request import Fields, WireRequest
+from app.server.websocket.echo import WebSocketEcho
+from app.server.websocket.handshake import Accepted, accept, accept_extended_connect
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MOST = 66_000

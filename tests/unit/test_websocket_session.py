@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.carrier.limits import Limits
-from app.wire import WEBSOCKET_KEY, Environ
+from app.http.request import WEBSOCKET_KEY, Environ
+from app.server.limits import Limits
 from tests.unit.served import Served
 from tests.unit.test_websocket import (
     BINARY,

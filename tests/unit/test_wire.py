@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bodies import Body
-from app.wire import REQUEST_KEY, WireRequest, decoded_path, query_pairs, request_of, shown, split_target
+from app.http.body import Body
+from app.http.request import REQUEST_KEY, WireRequest, decoded_path, query_pairs, request_of, shown, split_target
 from tests.shown import turned_back
 
 

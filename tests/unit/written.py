@@ -1,6 +1,6 @@
 """What was written on a connection, read again."""
 
-from app.carrier.http2.frames import Frame, FrameReader
+from app.server.http2.frames import Frame, FrameReader
 
 
 def written_frames(written: bytes) -> list[Frame]:

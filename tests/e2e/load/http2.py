@@ -7,8 +7,8 @@ from typing import Final
 
 import hpack
 
-from app.carrier.http2 import frames
-from app.carrier.http2.frames import Frame
+from app.server.http2 import frames
+from app.server.http2.frames import Frame
 from tests.e2e.load.connecting import SHOWN, Connection, Note
 from tests.e2e.load.judging import Again, AgainError, Answer, Fault, LostError, Request
 

@@ -1,0 +1,140 @@
+"""gunicorn, configured: the supervisor of our workers. See https://gunicorn.org/custom/."""
+
+import gc
+import math
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from gunicorn.app.base import BaseApplication
+
+from app.config.settings import changes
+from app.configuration import MISTAKES, Configuration
+from app.echo import routes
+from app.echo.handler import Echo
+from app.http.request import Application
+from app.server.process import arbiter, signals
+from app.server.process.sockets import BACKLOG
+from app.telemetry.telemetry import Telemetry
+
+# Where heartbeats are written: memory, never a disk that may stall, and the one place that can be written to in a
+# container with a read-only root. https://gunicorn.org/faq/ (How do I avoid Gunicorn excessively blocking in os.fchmod)
+_HEARTBEATS: Final = "/dev/shm"  # noqa: S108 - only unlinked files are made there, by gunicorn
+# Seconds without a heartbeat after which the arbiter takes a worker for hung.
+HUNG: Final = 30
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """One echo: its settings, its policy, its sockets, what it serves TLS with, its workers.
+
+    `read` gives what was configured anew, or raises one of `MISTAKES`.
+    """
+
+    def __init__(
+        self,
+        configured: Configuration,
+        sockets: Sequence[socket.socket],
+        read: Callable[[], Configuration],
+        announcement: str,
+    ) -> None:
+        self.settings, self.policy, self.contexts, _ = configured
+        self.telemetry = Telemetry(self.settings, self.policy)
+        self._read = read
+        self._changed: list[str] = []
+        # gunicorn takes a socket over by its descriptor and closes that one.
+        self._descriptors = [sock.detach() for sock in sockets]
+        self._announcement = announcement
+        super().__init__(prog="echo")
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's defaults; called by gunicorn."""
+        for name, value in self._configuration().items():
+            self.cfg.set(name, value)
+
+    def _configuration(self) -> dict[str, Any]:
+        return {
+            "bind": [f"fd://{descriptor}" for descriptor in self._descriptors],
+            "backlog": BACKLOG,
+            "workers": self.settings.workers,
+            "worker_class": "app.server.process.worker.Worker",
+            "worker_tmp_dir": _HEARTBEATS if Path(_HEARTBEATS).is_dir() else None,
+            "timeout": HUNG,
+            "graceful_timeout": math.ceil(self.settings.drain_seconds),
+            # Its default place is the home folder, which a read-only root does not let be written.
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "proc_name": "echo",
+            "when_ready": self._announce,
+            "pre_fork": self._before_fork,
+            "post_fork": lambda _, worker: self.telemetry.enter(worker),
+            "child_exit": lambda _, worker: self.telemetry.leave(worker.age),
+        }
+
+    def load(self) -> Application:
+        """Give the WSGI application; called by gunicorn in each worker."""
+        return routes.by_port(
+            {
+                self.settings.port: routes.echo(
+                    Echo(self.settings, self.policy), routes.calls(self.settings, self.policy)
+                ),
+                self.settings.admin_port: routes.admin(
+                    self.settings, self.telemetry.metrics if self.settings.metrics == "on" else None
+                ),
+            }
+        )
+
+    def run(self) -> None:
+        """Serve until stopped; leaves by `SystemExit`."""
+        signals.end_forked_at_once()
+        # What is there by now stays to the end. A collection in a worker would look at all of it, and what it looks at
+        # it no longer shares; one before would find next to nothing, leave holes that workers write to, and take 15 ms.
+        # https://docs.python.org/3/library/gc.html#gc.freeze
+        gc.freeze()
+        gc.enable()
+        arbiter.run(self)
+
+    def reread(self) -> bool:
+        """Read anew what is configured, for the workers that are made from now on.
+
+        Gives False, and leaves all as it was, when it has mistakes: each is told on stderr.
+        """
+        try:
+            configured = self._read()
+        except MISTAKES as error:
+            told = (*error.args, "not reloaded; all goes on as before")
+            _say(sys.stderr, "\n".join(f"echo: {sentence}" for sentence in told))
+            return False
+        self._changed = changes(self.settings, configured.settings)
+        self.settings, self.policy, self.contexts, note = configured
+        if note:
+            _say(sys.stderr, f"echo: {note}")
+        self.telemetry.renew(self.settings, self.policy)
+        self.load_config()
+        return True
+
+    def reloaded(self) -> None:
+        """Say that what was read anew is served with."""
+        _say(self._out, f"echo: reloaded; settings that changed: {', '.join(self._changed) or 'none'}")
+
+    def _before_fork(self, arbiter: Any, worker: Any) -> None:
+        # gunicorn ends all when one fails before it has "booted". While others serve, that is no reason to end them.
+        worker.booted = arbiter.somebody_serves()
+        self.telemetry.place(worker)
+
+    def _announce(self, arbiter: object) -> None:
+        del arbiter  # gunicorn's hooks are told it
+        print(self._announcement, flush=True, file=self._out)
+
+    @property
+    def _out(self) -> TextIO:
+        """Where it speaks: what reads the log expects nothing else there."""
+        return sys.stdout if self.settings.access_log == "off" else sys.stderr
+
+
+def _say(where: TextIO, what: str) -> None:
+    """Say something while others are served, who don't mind whether anybody listens."""
+    with suppress(OSError):
+        print(what, file=where, flush=True)

@@ -1,0 +1,57 @@
+"""The command line: reads what is set, listens, serves."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from app import __version__, configuration
+from app.bootstrap import Server
+from app.config import settings
+from app.server.process.sockets import ListenError, bind, near
+from app.server.tls import TlsError
+
+BAD_SETTINGS = 2  # as for a wrong command line
+
+
+def announcement(configured: settings.Settings) -> str:
+    """Give two lines: where it listens, and what to try."""
+    host = near(configured.host)
+    host = f"[{host}]" if ":" in host else host  # RFC 3986, 3.2.2
+    secure = configured.tls_only == "on"
+    url = f"{'https' if secure else 'http'}://{host}:{configured.port}"
+    flags = "--haproxy-protocol " if configured.proxy_protocol == "on" else ""
+    flags += (
+        "--insecure " if secure else ""
+    )  # the certificate need not be for this address, nor curl know who signed it
+    return (
+        f"echo {__version__} listens on {url}"
+        f" (for the cluster: http://{host}:{configured.admin_port}/readyz); Ctrl-C stops it\n"
+        f"Try: curl {flags}{url}/blah/blah"
+    )
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Serve until stopped. Gives the exit code; mistakes are told on stderr, a line each."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description="Start the echo service. All settings are environment variables; defaults are in parentheses.",
+        epilog=settings.table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"echo {__version__}")
+    parser.parse_args(argv)
+    try:
+        configured = configuration.read(environ)
+        sockets = bind(configured.settings)
+    except settings.SettingsError as error:
+        print(*(f"echo: {mistake}" for mistake in error.args), sep="\n", file=sys.stderr)
+        return BAD_SETTINGS
+    except (ListenError, TlsError) as error:
+        print(f"echo: {error}", file=sys.stderr)
+        return 1
+    if configured.note:
+        print(f"echo: {configured.note}", file=sys.stderr)
+    again = partial(configuration.read, dict(environ))
+    Server(configured, sockets, again, announcement(configured.settings)).run()
+    return 0

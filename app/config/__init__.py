@@ -1,0 +1,1 @@
+"""Configuration: settings and what follows from them."""

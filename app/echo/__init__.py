@@ -1,0 +1,1 @@
+"""The echo application: the response to a request."""

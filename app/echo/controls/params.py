@@ -1,0 +1,33 @@
+"""What a client may ask for, once it is read: a value for each control."""
+
+from typing import Literal
+
+import msgspec
+
+from app.echo.controls.values import Choices, Span
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """All that one request asks for; each default is what is done where nothing is asked.
+
+    `header` and `cookie` are fields of the answer; `delay` and `drip` are in seconds, `size` is in bytes.
+    """
+
+    format: str = ""
+    pretty: bool | None = None
+    status: Choices | None = None
+    delay: Span | None = None
+    header: tuple[tuple[str, str], ...] = ()
+    cookie: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    size: int | None = None
+    drip: float = 0.0
+    redirect: str = ""
+    abort: Literal["", "before", "middle"] = ""
+    fail_first: int = 0
+    compress: str = ""
+    count: int = 0
+    seed: str = ""
+
+
+NONE = Wishes()

@@ -1,0 +1,1 @@
+"""Emulations of other echo servers."""

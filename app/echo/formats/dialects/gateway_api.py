@@ -1,0 +1,151 @@
+"""As the Gateway API's echo server: its JSON, which its conformance client reads, and what it does when asked.
+
+https://github.com/kubernetes-sigs/gateway-api/blob/v1.4.1/conformance/echo-basic/echo-basic.go
+"""
+
+import re
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from app.echo.context import Context
+from app.echo.formats.dialects import go_http, go_values
+from app.echo.formats.dialects.limits import WishError, delay, permit
+from app.http.headers.allowed import is_for_caches, why_not
+from app.http.response import JSON, TEXT, Answer
+from app.http.tls_info import TLS
+
+# Whole, as echo-basic has it, but for a query by which this dialect itself is asked for.
+_STATUS: Final = re.compile(rb"/status/([0-9]{3})(?:\?echo[_-]format=gateway-api)?")
+# Final statuses that HTTP has (RFC 9110, 15).
+_LEAST, _MOST = 200, 599
+_SET_HEADER: Final = "X-Echo-Set-Header"
+
+# What OpenSSL calls otherwise than Go, which has the names of the IANA. Of TLS 1.3 the names are the same.
+# https://pkg.go.dev/crypto/tls#pkg-constants
+CIPHER_SUITES: Final = {
+    "AES128-SHA": "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "AES256-SHA": "TLS_RSA_WITH_AES_256_CBC_SHA",
+    "AES128-SHA256": "TLS_RSA_WITH_AES_128_CBC_SHA256",
+    "AES128-GCM-SHA256": "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "AES256-GCM-SHA384": "TLS_RSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-AES128-SHA": "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "ECDHE-ECDSA-AES256-SHA": "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "ECDHE-RSA-AES128-SHA": "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "ECDHE-RSA-AES256-SHA": "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "ECDHE-ECDSA-AES128-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "ECDHE-RSA-AES128-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+    "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "ECDHE-RSA-AES256-GCM-SHA384": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "ECDHE-RSA-CHACHA20-POLY1305": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+}
+
+
+class _Tls(msgspec.Struct, frozen=True, rename="camel"):
+    version: str
+    peer_certificates: tuple[str, ...] | UnsetType
+    server_name: str
+    negotiated_protocol: str | UnsetType
+    cipher_suite: str
+
+
+class _Assertions(msgspec.Struct, frozen=True):
+    """What is said of a request. `httpPort` is of later versions than v1.4.1."""
+
+    path: str
+    host: str
+    method: str
+    proto: str
+    headers: go_http.Values
+    http_port: str = msgspec.field(name="httpPort")
+    namespace: str
+    ingress: str
+    service: str
+    pod: str
+    tls: _Tls | UnsetType
+
+
+def gateway_api(context: Context) -> Answer:
+    """Answer as echo-basic: `/health`, `/status/NNN`, and the request for every other path.
+
+    `delay` in the query or a form holds the answer back; X-Echo-Set-Header gives it fields. What can't be done is
+    answered 400, with the message that echo-basic has for it.
+    """
+    request = context.request
+    try:
+        first, *rest = go_http.segments(request)
+        if first == "health" and not rest:
+            return Answer(b"OK", TEXT)
+        if first == "status" and rest:
+            return _status(context)
+        values = go_http.query(request) | go_http.form(request)
+        seconds = delay(_first(values, "delay"), context.policy.limits)
+        fields = _fields(context)
+    except (WishError, go_values.GoError) as error:
+        return Answer(go_http.json({"message": str(error)}), JSON, 400)
+    return Answer(go_http.json(_assertions(context), indent=1), JSON, fields=fields, delay=seconds)
+
+
+def _assertions(context: Context) -> _Assertions:
+    request, identity = context.request, context.policy.identity
+    return _Assertions(
+        path=go_http.text(request.target),
+        host=go_http.text(go_http.host(request)),
+        method=go_http.text(request.method),
+        proto=request.version,
+        headers=go_http.shown(go_http.header(request)),
+        http_port=str(context.policy.port),
+        namespace=identity.namespace or "",
+        ingress=identity.ingress or "",
+        service=identity.service or "",
+        pod=identity.pod or "",
+        tls=_tls(context.connection.tls) if context.connection.tls else UNSET,
+    )
+
+
+def _tls(tls: TLS) -> _Tls:
+    return _Tls(
+        version=tls.version,
+        peer_certificates=tls.peer_certificates or UNSET,
+        server_name=tls.server_name,
+        negotiated_protocol=tls.negotiated_protocol or UNSET,
+        cipher_suite=CIPHER_SUITES.get(tls.cipher_suite, tls.cipher_suite),
+    )
+
+
+def _status(context: Context) -> Answer:
+    """Give the status that the path asks for, and nothing else; 400 where it asks for none that an answer can have."""
+    match = _STATUS.fullmatch(context.request.target)
+    status = int(match[1]) if match else 0
+    if not _LEAST <= status <= _MOST:
+        return Answer(b"", TEXT, 400)
+    permit("status", context.policy.limits)
+    return Answer(b"", TEXT, status)
+
+
+def _first(values: go_http.Values, name: str) -> str:
+    return values[name][0] if name in values else ""
+
+
+def _fields(context: Context) -> tuple[tuple[str, str], ...]:
+    """Give the fields that X-Echo-Set-Header asks for: `name:value`, more of them behind commas, or repeated.
+
+    Of one name the values are joined. Raises `WishError` for a field that an answer may not have.
+    """
+    asked: dict[str, list[str]] = {}
+    for line in go_http.header(context.request).get(_SET_HEADER, ()):
+        for pair in line.decode("utf-8", "replace").split(","):
+            name, _, value = pair.strip(" \t").partition(":")
+            if name:
+                asked.setdefault(name, []).append(value.strip(" \t"))
+    if asked:
+        permit("header", context.policy.limits)
+    fields = tuple((name, ",".join(values)) for name, values in asked.items())
+    for name, value in fields:
+        if reason := why_not(name, value) or (is_for_caches(name) and "a field does not ask for that"):
+            raise WishError(f"{_SET_HEADER}: {go_values.quoted(name)}: {reason}")
+    return fields

@@ -1,0 +1,171 @@
+"""A request as Go's net/http hands it to a handler: the echoes that are written in Go show no more of it.
+
+What is lost there is lost here, too: order and case of names, and bytes that are not UTF-8, each of which Go's JSON
+shows as U+FFFD. Who wants to see them asks for the reflection. https://pkg.go.dev/net/http#Request
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from socket import gethostname
+from typing import Any, Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import msgspec
+
+from app.http.body import Body
+from app.http.connection_info import Endpoint
+from app.http.headers.names import canonical
+from app.http.request import WireRequest, split_target
+
+Values = dict[str, list[str]]
+
+FORM: Final = "application/x-www-form-urlencoded"
+# Those of whose requests Request.ParseForm reads the body.
+FORM_METHODS: Final = frozenset((b"POST", b"PUT", b"PATCH"))
+# The server takes these out of the header: it has them elsewhere.
+_ELSEWHERE: Final = frozenset(("Host", "Transfer-Encoding", "Trailer"))
+_MOST_SEGMENTS: Final = 3  # no dialect has longer paths of its own
+_AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?([^/?#]*)")
+_BAD_ESCAPE: Final = re.compile(rb"%(?:[0-9A-Fa-f]?(?![0-9A-Fa-f])).{0,2}", re.DOTALL)
+_BYTE: Final = re.compile("[\udc80-\udcff]")
+# Beside letters, digits and `_.-~`, what stands for itself in a path: net/url, validEncoded.
+_PATH_SAFE: Final = "/!$&'()*+,;=:@[]%"
+# What encoding/json writes as an escape; outside of strings JSON has none of it.
+_ESCAPED: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
+_SEPARATORS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+
+
+class MalformedError(ValueError):
+    """What Go says of a query or form that it can't read."""
+
+
+def text(raw: bytes) -> str:
+    """Give bytes as Go's JSON shows them: each that is not UTF-8 as U+FFFD."""
+    if raw.isascii():
+        return raw.decode("ascii")
+    return _BYTE.sub("\N{REPLACEMENT CHARACTER}", raw.decode("utf-8", "surrogateescape"))
+
+
+def header(request: WireRequest) -> dict[str, list[bytes]]:
+    """Give the header fields by canonical name, sorted, without those that Go keeps elsewhere."""
+    values: dict[str, list[bytes]] = {}
+    for name, value in request.fields:
+        values.setdefault(canonical(name), []).append(value)
+    return {name: values[name] for name in sorted(values) if name not in _ELSEWHERE}
+
+
+def shown(values: dict[str, list[bytes]]) -> Values:
+    """Show values by name."""
+    return {name: [text(each) for each in several] for name, several in values.items()}
+
+
+def first(values: dict[str, list[bytes]], name: str) -> bytes:
+    """Give the first value of a name; empty where there is none."""
+    return values[name][0] if name in values else b""
+
+
+def host(request: WireRequest) -> bytes:
+    """Give whom the request is for: by its target, where that says so, else by its Host field (RFC 9112, 3.3)."""
+    if request.authority:
+        return request.authority
+    absolute = _AUTHORITY.match(request.target)
+    if absolute and absolute[1]:
+        return absolute[1]
+    return next((value for name, value in request.fields if name.lower() == b"host"), b"")
+
+
+def is_chunked(request: WireRequest) -> bool:
+    """Tell whether chunks carried the body: in HTTP/1.1 by the field, which HTTP/2 has not."""
+    return any(name.lower() == b"transfer-encoding" for name, _ in request.fields)
+
+
+def path_and_query(request: WireRequest) -> bytes:
+    """Give path and query as net/url writes them: what must not stand in a path is escaped."""
+    path, query = split_target(request.target)
+    path = quote_from_bytes(path, _PATH_SAFE).encode("ascii")
+    return path + (b"?" + query if b"?" in request.target else b"")
+
+
+def segments(request: WireRequest) -> list[str]:
+    """Give the first segments of the path, each decoded: `/a/b%2Fc` is `a` and `b/c`. The last is all that is left."""
+    path = split_target(request.target)[0]
+    return [text(unquote_to_bytes(segment)) for segment in path.removeprefix(b"/").split(b"/", _MOST_SEGMENTS)]
+
+
+def query(request: WireRequest) -> Values:
+    """Give the values of the query by name, sorted; a pair that Go can't read is left out."""
+    return values_of(split_target(request.target)[1])[0]
+
+
+def query_mistake(request: WireRequest) -> str:
+    """Give what Go says of the first pair of the query that it can't read; nothing where it can."""
+    return values_of(split_target(request.target)[1])[1]
+
+
+def values_of(encoded: bytes) -> tuple[Values, str]:
+    """Give the values of a query or form by name, sorted, and what Go says of the first pair that it can't read."""
+    values: Values = {}
+    wrong = ""
+    for pair in encoded.split(b"&"):
+        try:
+            if pair:
+                name, value = _pair(pair)
+                values.setdefault(name, []).append(value)
+        except MalformedError as error:
+            wrong = wrong or str(error)
+    return dict(sorted(values.items())), wrong
+
+
+def _pair(raw: bytes) -> tuple[str, str]:
+    if b";" in raw:
+        raise MalformedError("invalid semicolon separator in query")
+    name, _, value = raw.partition(b"=")
+    return _decoded(name), _decoded(value)
+
+
+def _decoded(raw: bytes) -> str:
+    if b"%" not in raw:
+        return text(raw.replace(b"+", b" "))
+    if bad := _BAD_ESCAPE.search(raw):
+        raise MalformedError(f'invalid URL escape "{text(bad[0][:3])}"')
+    return text(unquote_to_bytes(raw.replace(b"+", b" ")))
+
+
+def form(request: WireRequest) -> Values:
+    """Give the values of the body, where the method has a form and the whole of it is kept, else none."""
+    if request.method not in FORM_METHODS or not is_whole(request.body):
+        return {}
+    content_type = text(first(header(request), "Content-Type")).partition(";")[0].strip().lower()
+    return values_of(request.body.kept)[0] if content_type == FORM else {}
+
+
+def is_whole(body: Body) -> bool:
+    """Tell whether all of a body is kept."""
+    return body.length == len(body.kept)
+
+
+def address(endpoint: Endpoint) -> str:
+    """Give an address and its port: `192.0.2.1:80`, `[2001:db8::1]:80`."""
+    template = "[{}]:{}" if ":" in endpoint.address else "{}:{}"
+    return template.format(endpoint.address, endpoint.port)
+
+
+@lru_cache(maxsize=1)
+def hostname() -> str:
+    """Give this machine's name; in a pod that is the pod's."""
+    return gethostname()
+
+
+def json(value: Any, *, indent: int = 0, html: bool = True) -> bytes:
+    """Give a value as encoding/json writes it: in `html`, too, `<`, `>` and `&` are escaped."""
+    encoded = msgspec.json.encode(value)
+    if indent:
+        encoded = msgspec.json.format(encoded, indent=indent)
+    return _replaced(encoded, (*_ESCAPED, *_SEPARATORS) if html else _SEPARATORS)
+
+
+def _replaced(encoded: bytes, replacements: Iterable[tuple[bytes, bytes]]) -> bytes:
+    for plain, escape in replacements:
+        encoded = encoded.replace(plain, escape)
+    return encoded

@@ -1,0 +1,157 @@
+"""As Traefik's whoami: who answers, and the request as it would be sent on.
+
+https://github.com/traefik/whoami
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from app.echo.context import Context
+from app.echo.formats.dialects import go_http, go_values
+from app.echo.formats.dialects.limits import WishError, delay
+from app.echo.formats.dialects.whoami_data import data
+from app.http.request import WireRequest
+from app.http.response import JSON, TEXT, Answer
+from app.http.tls_info import Certificate
+
+_BENCH_TYPE: Final = "text/plain"
+# net/http, Request.Write: these stand before the others, or the body's framing says them.
+_WRITTEN_FIRST: Final = frozenset(("User-Agent", "Content-Length"))
+# crypto/x509/pkix, Name.String: the attributes in this order, with these names; others, which it shows as numbers,
+# come last.
+_ATTRIBUTES: Final = {
+    "serialNumber": "SERIALNUMBER",
+    "commonName": "CN",
+    "organizationalUnitName": "OU",
+    "organizationName": "O",
+    "postalCode": "POSTALCODE",
+    "streetAddress": "STREET",
+    "localityName": "L",
+    "stateOrProvinceName": "ST",
+    "countryName": "C",
+}
+_SPECIAL: Final = re.compile(r'[,+"\\<>;]|^[ #]| $')
+
+
+class _Data(msgspec.Struct, frozen=True, omit_defaults=True):
+    hostname: str = ""
+    ip: list[str] = []
+    headers: go_http.Values = {}
+    url: str = ""
+    host: str = ""
+    method: str = ""
+    remote_addr: str = msgspec.field(name="remoteAddr", default="")
+
+
+def whoami(context: Context) -> Answer:
+    """Answer as whoami: `/api`, `/bench`, `/data`, `/health`, and the text for every other path.
+
+    Its environment is never shown, and its health is not the client's to set.
+    """
+    path = "/".join(go_http.segments(context.request))
+    try:
+        return _ROUTES.get(path, _text)(context)
+    except WishError as error:
+        return Answer(f"{error}\n".encode(), TEXT, 400)
+
+
+def _text(context: Context) -> Answer:
+    lines = [f"Hostname: {go_http.hostname()}"]
+    lines += [f"IP: {address}" for address in _addresses(context)]
+    lines.append(f"RemoteAddr: {go_http.address(context.connection.client)}")
+    tls = context.connection.tls
+    if tls and isinstance(tls.client_certificate, Certificate):
+        lines.append(f"Certificate[0] Subject: {_subject(tls.client_certificate)}")
+    told = "".join(f"{line}\n" for line in lines).encode() + _written(context.request)
+    return Answer(told, TEXT, delay=_wait(context))
+
+
+def _wait(context: Context) -> float:
+    """Give the seconds of `wait`; what is no duration is passed over."""
+    asked = go_http.query(context.request).get("wait", [""])[0]
+    try:
+        return delay(asked, context.policy.limits)
+    except go_values.GoError:
+        return 0.0
+
+
+def _addresses(context: Context) -> list[str]:
+    """Give the addresses that are known to be this pod's: the one that was asked, and the one that Kubernetes tells."""
+    known = (context.policy.identity.kubernetes.pod_ip, context.connection.server.address)
+    return list(dict.fromkeys(address for address in known if address))
+
+
+def _subject(certificate: Certificate) -> str:
+    """Give a certificate's subject (RFC 2253)."""
+    by_name: dict[str, list[str]] = {name: [] for name in _ATTRIBUTES}
+    for name, value in certificate.subject:
+        escaped = _SPECIAL.sub(lambda found: "\\" + found[0], value)
+        by_name.setdefault(name, []).append(f"{_ATTRIBUTES.get(name, name)}={escaped}")
+    return ",".join("+".join(values) for values in by_name.values() if values)
+
+
+def _written(request: WireRequest) -> bytes:
+    """Give the request as HTTP/1.1, as net/http sends it on: fields sorted, the body in chunks where it came in chunks.
+
+    Of a body beyond what is kept, the beginning, without an end.
+    """
+    header = go_http.header(request)
+    lines = [request.method + b" " + go_http.path_and_query(request) + b" HTTP/1.1", b"Host: " + go_http.host(request)]
+    if agent := go_http.first(header, "User-Agent"):
+        lines.append(b"User-Agent: " + agent)
+    chunked, body = go_http.is_chunked(request), request.body
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    elif body.length or (request.method in {b"POST", b"PUT", b"PATCH"}):
+        lines.append(b"Content-Length: %d" % body.length)
+    lines += [
+        name.encode("ascii") + b": " + value
+        for name, values in header.items()
+        if name not in _WRITTEN_FIRST
+        for value in values
+    ]
+    content = _chunks(request) if chunked else body.kept
+    return b"\r\n".join((*lines, b"", content))
+
+
+def _chunks(request: WireRequest) -> bytes:
+    body = request.body
+    chunk = b"%x\r\n%s\r\n" % (len(body.kept), body.kept) if body.kept else b""
+    return chunk + (b"0\r\n\r\n" if go_http.is_whole(body) else b"")
+
+
+def _api(context: Context) -> Answer:
+    request = context.request
+    data = _Data(
+        hostname=go_http.hostname(),
+        ip=_addresses(context),
+        headers=go_http.shown(go_http.header(request)),
+        url=go_http.text(go_http.path_and_query(request)),
+        host=go_http.text(go_http.host(request)),
+        method=go_http.text(request.method),
+        remote_addr=go_http.address(context.connection.client),
+    )
+    return Answer(go_http.json(data) + b"\n", JSON)
+
+
+def _bench(context: Context) -> Answer:
+    del context  # it is always the same
+    return Answer(b"1", _BENCH_TYPE)
+
+
+def _health(context: Context) -> Answer:
+    """Say that all is well. A health that a client sets would be everybody's."""
+    if context.request.method == b"POST":
+        return Answer(b"the health is not to be set\n", TEXT, 405, (("Allow", "GET, HEAD"),))
+    return Answer(b"", TEXT)
+
+
+_ROUTES: Final[dict[str, Callable[[Context], Answer]]] = {
+    "api": _api,
+    "bench": _bench,
+    "data": data,
+    "health": _health,
+}

@@ -1,0 +1,41 @@
+"""whoami's /data: as many bytes as are asked for, always the same."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from app.echo.context import Context
+from app.echo.formats.dialects import go_http, go_values
+from app.echo.formats.dialects.limits import WishError, permit
+from app.http.response import TEXT, Answer
+from app.http.streamed_body import Content
+
+_DATA: Final = b"-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PIECE: Final = _DATA * 2048
+_UNITS: Final = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
+_TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+
+
+def data(context: Context) -> Answer:
+    """Give `size` bytes, or so many of a `unit`, made while they are sent; as a file where `attachment` says so."""
+    values = {name: several[0] for name, several in go_http.query(context.request).items()}
+    try:
+        size = max(0, go_values.integer(values.get("size", "")))
+    except go_values.GoError:
+        size = 1
+    size *= _UNITS.get(values.get("unit", "").lower(), 1)
+    limits = context.policy.limits
+    permit("size", limits)
+    if size > limits.max_size:
+        raise WishError(f"size {size} exceeds {limits.max_size} bytes (ECHO_MAX_SIZE)")
+    fields = (("Content-Disposition", "Attachment"),) if values.get("attachment", "") in _TRUE else ()
+    length = size if size > 1 else 0  # as whoami has it
+    return Answer(Content(length, _pieces(length)), TEXT, fields=fields)
+
+
+def _pieces(length: int) -> Iterator[bytes]:
+    """Give so many bytes: the alphabet, again and again, between two `|`."""
+    for start in range(0, length, len(_PIECE)):
+        piece = _PIECE[: length - start]
+        if not start:
+            piece = b"|" + piece[1:]
+        yield piece[:-1] + b"|" if start + len(piece) == length else piece

@@ -1,0 +1,1 @@
+"""The HTML page for browsers: one document without scripts or other resources."""

@@ -1,0 +1,170 @@
+"""A request as a curl command for a POSIX shell, by which the same arrives again."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import AddressValueError, IPv4Address
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from app.echo.context import Context
+from app.echo.formats.html.shell import printing, quoted, verbatim
+from app.http.connection_info import Endpoint
+from app.http.request import Fields, WireRequest, shown
+
+# Fields of one connection (RFC 9110, 7.6.1), and those that curl makes out of its other options.
+_LEFT_OUT: Final = frozenset(
+    b"connection content-length host http2-settings keep-alive proxy-connection te trailer transfer-encoding"
+    b" upgrade".split()
+)
+# What curl sends where nobody says otherwise; named without a value, it does not. The last one goes with a body.
+_ADDED: Final = (b"User-Agent", b"Accept", b"Content-Type")
+
+# What a URL holds without curl writing it anew; any other target is given by an option, byte for byte.
+_PLAIN_TARGET: Final = re.compile(rb"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*")
+_DOTS: Final = frozenset((b".", b".."))
+_AUTHORITY: Final = re.compile(rb"([A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+# What curl sends in Host as it stands: it writes capitals small, and what looks like a number as an address.
+_PLAIN_HOST: Final = re.compile(rb"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")
+_LAST_PORT: Final = 65_535
+_DEFAULT_PORTS: Final = {"http": b"80", "https": b"443"}
+
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_NO_ARGUMENT: Final = re.compile(rb"[\0\r\n]")
+_HEAD_SECONDS: Final = 5
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command, and, in sentences, what it does not send as it came."""
+
+    text: str
+    remarks: Sequence[str]
+
+
+def curl_command(context: Context) -> Command:
+    """Give the command; nothing of the request gets out of its quotes."""
+    request, scheme = context.request, "https" if context.connection.tls else "http"
+    with_body = bool(request.body.length or request.body.chunked or _values(request.fields, b"content-length"))
+    pipe, body = _body(request.body.kept) if with_body else ("", ())
+    words = (
+        *_target(request, scheme, context.connection.server),
+        *_version(request.version, scheme),
+        *_method(request.method, with_body=with_body),
+        *_headers(request, with_body=with_body),
+        *body,
+    )
+    return Command(f"{pipe}curl " + " \\\n  ".join(words), tuple(_remarks(context, with_body=with_body)))
+
+
+def _values(fields: Fields, name: bytes) -> list[bytes]:
+    return [value for each, value in fields if each.lower() == name]
+
+
+def _target(request: WireRequest, scheme: str, server: Endpoint) -> Iterator[str]:
+    """Give the URL, then what makes target and Host the same bytes as they were."""
+    hosts = [request.authority] if request.authority else _values(request.fields, b"host")
+    host = hosts[0] if len(hosts) == 1 else b""
+    plain = bool(_PLAIN_TARGET.fullmatch(request.target))
+    authority = host if _is_authority(host) else _authority(server)
+    yield quoted(scheme.encode() + b"://" + authority + (request.target if plain else b"/"))
+    if not plain:
+        yield f"--request-target {quoted(request.target)}"
+    elif any(unquote_to_bytes(part) in _DOTS for part in request.target.partition(b"?")[0].split(b"/")):
+        yield "--path-as-is"
+    if authority.startswith(b"["):
+        yield "--globoff"
+    if not hosts:
+        yield "--header 'Host:'"
+    elif not (host == authority and _sent_as_it_is(host, scheme)):
+        yield _header(b"Host", host)
+
+
+def _is_authority(host: bytes) -> bool:
+    matched = _AUTHORITY.fullmatch(host)
+    return matched is not None and int(matched[2] or 0) <= _LAST_PORT
+
+
+def _sent_as_it_is(authority: bytes, scheme: str) -> bool:
+    name, _, port = authority.partition(b":")
+    if port == _DEFAULT_PORTS[scheme]:
+        return False
+    try:
+        return bool(_PLAIN_HOST.fullmatch(name) or IPv4Address(name.decode("ascii", "replace")))
+    except AddressValueError:
+        return False
+
+
+def _authority(server: Endpoint) -> bytes:
+    address = server.address or "localhost"
+    return (f"[{address}]" if ":" in address else address).encode() + (b":%d" % server.port if server.port else b"")
+
+
+def _version(version: str, scheme: str) -> Iterator[str]:
+    if version == "HTTP/2.0":
+        yield "--http2" if scheme == "https" else "--http2-prior-knowledge"
+    elif version == "HTTP/1.0":
+        yield "--http1.0"
+    elif scheme == "https":
+        yield "--http1.1"  # curl offers HTTP/2, too
+
+
+def _method(method: bytes, *, with_body: bool) -> Iterator[str]:
+    if method == b"HEAD" and not with_body:
+        yield "--head"
+    elif method != (b"POST" if with_body else b"GET"):
+        yield f"--request {quoted(method)}"
+        if method == b"HEAD":  # curl waits for the content that the answer has none of
+            yield f"--max-time {_HEAD_SECONDS}"
+
+
+def _headers(request: WireRequest, *, with_body: bool) -> Iterator[str]:
+    """Give the fields in their order, and take away those that curl would add."""
+    for name, value in request.fields:
+        if not _left_out(name, value, request):
+            yield _header(name, value)
+    for name in _ADDED if with_body else _ADDED[:2]:
+        if not _values(request.fields, name.lower()):
+            yield f"--header '{name.decode()}:'"
+
+
+def _left_out(name: bytes, value: bytes, request: WireRequest) -> bool:
+    lower = name.lower()
+    if lower == b"transfer-encoding":
+        return value.lower() != b"chunked"  # curl takes it for an order
+    return lower in _LEFT_OUT or lower in _options(request.fields) or not _fits(name, value)
+
+
+def _options(fields: Fields) -> set[bytes]:
+    """Give the names of the fields that are of this connection alone because it says so (RFC 9110, 7.6.1)."""
+    return {name.strip(b" \t").lower() for value in _values(fields, b"connection") for name in value.split(b",")}
+
+
+def _fits(name: bytes, value: bytes) -> bool:
+    return bool(_TOKEN.fullmatch(name)) and not _NO_ARGUMENT.search(value)
+
+
+def _header(name: bytes, value: bytes) -> str:
+    return f"--header {quoted(name + b': ' + value if value else name + b';')}"
+
+
+def _body(kept: bytes) -> tuple[str, Iterable[str]]:
+    """Give what goes before curl, and its options. `--data-raw` alone takes no `@` for the name of a file."""
+    word = verbatim(kept)
+    return ("", (f"--data-raw {word}",)) if word else (f"{printing(kept)} |\n", ("--data-binary @-",))
+
+
+def _remarks(context: Context, *, with_body: bool) -> Iterator[str]:
+    request = context.request
+    left_out = [name for name, value in request.fields if name.lower() != b"host" and _left_out(name, value, request)]
+    if left_out:
+        names = ", ".join(dict.fromkeys(shown(name) for name in left_out))
+        yield f"Without {names}: curl makes them itself, or they are of one connection."
+    if request.body.length > len(request.body.kept):
+        yield f"It sends the first {len(request.body.kept):,} of {request.body.length:,} bytes of the body."
+    if request.trailers:
+        yield "It sends no trailers: curl has no option for them."
+    if request.method == b"HEAD" and with_body:
+        yield "curl waits for content behind the answer, until its time is over."
+    if context.connection.tls and context.connection.tls.peer_certificates:
+        yield "Your certificate is yours to add: --cert FILE --key FILE."

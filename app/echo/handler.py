@@ -1,0 +1,134 @@
+"""The echo: what one request is answered with. It decides; how an answer looks is its form's business."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from random import Random
+from typing import Final
+
+from msgspec import structs
+
+from app.config.settings import Settings
+from app.echo import errors
+from app.echo.context import About, Context, Policy
+from app.echo.controls import parse
+from app.echo.controls.apply import Outcome, done
+from app.echo.controls.attempts import Tries
+from app.echo.controls.params import NONE
+from app.echo.controls.parse import Asked
+from app.echo.controls.resolve import NOTHING, choose, noted
+from app.echo.formats import renderers, sse
+from app.http.headers import origin, request_id
+from app.http.headers.trailers import accepts_trailers, echoed_trailers
+from app.http.redaction import redacted
+from app.http.request import ABOUT_KEY, WEBSOCKET_KEY, Environ, connection_of, request_of
+from app.http.response import Answer
+
+_SUCCESS: Final = 2  # the class of status (RFC 9110, 15)
+
+
+class Echo:
+    """One echo: its settings and policy, the clock, chance, and what it remembers of tries."""
+
+    def __init__(self, settings: Settings, policy: Policy, *, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._secret = origin.CREDENTIALS | policy.unlogged
+        self._ids = request_id.Ids(policy.hidden)
+        self._clock = clock
+        self._random = Random(settings.seed or None)  # noqa: S311 - no secret is made of it
+        self._tries = Tries()
+
+    def answer(self, environ: Environ) -> Outcome:
+        """Answer a request: as it is asked for, or with what was wrong about that.
+
+        Of the answer it leaves an `About` in the environ, for who watches.
+        """
+        websocket = WEBSOCKET_KEY in environ
+        request = request_of(environ)
+        hidden = self._secret if websocket and origin.is_foreign(request) else self._policy.hidden
+        if hidden:
+            request = redacted(request, hidden)
+        given_id = self._ids.given(environ)
+        asked = parse.read(request, self._settings, websocket=websocket)
+        message = websocket or request.method == b"CONNECT"
+        form = self._form(environ.get("HTTP_ACCEPT", ""), asked, websocket=websocket, message=message)
+        choice = NOTHING
+        if asked.wishes is not NONE:
+            asked = _sensible(asked, form, given_id)
+            choice = choose(asked.wishes, self._random, self._tries, given_id, environ.get("HTTP_ACCEPT_ENCODING", ""))
+        pretty = asked.wishes.pretty
+        context = Context(
+            request,
+            connection_of(environ),
+            self._policy,
+            given_id or self._ids.new(),
+            self._clock(),
+            noted(asked.applied, choice),
+            self._settings.pretty == "on" if pretty is None else pretty,
+        )
+        answer = self._answer(context, asked, form)
+        if request.method == b"CONNECT" and not websocket and answer.status // 100 == _SUCCESS:
+            # A 2xx answer to it would open a tunnel (RFC 9110, 9.3.6), and its body would never be read as one.
+            answer = structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
+        if websocket and not isinstance(answer.body, bytes):
+            answer = structs.replace(answer, body=b"")  # a message is no stream
+        outcome = done(answer, asked.wishes, choice, (request_id.NAME, context.id))
+        environ[ABOUT_KEY] = About(_name(asked, form), context.id, context.now, context.applied)
+        if request.trailers and accepts_trailers(request):
+            effects = structs.replace(outcome.effects, trailers=echoed_trailers(request.trailers))
+            outcome = structs.replace(outcome, effects=effects)
+        return outcome
+
+    def _form(self, accept: str, asked: Asked, *, websocket: bool, message: bool) -> str | None:
+        """Give the name of the answer's form, None where no type that is accepted is one that there is.
+
+        What is one `message` is no stream of events.
+        """
+        wished, dialect = asked.wishes.format, self._settings.dialect
+        if wished and wished != renderers.ECHO:
+            form: str | None = wished
+        elif dialect != renderers.ECHO and not wished:
+            form = dialect
+        elif websocket:
+            # Its first message is the reflection: hardly anybody names types there.
+            form = renderers.negotiated(accept, "json") or "json"
+        else:
+            form = renderers.negotiated(accept, self._settings.format)
+        return "json" if form == renderers.EVENTS and message else form
+
+    def _answer(self, context: Context, asked: Asked, form: str | None) -> Answer:
+        if asked.mistakes:
+            return errors.mistaken(context, asked.mistakes, form)
+        if form is None:
+            return errors.NOT_ACCEPTABLE
+        if form == renderers.EVENTS:
+            count = asked.wishes.count or min(sse.DEFAULT_COUNT, self._settings.max_events)
+            return sse.events(context, self._clock, count)
+        return renderers.WRITE[form](context)
+
+
+def _name(asked: Asked, form: str | None) -> str:
+    """Give a name for what is answered: that of the form, or of what is asked for instead of it."""
+    if asked.mistakes or form is None:
+        return "mistake"
+    if asked.wishes is NONE:
+        return form
+    return "body" if asked.wishes.body is not None else "size" if asked.wishes.size is not None else form
+
+
+def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
+    """Find what can't be done with this form, or for a request without an id, and what has nothing to do."""
+    wishes = asked.wishes
+    if asked.mistakes:
+        return asked
+    if wishes.fail_first and not given_id:
+        return asked.but(("fail_first",), "requires a valid X-Request-Id header, by which attempts are counted")
+    is_events = form == renderers.EVENTS and wishes.body is None and wishes.size is None
+    if is_events:
+        asked = asked.but(("drip", "compress"), "not supported for server-sent events")
+    elif wishes.count:
+        asked = asked.without("count", "no effect: the response is not server-sent events")
+    if wishes.seed and wishes.status is None and wishes.delay is None:
+        asked = asked.without("seed", "no effect: nothing is chosen at random")
+    return asked

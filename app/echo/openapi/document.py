@@ -1,0 +1,148 @@
+"""The OpenAPI document (3.1) of one echo: both of its ports, as it is set, made of the tables that the code runs by.
+
+https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from app import __version__
+from app.config.settings import Settings
+from app.echo.controls.parse import PARAMETERS
+from app.echo.openapi.parameters import parameters
+from app.echo.openapi.responses import DEFINITIONS, HEADERS, SCHEMAS, TEXT, answers, reference
+from app.echo.openapi.schema import Definitions, Schema, schema_of
+from app.echo.reflection.model import Reflection
+from app.http.response import HARMLESS, JSON
+from app.server.process.sockets import near
+from app.telemetry.exposition import MEDIA_TYPES
+
+VERSION: Final = "3.1.1"
+# Those that a document can name. https://spec.openapis.org/oas/v3.1.1.html#path-item-object
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_WITH_BODY: Final = frozenset(("put", "post", "patch"))
+
+_ABOUT: Final = f"""\
+Shows exactly what arrived. The port that echoes answers every method on every path. OpenAPI can't say that: `/{{path}}`
+stands for any path, of any number of segments, or none, and the methods that are named for any other. CONNECT is
+answered 501; an upgrade to WebSocket begins with the reflection.
+
+`Accept` chooses the form of the answer (RFC 9110, 12.5.1); `{PARAMETERS[0]}format` wins over it. What may be asked of
+an answer is asked by the query, as `echo_status` or `echo-status`, or by a field, as `X-Echo-Status`. What can't be
+done is answered 400; what is not known, or not allowed here, is passed over, and `applied` says so.
+"""
+
+
+def document(settings: Settings) -> dict[str, Any]:
+    """Give the document of an echo with these settings."""
+    definitions: Definitions = dict(DEFINITIONS)
+    schema_of(Reflection, SCHEMAS, definitions)
+    asked = parameters(settings)
+    return {
+        "openapi": VERSION,
+        "info": {
+            "title": "echo",
+            "version": __version__,
+            "summary": "Shows exactly what arrived.",
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [_server(settings, settings.port, "The port that echoes")],
+        "tags": [
+            {"name": "echo", "description": "Every method, every path"},
+            {"name": "cluster", "description": "For the cluster, on a port of its own; never echoed"},
+        ],
+        "paths": {"/{path}": _every_path(asked), **_cluster_paths(settings)},
+        "components": {
+            "schemas": definitions,
+            "parameters": asked,
+            "headers": dict(HEADERS),
+            "responses": {f"Answer{status}": answer for status, answer in answers().items()},
+        },
+    }
+
+
+def _server(settings: Settings, port: int, description: str) -> dict[str, Any]:
+    host = near(settings.host)
+    schemes = ["http"]
+    if port == settings.port and settings.tls_cert:
+        schemes = ["https"] if settings.tls_only == "on" else ["http", "https"]
+    return {
+        "url": "{scheme}://{host}:{port}",
+        "description": description,
+        "variables": {
+            "scheme": {"enum": schemes, "default": schemes[0]},
+            "host": {"default": f"[{host}]" if ":" in host else host},
+            "port": {"default": str(port)},
+        },
+    }
+
+
+def _every_path(asked: Iterable[str]) -> dict[str, Any]:
+    path = {
+        "name": "path",
+        "in": "path",
+        "required": True,
+        "description": "Any path, of any number of segments, or none.",
+        "schema": TEXT,
+        "example": "blah/blah",
+    }
+    item: dict[str, Any] = {"parameters": [path, *(reference("parameters", name) for name in asked)]}
+    for method in METHODS:
+        item[method] = {
+            "operationId": f"echo_{method}",
+            "summary": f"Shows the {method.upper()} request that arrived",
+            "tags": ["echo"],
+            "responses": _without_content() if method == "head" else _with_content(),
+        }
+        if method in _WITH_BODY:
+            item[method]["requestBody"] = {"description": "Anything.", "content": {"*/*": {}}}
+    return item
+
+
+def _with_content() -> dict[str, Any]:
+    return {status: reference("responses", f"Answer{status}") for status in answers()}
+
+
+def _without_content() -> dict[str, Any]:
+    """Give the answers to HEAD, which have the fields of those to GET, and nothing else (RFC 9110, 9.3.2)."""
+    return {status: {key: answer[key] for key in ("description", "headers")} for status, answer in answers().items()}
+
+
+def _cluster_paths(settings: Settings) -> dict[str, Any]:
+    """Give the items of the admin port's paths."""
+    servers = [_server(settings, settings.admin_port, "The port for the cluster")]
+    answers = {
+        "/livez": ("Liveness", {"200": _json("It lives", "status")}),
+        "/readyz": (
+            "Readiness",
+            {"200": _json("It takes requests", "status"), "503": _json("It has begun to stop", "status")},
+        ),
+        "/version": ("The echo's version", {"200": _json("The version", "version")}),
+        "/openapi.json": ("This document", {"200": _json("This document", "openapi", "info", "paths")}),
+    }
+    if settings.metrics == "on":
+        answers["/metrics"] = ("Metrics for Prometheus", {"200": _metrics()})
+    return {
+        path: {
+            "servers": servers,
+            "get": {
+                "operationId": path[1:].partition(".")[0],
+                "summary": summary,
+                "tags": ["cluster"],
+                "responses": responses,
+            },
+        }
+        for path, (summary, responses) in answers.items()
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    answer = _json("The metrics of all workers")
+    return answer | {"content": {media_type: {"schema": TEXT} for media_type in MEDIA_TYPES}}
+
+
+def _json(description: str, *names: str) -> dict[str, Any]:
+    headers = {name: reference("headers", name) for name, _ in HARMLESS}
+    schema: Schema = {"type": "object", "required": list(names)}
+    return {"description": description, "headers": headers, "content": {JSON: {"schema": schema}}}

@@ -1,0 +1,110 @@
+"""The controls as parameters of an OpenAPI document: what may be asked for by the query and by fields, and how.
+
+A schema says what form a value has. What it can't say (a duration's bound in seconds) the description does, in the
+words of the table, with the bounds as the settings have them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.config.settings import Settings
+from app.echo.controls import values
+from app.echo.controls.definitions import BY_NAME, FORMAT_NAMES, Control
+from app.echo.controls.parse import FIELD, PARAMETERS
+from app.http.compress import COMPRESSIONS
+from app.http.headers.request_id import NAME as REQUEST_ID
+
+Parameter = dict[str, Any]
+
+ID_FORM: Final = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@~-]{1,128}$"}
+"""Of an X-Request-Id that is taken over."""
+
+_NUMBER: Final = r"[0-9]{1,12}(\.[0-9]{1,9})?"
+_DURATION: Final = rf"{_NUMBER}(ms|s|m|us|µs)?"
+_CHOICE: Final = rf"[2-5][0-9]{{2}}(:{_NUMBER})?"
+_SPAN: Final = {"type": "string", "pattern": f"^{_DURATION}(-{_DURATION})?$"}
+
+# By the control's name; a value that is of this form may still be out of its bound.
+_FORMS: Final[Mapping[str, dict[str, Any]]] = {
+    "format": {"enum": [*FORMAT_NAMES]},
+    "pretty": {"enum": ["0", "1", "off", "on", "false", "true", "no", "yes"]},
+    "status": {"type": "string", "pattern": f"^{_CHOICE}(,{_CHOICE}){{0,{values.MOST_CHOICES - 1}}}$"},
+    "delay": _SPAN,
+    "time": _SPAN,
+    "header": {"type": "string", "pattern": r"^[!#$%&'*+\-.^`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*$"},
+    "cookie": {"type": "string", "pattern": r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[!#-+\--:<-\[\]-~]*$"},
+    "body": {"type": "string"},
+    "size": {"type": "string", "pattern": r"^[0-9]{1,15}([kKMG]i?)?[bB]?$"},
+    "drip": {"type": "string", "pattern": f"^{_DURATION}$"},
+    "redirect": {"type": "string", "pattern": r"^((/(?![/\\])|\.{1,2}/|\?|#)[^\\]*|\.{1,2}|/)$"},
+    "abort": {"enum": ["before", "middle"]},
+    "fail_first": {"type": "integer", "minimum": 1, "maximum": 1000},
+    "compress": {"enum": [*COMPRESSIONS, "auto"]},
+    "count": {"type": "integer", "minimum": 1},
+    "seed": {"type": "string", "minLength": 1, "maxLength": 64},
+}
+
+
+def parameters(settings: Settings) -> dict[str, Parameter]:
+    """Give the parameters, each by its name: those that these settings allow, and the fields beside them."""
+    allowed = {name: control for name, control in BY_NAME.items() if control.allowed(settings)}
+    by_query = [_by_query(name, control, settings) for name, control in allowed.items()]
+    by_field = [_by_field(name, control, settings) for name, control in allowed.items()]
+    return {parameter["name"]: parameter for parameter in (*by_query, *by_field, *_FIELDS)}
+
+
+def _by_query(name: str, control: Control, settings: Settings) -> Parameter:
+    form: dict[str, Any] = _form(control, settings)
+    example: Any = control.example
+    if control.repeatable:
+        form, example = {"type": "array", "items": form}, [example]
+    return {
+        "name": PARAMETERS[0] + name,
+        "in": "query",
+        "description": _description(name, control, settings),
+        "schema": form,
+        "example": example,
+    }
+
+
+def _by_field(name: str, control: Control, settings: Settings) -> Parameter:
+    return {
+        "name": f"{FIELD.decode()}{name.replace('_', '-')}".title(),
+        "in": "header",
+        "description": f"As `{PARAMETERS[0]}{name}`, which wins."
+        + (" May be repeated, with one value each." if control.repeatable else ""),
+        "schema": _form(control, settings),
+        "example": control.example,
+    }
+
+
+def _form(control: Control, settings: Settings) -> dict[str, Any]:
+    form = _FORMS[control.name]
+    if control.name == "count":
+        return form | {"maximum": settings.max_events}
+    if control.name == "redirect" and settings.allow_redirect == "any":
+        return {"type": "string"}
+    return form
+
+
+def _description(name: str, control: Control, settings: Settings) -> str:
+    also = "" if name == control.name else f" The same as `{PARAMETERS[0]}{control.name}`."
+    return f"{control.meaning[0].upper()}{control.meaning[1:]}: {control.bound(settings)}.{also}"
+
+
+_FIELDS: Final[tuple[Parameter, ...]] = (
+    {
+        "name": REQUEST_ID,
+        "in": "header",
+        "description": "The request's id, taken over when it is of this form, else one is made. The answer has it.",
+        "schema": ID_FORM,
+        "example": "7f5e1c0a-4a36-4f0e-9d59-2f1f6c2f6a11",
+    },
+    {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The last of the server-sent events that came: what follows are those behind it.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 2,
+    },
+)

@@ -1,0 +1,94 @@
+"""The answers of the port that echoes, as an OpenAPI document has them: what each status means, fields, contents."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.echo.formats.renderers import media_types
+from app.echo.openapi.parameters import ID_FORM
+from app.echo.openapi.schema import Schema
+from app.http.headers.request_id import NAME as REQUEST_ID
+from app.http.response import EVENTS, HARMLESS, JSON, YAML
+
+COMPONENTS: Final = "#/components"
+SCHEMAS: Final = f"{COMPONENTS}/schemas/"
+TEXT: Final[Schema] = {"type": "string"}
+
+
+def reference(kind: str, name: str) -> dict[str, str]:
+    """Give a reference to a component."""
+    return {"$ref": f"{COMPONENTS}/{kind}/{name}"}
+
+
+# What is JSON and neither ours is another echo's, which its own documents describe.
+DEFINITIONS: Final[Mapping[str, Schema]] = {
+    "Shown": {
+        "description": "The reflection, or what another echo would answer, where that is asked for.",
+        "anyOf": [reference("schemas", "Reflection"), reference("schemas", "OtherEcho")],
+    },
+    "OtherEcho": {
+        "type": "object",
+        "not": {"anyOf": [{"required": ["received"]}, {"required": ["applied"]}]},
+    },
+    "Mistaken": {
+        "description": "What was asked for and can't be done.",
+        "type": "object",
+        "properties": {"error": TEXT, "applied": reference("schemas", "Applied"), "id": TEXT},
+        "required": ["error", "applied", "id"],
+        "additionalProperties": False,
+    },
+}
+
+HEADERS: Final[Mapping[str, Any]] = {
+    REQUEST_ID: {"description": "The request's id.", "required": True, "schema": ID_FORM},
+    "X-Content-Type-Options": {"required": True, "schema": {"const": "nosniff"}},
+    "Cache-Control": {"required": True, "schema": TEXT, "example": "no-store"},
+    "Content-Security-Policy": {
+        "description": "Nothing runs, nothing is loaded.",
+        "required": True,
+        "schema": TEXT,
+    },
+    "Content-Encoding": {"description": "The coding that `echo_compress` asked for.", "schema": TEXT},
+    "Location": {"description": "Where `echo_redirect` leads.", "required": True, "schema": TEXT},
+}
+
+_SHOWN: Final = {"schema": reference("schemas", "Shown")}
+# By media type, where it is more than text. Of events, OpenAPI can tell no schema before 3.2.
+_CONTENTS: Final[Mapping[str, Any]] = {
+    JSON: _SHOWN,
+    YAML: _SHOWN,
+    EVENTS: {"example": "id: 1\nevent: reflection\ndata: (the reflection, as JSON in one line)\n\n"},
+}
+
+
+def answers() -> dict[str, Any]:
+    """Give the answers by status; of the keys that cover one, the more exact counts."""
+    contents = {media_type: _CONTENTS.get(media_type, {"schema": TEXT}) for media_type, _ in media_types()}
+    mistaken = {"anyOf": [reference("schemas", "Mistaken"), reference("schemas", "Shown")]}
+    told = {
+        "200": "What arrived, in the form that is asked for; or the text that `echo_body` or `echo_size` asks for.",
+        "204": "Nothing: the events that were asked for have all come before, or the status was asked for.",
+        "302": "What arrived, and the way to where `echo_redirect` leads.",
+        "400": "What is asked for can't be done, and why; or the request can't be read.",
+        "406": "`Accept` names no type that there is: a list of those that there are.",
+        "503": "One of the first tries, which `echo_fail_first` lets fail; or too many connections.",
+        "2XX": "As 200, with the status that was asked for.",
+        "3XX": "As 200, with the status that was asked for, or that another echo has.",
+        "4XX": "As 200, with the status that was asked for, or that another echo has; or the request can't be read.",
+        "5XX": "As 200, with the status that was asked for; or, of CONNECT, 501.",
+    }
+    found = {status: _answer(description, contents) for status, description in told.items()}
+    del found["204"]["content"]
+    found["302"]["headers"] |= {"Location": reference("headers", "Location")}
+    found["400"]["content"] = contents | {JSON: {"schema": mistaken}}
+    for status in ("400", "4XX", "503", "5XX"):  # what can't be read has no id
+        found[status]["headers"] |= {REQUEST_ID: dict(HEADERS[REQUEST_ID], required=False)}
+    return found
+
+
+def _answer(description: str, contents: Mapping[str, Any]) -> dict[str, Any]:
+    names = (REQUEST_ID, *(name for name, _ in HARMLESS), "Content-Encoding")
+    return {
+        "description": description,
+        "headers": {name: reference("headers", name) for name in names},
+        "content": dict(contents),
+    }

@@ -1,0 +1,1 @@
+"""The reflection: the JSON model of a request."""

@@ -1,0 +1,160 @@
+"""How a body is shown: what was measured of it, its beginning, and what that beginning says where it is the whole."""
+
+import codecs
+from base64 import b64encode
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType, structs
+
+from app.http.body import NONE, Body, Decoded, content_of
+from app.http.multipart import Part
+from app.http.request import Fields, query_pairs, shown, shown_pairs
+
+FORM: Final = b"application/x-www-form-urlencoded"
+JSON: Final = b"application/json"
+JSON_SUFFIX: Final = b"+json"  # RFC 6839, 3.1
+
+# Levels of nested JSON that are shown. Indented for people, the depth is a factor of the answer's length: at this one
+# 64 KiB become at most some 4 MB.
+MAX_DEPTH: Final = 64
+
+
+class ReflectedContent(msgspec.Struct, frozen=True):
+    """A body without the content codings that its Content-Encoding lists, or, in one line, why it was `refused`.
+
+    The other fields mean what they do for a body as it came.
+    """
+
+    codings: list[str]
+    length: int | UnsetType = UNSET
+    sha256: str | UnsetType = UNSET
+    truncated: bool | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    base64: str | UnsetType = UNSET
+    refused: str | UnsetType = UNSET
+
+
+class ReflectedPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One part of a multipart body: the length of its content in bytes, its SHA-256, and what its fields say of it."""
+
+    name: str | UnsetType = UNSET
+    filename: str | UnsetType = UNSET
+    content_type: str | UnsetType = UNSET
+    length: int
+    sha256: str
+
+
+class ReflectedBody(msgspec.Struct, frozen=True, rename="camel"):
+    """A body: of the whole, its length in bytes and its SHA-256; of its beginning, `text` if UTF-8, else `base64`.
+
+    `truncated` tells that the beginning is not the whole. `decoded` is the same without content codings. What its
+    Content-Type promises is shown without them, too: `json` as it was written, where the whole is shown and valid;
+    the pairs of a `form`, where the whole is shown; the parts of a `multipart` body, or why they can't be told.
+    """
+
+    length: int
+    sha256: str
+    chunked: bool
+    truncated: bool
+    text: str | UnsetType = UNSET
+    base64: str | UnsetType = UNSET
+    decoded: ReflectedContent | UnsetType = UNSET
+    json: Raw | UnsetType = UNSET
+    form: list[tuple[str, str]] | UnsetType = UNSET
+    multipart: list[ReflectedPart] | UnsetType = UNSET
+    multipart_refused: str | UnsetType = UNSET
+
+
+def reflect_body(body: Body, fields: Fields) -> ReflectedBody:
+    """Show a body that came behind these fields."""
+    if body is NONE:  # as it is of most requests
+        return _NOTHING
+    text, base64 = _beginning(body)
+    reflected = ReflectedBody(body.length, body.sha256, body.chunked, _truncated(body), text, base64)
+    if not body.length:
+        return reflected
+    content = content_of(fields)
+    # What is coded and was not decoded says nothing.
+    plain = body.decoded.content if body.decoded else None if content.codings else body
+    whole = plain.kept if plain and not _truncated(plain) else None
+    parts = plain.multipart if plain else None
+    return structs.replace(
+        reflected,
+        decoded=_decoded(body.decoded) if body.decoded else UNSET,
+        json=_json(whole) if whole is not None and _is_json(content.media_type) else UNSET,
+        form=shown_pairs(query_pairs(whole)) if whole is not None and content.media_type == FORM else UNSET,
+        multipart=[_part(part) for part in parts.parts] if parts and not parts.refused else UNSET,
+        multipart_refused=parts.refused if parts and parts.refused else UNSET,
+    )
+
+
+_NOTHING: Final = ReflectedBody(NONE.length, NONE.sha256, NONE.chunked, truncated=False, text="")
+
+
+def _truncated(body: Body) -> bool:
+    return body.length > len(body.kept)
+
+
+def _beginning(body: Body) -> tuple[str | UnsetType, str | UnsetType]:
+    """Give what is kept as text, or, if it is none, in base64; the other is unset."""
+    try:
+        # A cut may go through a character: the rest of it is left out.
+        text, _ = codecs.utf_8_decode(body.kept, "strict", not _truncated(body))
+    except UnicodeDecodeError:
+        return UNSET, b64encode(body.kept).decode("ascii")
+    return text, UNSET
+
+
+def _decoded(decoded: Decoded) -> ReflectedContent:
+    names = [shown(coding) for coding in decoded.codings]
+    content = decoded.content
+    if content is None:
+        return ReflectedContent(names, refused=decoded.refused)
+    return ReflectedContent(names, content.length, content.sha256, _truncated(content), *_beginning(content))
+
+
+def _is_json(media_type: bytes) -> bool:
+    return media_type == JSON or media_type.endswith(JSON_SUFFIX)
+
+
+def _json(text: bytes) -> Raw | UnsetType:
+    """Give JSON as it was written: numbers, the order of keys and doubled ones are not ours to change.
+
+    It stands in an answer that others parse: what is invalid (RFC 8259), or beyond what readers can take (a number
+    out of range, too deep a nesting), is left out.
+    """
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return UNSET
+    return UNSET if _deeper(value, MAX_DEPTH) else Raw(text)
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Tell whether arrays and objects are nested more than so many levels deep."""
+    nested = _nested([value])
+    for _ in range(levels):
+        if not nested:
+            return False
+        nested = [inner for outer in nested for inner in _nested(outer)]
+    return bool(nested)
+
+
+def _nested(values: dict[str, Any] | list[Any]) -> list[dict[str, Any] | list[Any]]:
+    items = values.values() if isinstance(values, dict) else values
+    return [item for item in items if isinstance(item, dict | list)]
+
+
+def _part(part: Part) -> ReflectedPart:
+    return ReflectedPart(
+        name=_text(part.name),
+        filename=_text(part.filename),
+        content_type=_text(part.content_type),
+        length=part.length,
+        sha256=part.sha256,
+    )
+
+
+def _text(raw: bytes | None) -> str | UnsetType:
+    return UNSET if raw is None else shown(raw)

@@ -1,0 +1,120 @@
+"""What a request says about who asks: Basic credentials, and JSON Web Tokens, verified only where keys are set."""
+
+import binascii
+import re
+from base64 import b64decode
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from app.echo.context import Policy
+from app.http.headers.forwarded import TCHARS
+from app.http.headers.jwt import decode, looks_like_one
+from app.http.headers.names import canonical
+from app.http.redaction import MASK
+from app.http.request import shown
+
+NO_KEYS: Final = "no keys are set (ECHO_JWKS)"
+
+_AUTHORIZATION: Final = "Authorization"
+_MOST_TOKENS: Final = 8  # of a request: verifying one takes up to a millisecond
+_LONGEST_SCHEME: Final = 32
+_SCHEME = re.compile(rf"({TCHARS})(?: ++([^ ].*))?", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Basic(msgspec.Struct, frozen=True):
+    """Basic credentials (RFC 7617); the password is masked unless ECHO_SHOW_PASSWORDS says otherwise."""
+
+    user: str
+    password: str
+
+
+class Jwt(msgspec.Struct, frozen=True, rename="camel"):
+    """A JSON Web Token (RFC 7519): where it came, its header and claims decoded, and whether they can be believed.
+
+    `not_verified` says why not; it is absent, and `verified` true, only where a key of ECHO_JWKS has signed it and its
+    times hold.
+    """
+
+    field: str
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    verified: bool
+    not_verified: str | UnsetType = UNSET
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What was found; `invalid` has, by field name, why a credential can't be read."""
+
+    scheme: str | UnsetType = UNSET
+    basic: Basic | UnsetType = UNSET
+    jwt: list[Jwt] | UnsetType = UNSET
+    invalid: dict[str, str] | UnsetType = UNSET
+
+
+def credentials_of(headers: dict[str, list[str]], policy: Policy) -> Credentials | UnsetType:
+    """Give what a request's fields (shown values by canonical name) say of who asks, unset where they say nothing."""
+    if _AUTHORIZATION not in headers and not policy.jwt_fields:
+        return UNSET
+    invalid: dict[str, str] = {}
+    scheme, rest = _authorization(headers.get(_AUTHORIZATION, []), invalid)
+    basic: Basic | UnsetType = UNSET
+    found: list[tuple[str, str]] = []  # tokens, and the fields that they came in
+    if scheme and scheme.lower() == "basic":
+        basic = _basic(rest, invalid, show_password=policy.show_passwords)
+    elif scheme and scheme.lower() == "bearer" and looks_like_one(rest):
+        found.append((_AUTHORIZATION, rest))
+    for name in sorted({canonical(name.encode("ascii")) for name in policy.jwt_fields} - {_AUTHORIZATION}):
+        found += [(name, _without_scheme(value)) for value in headers.get(name, []) if value != MASK]
+    for name, _ in found[_MOST_TOKENS:]:
+        invalid[name] = f"of a request's tokens, the first {_MOST_TOKENS} are decoded"
+    tokens = [token for name, text in found[:_MOST_TOKENS] if (token := _token(name, text, policy, invalid))]
+    credentials = Credentials(scheme or UNSET, basic, tokens or UNSET, invalid or UNSET)
+    return UNSET if credentials == Credentials() else credentials
+
+
+def _authorization(values: list[str], invalid: dict[str, str]) -> tuple[str, str]:
+    """Give the scheme of Authorization, and what it says (RFC 9110, 11.4); nothing where there is none."""
+    if len(values) > 1:
+        # Servers differ in which they believe: RFC 9110, 5.3, lets it come once.
+        invalid[_AUTHORIZATION] = f"it came {len(values)} times"
+        return "", ""
+    if not values or values[0] == MASK:
+        return "", ""
+    match = _SCHEME.fullmatch(values[0])
+    if match is None or len(match[1]) > _LONGEST_SCHEME:
+        invalid[_AUTHORIZATION] = "it does not begin with a scheme, such as Basic or Bearer"
+        return "", ""
+    return match[1], match[2] or ""
+
+
+def _basic(text: str, invalid: dict[str, str], *, show_password: bool) -> Basic | UnsetType:
+    try:
+        raw = b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        invalid[_AUTHORIZATION] = "what follows Basic is not base64 (RFC 7617, 2)"
+        return UNSET
+    user, colon, password = raw.partition(b":")
+    if not colon:
+        invalid[_AUTHORIZATION] = "there is no colon between user name and password (RFC 7617, 2)"
+        return UNSET
+    if _CONTROL.search(raw.decode("latin-1")):
+        invalid[_AUTHORIZATION] = "the user name or the password has a control character (RFC 7617, 2)"
+    return Basic(shown(user), shown(password) if show_password else MASK)
+
+
+def _without_scheme(value: str) -> str:
+    scheme, _, rest = value.partition(" ")
+    return rest.strip(" ") if scheme.lower() == "bearer" else value
+
+
+def _token(name: str, text: str, policy: Policy, invalid: dict[str, str]) -> Jwt | None:
+    try:
+        decoded = decode(text)
+    except ValueError as error:
+        invalid[name] = f"this is not a JSON Web Token: {error}"
+        return None
+    reason = policy.verify(text, decoded) if policy.verify else NO_KEYS
+    return Jwt(name, decoded.header, decoded.claims, reason is None, UNSET if reason is None else reason)

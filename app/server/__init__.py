@@ -1,0 +1,1 @@
+"""The HTTP server: sockets, processes, wire protocols, under gunicorn."""

@@ -1,0 +1,93 @@
+"""What a request's fields mean to its server, whatever version of HTTP carries them (RFC 9110)."""
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from app.http.errors import ProtocolError, bad_request, excerpt
+from app.http.headers.names import Remembered
+from app.http.request import Fields
+
+# RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The inside of brackets is not taken apart.
+_HOST = re.compile(
+    rb"(?:\[[A-Za-z0-9\-._~!$&'()*+,;=:%]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
+)
+_DIGITS = re.compile(rb"[0-9]+")
+
+# Names that decide how a message is read. Others are only shown.
+HOST: Final = b"host"
+CONTENT_LENGTH: Final = b"content-length"
+TRANSFER_ENCODING: Final = b"transfer-encoding"
+CONNECTION: Final = b"connection"
+EXPECT: Final = b"expect"
+UPGRADE: Final = b"upgrade"
+_DECISIVE = frozenset({HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE})
+
+_LENGTH_DIGITS: Final = 18  # more are beyond any limit, and beyond what int() should be asked to read
+
+
+def decisive(fields: Fields) -> dict[bytes, list[bytes]]:
+    """Give the values of the fields that decide how the message is read, by lower-case name."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        lower = _decisive_name(name)
+        if lower:
+            found.setdefault(lower, []).append(value)
+    return found
+
+
+def _lower_if_decisive(name: bytes) -> bytes:
+    lower = name.lower()
+    return lower if lower in _DECISIVE else b""
+
+
+_decisive_name = Remembered(_lower_if_decisive).__getitem__
+
+
+def _what_is_wrong_with(host: bytes) -> str:
+    return "" if _HOST.fullmatch(host) else f"invalid host: {excerpt(host)}"
+
+
+_wrong_with = Remembered(_what_is_wrong_with).__getitem__
+
+
+def elements(values: list[bytes]) -> list[bytes]:
+    """Give the lower-case elements of a field that is a list (RFC 9110, 5.6.1)."""
+    return [element for value in values for part in value.split(b",") if (element := part.strip(b" \t").lower())]
+
+
+def check_host(hosts: list[bytes], version: str) -> None:
+    """Refuse a request whose Host is missing, doubled or malformed (RFC 9112, 3.2)."""
+    if len(hosts) > 1:
+        raise bad_request("more than one Host header")
+    if not hosts and version != "HTTP/1.0":
+        raise bad_request("no Host header")
+    if hosts and (wrong := _wrong_with(hosts[0])):
+        raise bad_request(wrong)
+
+
+def content_length(values: list[bytes]) -> int:
+    """Give the length of a body that its one Content-Length tells (RFC 9110, 8.6; RFC 9112, 6.3).
+
+    Raises `ProtocolError`: 400 for anything but one number, 413 for one beyond any limit.
+    """
+    if len(values) > 1:
+        raise bad_request("more than one Content-Length header")
+    if not _DIGITS.fullmatch(values[0]):
+        raise bad_request(f"invalid Content-Length: {excerpt(values[0])}")
+    if len(values[0].lstrip(b"0")) > _LENGTH_DIGITS:
+        what = f"request body of {excerpt(values[0])} bytes is too large (ECHO_MAX_BODY)"
+        raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
+    return int(values[0])
+
+
+def expects_continue(found: dict[bytes, list[bytes]]) -> bool:
+    """Tell whether the client waits for 100 before it sends its body (RFC 9110, 10.1.1).
+
+    Raises `ProtocolError`: 417 for another expectation.
+    """
+    if EXPECT not in found:
+        return False
+    if set(elements(found[EXPECT])) != {b"100-continue"}:
+        raise ProtocolError(HTTPStatus.EXPECTATION_FAILED, "unsupported expectation; only 100-continue is supported")
+    return True

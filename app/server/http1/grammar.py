@@ -1,0 +1,137 @@
+"""The grammar of HTTP/1.1 as far as a server meets it: request line, fields, framing.
+
+Pure functions over bytes. Each rule stands beside the RFC section that it follows; what is refused says why.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from app.http.errors import ProtocolError, bad_request, excerpt
+from app.http.request import Fields
+from app.server.framing_fields import CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, content_length, elements
+from app.server.http1.events import CHUNKED
+
+# RFC 9110, 5.6.2
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# RFC 9110, 5.5: visible characters, SP, HTAB and obs-text; never CR, LF, NUL or another control character.
+_FIELD_CONTENT = rb"[^\x00-\x08\x0a-\x1f\x7f]*"
+
+# RFC 9112, 3: one space between the parts. The target is any octet that is neither control nor space: clients send
+# raw UTF-8 there, and an echo shows it.
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])")
+# RFC 9112, 5: no space before the colon, no folding (a line that begins with one is no field line). What was matched is
+# never tried otherwise (`+` behind `*`): where the line fails at its end, that would take quadratic time.
+_FIELD_LINE = re.compile(rb"^(" + _TOKEN + rb"):[ \t]*+(" + _FIELD_CONTENT + rb"+)\r\n", re.MULTILINE)
+# What is shown of a line that is no field line: its value may be one that ECHO_REDACT names.
+_NAME_OF_A_LINE = re.compile(rb"^[^: \t]*+[ \t]*+:?")
+# What no request line has: control characters, but for the CR and LF that end it.
+_NO_REQUEST_LINE = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
+BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_UPGRADES = frozenset({b"websocket", b"h2c"})  # RFC 6455, 4.1; RFC 7540, 3.2
+
+WITHOUT_CR: Final = "line ends with LF alone; CRLF is required"
+
+
+def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:
+    """Give method, target and version of a request line without its CRLF (RFC 9112, 3).
+
+    Raises `ProtocolError`: 400, or 505 for another major version than 1.
+    """
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        if b"\n" in line:
+            raise bad_request(WITHOUT_CR)  # RFC 9112, 2.2
+        raise bad_request(f"invalid request line: {excerpt(line)}")
+    method, target, major, minor = match.groups()
+    if major != b"1":
+        raise ProtocolError(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "unsupported HTTP version; only HTTP/1.0 and HTTP/1.1 are supported"
+        )
+    return method, target, "HTTP/1." + minor.decode()
+
+
+def check_beginning(begun: bytes) -> None:
+    """Refuse what can't become a request, before its head is whole: another protocol may never send an empty line.
+
+    `begun` is all that has come of the head.
+    """
+    line, end, _ = begun.partition(b"\n")
+    if not end and not _NO_REQUEST_LINE.search(line):
+        return
+    if end and not line.endswith(b"\r"):
+        raise bad_request(WITHOUT_CR)  # RFC 9112, 2.2
+    parse_request_line(line[:-1] if end else line)
+
+
+def parse_fields(block: bytes, most: int) -> Fields:
+    """Give the fields of a block of field lines, each line with its CRLF (RFC 9112, 5).
+
+    Names and values are as sent, without the white space around the value. Raises `ProtocolError`: 400, or 431
+    for more than `most` fields.
+    """
+    fields = _FIELD_LINE.findall(block)
+    # Every match takes one whole line, so that as many matches as lines means that all of the block was a field.
+    if len(fields) != block.count(b"\n"):
+        raise bad_request(_what_is_wrong(block))
+    if len(fields) > most:
+        raise ProtocolError(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"{len(fields)} headers exceed the limit of {most} (ECHO_MAX_HEADERS)",
+        )
+    if b" \r\n" in block or b"\t\r\n" in block:
+        return tuple([(name, value.rstrip(b" \t")) for name, value in fields])
+    return tuple(fields)
+
+
+def _what_is_wrong(block: bytes) -> str:
+    for line in block.split(b"\n"):
+        if _FIELD_LINE.fullmatch(line + b"\n"):
+            continue
+        if line.startswith((b" ", b"\t")):
+            return "obsolete line folding in a header"  # RFC 9112, 5.2
+        if not line.endswith(b"\r"):
+            return WITHOUT_CR
+        if b":" not in line:
+            return "invalid header line: no colon"
+        return f"invalid header line: {excerpt(_NAME_OF_A_LINE.findall(line)[0])}"
+    return "invalid header lines"
+
+
+def body_length(found: dict[bytes, list[bytes]], version: str) -> int:
+    """Give how many bytes of body follow the head, or `CHUNKED` (RFC 9112, 6.3).
+
+    Anything that two recipients could read differently is refused: it is how requests are smuggled.
+    """
+    lengths = found.get(CONTENT_LENGTH, [])
+    if TRANSFER_ENCODING in found:
+        if version == "HTTP/1.0":
+            raise bad_request("Transfer-Encoding in HTTP/1.0; use Content-Length")  # 6.1
+        if lengths:
+            raise bad_request("both Transfer-Encoding and Content-Length")  # 6.3, 3
+        codings = elements(found[TRANSFER_ENCODING])
+        if codings != [b"chunked"]:
+            if codings[-1:] != [b"chunked"] or codings.count(b"chunked") > 1:
+                raise bad_request("invalid Transfer-Encoding: chunked must be last, and only once")  # 6.3, 4
+            raise ProtocolError(
+                HTTPStatus.NOT_IMPLEMENTED, "unsupported transfer coding; only chunked is supported"
+            )  # 6.1
+        return CHUNKED
+    if not lengths:
+        return 0  # 6.3, 7
+    return content_length(lengths)
+
+
+def keeps_alive(found: dict[bytes, list[bytes]], version: str) -> bool:
+    """Tell whether the client wants the connection kept after the answer (RFC 9112, 9.3)."""
+    options = elements(found[CONNECTION]) if CONNECTION in found else []
+    if version == "HTTP/1.0":
+        return b"keep-alive" in options and b"close" not in options
+    return b"close" not in options
+
+
+def upgrade(found: dict[bytes, list[bytes]], version: str) -> bytes:
+    """Give the protocol that the client would rather speak, if it is known here, or nothing (RFC 9110, 7.8)."""
+    if UPGRADE not in found or version == "HTTP/1.0" or b"upgrade" not in elements(found.get(CONNECTION, [])):
+        return b""
+    return next((each for each in elements(found[UPGRADE]) if each in _UPGRADES), b"")

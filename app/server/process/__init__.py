@@ -1,0 +1,1 @@
+"""Processes of the server: arbiter, worker, signals, listening sockets."""

@@ -1,0 +1,58 @@
+"""The listening sockets, bound before anything else is started, so that a busy port is one clear sentence."""
+
+import errno
+import os
+import socket
+from typing import Final
+
+from app.config.settings import Settings
+
+EVERY_ADDRESS: Final = "*"
+BACKLOG: Final = 2048  # connections that the kernel keeps for us; it takes no more than net.core.somaxconn
+# Bytes of an answer that the kernel takes before it can send them, of each connection: without a bound it takes 4 MiB
+# (tcp(7), tcp_wmem) for a client that does not read, and that memory is the pod's.
+_UNSENT: Final = 131_072
+
+
+class ListenError(Exception):
+    """A port can't be listened on; the message says which, why and which variable changes it."""
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Listen on the echo's port and the admin port, in this order. Raises `ListenError`."""
+    return [
+        _listen(settings.host, settings.port, "ECHO_PORT"),
+        _listen(settings.host, settings.admin_port, "ECHO_ADMIN_PORT"),
+    ]
+
+
+def near(host: str) -> str:
+    """Give the address at which somebody on this machine reaches an echo that listens on `host`."""
+    return "127.0.0.1" if host in {EVERY_ADDRESS, "0.0.0.0"} else host  # noqa: S104 - compared, not bound
+
+
+def _listen(host: str, port: int, variable: str) -> socket.socket:
+    try:
+        sock = _created(host, port)
+        # Connections have it from the listener. https://docs.kernel.org/networking/ip-sysctl.html (tcp_notsent_lowat)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+    except OSError as error:
+        raise ListenError(_sentence(error, host, port, variable)) from error
+    return sock
+
+
+def _created(host: str, port: int) -> socket.socket:
+    if host == EVERY_ADDRESS and socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    address = "" if host == EVERY_ADDRESS else host
+    return socket.create_server((address, port), family=family, backlog=BACKLOG)
+
+
+def _sentence(error: OSError, host: str, port: int, variable: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is busy: set {variable} to another one"
+    if error.errno == errno.EACCES:
+        return f"no permission to listen on port {port}: set {variable} to one above 1023"
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error  # a name that is not found: below 0
+    return f"can't listen on {host}, port {port} ({reason}): set ECHO_HOST or {variable}"

@@ -1,0 +1,171 @@
+"""The extensions of a PROXY protocol header of version 2: type, length, value (2.2 of the specification)."""
+
+import struct
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from app.http.connection_info import RawTlv, SslTlv, Tlvs
+from app.http.errors import bad_request
+from app.http.request import shown
+
+_VECTOR_START: Final = struct.Struct("!BH")  # type, length of the value
+_CRC32C: Final = 0x03
+_NOOP: Final = 0x04
+_CHECKSUM_SIZE: Final = 4  # bytes (2.2.3)
+_LONGEST_UNIQUE_ID: Final = 128  # bytes (2.2.5)
+_SSL_START: Final = struct.Struct("!BI")  # client, verify (2.2.6)
+_SSL_FLAGS: Final = {0x01: "SSL", 0x02: "CERT_CONN", 0x04: "CERT_SESS"}
+_AWS_VPCE_ID: Final = b"\x01"  # PP2_SUBTYPE_AWS_VPCE_ID
+_AZURE_LINK_ID: Final = b"\x01"  # PP2_SUBTYPE_AZURE_PRIVATEENDPOINT_LINKID
+_AZURE_LINK: Final = struct.Struct("<BI")
+_GCP_CONNECTION: Final = struct.Struct("!Q")
+
+Vectors = Iterable[tuple[int, bytes]]  # types and their values
+Reader = Callable[[bytes], dict[str, Any]]  # fields by name; none where the value has not the form of its type
+
+
+def read_tlvs(header: bytes, start: int) -> Tlvs | None:
+    """Give the extensions of a header, which begin at `start`, or None where there are none to be told.
+
+    Raises `ProtocolError`, 400: one is cut off, or the header is not what its checksum was made of.
+    """
+    vectors = list(_vectors(header, start))
+    _verify(header[:start], vectors)
+    named = _named((vector for vector in vectors if vector[0] != _NOOP), _TLVS)
+    return Tlvs(**named) if named else None
+
+
+def _vectors(block: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    while start < len(block):
+        if len(block) - start < _VECTOR_START.size:
+            raise bad_request("TLV without a length")
+        kind, length = _VECTOR_START.unpack_from(block, start)
+        start += _VECTOR_START.size
+        if len(block) - start < length:
+            raise bad_request(f"TLV exceeds the bytes that contain it: type 0x{kind:02X}, {length} bytes")
+        yield kind, block[start : start + length]
+        start += length
+
+
+def _named(vectors: Vectors, readers: Mapping[int, Reader]) -> dict[str, Any]:
+    """Give the fields that the vectors hold. What has no name, or comes again, is kept as it came."""
+    fields: dict[str, Any] = {}
+    others: list[RawTlv] = []
+    for kind, value in vectors:
+        read = readers[kind](value) if kind in readers else {}
+        if read and fields.keys().isdisjoint(read):
+            fields |= read
+        else:
+            others.append(RawTlv(f"0x{kind:02X}", _base64(value)))
+    return fields | ({"others": tuple(others)} if others else {})
+
+
+def _verify(before: bytes, vectors: list[tuple[int, bytes]]) -> None:
+    """Hold a header against its checksum, if it has one: it was made with zeros in the checksum's place (2.2.3)."""
+    checksums = [value for kind, value in vectors if kind == _CRC32C]
+    if not checksums:
+        return
+    if len(checksums) > 1 or len(checksums[0]) != _CHECKSUM_SIZE:
+        raise bad_request(f"invalid CRC32C TLV: must be one of {_CHECKSUM_SIZE} bytes")
+    zeroed = ((kind, bytes(_CHECKSUM_SIZE) if kind == _CRC32C else value) for kind, value in vectors)
+    counted = crc32c(before + b"".join(_VECTOR_START.pack(kind, len(value)) + value for kind, value in zeroed))
+    if counted != int.from_bytes(checksums[0], "big"):
+        raise bad_request(
+            f"CRC32C mismatch in the PROXY protocol header: 0x{counted:08X}, not 0x{checksums[0].hex().upper()}"
+        )
+
+
+def _crc32c_of_byte(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)  # Castagnoli's polynomial, its bits in reverse
+    return value
+
+
+_CRC32C_OF_BYTES: Final = tuple(map(_crc32c_of_byte, range(256)))
+
+
+def crc32c(data: bytes) -> int:
+    """Give the CRC-32C of bytes (RFC 4960, appendix B)."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value = value >> 8 ^ _CRC32C_OF_BYTES[(value ^ byte) & 0xFF]
+    return value ^ 0xFFFFFFFF
+
+
+def _base64(value: bytes) -> str:
+    return b64encode(value).decode("ascii")
+
+
+def _text(name: str) -> Reader:
+    return lambda value: {name: shown(value)}
+
+
+def _unique_id(value: bytes) -> dict[str, Any]:
+    if len(value) > _LONGEST_UNIQUE_ID:
+        raise bad_request(f"UNIQUE_ID TLV exceeds {_LONGEST_UNIQUE_ID} bytes")
+    try:
+        return {"unique_id": value.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"unique_id_base64": _base64(value)}
+
+
+def _ssl(value: bytes) -> dict[str, Any]:
+    if len(value) < _SSL_START.size:
+        raise bad_request(f"SSL TLV too short: {len(value)} bytes")
+    client, verify = _SSL_START.unpack_from(value)
+    flags = (1 << bit for bit in range(8) if client & 1 << bit)
+    names = tuple(_SSL_FLAGS.get(flag, f"0x{flag:02X}") for flag in flags)
+    return {"ssl": SslTlv(names, verify, **_named(_vectors(value, _SSL_START.size), _SSL_TLVS))}
+
+
+# The clouds' own are of the range for applications (2.2.8): a value of another form may be another application's.
+
+
+def _aws(value: bytes) -> dict[str, Any]:
+    """Give the VPC endpoint's id, which is text behind a subtype.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol
+    """
+    return {"aws_vpce_id": shown(value[1:])} if value.startswith(_AWS_VPCE_ID) else {}
+
+
+def _azure(value: bytes) -> dict[str, Any]:
+    """Give the private endpoint's LINKID, 32 bits behind a subtype, the least significant byte first.
+
+    https://learn.microsoft.com/azure/private-link/private-link-service-overview
+    """
+    if not value.startswith(_AZURE_LINK_ID) or len(value) != _AZURE_LINK.size:
+        return {}
+    return {"azure_link_id": _AZURE_LINK.unpack(value)[1]}
+
+
+def _gcp(value: bytes) -> dict[str, Any]:
+    """Give the Private Service Connect connection's id, 64 bits in network order.
+
+    https://cloud.google.com/vpc/docs/about-vpc-hosted-services#proxy-protocol
+    """
+    return {"gcp_psc_connection_id": str(*_GCP_CONNECTION.unpack(value))} if len(value) == _GCP_CONNECTION.size else {}
+
+
+_TLVS: Final[dict[int, Reader]] = {
+    0x01: _text("alpn"),
+    0x02: _text("authority"),
+    _CRC32C: lambda value: {"crc32c": value.hex()},
+    0x05: _unique_id,
+    0x20: _ssl,
+    0x30: _text("netns"),
+    0xE0: _gcp,
+    0xEA: _aws,
+    0xEE: _azure,
+}
+_SSL_TLVS: Final[dict[int, Reader]] = {
+    0x21: _text("version"),
+    0x22: _text("cn"),
+    0x23: _text("cipher"),
+    0x24: _text("sig_alg"),
+    0x25: _text("key_alg"),
+    0x26: _text("group"),
+    0x27: _text("sig_scheme"),
+    0x28: lambda value: {"client_cert": _base64(value)},
+}
