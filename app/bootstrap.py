@@ -6,18 +6,23 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from gunicorn.app.base import BaseApplication
 
-from app.config.settings import changes
+from app.config.policy import Policy
+from app.config.settings import Settings, changes
 from app.configuration import MISTAKES, Configuration
 from app.echo import routes
+from app.echo.bottle_app import Handler
 from app.echo.handler import Echo
-from app.http.request import Application
+from app.http.request import Application, Environ
+from app.http.response import Sent
 from app.server.process import arbiter, signals
 from app.server.process.sockets import BACKLOG
+from app.telemetry.exposition import MEDIA_TYPES
 from app.telemetry.telemetry import Telemetry
 
 # Where heartbeats are written: memory, never a disk that may stall, and the one place that can be written to in a
@@ -77,11 +82,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """Give the WSGI application; called by gunicorn in each worker."""
         return routes.by_port(
             {
-                self.settings.port: routes.echo(
-                    Echo(self.settings, self.policy), routes.calls(self.settings, self.policy)
-                ),
+                self.settings.port: routes.echo(Echo(self.settings, self.policy), calls(self.settings, self.policy)),
                 self.settings.admin_port: routes.admin(
-                    self.settings, self.telemetry.metrics if self.settings.metrics == "on" else None
+                    self.settings, self.telemetry.metrics if self.settings.metrics == "on" else None, MEDIA_TYPES
                 ),
             }
         )
@@ -132,6 +135,21 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def _out(self) -> TextIO:
         """Where it speaks: what reads the log expects nothing else there."""
         return sys.stdout if self.settings.access_log == "off" else sys.stderr
+
+
+def calls(settings: Settings, policy: Policy) -> Handler:
+    """Give what begins calls. What that takes is imported by the first one."""
+
+    @cache
+    def begin() -> Handler:
+        from app.grpc.dispatcher import Grpc  # noqa: PLC0415 - 25 ms and 6 MB, for most workers for nothing
+
+        return Grpc(settings, policy).begin
+
+    def called(environ: Environ) -> Sent:
+        return begin()(environ)
+
+    return called
 
 
 def _say(where: TextIO, what: str) -> None:

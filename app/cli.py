@@ -8,7 +8,8 @@ from functools import partial
 from app import __version__, configuration
 from app.bootstrap import Server
 from app.config import settings
-from app.server.process.sockets import ListenError, bind, near
+from app.config.addresses import near
+from app.server.process.sockets import ListenError, bind
 from app.server.tls import TlsError
 
 BAD_SETTINGS = 2  # as for a wrong command line

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from app.config import settings
-from app.server.process import sockets
+from app.config import addresses, settings
 
 TIMEOUT: Final = 2.0  # seconds
 _MOST: Final = 65_536  # bytes of an answer that are read
@@ -18,7 +17,7 @@ def main(environ: Mapping[str, str]) -> int:
     # Of all settings only these: a file with others may have mistakes by now, which the echo beside it has not taken.
     configured = settings.read({name: value for name, value in environ.items() if name in settings.FIXED})
     try:
-        ready, told = _asked(sockets.near(configured.host), configured.admin_port)
+        ready, told = _asked(addresses.near(configured.host), configured.admin_port)
     except OSError as error:
         ready, told = False, str(error)
     if ready:

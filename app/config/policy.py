@@ -2,22 +2,54 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
-from app.config import jwks, jwt_verifier
+import msgspec
+
+from app.config import jwks, jwt_verifier, otlp_endpoint
 from app.config.downward_api import Identity
 from app.config.settings import Settings, SettingsError
-from app.echo.context import Limits, Policy
-from app.echo.controls.definitions import BY_NAME
 from app.http import networks, redaction
-from app.telemetry import otlp
+from app.http.headers.jwt import Verify
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a client may ask for in another echo's dialect: of the controls that do the same, those that are `allowed`.
+
+    `max_delay` is in seconds, `max_size` in bytes.
+    """
+
+    max_delay: float = 60.0
+    max_size: int = 1 << 30
+    allowed: frozenset[str] = frozenset(("status", "delay", "header", "size", "redirect"))
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the operator has set of how requests are shown.
+
+    `port` is the echo's own. `trusted` are the networks whose proxies are believed. A token is looked for in
+    Authorization and in `jwt_fields` (lower case); `verify` knows the keys, where there are any. `unlogged` are the
+    fields (lower case) whose values no log shows, `hidden` those that no answer shows.
+    """
+
+    identity: Identity
+    port: int = 8080
+    trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+    jwt_fields: frozenset[str] = frozenset()
+    show_passwords: bool = False
+    limits: Limits = Limits()
+    verify: Verify | None = None
+    unlogged: frozenset[bytes] = frozenset()
+    hidden: frozenset[bytes] = frozenset()
+
 
 # How the texts of settings are read that are lists, or name a file: each raises `ValueError` for what it can't read.
 Readers = Mapping[str, Callable[[str], Any]]
 READERS: Final[Readers] = {
     "jwks": jwks.load,
     "jwt_headers": redaction.names,
-    "otlp_endpoint": otlp.endpoint,
+    "otlp_endpoint": otlp_endpoint.endpoint,
     "redact": redaction.names,
     "trusted_proxies": networks.networks,
 }
@@ -55,5 +87,5 @@ def read(settings: Settings, identity: Identity, by: Readers = READERS) -> Polic
 
 def _limits(settings: Settings) -> Limits:
     """Give how far a dialect may do what its own controls ask for: as far as the echo's own."""
-    allowed = frozenset(name for name in Limits().allowed if BY_NAME[name].allowed(settings))
+    allowed = frozenset(name for name in Limits().allowed if settings.allows(name))
     return Limits(settings.max_delay, settings.max_size, allowed)

@@ -208,6 +208,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="URL of an OTLP/HTTP collector that receives a span per request: http://collector:4318")
     ] = ""
 
+    def allows(self, control: str) -> bool:
+        """Tell whether a client may ask for a control: `delay` by `allow_delay`, and by `controls`, for all."""
+        return self.controls == "on" and getattr(self, f"allow_{control}") != "off"
+
 
 # Settings that name a file, and how the content of such a file begins: it may be a secret, so error messages must not
 # show it.

@@ -8,9 +8,10 @@ from typing import Final
 
 from msgspec import structs
 
+from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import errors
-from app.echo.context import About, Context, Policy
+from app.echo.context import Context
 from app.echo.controls import parse
 from app.echo.controls.apply import Outcome, done
 from app.echo.controls.attempts import Tries
@@ -20,6 +21,7 @@ from app.echo.controls.resolve import NOTHING, choose, noted
 from app.echo.formats import renderers, sse
 from app.http.headers import origin, request_id
 from app.http.headers.trailers import accepts_trailers, echoed_trailers
+from app.http.record import About
 from app.http.redaction import redacted
 from app.http.request import ABOUT_KEY, WEBSOCKET_KEY, Environ, connection_of, request_of
 from app.http.response import Answer
@@ -45,7 +47,7 @@ class Echo:
         Of the answer it leaves an `About` in the environ, for who watches.
         """
         websocket = WEBSOCKET_KEY in environ
-        request = request_of(environ)
+        request = request_of(environ, self._settings.max_decoded)
         hidden = self._secret if websocket and origin.is_foreign(request) else self._policy.hidden
         if hidden:
             request = redacted(request, hidden)

@@ -1,6 +1,6 @@
 """The Bottle applications: what is answered on which port. Plain WSGI; they know no sockets."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -10,7 +10,6 @@ import msgspec
 from app import __version__
 from app.config.settings import Settings
 from app.echo.bottle_app import Handler, Routed
-from app.echo.context import Policy
 from app.echo.handler import Echo
 from app.echo.openapi.document import document
 from app.http.request import CALL_KEY, DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
@@ -46,30 +45,16 @@ def echo(echoing: Echo, called: Handler | None = None) -> Routed:
     return application
 
 
-def calls(settings: Settings, policy: Policy) -> Handler:
-    """Give what begins calls. What that takes is imported by the first one."""
-
-    @cache
-    def begin() -> Handler:
-        from app.grpc.dispatcher import Grpc  # noqa: PLC0415 - 25 ms and 6 MB, for most workers for nothing
-
-        return Grpc(settings, policy).begin
-
-    def called(environ: Environ) -> Sent:
-        return begin()(environ)
-
-    return called
-
-
-def admin(settings: Settings, metrics: Metrics | None = None) -> Routed:
+def admin(settings: Settings, metrics: Metrics | None = None, media_types: Collection[str] = ()) -> Routed:
     """Give the application of the cluster's port: liveness, readiness, version, OpenAPI, metrics if there are any.
 
-    All else is 404 in JSON.
+    `media_types` are those in which the metrics may come. All else is 404 in JSON.
 
     Kubernetes takes any status from 200 to 399 for success.
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
     """
-    described = cache(lambda: _json(document(settings)))  # made for the first who asks, and not at each start
+    # Made for the first who asks, and not at each start.
+    described = cache(lambda: _json(document(settings, media_types)))
     routes: dict[str, Handler] = {
         "/livez": _live,
         "/readyz": _ready,

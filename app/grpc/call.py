@@ -197,7 +197,8 @@ class GrpcCall:
 
     def _told_last(self, said: Said) -> Said:
         self._over = True
-        self._ending.code = code_of(said.trailers).name
+        code = code_of(said.trailers)
+        self._ending.code, self._ending.number = code.name, code.value
         return said
 
 
@@ -214,7 +215,7 @@ class Refused:
     bare = True
 
     def __init__(self, error: CallError, ending: Ending) -> None:
-        ending.code = error.code.name
+        ending.code, ending.number = error.code.name, error.code.value
         self._said = _ended_by(error)
 
     def receive(self, piece: bytes, now: float) -> None:

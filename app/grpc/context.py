@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from app.echo.context import Policy
+from app.config.policy import Policy
 from app.http.request import ConnectionInfo, WireRequest
 
 

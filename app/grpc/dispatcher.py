@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+from app.config.policy import Policy
 from app.config.settings import Settings
-from app.echo.context import Policy
 from app.grpc import controls, deadline, framing, services
 from app.grpc.call import GrpcCall, Refused, Terms
 from app.grpc.context import Asked
@@ -50,7 +50,7 @@ class Grpc:
 
     def begin(self, environ: Environ) -> Sent:
         """Answer the head of a request with that of a call, and leave the call in the environ."""
-        request = request_of(environ)
+        request = request_of(environ, self._settings.max_decoded)
         identified = (request_id.NAME, self._ids.given(environ) or self._ids.new())
         ending = Ending()
         call, fields = self._call(request, environ, ending)

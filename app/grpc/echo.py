@@ -4,12 +4,11 @@ from typing import Any
 
 from msgspec import UNSET
 
-from app.echo.formats.dialects.gateway_api import CIPHER_SUITES
 from app.grpc import messages
 from app.grpc.context import Asked
 from app.grpc.status import CallError, Code
 from app.http.request import shown, shown_pairs
-from app.http.tls_info import TLS
+from app.http.tls_info import CIPHER_SUITES, TLS
 
 _PACKAGE = "gateway_api_conformance.echo_basic.grpcecho"
 _REQUEST = messages.message(f"{_PACKAGE}.EchoRequest")

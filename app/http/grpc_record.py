@@ -2,16 +2,17 @@
 
 import msgspec
 
-from app.echo.context import About
+from app.http.record import About
 
 
 class Ending:
-    """How a call has ended: by the name of a code, which is CANCELLED where the client has not waited for another."""
+    """How a call has ended: a code, by name and number. It is CANCELLED where the client has not waited for another."""
 
-    __slots__ = ("code",)
+    __slots__ = ("code", "number")
 
     def __init__(self) -> None:
         self.code = "CANCELLED"
+        self.number = 1
 
 
 class Called(About, frozen=True):

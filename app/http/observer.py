@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Final, Protocol
 
+import msgspec
+
 from app.http.errors import ProtocolError
 from app.http.record import Answered
 from app.http.request import WireRequest
@@ -27,6 +29,16 @@ _REASONS: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: TOO_MUCH_WAITS,
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "http_version",
 }
+
+
+class Gauges(msgspec.Struct):
+    """What is so now."""
+
+    in_flight: int = 0
+    websockets: int = 0
+    connections: int = 0
+    draining: int = 0
+    serving: int = 0
 
 
 class Watch(Protocol):

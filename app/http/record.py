@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.http.controls_report import Applied
 from app.http.request import ConnectionInfo, WireRequest
 
 
@@ -25,3 +26,15 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     whole: bool = True
     protocol: str = ""
     why: str = ""
+
+
+class About(msgspec.Struct, frozen=True):
+    """What the application tells of an answer: its form's name, the request's id, its time (POSIX), what was applied.
+
+    Not the request: an answer may take its time, and its body's memory is not kept for that.
+    """
+
+    form: str
+    id: str
+    now: float
+    applied: Applied

@@ -11,7 +11,6 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
-from app.config.settings import MAX_DECODED
 from app.http.body import KEPT, NONE, Body, Meter, content_of
 from app.http.call import Call
 from app.http.connection_info import Endpoint, ProxyProtocol
@@ -177,14 +176,14 @@ def is_plain(head: bytes) -> bool:
     return head.isascii() and _BACKSLASH not in head and bool(head)
 
 
-def request_of(environ: Environ) -> WireRequest:
+def request_of(environ: Environ, max_decoded: int) -> WireRequest:
     """Give the wire request of an environ.
 
     Under another WSGI server than ours it is pieced together from what CGI names keep: the order, case and number
-    of fields are lost, and so are names with `_`.
+    of fields are lost, and so are names with `_`. Content codings are undone to `max_decoded` bytes.
     """
     request = environ.get(REQUEST_KEY)
-    return request if isinstance(request, WireRequest) else _from_cgi(environ)
+    return request if isinstance(request, WireRequest) else _from_cgi(environ, max_decoded)
 
 
 def connection_of(environ: Environ) -> ConnectionInfo:
@@ -202,7 +201,7 @@ def _port(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _from_cgi(environ: Environ) -> WireRequest:
+def _from_cgi(environ: Environ, max_decoded: int) -> WireRequest:
     named = {key.removeprefix("HTTP_"): value for key, value in environ.items() if key.startswith("HTTP_")}
     named |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
     path = quote_from_bytes(environ.get("PATH_INFO", "").encode("latin-1"))
@@ -215,15 +214,15 @@ def _from_cgi(environ: Environ) -> WireRequest:
         method=environ["REQUEST_METHOD"].encode("ascii"),
         target=(path + ("?" + query if query else "")).encode("latin-1"),
         version=environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
-        body=_read_body(environ, fields),
+        body=_read_body(environ, fields, max_decoded),
         fields=fields,
     )
 
 
-def _read_body(environ: Environ, fields: Fields) -> Body:
+def _read_body(environ: Environ, fields: Fields, max_decoded: int) -> Body:
     length = environ.get("CONTENT_LENGTH") or "0"
     rest = int(length) if length.isdecimal() else 0
-    meter = Meter(content_of(fields), MAX_DECODED)
+    meter = Meter(content_of(fields), max_decoded)
     while rest and (piece := environ["wsgi.input"].read(min(rest, KEPT))):
         meter.take(piece)
         while meter.pending:

@@ -10,13 +10,13 @@ from typing import Final
 
 import msgspec
 
-from app.echo.context import time_of
 from app.http.controls_report import NOTHING, Applied
 from app.http.grpc_record import Called
 from app.http.headers.trace_context import Trace
 from app.http.record import Answered
 from app.http.request import WireRequest, once
 from app.http.text import shortened
+from app.http.timestamp import time_of
 from app.telemetry.log_fields import TARGET, Facts, about_of, method
 from app.telemetry.log_writer import LONGEST
 from app.telemetry.metrics import REFUSAL

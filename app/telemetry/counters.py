@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from app.http.observer import Gauges
 from app.telemetry.metrics import BUCKETS
 
 # Method, class of status ("2"), protocol, format.
@@ -17,16 +18,6 @@ class Durations(msgspec.Struct):
 
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0
-
-
-class Gauges(msgspec.Struct):
-    """What is so now."""
-
-    in_flight: int = 0
-    websockets: int = 0
-    connections: int = 0
-    draining: int = 0
-    serving: int = 0
 
 
 class Tally(msgspec.Struct):

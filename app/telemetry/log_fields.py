@@ -5,12 +5,12 @@ from typing import Final, TypeVar
 
 from msgspec import UNSET, UnsetType, structs
 
-from app.echo.context import About, Policy
+from app.config.policy import Policy
 from app.http.controls_report import Applied, Granted, Refused
 from app.http.headers.client_address import client_of
 from app.http.headers.names import canonical
 from app.http.headers.trace_context import Trace, trace_of
-from app.http.record import Answered
+from app.http.record import About, Answered
 from app.http.redaction import MASK
 from app.http.request import WireRequest, shown
 from app.http.text import shortened

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from app.echo.context import About
 from app.http.grpc_record import Called
-from app.http.record import Answered
+from app.http.record import About, Answered
 from app.telemetry.counters import Tally
 from app.telemetry.log_writer import Later, Lines
 from app.telemetry.metrics import METHODS, OTHER, REFUSAL

@@ -7,11 +7,10 @@ hold for what ours do not name: https://opentelemetry.io/docs/specs/otel/configu
 from threading import Thread
 from types import ModuleType
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from app import __version__
+from app.config import otlp_endpoint
 from app.config.downward_api import Identity
-from app.http.text import quoted
 
 INSTALL: Final = (
     "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http,"
@@ -26,14 +25,7 @@ def endpoint(text: str) -> str:
     Raises `ValueError`, with a sentence, for what is none, and where the library is not installed.
     """
     _library()
-    try:
-        url = urlsplit(text)
-        sound = url.scheme in {"http", "https"} and url.hostname and (url.port is None or url.port > 0)
-    except ValueError:
-        sound = False
-    if not sound:
-        raise ValueError(f"{quoted(text)} is not an http or https URL, such as http://collector:4318")
-    return text
+    return otlp_endpoint.endpoint(text)
 
 
 def _library() -> ModuleType:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from app.grpc.status import Code
 from app.http.grpc_record import Called
 from app.http.headers.trace_context import Trace
 from app.http.record import Answered
@@ -90,7 +89,7 @@ class Spans:
             yield "rpc.system", "grpc"
             if not self._facts.hides(_PATH):
                 yield "rpc.method", about.method
-            yield "rpc.grpc.status_code", int(Code[about.ending.code])
+            yield "rpc.grpc.status_code", about.ending.number
         if answered.why:
             yield "echo.refusal", self._facts.why(answered)
 

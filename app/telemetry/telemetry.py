@@ -4,10 +4,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from app.config.policy import Policy
 from app.config.settings import Settings
-from app.echo.context import Policy
+from app.http.observer import Gauges
 from app.telemetry.access_log import AccessLog
-from app.telemetry.counters import Gauges, Tally
+from app.telemetry.counters import Tally
 from app.telemetry.exposition import exposed
 from app.telemetry.log_fields import Facts
 from app.telemetry.log_writer import Later, Lines

@@ -24,14 +24,13 @@ from msgspec import structs
 from app import configuration
 from app.echo import routes
 from app.echo.handler import Echo
-from app.http.observer import UNWATCHED
+from app.http.observer import UNWATCHED, Gauges
 from app.server.clock import Time, time_of
 from app.server.connection import Connection
 from app.server.limits import Limits
 from app.server.state import Bounds, Service, Timeouts
 from app.server.transport_filters import Listener
 from app.server.wsgi import server_environ
-from app.telemetry.counters import Gauges
 from app.telemetry.telemetry import Telemetry
 
 _BOUNDS = Bounds(

@@ -9,8 +9,8 @@ from typing import Final
 
 from app.config import downward_api, policy
 from app.config.settings import Settings
-from app.echo.context import About, Context
-from app.http.record import Answered
+from app.echo.context import Context
+from app.http.record import About, Answered
 from app.http.request import shown
 from app.telemetry.access_log import AccessLog
 from app.telemetry.log_fields import TARGET, Facts

@@ -7,8 +7,9 @@ from typing import Final
 from msgspec import structs
 
 from app.config import downward_api
+from app.config.policy import Policy
 from app.config.settings import Settings
-from app.echo.context import Context, Policy
+from app.echo.context import Context
 from app.echo.controls import parse
 from app.http.body import Meter, content_of
 from app.http.connection_info import Endpoint

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from app.config.downward_api import read as identity
-from app.echo.context import Policy
+from app.config.policy import Policy
 from app.grpc.call import GrpcCall, Terms
 from app.grpc.context import Asked
 from app.grpc.framing import PREFIX, Messages, framed
@@ -91,8 +91,9 @@ def _called(pieces: Pieces, mode: int) -> Ended:
         said = call.say(0.0)
         body += said.body
         if said.trailers:
-            assert ending.code == code_of(said.trailers).name
-            return Ended(tuple(_read(body, gzipped=False) or ()), code_of(said.trailers))
+            code = code_of(said.trailers)
+            assert (ending.code, ending.number) == (code.name, code.value)
+            return Ended(tuple(_read(body, gzipped=False) or ()), code)
     raise AssertionError("it never ends")
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from app.config import downward_api
+from app.config.policy import Policy
 from app.config.settings import MAX_DECODED
-from app.echo.context import Context, Policy
+from app.echo.context import Context
 from app.echo.formats.html.curl import curl_command
 from app.http.body import Meter, content_of
 from app.http.connection_info import Endpoint

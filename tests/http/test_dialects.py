@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from app.echo.formats.dialects.gateway_api import CIPHER_SUITES
+from app.http.tls_info import CIPHER_SUITES
 from tests.commands import run
 from tests.http.peers import REAL, Told, ask, asked, recording, running_peer, told
 from tests.http.process import DEADLINE, Echo, read_to_end, running

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from app.config import downward_api, policy
 from app.config.settings import Settings
-from app.echo.context import About
 from app.http.connection_info import Endpoint
 from app.http.controls_report import NOTHING, Applied, Granted, Refused
-from app.http.record import Answered
+from app.http.record import About, Answered
 from app.http.request import ConnectionInfo, WireRequest, shown
 from app.telemetry.access_log import AccessLog
 from app.telemetry.log_fields import Facts

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.bootstrap import calls
 from app.config.downward_api import read as read_identity
+from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import routes
-from app.echo.context import Policy
 from app.echo.handler import Echo
 from tests.http import raw_http2
 from tests.http.raw_websocket import HANDSHAKE
@@ -78,7 +79,7 @@ def come_and_go(served: Served, sent: bytes) -> None:
 def test_a_connection_that_is_over_is_freed_at_once(what: str) -> None:
     """Whatever was under way on it; what is kept of heads that come again is there behind the second."""
     settings, policy = Settings(), Policy(read_identity({}))
-    served = Served(application=routes.echo(Echo(settings, policy), routes.calls(settings, policy)))
+    served = Served(application=routes.echo(Echo(settings, policy), calls(settings, policy)))
     for _ in range(2):
         come_and_go(served, SENT[what])
     before = ours()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from app.config.downward_api import read
-from app.echo.context import Policy
+from app.config.policy import Policy
 from app.echo.reflection.credentials import NO_KEYS, Basic, Credentials, credentials_of
 from app.http.headers.jwt import MAX_DEPTH, MOST_CHARACTERS, Decoded, Verify, decode
 from app.http.request import shown

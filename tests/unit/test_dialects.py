@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from app.config import downward_api
-from app.echo.context import Context, Limits, Policy
+from app.config.policy import Limits, Policy
+from app.echo.context import Context
 from app.echo.formats.dialects.go_http import hostname
 from app.echo.formats.dialects.registry import DIALECTS
 from app.http.body import KEPT, Body, Meter

@@ -10,8 +10,9 @@ from msgspec.structs import fields
 
 from app import __version__
 from app.config import downward_api
+from app.config.policy import Policy
 from app.config.settings import Settings, rows
-from app.echo.context import Context, Policy
+from app.echo.context import Context
 from app.echo.controls.definitions import BY_NAME, FORMAT_NAMES
 from app.echo.formats.dialects.registry import DIALECTS
 from app.echo.formats.renderers import BARE, ECHO, EVENTS, WRITE, media_types

@@ -8,10 +8,11 @@ import pytest
 from h2.errors import ErrorCodes
 from msgspec import structs
 
+from app.bootstrap import calls
 from app.config.downward_api import read as read_identity
+from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import routes
-from app.echo.context import Policy
 from app.echo.handler import Echo
 from app.grpc import messages, services
 from app.grpc.call import GrpcCall
@@ -39,7 +40,7 @@ class Caller(Client):
 
     def __init__(self, policy: Policy = POLICY, settings: Settings = Settings(), **window: int) -> None:  # noqa: B008 - frozen
         self._frames, self.said_goodbye = FrameReader(), False
-        answer = routes.echo(Echo(settings, policy), routes.calls(settings, policy))
+        answer = routes.echo(Echo(settings, policy), calls(settings, policy))
         super().__init__(Limits(head=8192, fields=30, body=100), answer, watch=UNWATCHED, **window)
 
     def call(self, method: str, body: bytes | None = EMPTY, *metadata: tuple[str, str], end: bool = True) -> int:

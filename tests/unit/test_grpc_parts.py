@@ -17,6 +17,7 @@ from app.grpc.metadata import Given
 from app.grpc.services import METHODS, SERVICES, Kind
 from app.grpc.status import BY_NAME, CallError, Code, encoded, trailers
 from app.http.call import is_call
+from app.http.grpc_record import Ending
 from tests.descriptors import MADE, compiled, written
 
 MOST = 1000
@@ -32,6 +33,11 @@ def test_the_codes_are_those_of_grpc() -> None:
     theirs = {code.name: code.value[0] for code in grpc.StatusCode}
     assert {code.name: code.value for code in Code} == theirs
     assert {**{code.name: code for code in Code}, **{str(code.value): code for code in Code}} == BY_NAME
+
+
+def test_a_call_without_another_end_is_cancelled() -> None:
+    """The record has both the name and the number of the code."""
+    assert (Ending().code, Ending().number) == (Code.CANCELLED.name, Code.CANCELLED)
 
 
 @pytest.mark.parametrize(

@@ -47,4 +47,6 @@ def test_it_imports_little() -> None:
     """It runs every ten seconds, and its imports are all that it takes: neither TLS, nor mail, nor the service."""
     code = "import sys, app.healthcheck; print(*sys.modules)"
     there = set(run(sys.executable, "-c", code).split())
-    assert there.isdisjoint({"ssl", "http.client", "asyncio", "gunicorn", "bottle", "app.http.body", "app.bootstrap"})
+    assert there.isdisjoint(
+        {"ssl", "http.client", "asyncio", "gunicorn", "bottle", "app.http.body", "app.server", "app.bootstrap"}
+    )

@@ -22,6 +22,7 @@ from app.echo.openapi.document import METHODS, document
 from app.echo.openapi.parameters import parameters
 from app.http.compress import COMPRESSIONS
 from app.http.headers.request_id import sane
+from app.telemetry.exposition import MEDIA_TYPES
 from tests.commands import run
 
 EVERYTHING = Settings(allow_cookie="on")
@@ -52,6 +53,12 @@ def test_the_document_is_one(settings: Settings) -> None:
     described = document(settings)
     OpenAPIV31SpecValidator(described).validate()
     assert json.loads(json.dumps(described)) == described
+
+
+def test_the_media_types_of_the_metrics_are_documented() -> None:
+    """Those that are handed in."""
+    metrics = document(EVERYTHING, MEDIA_TYPES)["paths"]["/metrics"]["get"]["responses"]["200"]
+    assert tuple(metrics["content"]) == MEDIA_TYPES
 
 
 def test_the_document_costs_the_start_next_to_nothing() -> None:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET, structs
 
 from app.config import downward_api
+from app.config.policy import Policy
 from app.config.settings import MAX_DECODED
-from app.echo.context import Context, Policy
+from app.echo.context import Context
 from app.echo.formats import renderers
 from app.echo.formats.html.components import ROWS, named
 from app.echo.formats.html.curl import curl_command

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from msgspec import json, structs
 
 from app.config.downward_api import read
-from app.echo.context import Context, Policy
+from app.config.policy import Policy
+from app.echo.context import Context
 from app.echo.reflection.model import reflect
 from app.http.connection_info import Endpoint
 from app.http.errors import ProtocolError

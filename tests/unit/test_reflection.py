@@ -7,7 +7,8 @@ from msgspec import structs
 
 from app import __version__
 from app.config import downward_api
-from app.echo.context import Context, Policy
+from app.config.policy import Policy
+from app.echo.context import Context
 from app.echo.formats import renderers
 from app.echo.reflection.model import reflect
 from app.http.connection_info import Endpoint

@@ -14,8 +14,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from msgspec.structs import fields
 
 from app.config import downward_api
+from app.config.policy import Policy
 from app.config.settings import Settings
-from app.echo.context import Context, Policy
+from app.echo.context import Context
 from app.echo.controls import parse
 from app.echo.openapi.field_docs import MEANINGS
 from app.echo.openapi.schema import reflection_schema, schema_of

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.echo.context import About
 from app.http.connection_info import Endpoint
 from app.http.controls_report import NOTHING
-from app.http.record import Answered
+from app.http.record import About, Answered
 from app.http.request import ConnectionInfo, WireRequest
 from app.telemetry.counters import Tally
 from app.telemetry.log_writer import Lines

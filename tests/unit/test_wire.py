@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.config.settings import MAX_DECODED
 from app.http.body import Body
 from app.http.request import REQUEST_KEY, WireRequest, decoded_path, query_pairs, request_of, shown, split_target
 from tests.shown import turned_back
@@ -67,7 +68,7 @@ def test_what_is_shown_can_be_turned_back(raw: bytes) -> None:
 def test_the_carriers_request_is_taken_as_it_is() -> None:
     """Nothing is made anew where the wire is known."""
     request = WireRequest(b"GET", b"/", "HTTP/1.1", ((b"a_B", b"1"),))
-    assert request_of({REQUEST_KEY: request}) is request
+    assert request_of({REQUEST_KEY: request}, MAX_DECODED) is request
 
 
 def test_another_server_gives_what_cgi_keeps() -> None:
@@ -84,7 +85,7 @@ def test_another_server_gives_what_cgi_keeps() -> None:
     }
     fields = ((b"X-One", b"1"), (b"Content-Type", b"text/plain"), (b"Content-Length", b"3"))
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4's own example
-    assert request_of(environ) == WireRequest(
+    assert request_of(environ, MAX_DECODED) == WireRequest(
         b"POST", b"/a%20b/%C3%BC?x=%20", "HTTP/1.0", fields, Body(3, digest, chunked=False, kept=b"abc")
     )
 

@@ -52,7 +52,7 @@ class Control(NamedTuple):
 
     def allowed(self, settings: Settings) -> bool:
         """Tell whether it may be asked for at all."""
-        return not self.permission or (settings.controls == "on" and getattr(settings, self.permission) != "off")
+        return not self.permission or settings.allows(self.permission.removeprefix("allow_"))
 
 
 def _text(raw: bytes) -> str:

@@ -3,10 +3,11 @@
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from app import __version__
+from app.config.addresses import near
 from app.config.settings import Settings
 from app.echo.controls.parse import PARAMETERS
 from app.echo.openapi.parameters import parameters
@@ -14,8 +15,6 @@ from app.echo.openapi.responses import DEFINITIONS, HEADERS, SCHEMAS, TEXT, answ
 from app.echo.openapi.schema import Definitions, Schema, schema_of
 from app.echo.reflection.model import Reflection
 from app.http.response import HARMLESS, JSON
-from app.server.process.sockets import near
-from app.telemetry.exposition import MEDIA_TYPES
 
 VERSION: Final = "3.1.1"
 # Those that a document can name. https://spec.openapis.org/oas/v3.1.1.html#path-item-object
@@ -33,8 +32,8 @@ done is answered 400; what is not known, or not allowed here, is passed over, an
 """
 
 
-def document(settings: Settings) -> dict[str, Any]:
-    """Give the document of an echo with these settings."""
+def document(settings: Settings, metrics: Collection[str] = ()) -> dict[str, Any]:
+    """Give the document of an echo with these settings, and these media types of metrics."""
     definitions: Definitions = dict(DEFINITIONS)
     schema_of(Reflection, SCHEMAS, definitions)
     asked = parameters(settings)
@@ -52,7 +51,7 @@ def document(settings: Settings) -> dict[str, Any]:
             {"name": "echo", "description": "Every method, every path"},
             {"name": "cluster", "description": "For the cluster, on a port of its own; never echoed"},
         ],
-        "paths": {"/{path}": _every_path(asked), **_cluster_paths(settings)},
+        "paths": {"/{path}": _every_path(asked), **_cluster_paths(settings, metrics)},
         "components": {
             "schemas": definitions,
             "parameters": asked,
@@ -109,7 +108,7 @@ def _without_content() -> dict[str, Any]:
     return {status: {key: answer[key] for key in ("description", "headers")} for status, answer in answers().items()}
 
 
-def _cluster_paths(settings: Settings) -> dict[str, Any]:
+def _cluster_paths(settings: Settings, metrics: Collection[str]) -> dict[str, Any]:
     """Give the items of the admin port's paths."""
     servers = [_server(settings, settings.admin_port, "The port for the cluster")]
     answers = {
@@ -122,7 +121,7 @@ def _cluster_paths(settings: Settings) -> dict[str, Any]:
         "/openapi.json": ("This document", {"200": _json("This document", "openapi", "info", "paths")}),
     }
     if settings.metrics == "on":
-        answers["/metrics"] = ("Metrics for Prometheus", {"200": _metrics()})
+        answers["/metrics"] = ("Metrics for Prometheus", {"200": _metrics(metrics)})
     return {
         path: {
             "servers": servers,
@@ -137,9 +136,9 @@ def _cluster_paths(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _metrics() -> dict[str, Any]:
+def _metrics(media_types: Collection[str]) -> dict[str, Any]:
     answer = _json("The metrics of all workers")
-    return answer | {"content": {media_type: {"schema": TEXT} for media_type in MEDIA_TYPES}}
+    return answer | {"content": {media_type: {"schema": TEXT} for media_type in media_types}}
 
 
 def _json(description: str, *names: str) -> dict[str, Any]:

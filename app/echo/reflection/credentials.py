@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from app.echo.context import Policy
+from app.config.policy import Policy
 from app.http.headers.forwarded import TCHARS
 from app.http.headers.jwt import decode, looks_like_one
 from app.http.headers.names import canonical

@@ -5,9 +5,9 @@ import os
 import socket
 from typing import Final
 
+from app.config.addresses import EVERY_ADDRESS
 from app.config.settings import Settings
 
-EVERY_ADDRESS: Final = "*"
 BACKLOG: Final = 2048  # connections that the kernel keeps for us; it takes no more than net.core.somaxconn
 # Bytes of an answer that the kernel takes before it can send them, of each connection: without a bound it takes 4 MiB
 # (tcp(7), tcp_wmem) for a client that does not read, and that memory is the pod's.
@@ -24,11 +24,6 @@ def bind(settings: Settings) -> list[socket.socket]:
         _listen(settings.host, settings.port, "ECHO_PORT"),
         _listen(settings.host, settings.admin_port, "ECHO_ADMIN_PORT"),
     ]
-
-
-def near(host: str) -> str:
-    """Give the address at which somebody on this machine reaches an echo that listens on `host`."""
-    return "127.0.0.1" if host in {EVERY_ADDRESS, "0.0.0.0"} else host  # noqa: S104 - compared, not bound
 
 
 def _listen(host: str, port: int, variable: str) -> socket.socket:

@@ -20,7 +20,7 @@ from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from app.config.settings import Settings
-from app.http.observer import UNWATCHED
+from app.http.observer import UNWATCHED, Gauges
 from app.server.clock import caught_up, time_of
 from app.server.connection import Connection
 from app.server.limits import Limits
@@ -31,7 +31,6 @@ from app.server.state import LAST_CALL, Bounds, Service, Timeouts
 from app.server.tls import Contexts
 from app.server.transport_filters import Listener
 from app.server.wsgi import server_environ
-from app.telemetry.counters import Gauges
 
 TICK: Final = 0.5  # seconds between heartbeats, and by which a deadline may be late
 

@@ -14,35 +14,13 @@ from app.echo.formats.dialects import go_http, go_values
 from app.echo.formats.dialects.limits import WishError, delay, permit
 from app.http.headers.allowed import is_for_caches, why_not
 from app.http.response import JSON, TEXT, Answer
-from app.http.tls_info import TLS
+from app.http.tls_info import CIPHER_SUITES, TLS
 
 # Whole, as echo-basic has it, but for a query by which this dialect itself is asked for.
 _STATUS: Final = re.compile(rb"/status/([0-9]{3})(?:\?echo[_-]format=gateway-api)?")
 # Final statuses that HTTP has (RFC 9110, 15).
 _LEAST, _MOST = 200, 599
 _SET_HEADER: Final = "X-Echo-Set-Header"
-
-# What OpenSSL calls otherwise than Go, which has the names of the IANA. Of TLS 1.3 the names are the same.
-# https://pkg.go.dev/crypto/tls#pkg-constants
-CIPHER_SUITES: Final = {
-    "AES128-SHA": "TLS_RSA_WITH_AES_128_CBC_SHA",
-    "AES256-SHA": "TLS_RSA_WITH_AES_256_CBC_SHA",
-    "AES128-SHA256": "TLS_RSA_WITH_AES_128_CBC_SHA256",
-    "AES128-GCM-SHA256": "TLS_RSA_WITH_AES_128_GCM_SHA256",
-    "AES256-GCM-SHA384": "TLS_RSA_WITH_AES_256_GCM_SHA384",
-    "ECDHE-ECDSA-AES128-SHA": "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-    "ECDHE-ECDSA-AES256-SHA": "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
-    "ECDHE-RSA-AES128-SHA": "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
-    "ECDHE-RSA-AES256-SHA": "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
-    "ECDHE-ECDSA-AES128-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
-    "ECDHE-RSA-AES128-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
-    "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    "ECDHE-RSA-AES128-GCM-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-    "ECDHE-RSA-AES256-GCM-SHA384": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "ECDHE-RSA-CHACHA20-POLY1305": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-}
 
 
 class _Tls(msgspec.Struct, frozen=True, rename="camel"):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.echo.context import Limits
+from app.config.policy import Limits
 from app.echo.formats.dialects.go_values import duration_text, nanoseconds
 
 SECOND: Final = 10**9  # nanoseconds

@@ -1,0 +1,17 @@
+"""The URL of ECHO_OTLP_ENDPOINT."""
+
+from urllib.parse import urlsplit
+
+from app.http.text import quoted
+
+
+def endpoint(text: str) -> str:
+    """Read an endpoint: a URL of http or https. Raises `ValueError`, with a sentence, for what is none."""
+    try:
+        url = urlsplit(text)
+        sound = url.scheme in {"http", "https"} and url.hostname and (url.port is None or url.port > 0)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(f"{quoted(text)} is not an http or https URL, such as http://collector:4318")
+    return text
