@@ -48,7 +48,7 @@ fuzz: $(FUZZ)/installed ## look for inputs that break the echo, for ten minutes;
 soak: $(VENV)/installed-dev ## faults, attacks and a million requests on a bare echo; SOAK_REQUESTS=100000 is enough to try
 	@$(IN_VENV)pytest tests/soak
 
-lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, chart, manifests, Dockerfile, scripts: all at once, all failures told
+lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, imports, chart, manifests, Dockerfile, scripts: all at once, all failures told
 	@$(IN_VENV)python -m tests.lint
 
 format: $(VENV)/installed-dev ## put the code, the tables of the READMEs, the chart's schema and the licences into their one form

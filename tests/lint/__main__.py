@@ -36,6 +36,7 @@ def checks(environ: Mapping[str, str]) -> dict[str, Check]:
         ),
         "ruff check": partial(run, in_venv / "ruff", "check", "--quiet"),
         "ruff format": partial(run, in_venv / "ruff", "format", "--check", "--quiet"),
+        "import-linter": partial(run, in_venv / "lint-imports", "--no-cache", "--no-logo"),
         "yamllint": lambda: run(in_venv / "yamllint", "--strict", *tracked("*.yaml", "*.yml", ".yamllint")),
         "hadolint": partial(run, in_venv / "hadolint", "Dockerfile"),
         "helm lint": partial(_helm_lint, tool),
