@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
 IMAGE := echoserver:$(VERSION)
 VENV := .venv
 IN_VENV := $(VENV)/bin/
-TOOL := $(IN_VENV)python -m tests.toolchain
+TOOL := $(IN_VENV)python -m tools.toolchain
 CHECKOV := .tools/checkov
 FUZZ := .tools/fuzz
 BENCH := .tools/bench
@@ -40,24 +40,24 @@ test-chart: $(VENV)/installed-dev ## the chart with each Helm release it support
 	@$(TOOL) helms kustomize kustomize-oldest kubectl >/dev/null && $(IN_VENV)pytest --numprocesses=2 tests/compatibility
 
 bench: $(VENV)/installed-dev $(BENCH)/installed ## what the echo costs, beside others, in 15 minutes; ROUNDS, SECONDS, FIGURES="cpu-json p99", CURVES=none shorten it
-	@$(IN_VENV)python -m tests.bench
+	@$(IN_VENV)python -m tools.bench
 
 fuzz: $(FUZZ)/installed ## look for inputs that break the echo, for ten minutes; FUZZ_SECONDS changes that, TARGETS="http1 page" chooses
-	@$(FUZZ)/bin/python -m tests.fuzz $(TARGETS)
+	@$(FUZZ)/bin/python -m tools.fuzz $(TARGETS)
 
 soak: $(VENV)/installed-dev ## faults, attacks and a million requests on a bare echo; SOAK_REQUESTS=100000 is enough to try
 	@$(IN_VENV)pytest tests/soak
 
 lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, imports, chart, manifests, Dockerfile, scripts: all at once, all failures told
-	@$(IN_VENV)python -m tests.lint
+	@$(IN_VENV)python -m tools.lint
 
 format: $(VENV)/installed-dev ## put the code, the tables of the READMEs, the chart's schema and the licences into their one form
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
 	@$(IN_VENV)ruff format --quiet
-	@$(IN_VENV)python -m tests.descriptors
-	@$(IN_VENV)python -m tests.documents
-	@$(IN_VENV)python -m tests.chart.documented
-	@$(IN_VENV)python -m tests.supply.licences
+	@$(IN_VENV)python -m tools.docs.descriptors
+	@$(IN_VENV)python -m tools.docs.documents
+	@$(IN_VENV)python -m tools.chart.documented
+	@$(IN_VENV)python -m tools.supply.licences
 
 image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, REQUIREMENTS its lock file
 	@$(PIN_BASE); \
@@ -71,14 +71,14 @@ image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, 
 	@echo $(IMAGE)
 
 sbom: $(VENV)/installed-dev ## what the image holds, as .sbom/echo-VERSION.cdx.json (CycloneDX), the same bytes for the same image
-	@$(IN_VENV)python -m tests.supply.sbom $(IMAGE) $(BILL)
+	@$(IN_VENV)python -m tools.supply.sbom $(IMAGE) $(BILL)
 
 audit: $(VENV)/installed-dev ## what is known against the locked packages and the image; 3: it could not be asked, 1: something is
-	@$(IN_VENV)python -m tests.supply.audit $(BILL)
+	@$(IN_VENV)python -m tools.supply.audit $(BILL)
 
 chart: $(VENV)/installed-dev ## the chart as .chart/echo-VERSION.tgz, the same bytes for the same commit
 	@helm=$$($(TOOL) helm) && HELM=$$helm SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
-	  $(IN_VENV)python -m tests.chart.packaging .chart
+	  $(IN_VENV)python -m tools.chart.packaging .chart
 
 e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KEEP=1 keeps it, CLUSTER=name uses one
 	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm-newest) && kubectl=$$($(TOOL) kubectl) && \
@@ -86,7 +86,7 @@ e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KE
 
 .PHONY: bench-scale
 bench-scale: $(VENV)/installed-dev ## what 1, 2 and 4 pods serve, by the chart in a real kind cluster, in .bench/scale.md
-	@$(IN_VENV)python -m tests.bench.scale
+	@$(IN_VENV)python -m tools.bench.scale
 
 lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 	@for lock in "requirements:pyproject.toml" "requirements/jwt:pyproject.toml --extra jwt" \
@@ -99,7 +99,7 @@ lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
 
 clean: ## take away what the targets made here
 	@rm -rf $(VENV) .tools .chart .sbom .bench .e2e .page .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	@find app tests -name __pycache__ -type d -prune -exec rm -r {} +
+	@find app tests tools -name __pycache__ -type d -prune -exec rm -r {} +
 
 # The base by digest, so that the image can say what it was built from: the one that BASE_IMAGE has, or that its tag has
 # in its registry now. Where no registry is reached (REGISTRIES=no says so, too), it is what the engine has by that tag.

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.commands import Say, follow
 from tests.e2e.supply import Supply, supply
+from tools.commands import Say, follow
 
 # A machine that is busy makes an example slow, and no test says how long anything takes.
 settings.register_profile("any-machine", deadline=None)

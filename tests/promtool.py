@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from tests.commands import CommandError, run
 from tests.http.programs import missing
-from tests.toolchain.__main__ import TOOLS, ToolError, find
+from tools.commands import CommandError, run
+from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 _SECONDS = 60
 _OF_LINTS = 3  # the exit code when what is judged can be read, and could be better

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.chart.rendering import Manifest
-from tests.commands import run
 from tests.http.programs import missing
-from tests.toolchain.__main__ import TOOLS, ToolError, find
+from tools.commands import run
+from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 _VERDICT = re.compile(r"^\| IS ALLOWED\? \| +(TRUE|FALSE) ", re.MULTILINE)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.commands import ROOT
+from tools.commands import ROOT
 
 CHART = ROOT / "helm"
 MANIFESTS = ROOT / "k8s"

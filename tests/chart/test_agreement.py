@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart import documented
 from tests.chart.rendering import (
     CHART,
     MANIFESTS,
@@ -22,8 +21,9 @@ from tests.chart.rendering import (
     parsed,
     value_sets,
 )
-from tests.commands import ROOT, run
-from tests.toolchain.__main__ import TOOLS, find
+from tools.chart import documented
+from tools.commands import ROOT, run
+from tools.toolchain.__main__ import TOOLS, find
 
 HELM_ONLY = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.chart import promql
-from tests.chart.documented import ALERTS
 from tests.chart.rendering import Manifest, chart, manifests
 from tests.promtool import check_rules, try_rules
+from tools.chart.documented import ALERTS
 
 ON = ("--set", "prometheusRule.enabled=true")
 SLOW = (*ON, "--set-json", "prometheusRule.slowSeconds=0.25")

@@ -9,9 +9,9 @@ import pytest
 
 from app.telemetry.metrics import FAMILIES
 from tests.chart import promql
-from tests.chart.documented import DASHBOARD
 from tests.chart.rendering import chart
 from tests.promtool import check_rules
+from tools.chart.documented import DASHBOARD
 
 SHOWN = json.loads(DASHBOARD.read_text())
 PANELS = SHOWN["panels"]

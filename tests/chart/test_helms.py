@@ -11,8 +11,8 @@ import pytest
 
 from tests.chart.rendering import Manifest
 from tests.compatibility.rendering import UNKNOWN_KEY, chart_sentences, objects, program, rejection
-from tests.lint.rendered import value_sets
-from tests.toolchain.__main__ import GROUPS, TOOLS
+from tools.lint.rendered import value_sets
+from tools.toolchain.__main__ import GROUPS, TOOLS
 
 (OLDEST,) = GROUPS["helm-oldest"]
 CONTRADICTION = ("--set", "httpRoute.enabled=true")

@@ -13,8 +13,8 @@ import yaml
 
 from tests.chart import promql
 from tests.chart.rendering import LOADER, Manifest, Objects, manifests, parsed
-from tests.commands import ROOT, run
-from tests.toolchain.__main__ import TOOLS, find
+from tools.commands import ROOT, run
+from tools.toolchain.__main__ import TOOLS, find
 
 FOLDERS: Final = (".", "overlays/gateway", "overlays/ha", "overlays/monitoring")
 INSTANCE: Final = "app.kubernetes.io/instance"

@@ -11,9 +11,9 @@ import yaml
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
-from tests.chart import documented
-from tests.chart.documented import Value
 from tests.chart.rendering import HelmError, Rendered, read, render_at_once, template, value_sets
+from tools.chart import documented
+from tools.chart.documented import Value
 
 VALUES = [each for each in documented.values(documented.VALUES.read_text()) if not each.group]
 # The settings in `config` are in test_settings.py.

@@ -18,7 +18,7 @@ from tests.chart.network_policies import (
     allowed,
 )
 from tests.chart.rendering import Manifest
-from tests.commands import CommandError
+from tools.commands import CommandError
 
 
 def policy(**spec: object) -> Manifest:

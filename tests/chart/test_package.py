@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from app import __version__
-from tests.chart import packaging
 from tests.chart.rendering import CHART, chart, template
+from tools.chart import packaging
 
 ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text())
 ANNOTATIONS = ABOUT["annotations"]

@@ -6,7 +6,7 @@ from typing import Final
 import yaml
 
 from tests.chart.rendering import chart
-from tests.commands import ROOT
+from tools.commands import ROOT
 
 _BEFORE: Final = "What to set for it:\n\n```yaml\n"
 

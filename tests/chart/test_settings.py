@@ -9,8 +9,8 @@ from msgspec.structs import FieldInfo, fields
 
 from app.config import settings
 from app.config.settings import Settings
-from tests.chart import documented
 from tests.chart.rendering import HelmError, chart, template
+from tools.chart import documented
 
 # A text for each setting that is text, such as the service takes.
 TEXTS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 
 from tests.chart.rendering import CHART, KUBERNETES, LOADER, Manifest
-from tests.commands import run
 from tests.http.programs import missing
-from tests.toolchain.__main__ import Tool, ToolError, find
+from tools.commands import run
+from tools.toolchain.__main__ import Tool, ToolError, find
 
 # What Helm's JSON Schema libraries write of `--set replicas=3`.
 UNKNOWN_KEY = re.compile(r"[Aa]dditional propert(y|ies) '?replicas'? (is )?not allowed")

@@ -13,10 +13,10 @@ import yaml
 from tests.chart.rendering import CHART, Manifest
 from tests.compatibility.rendering import UNKNOWN_KEY, chart_sentences, lint, objects, program, rejection
 from tests.http.programs import program as on_path
-from tests.lint.rendered import value_sets
-from tests.toolchain.__main__ import HELMS
-from tests.toolchain.buildinfo import build_info
-from tests.toolchain.helms import RELEASES, Release
+from tools.lint.rendered import value_sets
+from tools.toolchain.__main__ import HELMS
+from tools.toolchain.buildinfo import build_info
+from tools.toolchain.helms import RELEASES, Release
 
 NEWEST = RELEASES[-1].version
 EACH = pytest.mark.parametrize("version", HELMS)

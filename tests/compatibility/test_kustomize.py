@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from tests.chart.rendering import LOADER, Manifest
-from tests.commands import ROOT, run
 from tests.compatibility.rendering import program
-from tests.lint.rendered import kustomizations
-from tests.toolchain.__main__ import OLDEST_KUSTOMIZE, TOOLS
+from tools.commands import ROOT, run
+from tools.lint.rendered import kustomizations
+from tools.toolchain.__main__ import OLDEST_KUSTOMIZE, TOOLS
 
 
 def objects(*command: str | Path) -> list[Manifest]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.commands import ROOT, CommandError, Say, follow, run
+from tools.commands import ROOT, CommandError, Say, follow, run
 
 STATE = ROOT / ".e2e"
 OWN = "echo-e2e"  # the name of the cluster that is made here, unless OWN_NAME says another one

@@ -10,13 +10,13 @@ import pytest
 from kubernetes import config
 from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 
-from tests.commands import Say, run
 from tests.e2e import evidence
 from tests.e2e.admission import RESTRICTED, evaluations, fail_at_warnings
 from tests.e2e.cluster import Cluster, Tools
 from tests.e2e.cluster import cluster as made_or_found
 from tests.e2e.supply import Supply
 from tests.e2e.watching import objects_in, rolled_out, until_gone
+from tools.commands import Say, run
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.commands import CommandError
 from tests.e2e.cluster import Cluster
+from tools.commands import CommandError
 
 LABEL = "echo-e2e"  # marks the namespaces of the tests
 

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from tests.commands import ROOT, follow, run
 from tests.e2e.cluster import Cluster
+from tools.commands import ROOT, follow, run
 
 _PARTS = ("Makefile", "Dockerfile", ".dockerignore", "requirements.txt", "requirements/build.txt")
 

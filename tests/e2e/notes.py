@@ -5,9 +5,9 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.commands import run
 from tests.e2e.cluster import Cluster
 from tests.e2e.reaching import forwarding
+from tools.commands import run
 
 _UNINSTALL = " uninstall "
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.commands import CommandError, run
+from tools.commands import CommandError, run
 
 # The commit whose chart people have installed: with each release, the one that was released before. There is no copy of
 # the chart in the tree, which could come to differ from it.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.commands import CommandError, Say, follow, run, say_to_stderr
+from tools.commands import CommandError, Say, follow, run, say_to_stderr
 
 # kind v0.33.0's own, by digest: https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
 NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"

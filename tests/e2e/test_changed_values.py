@@ -8,13 +8,13 @@ import trustme
 import yaml
 from kubernetes.client import ApiClient, CoreV1Api
 
-from tests.commands import ROOT, Say
 from tests.e2e.changes import UNCHANGED, changes
 from tests.e2e.cluster import Cluster
 from tests.e2e.loading import answered_by, assert_nothing_was_lost, line, under_load
 from tests.e2e.reaching import service_name
 from tests.e2e.running import tls_secret
 from tests.e2e.watching import settled
+from tools.commands import ROOT, Say
 
 NAMESPACE = "echo-changed-values"
 SECRET = "echo-tls"  # noqa: S105 - its name

@@ -11,9 +11,9 @@ import yaml
 from kubernetes.client import ApiClient, AppsV1Api
 
 from tests.chart.rendering import Manifest, is_hook
-from tests.commands import ROOT
 from tests.e2e.cluster import Cluster
 from tests.e2e.watching import rolled_out, until
+from tools.commands import ROOT
 
 HA = ROOT / "helm" / "ci" / "ha-values.yaml"
 SCALED = 4  # by hand, as an autoscaler would: neither the chart's number nor its minimum

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, ApiException, AppsV1Api, CoreV1Api
 
-from tests.commands import CommandError
 from tests.e2e.admission import evaluations
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import HELM, Installed
 from tests.e2e.notes import run_as_they_stand
 from tests.e2e.reaching import BARE
 from tests.e2e.watching import until_left_as
+from tools.commands import CommandError
 
 by_helm = pytest.mark.parametrize("way", [HELM], ids=[HELM.name], indirect=True)
 

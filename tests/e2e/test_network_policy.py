@@ -11,11 +11,11 @@ import pytest
 import yaml
 from kubernetes.client import ApiClient, CoreV1Api, NetworkingV1Api, V1Pod
 
-from tests.commands import Say
 from tests.e2e.cluster import Cluster
 from tests.e2e.running import labels, python_in_a_pod, python_pod
 from tests.e2e.supply import NODE_IMAGE, Supply
 from tests.e2e.watching import echoes, settled, until
+from tools.commands import Say
 
 NAMESPACE = "echo-network-policy"
 CLIENT, WATCHER, STRANGER = {"example.test/is": "client"}, {"example.test/is": "watcher"}, {"example.test/is": "nobody"}

@@ -8,12 +8,12 @@ import pytest
 from kubernetes.client import ApiClient, CoreV1Api
 
 import app
-from tests.commands import Say
 from tests.e2e.cluster import ZONE, Cluster
 from tests.e2e.images import another_image
 from tests.e2e.load.judging import Fault
 from tests.e2e.loading import Told, answered_by, assert_nothing_was_lost, line, under_load
 from tests.e2e.watching import echoes, settled
+from tools.commands import Say
 
 NAMESPACE = "echo-nothing-lost"
 _KILL_THE_WORKERS = """

@@ -8,13 +8,13 @@ from typing import Any
 
 from kubernetes.client import ApiClient, CoreV1Api
 
-from tests.commands import Say
 from tests.e2e.cluster import REGION, ZONE, Cluster
 from tests.e2e.conftest import Installed
 from tests.e2e.nodes import takes_pods, zone_of
 from tests.e2e.reaching import BARE, exchange_with_pod, kubectl_port_forward, service_name
 from tests.e2e.running import python_in_a_pod
 from tests.http.process import ask
+from tools.commands import Say
 
 # Asks many times, each on a connection of its own, and prints what it got as one line of JSON.
 _ASKING = """

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from kubernetes.client import ApiClient
 
-from tests.commands import Say
 from tests.e2e.cluster import Cluster
 from tests.e2e.loading import answered_by, assert_nothing_was_lost, line, under_load
 from tests.e2e.previous import HistoryError, previous_chart
 from tests.e2e.watching import objects_in, settled, until_left_as
+from tools.commands import Say
 
 NAMESPACE = "echo-upgrade"
 

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 
-from tests.commands import ROOT
 from tests.e2e.cluster import Cluster
 from tests.e2e.notes import run_as_they_stand, uninstall_as_it_stands
 from tests.e2e.reaching import BARE
 from tests.e2e.watching import rolled_out, until
-from tests.lint.conformity import custom_resources
+from tools.commands import ROOT
+from tools.lint.conformity import custom_resources
 
 SETS = sorted((ROOT / "helm" / "ci").glob("*-values.yaml"))
 # What is installed beside the defaults, and TLS, which others here are about.

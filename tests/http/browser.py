@@ -13,10 +13,10 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.commands import ROOT, CommandError, run
 from tests.http.process import DEADLINE
 from tests.http.programs import missing, program
-from tests.toolchain.__main__ import BUILT
+from tools.commands import ROOT, CommandError, run
+from tools.toolchain.__main__ import BUILT
 
 SCREENSHOTS = ROOT / ".page"
 Scheme = Literal["light", "dark"]

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from tests.http.process import DEADLINE, end, free_ports, read_to_end
 from tests.http.programs import missing
-from tests.toolchain.__main__ import TOOLS, ToolError, find
+from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 _RECORDINGS = Path(__file__).parent / "recordings"
 _PAUSE = 0.02  # seconds between two looks at a peer that starts

@@ -17,7 +17,7 @@ from typing import IO
 
 import pytest
 
-from tests.commands import ROOT
+from tools.commands import ROOT
 
 DEADLINE = 20.0  # seconds after which a wait has failed
 _TRIES = 5  # to do something within a second

@@ -12,9 +12,9 @@ from typing import NoReturn
 import pytest
 import trustme
 
-from tests.commands import run
 from tests.http.process import Echo, running
-from tests.toolchain.__main__ import BUILT, HERE
+from tools.commands import run
+from tools.toolchain.__main__ import BUILT, HERE
 
 _BUILD_DEADLINE = 300.0  # seconds; Go compiles its standard library the first time
 # What brings a program that may be missing.

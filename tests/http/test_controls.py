@@ -17,11 +17,11 @@ import httpx
 import pytest
 
 from app.http.streamed_body import generated
-from tests.commands import run
 from tests.http.process import DEADLINE, Echo, read_answer, running
 from tests.http.programs import program
 from tests.http.proxies import nginx_http
 from tests.http.test_large_bodies import at_most
+from tools.commands import run
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 MIB = 1 << 20

@@ -16,10 +16,10 @@ import pytest
 import trustme
 
 from app.http.tls_info import CIPHER_SUITES
-from tests.commands import run
 from tests.http.peers import REAL, Told, ask, asked, recording, running_peer, told
 from tests.http.process import DEADLINE, Echo, read_to_end, running
 from tests.http.programs import go_program, program, running_with_tls
+from tools.commands import run
 
 DIALECTS = ("gateway-api", "whoami", "echoserver", "httpbin")
 # Where it runs, as the peers are told that it does.

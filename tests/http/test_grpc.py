@@ -14,7 +14,7 @@ import pytest
 from app.grpc import messages
 from tests.http.process import DEADLINE, Echo, running, wait_until
 from tests.http.programs import Secure, missing, running_with_tls
-from tests.toolchain.__main__ import TOOLS, ToolError, find
+from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 SERVICE = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
 ECHO = f"/{SERVICE}/Echo"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.http.process import DEADLINE
 from tests.http.programs import Secure, missing, running_with_tls
-from tests.toolchain.__main__ import TOOLS, ToolError, find
+from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 CASES = 146  # those of the pinned version, the strict ones included
 # A port that speaks both takes whatever is not HTTP/2's preface for a request of HTTP/1.1 (RFC 9113, 3.3), and answers

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.commands import run
 from tests.http.process import DEADLINE, Echo, read_lines
 from tests.http.programs import Secure, go_program, program, running_with_tls
+from tools.commands import run
 
 JSON = "Accept: application/json"
 BODY = {

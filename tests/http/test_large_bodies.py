@@ -19,10 +19,10 @@ import brotli  # type: ignore[import-untyped] # it publishes no types
 import pytest
 
 from app.config.settings import MAX_DECODED
-from tests.commands import run
 from tests.http import raw_http2
 from tests.http.process import Echo, read_answer, read_to_end
 from tests.http.programs import Secure, program, running_with_tls
+from tools.commands import run
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -12,8 +12,8 @@ import pytest
 from app import __version__
 from app.cli import announcement
 from app.config import settings
-from tests.commands import ROOT
 from tests.http.process import DEADLINE, environment, free_ports, running, start
+from tools.commands import ROOT
 
 
 def test_two_lines_say_where_it_listens_and_what_to_try() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from app.server.state import LAST_CALL
-from tests.commands import ROOT
 from tests.http.certificates import Secret
 from tests.http.process import (
     DEADLINE,
@@ -28,6 +27,7 @@ from tests.http.process import (
 )
 from tests.http.raw_http2 import opening, request
 from tests.http.under_way import HALF, everything
+from tools.commands import ROOT
 
 
 def is_closed(port: int) -> bool:

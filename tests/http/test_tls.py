@@ -27,10 +27,10 @@ from cryptography.hazmat.primitives import serialization
 from app.cli import announcement
 from app.config.settings import Settings
 from app.server.state import LAST_CALL
-from tests.commands import CommandError, run
 from tests.http.certificates import AUTHORITY, Secret, Slow, connect, reflect, served_serial, shake_hands, trusting
 from tests.http.process import DEADLINE, Echo, LateError, in_time, read_lines, read_to_end, running, start
 from tests.http.programs import program
+from tools.commands import CommandError, run
 
 JSON = {"Accept": "application/json"}
 

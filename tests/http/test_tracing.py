@@ -11,9 +11,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from app.grpc.services import ECHO
 from app.telemetry import otlp
-from tests.commands import ROOT
 from tests.http.collector import attributes, collecting
 from tests.http.process import DEADLINE, closed_port, running, start
+from tools.commands import ROOT
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}  # milliseconds for which spans are collected

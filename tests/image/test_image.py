@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from tests.commands import ROOT, CommandError, Say, run
 from tests.e2e.supply import BASE_IMAGE, OTHER_BASE_IMAGE, Supply
 from tests.http.process import ask, read_lines
-from tests.supply import sbom
-from tests.supply.locks import read
+from tools.commands import ROOT, CommandError, Say, run
+from tools.supply import sbom
+from tools.supply.locks import read
 
 EXERCISE = "ex02-echoserver:0.0.1"
 IMPORTS = Path(__file__).with_name("imports.py")

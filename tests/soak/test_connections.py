@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from tests.commands import Say
 from tests.http.process import DEADLINE, Echo, running
+from tools.commands import Say
 
 _IDLE, _SLOW = 2000, 200
 _SLICE = 3.0  # seconds of asking

@@ -18,11 +18,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from app.bootstrap import HUNG
-from tests.commands import ROOT
 from tests.http import raw_http2
 from tests.http.process import DEADLINE, Echo, environment, free_ports, read_answer, running
 from tests.http.programs import missing
 from tests.http.raw_websocket import HANDSHAKE
+from tools.commands import ROOT
 
 _LISTENING, _NOBODYS = "0A", "0"
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"

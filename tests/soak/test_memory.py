@@ -7,10 +7,10 @@ from typing import Final
 
 import yaml
 
-from tests.commands import ROOT, Say
 from tests.http.process import Echo, running
 from tests.memory import shares
 from tests.soak.attacks import ATTACKS, MIB, connections
+from tools.commands import ROOT, Say
 
 _ASKED: Final = 20  # requests of others, one behind the other, once all attacks are under way
 

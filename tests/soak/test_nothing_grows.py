@@ -5,12 +5,12 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-from tests.commands import Say
 from tests.http.process import Echo
 from tests.http.programs import running_with_tls
 from tests.memory import shares
 from tests.soak.load import a_round
 from tests.soak.test_faults import connected, descriptors, until
+from tools.commands import Say
 
 REQUESTS: Final = int(os.environ.get("SOAK_REQUESTS", "1000000"))
 FIRST: Final = min(100_000, REQUESTS // 2)  # after which all is warm

@@ -18,7 +18,7 @@ from app.grpc.services import METHODS, SERVICES, Kind
 from app.grpc.status import BY_NAME, CallError, Code, encoded, trailers
 from app.http.call import is_call
 from app.http.grpc_record import Ending
-from tests.descriptors import MADE, compiled, written
+from tools.docs.descriptors import MADE, compiled, written
 
 MOST = 1000
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import CommandError, follow, run
 from tests.e2e import evidence, previous, supply
 from tests.e2e.admission import evaluations
 from tests.e2e.cluster import OWN, OWN_NAME, SHAPE, Cluster, Tools, cluster
+from tools.commands import CommandError, follow, run
 
 
 def program(folder: Path, name: str, script: str) -> str:

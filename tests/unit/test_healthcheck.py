@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from app import healthcheck
-from tests.commands import run
+from tools.commands import run
 
 ANSWERS = {
     "ready": (b'HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{"status":"ready"}\n', 0, ""),

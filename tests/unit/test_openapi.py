@@ -23,7 +23,7 @@ from app.echo.openapi.parameters import parameters
 from app.http.compress import COMPRESSIONS
 from app.http.headers.request_id import sane
 from app.telemetry.exposition import MEDIA_TYPES
-from tests.commands import run
+from tools.commands import run
 
 EVERYTHING = Settings(allow_cookie="on")
 DOCUMENT = document(EVERYTHING)

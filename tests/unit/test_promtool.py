@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import CommandError
 from tests.promtool import check_metrics, check_rules, try_rules
+from tools.commands import CommandError
 
 METRICS = """\
 # HELP echo_requests_total Requests that were answered.

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.commands import ROOT, run
+from tools.commands import ROOT, run
 
 PACKAGES = sorted(str(path.parent.relative_to(ROOT)).replace("/", ".") for path in (ROOT / "app").rglob("__init__.py"))
 

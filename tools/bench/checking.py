@@ -1,0 +1,129 @@
+"""Whether an answer is right: asked before, while and after a server is measured."""
+
+import hashlib
+import http.client
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from tools.bench.asked import Request
+from tools.bench.load import Way, over_http2, over_tls, url
+
+# From a request and an answer's body to what is wrong with it, or nothing.
+Check = Callable[[Request, bytes], str]
+Ask = Callable[[], str]
+
+_PATIENCE = 60.0  # seconds for an answer
+_BETWEEN = 0.2  # seconds between two questions while load runs
+
+
+def _any_certificate() -> ssl.SSLContext:
+    # One for each kind of client: httpx writes down in its own that it speaks HTTP/2.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+_OF_HTTP1, _OF_HTTP2 = _any_certificate(), _any_certificate()
+
+
+def bare_line(_: Request, body: bytes) -> str:
+    """Want our bare answer, for the target that it is asked for."""
+    return "" if body == b"<b>Got: blah/blah</b>!" else f"not the bare answer: {body[:200]!r}"
+
+
+def empty(_: Request, body: bytes) -> str:
+    """Want no body."""
+    return "" if not body else f"a body where none was expected: {body[:200]!r}"
+
+
+def echoed(request: Request, body: bytes) -> str:
+    """Want the request's own body."""
+    return "" if body == request.body else f"not the body that was sent: {len(body)} bytes"
+
+
+def raw(request: Request, body: bytes) -> str:
+    """Want the request as it was on the wire."""
+    missing = [value for _, value in request.fields if value.encode() not in body]
+    return "" if body.startswith(request.method.encode()) and not missing else f"does not show {missing}"
+
+
+def shown(request: Request, body: bytes) -> str:
+    """Want JSON that shows every field that was sent, and of the body its digest, or all of it."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return f"not JSON: {body[:200]!r}"
+    text = json.dumps(told["headers"])
+    if missing := [value for _, value in request.fields if json.dumps(value)[1:-1] not in text]:
+        return f"does not show {missing}"
+    return "" if not request.body or _shows_body(request, told) else "does not show the body"
+
+
+def _shows_body(request: Request, told: dict[str, object]) -> bool:
+    match told:
+        case {"body": {"sha256": digest, "length": length}}:
+            return (digest, length) == (hashlib.sha256(request.body).hexdigest(), len(request.body))
+        case {"data": str(data)}:
+            return len(data) >= len(request.body)
+    return False
+
+
+def ask(port: int, target: str, request: Request, way: Way, check: Check) -> str:
+    """Ask a server of this machine once, on a connection of its own; give what is wrong with its answer, or nothing."""
+    try:
+        status, body = (_by_http2 if over_http2(way) else _by_http1)(port, target, request, way)
+    except (OSError, http.client.HTTPException, httpx.HTTPError) as error:
+        return f"no answer: {error!r}"
+    return check(request, body) if status == http.client.OK else f"status {status}: {body[:200]!r}"
+
+
+def _by_http1(port: int, target: str, request: Request, way: Way) -> tuple[int, bytes]:
+    if over_tls(way):
+        client: http.client.HTTPConnection = http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=_PATIENCE, context=_OF_HTTP1
+        )
+    else:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
+    try:
+        client.putrequest(request.method, target, skip_accept_encoding=True)
+        for name, value in request.fields:
+            client.putheader(name, value)
+        if request.method == "POST":
+            client.putheader("Content-Length", str(len(request.body)))
+        client.endheaders(request.body or None)
+        answer = client.getresponse()
+        return answer.status, answer.read()
+    finally:
+        client.close()
+
+
+def _by_http2(port: int, target: str, request: Request, way: Way) -> tuple[int, bytes]:
+    with httpx.Client(http1=False, http2=True, verify=_OF_HTTP2, timeout=_PATIENCE) as client:
+        answer = client.request(request.method, url(way, port, target), headers=[*request.fields])
+        return answer.status_code, answer.content
+
+
+@contextmanager
+def asking(ask_once: Ask) -> Iterator[list[str]]:
+    """Ask again and again until this is left; gives what was wrong, which is whole once it is left."""
+    wrong: list[str] = []
+    over = threading.Event()
+
+    def ask_on() -> None:
+        while not over.wait(_BETWEEN):
+            if fault := ask_once():
+                wrong.append(fault)
+
+    thread = threading.Thread(target=ask_on)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        over.set()
+        thread.join()

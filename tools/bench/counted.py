@@ -1,0 +1,88 @@
+"""`python -m tools.bench.counted` serves the echo as a worker does, for one who counts what a request takes.
+
+Time goes by as it does for the echo alone, and not as under who counts, where all takes fifty times as long: what is
+made once a millisecond would be made for each request, and what waits for others would not find them.
+
+On a free port of this machine, which it writes to stdout. Every line on stdin sets a mark, which a line on stdout
+confirms; the end of stdin ends it. A worker's heartbeat is not there.
+"""
+
+import asyncio
+import gc
+import itertools
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import uvloop
+from msgspec import structs
+
+from app import configuration
+from app.echo import routes
+from app.echo.handler import Echo
+from app.http.observer import UNWATCHED, Gauges
+from app.server.clock import Time, time_of
+from app.server.connection import Connection
+from app.server.limits import Limits
+from app.server.state import Bounds, Service, Timeouts
+from app.server.transport_filters import Listener
+from app.server.wsgi import server_environ
+from app.telemetry.telemetry import Telemetry
+
+_BOUNDS = Bounds(
+    limits=Limits(head=65_536, fields=256, body=1 << 30),
+    timeouts=Timeouts(head=600, body=600, idle=600),
+    connections=100,
+)
+_SLOWER: Final = 50
+_LOOK: Final = 50e-6  # seconds that pass from one look at a clock to the next: a request takes two or three
+
+
+def clock(begin: float) -> Callable[[], float]:
+    """Give a clock that goes on by each look at it alone."""
+    return partial(next, itertools.count(begin, _LOOK))
+
+
+def slowed(time: Time) -> Time:
+    """Give the time as it is without who counts."""
+    later = time.later
+    return structs.replace(time, exact=clock(0), later=lambda seconds, call: later(seconds * _SLOWER, call))
+
+
+async def serve(sock: socket.socket) -> None:
+    """Serve on a listening socket until stdin ends."""
+    host, port = sock.getsockname()
+    configured = configuration.read({"ECHO_PORT": str(port)})
+    settings, policy = configured.settings, configured.policy
+    loop = asyncio.get_running_loop()
+    now = clock(time.time())
+    service = Service(_BOUNDS, time=slowed(time_of(loop, now)), report=partial(print, file=sys.stderr))
+    # As the worker's, which hands each port's requests on.
+    answers = routes.by_port({port: routes.echo(Echo(settings, policy, clock=now))})
+    watch = Telemetry(settings, policy).watch(service.later, service.report, Gauges)
+    listener = Listener(answers, server_environ(host, port, multiprocess=False), watch=watch or UNWATCHED)
+    server = await loop.create_server(partial(Connection, service, listener), sock=sock)
+    ended = asyncio.Event()
+    loop.add_reader(sys.stdin, mark, ended)
+    print(port, flush=True)  # noqa: T201 - whoever counts reads it
+    await ended.wait()
+    server.close()
+
+
+def mark(ended: asyncio.Event) -> None:
+    """Set a mark: a call of a function of C's library that nothing else here calls, for callgrind to see."""
+    if os.read(sys.stdin.fileno(), 1):
+        os.getloadavg()
+        os.write(sys.stdout.fileno(), b"\n")
+    else:
+        ended.set()
+
+
+if __name__ == "__main__":
+    gc.collect()
+    gc.freeze()  # as in `app.bootstrap.Server.run`
+    uvloop.run(serve(socket.create_server(("127.0.0.1", 0))))

@@ -1,0 +1,110 @@
+"""What more pods serve, as it was measured, and what follows from it for any rate: cores, and pods."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tools.bench.results import FOLDER, Machine
+
+FILE: Final = FOLDER / "scale.json"
+KEPT: Final = Path(__file__).parent / "measured" / "scale.json"
+# What of its cores a pod should use on average: the chart's own autoscaling.targetCPUUtilizationPercentage.
+TARGET: Final = 0.8
+_RATES: Final = (10_000, 100_000, 1_000_000)  # requests a second
+_FLAT: Final = 0.2  # by which the CPU of a request may differ from that of the least pods
+
+
+class Step(Struct, frozen=True):
+    """What so many pods have served, round by round: CPU in seconds, of all that is in the pods."""
+
+    pods: int
+    requests_per_second: list[float]
+    cpu_per_request: list[float]
+    p50: list[float]
+    p99: list[float]
+
+
+class Scale(Struct, frozen=True):
+    """How a Deployment was measured: by which request, from how many connections, with how many cores for a pod."""
+
+    machine: Machine
+    began: str
+    request: str
+    connections: int
+    cores: float
+    steps: list[Step]
+
+
+def cores_for(rate: float, cpu_per_request: float) -> float:
+    """Give the cores that so many requests a second keep busy."""
+    return rate * cpu_per_request
+
+
+def pods_for(rate: float, cpu_per_request: float, cores: float = 1.0, target: float = TARGET) -> int:
+    """Give the pods of so many cores that serve a rate, each as busy as the autoscaler lets it be on average."""
+    return math.ceil(round(cores_for(rate, cpu_per_request) / (cores * target), 9))
+
+
+def is_flat(steps: Iterable[Step]) -> bool:
+    """Tell whether a request takes as much CPU with many pods as with few, within a fifth."""
+    taken = [median(step.cpu_per_request) for step in sorted(steps, key=lambda step: step.pods)]
+    return all(abs(each / taken[0] - 1) <= _FLAT for each in taken)
+
+
+def table(scale: Scale) -> str:
+    """Give what was measured as a table in Markdown, medians of the rounds; the rest is against the least pods."""
+    first = min(scale.steps, key=lambda step: step.pods)
+    lines = ["| pods | requests a second | times one pod's | CPU per request |", "| --- | --- | --- | --- |"]
+    for step in scale.steps:
+        rate, cpu = median(step.requests_per_second), median(step.cpu_per_request)
+        times = rate / median(first.requests_per_second) * first.pods
+        lines.append(f"| {step.pods} | {rate:,.0f} | {times:.2f} | {cpu * 1e6:,.0f} µs |")
+    return "\n".join(lines)
+
+
+def extrapolated(cpu_per_request: float, rates: Iterable[float] = _RATES) -> str:
+    """Give the cores and the pods of one core that rates take, as a table in Markdown."""
+    lines = [
+        f"| requests a second | cores that are busy | pods of one core, {TARGET:.0%} busy |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| {rate:,.0f} | {cores_for(rate, cpu_per_request):,.1f} | {pods_for(rate, cpu_per_request):,} |"
+        for rate in rates
+    ]
+    return "\n".join(lines)
+
+
+def documented(scale: Scale) -> str:
+    """Give what the README says of a measurement: where, what, and what follows from the most pods' cost."""
+    where = scale.machine
+    most = max(scale.steps, key=lambda step: step.pods)
+    cpu = median(most.cpu_per_request)
+    flat = "stays the same within a fifth" if is_flat(scale.steps) else "did not stay the same"
+    begin = (
+        f"Measured on {scale.began[:10]} ({where.cores} cores of {where.cpu}, load average {where.load:.2f} at the"
+        f" beginning): {scale.request}, {scale.connections} connections, {scale.cores:g} cores for each pod."
+        f" The CPU of a request {flat}."
+    )
+    follows = (
+        f"With {most.pods} pods a request takes {cpu * 1e6:,.0f} µs of CPU, the kernel's part in the pod with it. From"
+        f" that follows, not measured: a pod with a core of its own serves {1 / cpu:,.0f} of them a second at most,"
+        f" {TARGET / cpu:,.0f} when it is as busy as the autoscaler lets it be. Other rates take:"
+    )
+    return "\n\n".join([begin, table(scale), follows, extrapolated(cpu)])
+
+
+def write(scale: Scale, file: Path = FILE) -> None:
+    """Write down what was measured."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(scale), indent=1) + b"\n")
+
+
+def read(file: Path = FILE) -> Scale:
+    """Read what was measured. Raises `OSError`, `msgspec.ValidationError`, `msgspec.DecodeError`."""
+    return msgspec.json.decode(file.read_bytes(), type=Scale)

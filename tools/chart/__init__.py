@@ -1,0 +1,1 @@
+"""What is generated for the chart and its README, and its archive."""

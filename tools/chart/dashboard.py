@@ -1,0 +1,237 @@
+"""The chart's Grafana dashboard: a table of panels, and the JSON that `python -m tools.chart.documented` makes of it.
+
+https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+_COLUMNS: Final = 24  # as Grafana counts a row
+_SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+# What a query looks at. Namespace and job are those of the release, by the monitors' labels.
+_HERE: Final = 'job="$job",namespace="$namespace",pod=~"$pod"'
+
+
+@dataclass(frozen=True)
+class Query:
+    """PromQL, in which HERE stands for the matchers of what was chosen, and the name of a line: `{{label}}` in it."""
+
+    promql: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel: what it shows, in which of Grafana's units, of which queries, and how to read it."""
+
+    title: str
+    unit: str
+    queries: tuple[Query, ...]
+    description: str
+    kind: Literal["stat", "timeseries"] = "timeseries"
+    width: int = 12
+    height: int = 8
+
+
+def _rate(what: str) -> str:
+    return f"rate({what}[$__rate_interval])"
+
+
+def _quantile(share: float) -> Query:
+    buckets = _rate("echo_request_duration_seconds_bucket{HERE,protocol!='websocket'}").replace("'", '"')
+    return Query(f"histogram_quantile({share}, sum by (le) ({buckets}))", f"{share * 100:g} %")
+
+
+PANELS: Final = (
+    Panel(
+        "Pods", "none", (Query("sum(up{HERE})", ""),), "Those that answer Prometheus.", kind="stat", width=4, height=4
+    ),
+    Panel(
+        "Version",
+        "none",
+        (Query("count by (version) (echo_build_info{HERE})", "{{version}}"),),
+        "Pods of each version: more than one while an update goes on.",
+        kind="stat",
+        width=8,
+        height=4,
+    ),
+    Panel(
+        "In flight",
+        "none",
+        (Query("sum(echo_requests_in_flight{HERE})", ""),),
+        "Requests whose head has come, and whose answer has not left.",
+        kind="stat",
+        width=4,
+        height=4,
+    ),
+    Panel(
+        "Open connections",
+        "percent",
+        (Query("max(echo_connections_open{HERE} * 100 / echo_connections_limit{HERE})", ""),),
+        "Of those that a pod may have, for the pod with the most. One above the limit is answered with 503.",
+        kind="stat",
+        width=4,
+        height=4,
+    ),
+    Panel(
+        "Failed by itself",
+        "none",
+        (Query('sum(increase(echo_refusals_total{HERE,reason="application_failed"}[1h])) or vector(0)', ""),),
+        "Requests of the last hour that were answered with 500 though nobody had asked for it: faults of the echo.",
+        kind="stat",
+        width=4,
+        height=4,
+    ),
+    Panel(
+        "Requests by status",
+        "reqps",
+        (Query(f"sum by (status) ({_rate('echo_requests_total{HERE}')})", "{{status}}"),),
+        "Those that a client asked to fail, too: 5xx here is no alarm.",
+    ),
+    Panel(
+        "Time to answer",
+        "s",
+        tuple(map(_quantile, (0.5, 0.95, 0.99))),
+        "From the head to the last byte of the answer, wanted delays too; without WebSockets.",
+    ),
+    Panel(
+        "Requests by form of the answer",
+        "reqps",
+        (Query(f"sum by (format) ({_rate('echo_requests_total{HERE}')})", "{{format}}"),),
+        "By Accept, or as asked for.",
+    ),
+    Panel(
+        "Requests by protocol and method",
+        "reqps",
+        (Query(f"sum by (protocol, method) ({_rate('echo_requests_total{HERE}')})", "{{protocol}} {{method}}"),),
+        "As they arrived: what a proxy in front makes of a protocol is seen here.",
+    ),
+    Panel(
+        "Refused",
+        "reqps",
+        (Query(f"sum by (reason) ({_rate('echo_refusals_total{HERE}')})", "{{reason}}"),),
+        "What can't be read, is too much or too slow, or failed, by the reason.",
+    ),
+    Panel(
+        "Bytes",
+        "Bps",
+        (
+            Query(f"sum({_rate('echo_received_bytes_total{HERE}')})", "received"),
+            Query(f"sum({_rate('echo_sent_bytes_total{HERE}')})", "sent"),
+        ),
+        "On the wire, those of TLS too.",
+    ),
+    Panel(
+        "Connections by pod",
+        "none",
+        (
+            Query("sum by (pod) (echo_connections_open{HERE})", "{{pod}}"),
+            Query("sum(echo_websockets_open{HERE})", "WebSockets, of all pods"),
+        ),
+        "Open ones. Uneven lines: clients keep their connections, which no Service spreads anew.",
+    ),
+    Panel(
+        "New connections",
+        "ops",
+        (Query(f"sum by (pod) ({_rate('echo_connections_total{HERE}')})", "{{pod}}"),),
+        "A second. As many as requests: clients don't keep their connections.",
+    ),
+    Panel(
+        "Workers",
+        "none",
+        (
+            Query("sum(echo_workers{HERE})", "workers"),
+            Query("sum(increase(echo_worker_starts_total{HERE}[$__rate_interval]))", "started"),
+            Query("sum(echo_draining{HERE})", "pods that drain"),
+        ),
+        "Starts beside those of pods mean that workers have ended.",
+    ),
+    Panel(
+        "Lost lines of the access log",
+        "none",
+        (Query("sum by (pod) (increase(echo_access_log_dropped_total{HERE}[$__rate_interval]))", "{{pod}}"),),
+        "Nobody read them in time, and the echo does not wait for its log.",
+    ),
+    Panel(
+        "Calls of gRPC by method and code",
+        "reqps",
+        (Query(f"sum by (method, code) ({_rate('echo_grpc_calls_total{HERE}')})", "{{method}} {{code}}"),),
+        "Those that a client asked to fail, too. Each is a request of HTTP with status 2xx above.",
+        width=_COLUMNS,
+    ),
+)
+
+
+def _variable(name: str, query: str, *, several: bool = False) -> dict[str, Any]:
+    """Give a choice for the whole dashboard, of what the series have."""
+    return {
+        "name": name,
+        "label": name.capitalize(),
+        "type": "query",
+        "datasource": _SOURCE,
+        "query": {"query": query, "refId": name},
+        "definition": query,
+        "refresh": 2,  # whenever the range of time changes: pods come and go
+        "sort": 1,
+        "multi": several,
+        "includeAll": several,
+        **({"current": {"text": "All", "value": "$__all"}} if several else {}),
+    }
+
+
+def _placed() -> Iterator[tuple[Panel, dict[str, int]]]:
+    """Give each panel with its place, row by row from left to right."""
+    x = y = 0
+    for panel in PANELS:
+        yield panel, {"x": x, "y": y, "w": panel.width, "h": panel.height}
+        x += panel.width
+        if x >= _COLUMNS:
+            x, y = 0, y + panel.height
+
+
+def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
+    targets = [
+        {"refId": chr(ord("A") + index), "expr": query.promql.replace("HERE", _HERE), "legendFormat": query.legend}
+        for index, query in enumerate(panel.queries)
+    ]
+    return {
+        "id": number,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.description,
+        "gridPos": place,
+        "datasource": _SOURCE,
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": targets,
+    }
+
+
+def dashboard() -> dict[str, Any]:
+    """Give the dashboard as Grafana imports it. Without `id`: Grafana gives it one of its own."""
+    return {
+        "uid": "echo-http",
+        "title": "Echo",
+        "description": "What the echo does: requests, times, connections, refusals.",
+        "tags": ["echo"],
+        "schemaVersion": 39,
+        "editable": True,
+        "graphTooltip": 1,  # one crosshair for all panels
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {
+            "list": [
+                {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"},
+                _variable("namespace", "label_values(echo_build_info, namespace)"),
+                _variable("job", 'label_values(echo_build_info{namespace="$namespace"}, job)'),
+                _variable("pod", 'label_values(echo_build_info{namespace="$namespace",job="$job"}, pod)', several=True),
+            ]
+        },
+        "panels": [_panel(number, *placed) for number, placed in enumerate(_placed(), 1)],
+    }
+
+
+def text() -> str:
+    """Give it as the file that it is."""
+    return json.dumps(dashboard(), indent=2) + "\n"

@@ -1,0 +1,154 @@
+"""Generate the tables of README.md from the code (`python -m tools.docs.documents`)."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Final
+
+from app.config.settings import Settings, groups
+from app.echo.controls.definitions import CONTROLS, Control
+from app.echo.formats.dialects.registry import DIALECTS
+from app.echo.formats.renderers import BARE, media_types
+from app.echo.openapi.field_docs import MEANINGS
+from app.echo.reflection.body import ReflectedBody
+from app.echo.reflection.model import Reflection
+from app.telemetry.metrics import FAMILIES
+from tools.bench import kept, pictures, scaling
+from tools.commands import ROOT
+
+README: Final = ROOT / "README.md"
+
+# What each form of the answer is. A form that is not here can't be written into the table.
+FORMS: Final = {
+    BARE: "`<b>Got: PATH</b>!`: the path without its leading slash, percent-decoded, escaped for HTML, bytes that are"
+    " not UTF-8 as U+FFFD",
+    "html": "a page: the same bold line, then what came, by which way, to which pod; a browser asks for it",
+    "json": "the reflection, below",
+    "text": "the request as it was on the wire: request line, fields, empty line, the first 64 KiB of the body; of"
+    " HTTP/2, which has no text, its fields one a line",
+    "yaml": "the reflection, as YAML",
+    "events": "server-sent events: a reflection a second, five of them, or as many as `echo_count` says",
+    "gateway-api": "the Gateway API's echo-basic, whose JSON its conformance client reads; `/status/NNN`, `?delay=`,"
+    " `X-Echo-Set-Header`",
+    "whoami": "Traefik's whoami, as text; `/api`, `/data`, `/bench`, `/health`, `?wait=`",
+    "echoserver": "the text of Kubernetes' echoserver",
+    "httpbin": "go-httpbin: `/anything`, `/get`, `/post`, `/headers`, `/ip`, `/user-agent`, `/status/NNN`, `/delay/N`"
+    " and what `/` lists",
+}
+# Of the body, what the reflection's own row does not say.
+_OF_THE_BODY: Final = ("decoded", "json", "form", "multipart")
+_PLACE: Final = r"(<!-- {name}: [^>]* -->\n).*?(<!-- end of {name} -->)"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head)]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def answers() -> str:
+    """Give the forms of the answer, each with what asks for it."""
+    rows = [("nothing in particular, as curl does", f"`{BARE}`", FORMS[BARE])]
+    rows += [(f"`Accept: {media_type}`", f"`{name}`", FORMS[name]) for media_type, name in media_types()]
+    return _table(("asked for by", "or by `echo_format`", "answered"), rows)
+
+
+def dialects() -> str:
+    """Give the other echoes as which this one answers."""
+    return _table(("`ECHO_DIALECT`", "is"), [(f"`{name}`", FORMS[name]) for name in DIALECTS])
+
+
+def controls() -> str:
+    """Give what a client may ask for, with the bounds of the default settings."""
+    return _table(
+        ("name", "does", "may be", "such as"),
+        [(_names(control), control.meaning, control.bound(Settings()), f"`{control.example}`") for control in CONTROLS],
+    )
+
+
+def _names(control: Control) -> str:
+    names = " or ".join(f"`{name}`" for name in (control.name, *control.aliases))
+    return f"{names}, repeatable" if control.repeatable else names
+
+
+def reflection() -> str:
+    """Give the fields of the reflection."""
+    rows: list[tuple[str, str]] = []
+    for name, meaning in MEANINGS[Reflection].items():
+        rows.append((f"`{name}`", meaning))
+        if name == "body":
+            rows += [(f"`body.{each}`", MEANINGS[ReflectedBody][each]) for each in _OF_THE_BODY]
+    return _table(("field", "is"), rows)
+
+
+def settings() -> str:
+    """Give the settings, a table for each group."""
+    return "\n\n".join(
+        f"{name}:\n\n"
+        + _table(
+            ("variable", "default", "meaning"),
+            [(f"`{variable}`", f"`{default}`", meaning) for variable, default, meaning in members],
+        )
+        for name, members in groups()
+    )
+
+
+def metrics() -> str:
+    """Give the metrics."""
+    rows = [
+        (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help)
+        for family in FAMILIES.values()
+    ]
+    return _table(("metric", "kind", "labels", "is"), rows)
+
+
+def performance() -> str:
+    """Give what the kept runs of the bench have measured."""
+    return kept.documented(kept.runs())
+
+
+def curves() -> str:
+    """Give the curves of the kept run that is drawn, as pictures."""
+    return pictures.documented(kept.runs()[kept.drawn()].curves, ROOT)
+
+
+def scale() -> str:
+    """Give what more pods serve, as it was measured last and kept."""
+    return scaling.documented(scaling.read(scaling.KEPT))
+
+
+TABLES: Final[Mapping[str, Callable[[], str]]] = {
+    "answers": answers,
+    "reflection": reflection,
+    "controls": controls,
+    "dialects": dialects,
+    "settings": settings,
+    "metrics": metrics,
+    "performance": performance,
+    "curves": curves,
+    "scale": scale,
+}
+
+
+def written(text: str) -> str:
+    """Give the README's text with every table as it has to be. Raises `ValueError` where one has not one place."""
+    for name, table in TABLES.items():
+        place = re.compile(_PLACE.format(name=name), re.DOTALL)
+        if len(place.findall(text)) != 1:
+            raise ValueError(f"the text has not one place for {name}: a comment before and a comment behind it")
+        text = place.sub(partial(_between, f"\n{table()}\n\n"), text)
+    return text
+
+
+def _between(made: str, place: re.Match[str]) -> str:
+    return place[1] + made + place[2]
+
+
+def main() -> None:
+    """Write the tables."""
+    README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Bodies: codings and parts are undone the same however the body is cut, within bounds, as others undo them.
+
+An input is a line of Content-Type, a line of Content-Encoding, and the body. Where the second line begins with `+`, the
+codings are applied here, and must give the body back.
+"""
+
+import gzip
+import hashlib
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+import brotli  # type: ignore[import-untyped] # it publishes no types
+import msgspec
+
+from app.echo.reflection.body import reflect_body
+from app.http.body import KEPT, Body, Meter, content_of
+from app.http.compress import COMPRESSIONS, compressed
+from app.http.decompress import MAX_CODINGS
+from app.http.request import Fields
+from tools.fuzz.cutting import Pieces, deliveries
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+LONGEST: Final = 4096
+MOST: Final = 200_000  # bytes to which codings are undone
+_STEPS: Final = 20_000  # of work that one body may leave: more would be a body that never ends
+_FORM: Final = b"multipart/form-data; boundary=b"
+_PART: Final = (
+    b'--b\r\nContent-Disposition: form-data; name="n"; filename="f"\r\nContent-Type: text/plain\r\n\r\ntext\r\n'
+)
+WORDS: Final = (
+    b"application/json\n", _FORM + b"\n", b'multipart/mixed; boundary="a b"', b"application/x-www-form-urlencoded",
+    b"text/plain; charset=utf-8", b"gzip", b"+gzip\n", b"deflate", b"br", b"zstd", b"identity", b"gzip, br", b"--b\r\n",
+    b"--b--\r\n", _PART, b"\r\n\r\n", b'; name="', b"filename*=UTF-8''", b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd",
+    b"\x78\x9c", b"\x50\x2a\x4d\x18\x00\x00\x00\x00", b'{"a": 1e400}', b"[[[", b'"\\ud800"', b"a=1&b=%26",
+)  # fmt: skip
+
+
+def check(data: bytes) -> None:
+    """Measure a body in several deliveries, and hold what came out against the libraries, asked at once."""
+    content_type, _, rest = data.partition(b"\n")
+    encoding, _, raw = rest.partition(b"\n")
+    sent = raw
+    if applied := encoding.startswith(b"+"):
+        encoding = encoding[1:]
+        for coding in codings(encoding):
+            sent = b"".join(compressed([sent], coding)) if coding in COMPRESSIONS else sent
+    fields: Fields = ((b"Content-Type", content_type), (b"Content-Encoding", encoding))
+    whole, *others = [measured(fields, pieces) for pieces in deliveries(sent)]
+    for other in others:
+        assert _comparable(other) == _comparable(whole)
+    assert (whole.length, whole.sha256, whole.kept) == (len(sent), hashlib.sha256(sent).hexdigest(), sent[:KEPT])
+    _check_decoded(whole, sent)
+    if applied and whole.decoded and len(codings(encoding)) <= MAX_CODINGS and {*codings(encoding)} <= {*COMPRESSIONS}:
+        assert whole.decoded.content
+        assert whole.decoded.content.kept == raw
+    if whole.multipart:
+        assert sum(part.length for part in whole.multipart.parts) <= len(sent)
+    shown = msgspec.json.encode(reflect_body(whole, fields))
+    msgspec.json.decode(shown)
+    assert len(shown) < 20 * len(data) + 10 * KEPT
+
+
+def seeds() -> Iterator[bytes]:
+    """Give bodies of every type that is taken apart, in every coding."""
+    json = b'{"a": [1, 2.5, null, true, "\\u00e9"]}'
+    yield from (b"application/json\n\n" + json, b"application/x-www-form-urlencoded\n\na=1&b=%26+c&&d")
+    yield _FORM + b"\n\n" + _PART + _PART + b"--b--\r\n"
+    yield b"multipart/mixed; boundary=b\n\nbefore\r\n--b\r\n\r\n\r\n--b--\r\nbehind"
+    for coding in COMPRESSIONS:
+        for content_type, body in ((b"application/json", json), (_FORM, _PART + b"--b--\r\n")):
+            yield content_type + b"\n+" + coding.encode() + b"\n" + body
+            yield content_type + b"\n" + coding.encode() + b"\n" + b"".join(compressed([body], coding))
+    yield b"\ngzip\n" + gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0)
+    yield b"\ndeflate\n" + zlib.compress(b"hello")[2:-4]
+    yield b"text/plain\n+gzip, br, zstd\nhello"
+
+
+def codings(encoding: bytes) -> list[str]:
+    """Give the codings that a Content-Encoding names, without `identity`."""
+    names = (name.strip(b" \t").lower().decode("latin-1") for name in encoding.split(b","))
+    return [name for name in names if name not in {"", "identity"}]
+
+
+def measured(fields: Fields, pieces: Pieces) -> Body:
+    """Measure a body that comes in these pieces."""
+    meter = Meter(content_of(fields), MOST)
+    steps = 0
+    for piece in pieces:
+        meter.take(piece)
+        while meter.pending:
+            meter.work()
+            steps += 1
+            assert steps < _STEPS
+    return meter.body(chunked=False)
+
+
+def _comparable(body: Body) -> Body:
+    """Leave out why something was not undone: the libraries say it in the words of the piece in which they saw it."""
+    replace = msgspec.structs.replace
+    if body.multipart and body.multipart.refused:
+        return replace(body, multipart=replace(body.multipart, refused="refused"))
+    if body.decoded and body.decoded.refused:
+        return replace(body, decoded=replace(body.decoded, refused="refused"))
+    if body.decoded and body.decoded.content:
+        return replace(body, decoded=replace(body.decoded, content=_comparable(body.decoded.content)))
+    return body
+
+
+def _check_decoded(body: Body, sent: bytes) -> None:
+    if not body.decoded or not body.decoded.content:
+        return
+    content = body.decoded.content
+    assert content.length <= MOST
+    expected = sent
+    for coding in reversed(body.decoded.codings):
+        expected = _DECODED.get(coding, lambda data: data)(expected)
+    assert (content.length, content.sha256) == (len(expected), hashlib.sha256(expected).hexdigest())
+
+
+def _inflated(data: bytes) -> bytes:
+    try:
+        return zlib.decompress(data)
+    except zlib.error:
+        return zlib.decompress(data, -15)
+
+
+_DECODED: Final = {
+    b"gzip": gzip.decompress,
+    b"x-gzip": gzip.decompress,
+    b"deflate": _inflated,
+    b"br": brotli.decompress,
+    b"zstd": zstd.decompress,
+}

@@ -1,0 +1,128 @@
+"""Controls: what is asked for is met within its bounds, refused, or a mistake; and what is done of it harms nobody.
+
+An input is a query, then a field a line.
+"""
+
+import re
+from collections.abc import Iterator
+from random import Random
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+from app.config.settings import Settings
+from app.echo.controls import parse
+from app.echo.controls.apply import done
+from app.echo.controls.attempts import Tries
+from app.echo.controls.definitions import CONTROLS
+from app.echo.controls.params import Wishes
+from app.echo.controls.parse import MOST, Asked
+from app.echo.controls.resolve import choose
+from app.http.headers import allowed
+from app.http.request import WireRequest
+from app.http.response import HARMLESS, JSON, Answer
+from tools.fuzz.cutting import field_lines
+
+LONGEST: Final = 2048
+_SETTINGS: Final = (
+    Settings(max_size=100_000, max_delay=2.0),
+    Settings(max_size=100_000, max_delay=2.0, allow_cookie="on", allow_redirect="any"),
+    Settings(controls="off"),
+)
+WORDS: Final = (
+    *(f"echo_{control.name}={control.example}".encode() for control in CONTROLS),
+    *(f"\nX-Echo-{control.name}: {control.example}".encode() for control in CONTROLS),
+    *(
+        b"&",
+        b"%0d%0a",
+        b"%00",
+        b"%5c",
+        b"//",
+        b"\\",
+        b"javascript:",
+        b"Set-Cookie:",
+        b"Location:",
+        b"http://",
+        b"Content-",
+    ),
+)
+_HERE: Final = "http://echo.test/a/b"
+_UNSEEN: Final = re.compile(r"[\x00-\x20]")
+
+
+def check(data: bytes) -> None:
+    """Read what is asked for, by whoever sets what, and do it."""
+    query, *lines = data.split(b"\n")
+    target = b"/a?" + re.sub(rb"[\x00-\x20\x7f]", b"", query)  # the reader takes no others
+    fields = field_lines([re.sub(rb"[\x00-\x08\x0b-\x1f\x7f]", b"", line) for line in lines])
+    request = WireRequest(b"GET", target, "HTTP/1.1", fields)
+    for settings in _SETTINGS:
+        asked = parse.read(request, settings)
+        _check_asked(asked)
+        _check_wishes(asked.wishes, settings)
+        _check_done(asked.wishes)
+
+
+def seeds() -> Iterator[bytes]:
+    """Give every control by its example, in both ways, and some that are refused."""
+    for control in CONTROLS:
+        example = control.example.encode().replace(b" ", b"%20")
+        yield b"echo_" + control.name.encode() + b"=" + example
+        yield b"\nX-Echo-" + control.name.encode() + b": " + example
+    yield b"echo_redirect=//evil.test&echo_redirect=/%5cevil.test&echo_redirect=https:evil.test"
+    yield b"echo_header=Set-Cookie:a%3Db&echo_header=X:a%0d%0aY:b&echo_cookie=a=b;Domain=x"
+    yield b"echo_status=500:10,200:90&echo_delay=2s-1s&echo_size=9999999MiB&echo_drip=1e9"
+    yield b"%65cho%5fstatus=418&echo-size=10kB&echo_unknown=1&echo_body=%3Cscript%3E"
+
+
+def _check_asked(asked: Asked) -> None:
+    granted, refused = asked.applied.granted, asked.applied.refused
+    if asked.mistakes:
+        assert not granted
+        assert {*asked.mistakes} <= {*refused}
+        assert asked.wishes == Wishes(format=asked.wishes.format, pretty=asked.wishes.pretty)
+    assert len(granted) + len(refused) <= 2 * MOST
+    if asked.wishes != Wishes():
+        assert granted or asked.mistakes
+    for name, value in [(each.name, each.value) for each in granted] + [(each.name, each.value) for each in refused]:
+        assert len(name) <= 80
+        assert len(value) <= 80
+    assert all(len(each.reason) < 300 for each in refused)
+
+
+def _check_wishes(wishes: Wishes, settings: Settings) -> None:
+    if wishes.status:
+        assert all(200 <= status <= 599 for status in wishes.status.values)
+        assert sum(wishes.status.weights) > 0
+    if wishes.delay:
+        assert 0 <= wishes.delay.least <= wishes.delay.most <= settings.max_delay
+    assert 0 <= wishes.drip <= settings.max_delay
+    assert 0 <= (wishes.size or 0) <= settings.max_size
+    assert 0 <= wishes.fail_first <= 1000
+    assert 0 <= wishes.count <= settings.max_events
+    if wishes.redirect and settings.allow_redirect != "any":
+        _check_redirect(wishes.redirect)
+
+
+def _check_redirect(target: str) -> None:
+    """Follow it as urllib does, and as browsers do, for whom white space is not there and a backslash is a slash."""
+    for seen in (target, _UNSEEN.sub("", target).replace("\\", "/")):
+        assert urlsplit(urljoin(_HERE, seen))[:2] == ("http", "echo.test")
+
+
+def _check_done(wishes: Wishes) -> None:
+    choice = choose(wishes, Random(1), Tries(), "id", "br, gzip")  # noqa: S311 - no secret is made of it
+    outcome = done(Answer(b"{}\n", JSON, fields=HARMLESS), wishes, choice)
+    assert 200 <= outcome.status <= 599
+    names = [name.lower() for name, _ in outcome.fields]
+    assert names.count("content-type") == 1
+    assert ("X-Content-Type-Options", "nosniff") in outcome.fields
+    for name, value in outcome.fields:
+        assert re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name)
+        assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)
+    for name, value in wishes.header:
+        assert not allowed.why_not(name, value, cookies=True)
+    if not isinstance(outcome.body, bytes):
+        length = sum(map(len, outcome.body))
+        told = [int(value) for name, value in outcome.fields if name == "Content-Length"]
+        assert length <= 200_000
+        assert not told or wishes.abort or told == [length]

@@ -1,0 +1,129 @@
+"""gRPC: a call's messages however its body is cut, and the code with which it ends where they can't be read.
+
+An input is a byte that says whether the coding is gzip, whether messages are compressed here, and whether the method
+takes one or many, then the body; where messages are compressed here it is a row of records: length and message.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from app.config.downward_api import read as identity
+from app.config.policy import Policy
+from app.grpc.call import GrpcCall, Terms
+from app.grpc.context import Asked
+from app.grpc.framing import PREFIX, Messages, framed
+from app.grpc.services import Kind, Method
+from app.grpc.status import Code, code_of
+from app.http.connection_info import Endpoint
+from app.http.grpc_record import Ending
+from app.http.request import ConnectionInfo, WireRequest
+from tools.fuzz.cutting import Pieces, deliveries
+
+LONGEST: Final = 4096
+MOST: Final = 1000  # bytes of a message
+_GZIP, _COMPRESSED, _MANY = 1, 2, 4
+_AHEAD: Final = 1000  # messages
+_ROUNDS: Final = 100
+_CANT_BE_READ: Final = frozenset({Code.INTERNAL, Code.RESOURCE_EXHAUSTED, Code.UNIMPLEMENTED})
+_ASKED: Final = Asked(
+    WireRequest(b"POST", b"/", "HTTP/2.0", ()), ConnectionInfo(Endpoint("", 0), Endpoint("", 0)), Policy(identity({}))
+)
+WORDS: Final = (
+    bytes(PREFIX), framed(b"a"), b"\x01" + framed(gzip.compress(b"a"))[1:], b"\x00\x00\x00\x03\xe8",
+    b"\x00\x00\x00\x03\xe9", b"\x01\x00\x00\x00", b"\x02\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x1f\x8b\x08\x00",
+    gzip.compress(bytes(MOST + 1)),
+)  # fmt: skip
+
+
+class Ended(NamedTuple):
+    """The messages that a call was answered by, which are those that it was asked by, and the code of its end."""
+
+    messages: tuple[bytes, ...]
+    code: Code
+
+
+def check(data: bytes) -> None:
+    """Call in several deliveries, and read the body in another way."""
+    mode, body = data[0] if data else 0, data[1:]
+    if mode & _COMPRESSED:
+        body = b"".join(_packed(message) for message in _records(body))
+    whole, *others = [_called(pieces, mode) for pieces in deliveries(body)]
+    for other in others:
+        assert other == whole
+    found = _read(body, gzipped=bool(mode & _GZIP))
+    many = bool(mode & _MANY)
+    if found is not None and (many or len(found) == 1):
+        ahead = len(found) > 1 and (len(found) > _AHEAD or sum(map(len, found)) > MOST)
+        assert whole == (Ended((), Code.RESOURCE_EXHAUSTED) if ahead else Ended(tuple(found), Code.OK))
+    else:
+        assert whole.messages == ()
+        assert whole.code in _CANT_BE_READ
+
+
+def seeds() -> Iterator[bytes]:
+    """Give messages as they are and compressed, one, none and many, whole and broken, small and as large as may be."""
+    for mode in range(8):
+        yield bytes([mode]) + (b"\x05hello" if mode & _COMPRESSED else framed(b"hello"))
+        yield bytes([mode]) + framed(b"") + framed(b"ab")
+        yield bytes([mode]) + b"\x01" + framed(gzip.compress(bytes(MOST)))[1:]
+        yield bytes([mode]) + framed(bytes(MOST))
+        yield bytes([mode]) + framed(bytes(MOST + 1))
+        yield bytes([mode]) + framed(b"ab")[:-1]
+        yield bytes([mode]) + b"\x02" + bytes(4)
+    yield bytes([_GZIP]) + b"\x01" + framed(gzip.compress(b"a") * 2)[1:]
+    yield bytes([_GZIP]) + b"\x01" + framed(gzip.compress(bytes(1 << 20)))[1:]
+
+
+def _called(pieces: Pieces, mode: int) -> Ended:
+    kind = Kind.DIALOGUE if mode & _MANY else Kind.UNARY
+    messages = Messages(b"gzip" if mode & _GZIP else b"identity", MOST, alone=kind is Kind.UNARY)
+    method, ending = Method(lambda _, message: message, kind), Ending()
+    call = GrpcCall(_ASKED, method, messages, Terms(), ending)
+    for piece in pieces:
+        before = call.held
+        call.receive(piece, 0.0)
+        assert call.held <= max(before, 2 * MOST + PREFIX) + len(piece)
+    call.end(0.0)
+    body = b""
+    for _ in range(_ROUNDS):
+        said = call.say(0.0)
+        body += said.body
+        if said.trailers:
+            code = code_of(said.trailers)
+            assert (ending.code, ending.number) == (code.name, code.value)
+            return Ended(tuple(_read(body, gzipped=False) or ()), code)
+    raise AssertionError("it never ends")
+
+
+def _read(body: bytes, *, gzipped: bool) -> Sequence[bytes] | None:
+    """Give the messages of a body; None where it is not a row of them that all may be."""
+    found = []
+    while body:
+        if len(body) < PREFIX:
+            return None
+        flag, length, body = body[0], int.from_bytes(body[1:PREFIX]), body[PREFIX:]
+        message, body = body[:length], body[length:]
+        if flag > gzipped or len(message) < length or length > MOST:
+            return None
+        if flag:
+            stream = zlib.decompressobj(wbits=31)
+            try:
+                message = stream.decompress(message)
+            except zlib.error:
+                return None
+            if not stream.eof or stream.unused_data or len(message) > MOST:
+                return None
+        found.append(message)
+    return found
+
+
+def _records(data: bytes) -> Iterator[bytes]:
+    while data:
+        yield data[1 : 1 + data[0]]
+        data = data[1 + data[0] :]
+
+
+def _packed(message: bytes) -> bytes:
+    return b"\x01" + framed(gzip.compress(message, mtime=0))[1:]

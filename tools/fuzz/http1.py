@@ -1,0 +1,164 @@
+"""HTTP/1.1: requests are the same however they are cut, and end where another implementation says (h11)."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+import h11
+
+from app.http.errors import ProtocolError
+from app.http.request import Fields
+from app.server.http1.events import Head
+from app.server.http1.parser import Data, Event, RequestReader
+from app.server.limits import Limits
+from tests.http.corpus import HTTP1, wire
+from tools.fuzz.cutting import Pieces, deliveries
+
+LIMITS: Final = Limits(head=2048, fields=32, body=4096)
+LONGEST: Final = 4096
+WORDS: Final = (
+    b"GET / HTTP/1.1\r\nHost: a\r\n", b"HTTP/1.0", b"HTTP/1.1", b"\r\n\r\n", b"\r\n", b"\n", b"\r", b"Host: a\r\n",
+    b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"keep-alive",
+    b"Expect: 100-continue\r\n", b"Upgrade: websocket\r\n", b"0\r\n\r\n", b"5\r\nhello\r\n", b";a=b", b"chunked, ",
+    b"\t", b"http://a/", b"*", b"a:443", b"identity",
+)  # fmt: skip
+
+
+class Request(NamedTuple):
+    """One request that was read; `whole` unless its body has not ended."""
+
+    head: Head
+    body: bytes
+    trailers: Fields = ()
+    whole: bool = False
+
+
+class Reading(NamedTuple):
+    """What a connection's bytes said: the requests, and whether what is behind them was refused, or waits for more."""
+
+    requests: tuple[Request, ...]
+    refused: bool
+    waits: bool
+
+
+def check(data: bytes) -> None:
+    """Read what may be requests, in several deliveries; each says the same, and so does h11 of what is taken."""
+    whole, *others = [read(pieces) for pieces in deliveries(data)]
+    for other in others:
+        assert other == whole
+    _check_ends(data, whole)
+    if whole.requests:
+        _compare(data, whole)
+
+
+def seeds() -> Iterator[bytes]:
+    """Give the corpus of odd requests, as far as it is short."""
+    return (raw for case in HTTP1.values() if len(raw := wire(case.send)) <= LONGEST)
+
+
+def read(pieces: Pieces) -> Reading:
+    """Read the requests of a connection that delivers these pieces."""
+    reader = RequestReader(LIMITS)
+    requests: list[Request] = []
+    try:
+        for piece in pieces:
+            reader.receive(piece)
+            while (event := reader.next()) is not None:
+                _take(event, requests)
+    except ProtocolError as error:
+        check_refusal(error)
+        return Reading(tuple(requests), refused=True, waits=False)
+    return Reading(tuple(requests), refused=False, waits=reader.within_request)
+
+
+def check_refusal(error: ProtocolError) -> None:
+    """Hold what is said of a refusal against what may be said."""
+    assert 400 <= error.status < 600
+    assert len(error.reason) < 200
+
+
+def _take(event: Event | None, requests: list[Request]) -> None:
+    if isinstance(event, Head):
+        requests.append(Request(event, b"", whole=event.whole))
+    elif isinstance(event, Data):
+        assert event.piece
+        requests[-1] = requests[-1]._replace(body=requests[-1].body + event.piece)
+        assert len(requests[-1].body) <= LIMITS.body
+    else:
+        assert event is not None
+        requests[-1] = requests[-1]._replace(trailers=event.trailers, whole=True)
+
+
+def _check_ends(data: bytes, reading: Reading) -> None:
+    """Hold each request against a connection that begins with it: nothing of those before is left in the reader."""
+    left = data
+    for request in (each for each in reading.requests if each.whole):
+        before, reader = left, RequestReader(LIMITS)
+        reader.receive(before)
+        alone: list[Request] = []
+        while not (alone and alone[-1].whole):  # reading may stop at any event
+            _take(reader.next(), alone)
+        left = reader.taken()
+        assert alone == [request]
+        assert before.endswith(left)
+        taken = before[: len(before) - len(left)]
+        assert taken.lstrip(b"\r\n").startswith(request.head.request.head)
+        if not request.head.chunked:
+            assert taken.lstrip(b"\r\n") == request.head.request.head + request.body
+
+
+# another implementation
+
+
+def _compare(data: bytes, reading: Reading) -> None:
+    """Read the same by h11. Where that refuses, it is stricter than we are, and the comparison ends."""
+    other = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 16)
+    other.receive_data(data)
+    for request in reading.requests:
+        try:
+            seen = _next(other)
+        except h11.RemoteProtocolError:
+            return
+        if request.whole:
+            assert seen == (*_said(request), request.body, _lower(request.trailers), True)
+        elif not reading.refused:  # else h11 may read on where we do not
+            assert seen == (*_said(request), request.body, (), False)
+        if not request.whole or not _goes_on(other, request.head):
+            return
+
+
+def _said(request: Request) -> tuple[object, ...]:
+    wire_request = request.head.request
+    return wire_request.method, wire_request.target, wire_request.version, _as_h11_tells(wire_request.fields)
+
+
+def _as_h11_tells(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+    coding = b"transfer-encoding"  # its value is told in lower case
+    return tuple((name, value.lower() if name.lower() == coding else value) for name, value in fields)
+
+
+def _next(other: h11.Connection) -> tuple[object, ...]:
+    head = other.next_event()
+    assert isinstance(head, h11.Request), head
+    fields = _as_h11_tells((bytes(name), bytes(value)) for name, value in head.headers.raw_items())
+    body = b""
+    while isinstance(event := other.next_event(), h11.Data):
+        body += event.data
+    ended = isinstance(event, h11.EndOfMessage)
+    trailers = _lower(event.headers) if isinstance(event, h11.EndOfMessage) else ()
+    return head.method, head.target, f"HTTP/{head.http_version.decode()}", fields, body, trailers, ended
+
+
+def _lower(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+    return tuple((bytes(name).lower(), bytes(value)) for name, value in fields)
+
+
+def _goes_on(other: h11.Connection, head: Head) -> bool:
+    """Answer, and tell whether another request may come: both must think the same of the connection."""
+    other.send(h11.Response(status_code=404, headers=[("Content-Length", "0")]))  # 2xx to CONNECT would be a tunnel
+    other.send(h11.EndOfMessage())
+    kept = other.our_state is not h11.MUST_CLOSE
+    if head.request.version != "HTTP/1.0":  # of which h11 keeps no connection
+        assert kept == head.keep_alive
+    if kept:
+        other.start_next_cycle()
+    return kept

@@ -1,0 +1,140 @@
+"""HTTP/2: the same events and bytes however the frames are cut, and the requests that h2 reads, too.
+
+An input is a row of records, so that what the fuzzer changes stays a row of frames: type, flags, stream, length of what
+follows, a byte each. What follows is the payload; of HEADERS and CONTINUATION it is lines `name=value`, which are
+compressed here, unless the flag `_RAW` says that it is compressed already. Types from `_BYTES` on are bytes, no frame.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import hpack
+
+from app.http.errors import ProtocolError
+from app.server.http2 import frames
+from app.server.http2.connection import Streams
+from app.server.http2.events import Data, End, Event, Head, Reset
+from app.server.http2.frames import FrameReader, Http2ConnectionError
+from app.server.http2.request_parser import Requested
+from app.server.limits import Limits
+from tools.fuzz.cutting import Pieces, deliveries, field_lines
+from tools.fuzz.http2_by_h2 import Asked, asked_of_h2
+
+LIMITS: Final = Limits(head=2048, fields=32, body=4096)
+LONGEST: Final = 4096
+_STREAMS: Final = 4
+_RAW: Final = 0x40
+_BYTES: Final = 16
+_HEAD: Final = b":method=GET\n:scheme=http\n:path=/\n:authority=a"
+_OPENING: Final = frames.PREFACE + frames.encode_settings({})
+WORDS: Final = (
+    bytes((frames.HEADERS, 0x5, 1, len(_HEAD))) + _HEAD, bytes((frames.HEADERS, 0x4, 3, len(_HEAD))) + _HEAD,
+    b"\x00\x01\x01\x05hello", b"\x08\x00\x00\x04\x00\x00\xff\xff", b"\x03\x00\x01\x04\x00\x00\x00\x08", b":method=HEAD",
+    b"\x04\x00\x00\x06\x00\x04\x00\x00\x00\x10", b"\nte=trailers", b"\ncontent-length=5", b"\nhost=a", b":protocol=",
+    b"\x82\x86\x84\x41\x01a", b":path=*", b":method=CONNECT", b"\nexpect=100-continue", b"\ncookie=a=b",
+)  # fmt: skip
+
+
+class Reading(NamedTuple):
+    """What a connection's bytes said: the events, what was sent, and why it ended, if it did."""
+
+    events: tuple[Event | tuple[object, ...], ...]
+    sent: bytes
+    ended: str = ""
+
+
+def check(data: bytes) -> None:
+    """Read the frames in several deliveries, and by h2."""
+    wire = _OPENING + b"".join(frames_of(data))
+    whole, *others = [read(pieces) for pieces in deliveries(wire)]
+    for other in others:
+        assert other == whole
+    _check_sent(whole.sent)
+    ours, theirs = asked(whole.events), asked_of_h2(wire)
+    for stream in ours.keys() & theirs.keys():
+        mine, its = ours[stream], theirs[stream]
+        assert mine.fields == its.fields
+        if mine.ended and its.ended:
+            assert (mine.body, mine.trailers) == (its.body, its.trailers)
+
+
+def seeds() -> Iterator[bytes]:
+    """Give requests with and without bodies, and what else a client sends."""
+    get, post = (bytes((frames.HEADERS, flags, 1, len(_HEAD))) + _HEAD for flags in (0x5, 0x4))
+    yield get
+    yield post + b"\x00\x01\x01\x05hello"
+    yield post + b"\x00\x08\x01\x08\x02hello\0\0" + b"\x01\x05\x01\x05x=end"
+    yield get + bytes((frames.HEADERS, 0x5, 3, len(_HEAD) + 13)) + _HEAD + b"\nx-echo=1&2=3"
+    yield bytes((frames.HEADERS, 0x1, 1, len(_HEAD))) + _HEAD + b"\x09\x04\x01\x04\na=b"
+    yield get + b"\x08\x00\x00\x04\x00\x00\xff\xff" + b"\x03\x00\x01\x04\x00\x00\x00\x08" + b"\x06\x00\x00\x0812345678"
+    yield b"\x04\x00\x00\x06\x00\x04\x00\x00\x00\x02" + get + b"\x08\x00\x01\x04\x00\x00\x00\x05"
+    yield b"\x01\x45\x01\x0b\x82\x86\x84\x41\x01a\x40\x01x\x01y" + b"\x01\x45\x03\x05\x82\x86\x84\xbf\xbe"
+    yield (b"\x02\x00\x01\x05\x00\x00\x00\x00\x10\x07\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x03abc")
+
+
+def frames_of(data: bytes) -> Iterator[bytes]:
+    """Give the frames that an input describes."""
+    encoder = hpack.Encoder()
+    while len(data) >= 4:
+        kind, flags, stream, length = data[:4]
+        payload, data = data[4 : 4 + length], data[4 + length :]
+        if kind in {frames.HEADERS, frames.CONTINUATION} and not flags & _RAW:
+            payload = encoder.encode(field_lines(payload.split(b"\n"), b"=")) if payload else b""
+        yield payload if kind >= _BYTES else frames.encode(kind, flags & ~_RAW, stream, payload)
+
+
+def read(pieces: Pieces) -> Reading:
+    """Read a connection that delivers these pieces, and answer what ends."""
+    streams, events = Streams(LIMITS, _STREAMS, lambda: 0.0), []
+    try:
+        for piece in pieces:
+            streams.receive(piece)
+            for event in streams.events():
+                events.append(_comparable(event))
+                _answer(streams, event)
+    except Http2ConnectionError as error:
+        return Reading(tuple(events), streams.outgoing(), f"{error.code.name}: {error.reason}")
+    return Reading(tuple(events), streams.outgoing())
+
+
+def _comparable(event: Event) -> Event | tuple[object, ...]:
+    if isinstance(event, Head) and isinstance(event.what, ProtocolError):
+        assert 400 <= event.what.status < 500
+        return event.stream, event.what.status, event.what.reason
+    return event
+
+
+def _answer(streams: Streams, event: Event) -> None:
+    if isinstance(event, Data):
+        streams.take(event.stream, len(event.piece))
+    elif isinstance(event, End) and streams.knows(event.stream):
+        streams.send_head(event.stream, ((b":status", b"200"),), end=False)
+        room = min(streams.room(event.stream), 3)
+        streams.send_data(event.stream, b"abc"[:room], end=True)
+
+
+def _check_sent(sent: bytes) -> None:
+    """Hold what was sent against the rules of a server's frames."""
+    reader = FrameReader()
+    reader.receive(sent)
+    while (frame := reader.next()) is not None:
+        assert frame.type in {
+            *(frames.DATA, frames.HEADERS, frames.RST_STREAM, frames.SETTINGS),
+            *(frames.PING, frames.WINDOW_UPDATE, frames.CONTINUATION),
+        }
+    assert not reader.within_frame
+
+
+def asked(events: tuple[Event | tuple[object, ...], ...]) -> dict[int, Asked]:
+    """Give the requests of our events that were not given up."""
+    found: dict[int, Asked] = {}
+    for event in events:
+        if isinstance(event, Head) and isinstance(event.what, Requested):
+            found[event.stream] = Asked((*event.what.request.pseudo, *event.what.request.fields))
+        elif isinstance(event, Data) and event.stream in found:
+            found[event.stream].body += event.piece
+        elif isinstance(event, End) and event.stream in found:
+            found[event.stream].trailers, found[event.stream].ended = event.trailers, True
+        elif isinstance(event, Reset):
+            found.pop(event.stream, None)
+    return found
