@@ -148,7 +148,7 @@ def test_an_endpoint_that_is_none_stops_the_start(text: str) -> None:
 def test_a_start_without_the_library_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not installed unless somebody wants it."""
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
-    with pytest.raises(ValueError, match=r"not installed \(pip install .*requirements-otlp\.txt"):
+    with pytest.raises(ValueError, match=r"not installed \(pip install .*requirements/otlp\.txt"):
         otlp.endpoint("http://collector:4318")
 
 
