@@ -106,7 +106,7 @@ def test_a_delay_is_bounded(dialect: str, target: bytes) -> None:
     for too_long in (b"2501ms", b"2562047h"):
         refused = answer(dialect, request(target % too_long))
         assert (refused.status, refused.delay) == (400, 0.0)
-        assert b"exceeds 2.5s (ECHO_MAX_DELAY)" in content(refused)
+        assert b"longer than 2.5s" in content(refused)
 
 
 @pytest.mark.parametrize(("dialect", "target"), EACH_WISH)

@@ -29,10 +29,10 @@ def delay(asked: str, limits: Limits) -> float:
 def bounded(duration: int, limits: Limits) -> float:
     """Give nanoseconds of delay in seconds. Raises `WishError` where they are out of bounds or not allowed."""
     if duration < 0:
-        raise WishError(f"duration {duration_text(duration)} is below 0s")
+        raise WishError(f"duration {duration_text(duration)} shorter than 0s")
     if duration:
         permit("delay", limits)
     most = int(limits.max_delay * SECOND)
     if duration > most:
-        raise WishError(f"duration {duration_text(duration)} exceeds {duration_text(most)} (ECHO_MAX_DELAY)")
+        raise WishError(f"duration {duration_text(duration)} longer than {duration_text(most)}")
     return duration / SECOND
