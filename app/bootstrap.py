@@ -107,7 +107,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         try:
             configured = self._read()
         except MISTAKES as error:
-            told = (*error.args, "not reloaded; all goes on as before")
+            told = (*error.args, "reload failed; keeping the current configuration")
             _say(sys.stderr, "\n".join(f"echo: {sentence}" for sentence in told))
             return False
         self._changed = changes(self.settings, configured.settings)
@@ -120,7 +120,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def reloaded(self) -> None:
         """Say that what was read anew is served with."""
-        _say(self._out, f"echo: reloaded; settings that changed: {', '.join(self._changed) or 'none'}")
+        _say(self._out, f"echo: reloaded; changed settings: {', '.join(self._changed) or 'none'}")
 
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
         # gunicorn ends all when one fails before it has "booted". While others serve, that is no reason to end them.

@@ -38,7 +38,7 @@ def _asked(host: str, port: int) -> tuple[bool, str]:
             head, _, body = file.read(_MOST).partition(b"\r\n\r\n")
     version, _, status = head.partition(b"\r\n")[0].partition(b" ")
     if not (version.startswith(b"HTTP/") and status):
-        return False, "what answers there speaks no HTTP"
+        return False, "the response is not HTTP"
     told = status[:3] + b" " + body.strip()
     return status.startswith(b"200"), told.decode("utf-8", "replace")
 

@@ -39,4 +39,4 @@ def excerpt(raw: bytes) -> str:
 
 def failure(error: Exception) -> str:
     """Tell what the application has raised, for the log."""
-    return "the application failed\n" + "".join(format_exception(error))
+    return "request failed: unhandled exception in the application\n" + "".join(format_exception(error))

@@ -12,7 +12,7 @@ from app.http.request import WireRequest
 # Why something is refused where no status of HTTP, or not only that, says it.
 APPLICATION_FAILED: Final = "application_failed"
 TOO_MANY_CONNECTIONS: Final = "too_many_connections"
-TOO_MUCH_WAITS: Final = "too_much_waits"
+TOO_MUCH_WAITS: Final = "over_memory_budget"
 TLS: Final = "tls"
 
 WEBSOCKET: Final = "websocket"  # a protocol

@@ -134,7 +134,9 @@ class Outgoing:
 
     def _end_short(self) -> None:
         if self._left and not self._aborted:
-            self._report(f"the application gave {self._left} bytes less than its Content-Length of {self.length}")
+            self._report(
+                f"response incomplete: {self._left} bytes fewer than its Content-Length of {self.length}; closing"
+            )
         self._finish(broken=bool(self._left))
 
     def _end_full(self, *, more: bool) -> None:
@@ -145,7 +147,7 @@ class Outgoing:
             except Exception as error:  # noqa: BLE001 - the same; what was told is whole
                 self._report(failure(error))
         if more and not self._aborted:
-            self._report(f"the application gave more bytes than its Content-Length of {self.length}")
+            self._report(f"response truncated: more bytes than its Content-Length of {self.length}")
         self._finish()
 
     def _finish(self, *, broken: bool = False) -> None:

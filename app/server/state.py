@@ -156,7 +156,7 @@ class Service:
         if now >= self._full_told + _TOLD_AGAIN:
             self._full_told = now
             most = self.bounds.connections
-            self.report(f"{most} connections are open, as many as ECHO_MAX_CONNECTIONS allows: more are answered 503")
+            self.report(f"connection limit reached: {most} open (ECHO_MAX_CONNECTIONS); rejecting new ones with 503")
         return True
 
     def sweep(self, read_until: float) -> None:

@@ -152,7 +152,7 @@ class Contexts:
             self.current = context(self._files)
         except TlsError as error:
             if seen == self._look():  # else they were changed while they were read: the next look sees it
-                report(f"{error}; the certificate before it stays in use")
+                report(f"{error}; keeping the current certificate")
 
     def _look(self) -> tuple[object, ...]:
         return tuple(_look_at(path) for path in (self._files.cert, self._files.key, self._files.client_ca) if path)

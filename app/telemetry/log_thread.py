@@ -58,7 +58,7 @@ class Writer:
             self._write_pieces(pieces)
         except OSError as error:
             self._done = -math.inf
-            self._report(f"the access log can't be written to stdout: {error.strerror}; it ends here")
+            self._report(f"failed to write the access log to stdout: {error.strerror}; access log stopped")
 
     def _collected(self) -> list[bytes]:
         """Wait for a piece, then for some time for more."""

@@ -92,7 +92,7 @@ class Telemetry:
         try:
             return Sender(self._settings.otlp_endpoint, self._policy.identity)
         except Exception as error:  # noqa: BLE001 - whatever it raises
-            report(f"no spans are sent, by what OTEL_* variables say: {error}")
+            report(f"invalid OTEL_* variables: {error}; sending no spans")
             return None
 
     def publish(self) -> None:

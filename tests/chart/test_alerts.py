@@ -192,9 +192,8 @@ def test_prometheus_takes_the_rules(source: str, tmp_path: Path) -> None:
 def test_the_texts_are_filled_in(tmp_path: Path) -> None:
     """With the pod, the number, and the namespace where there is one."""
     texts = {
-        "EchoDown": "For five minutes no pod of echo has answered to a scrape in the namespace demo.",
-        "EchoConnectionsNearLimit": "81 % of the connections that the pod may have are open. One above the limit is "
-        "answered with 503.",
+        "EchoDown": "No pod of echo has responded to a scrape for five minutes in the namespace demo.",
+        "EchoConnectionsNearLimit": "The pod uses 81 % of its connection limit. Connections above the limit get 503.",
     }
     labels = {
         "EchoDown": HERE | {"severity": "critical"},
@@ -247,7 +246,7 @@ def test_thresholds_labels_and_series_can_be_chosen() -> None:
     assert found["EchoConnectionsNearLimit"]["expr"].endswith(" > 50")
     assert found["EchoWorkerRestarts"]["expr"].endswith(" > 0")
     assert found["EchoSlow"]["expr"].endswith(" > 2")
-    assert "above the 2 s that" in found["EchoSlow"]["annotations"]["description"]
+    assert "above the limit of 2 s" in found["EchoSlow"]["annotations"]["description"]
     assert all(each["labels"] == {"severity": "page", "team": "web"} for each in found.values())
     assert all('{app="echo"' in each["expr"] for each in found.values())
 

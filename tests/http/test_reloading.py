@@ -41,7 +41,7 @@ def reload(echo: Echo) -> list[str]:
 def reloaded(echo: Echo) -> list[str]:
     """Wait until the echo says that it has reloaded; give the settings that changed."""
     (said,) = echo.says()
-    start, _, changed = said.partition("; settings that changed: ")
+    start, _, changed = said.partition("; changed settings: ")
     assert start == "echo: reloaded"
     return [] if changed == "none" else changed.split(", ")
 
@@ -178,7 +178,7 @@ def test_a_mistake_changes_nothing(tmp_path: Path, file: Path) -> None:
             echo.process.send_signal(signal.SIGHUP)
             *mistakes, end = echo.complains(len(told) + 1)
             assert [said.removeprefix("echo: ")[: len(says)] for said, says in zip(mistakes, told, strict=True)] == told
-            assert end == "echo: not reloaded; all goes on as before"
+            assert end == "echo: reload failed; keeping the current configuration"
             assert echo.get("/a")[1] == b"<b>Got: a</b>!"
             assert echo.workers() == workers
         file.write_text("ECHO_FORMAT=text\nECHO_WORKERS=1\n")
@@ -203,7 +203,7 @@ def test_what_was_counted_goes_on(file: Path) -> None:
             echo.get("/before")
         file.write_text("ECHO_ACCESS_LOG=json\n")
         echo.process.send_signal(signal.SIGHUP)
-        assert echo.complains(1) == ["echo: reloaded; settings that changed: ECHO_ACCESS_LOG"]
+        assert echo.complains(1) == ["echo: reloaded; changed settings: ECHO_ACCESS_LOG"]
         echo.get("/after")
         assert json.loads(echo.says()[0])["target"] == "/after"
         wait_until(lambda: counted(echo) == [b"4.0"], "the three of before are counted, too")

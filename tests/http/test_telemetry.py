@@ -174,5 +174,8 @@ def test_a_log_that_can_not_be_written_is_said() -> None:
         logged.process.stdout.close()
         assert logged.get("/a")[0].status == 200
         assert logged.process.stderr is not None
-        assert "the access log can't be written" in read_lines(logged.process.stderr, 1)[0]
+        assert (
+            "failed to write the access log to stdout: Broken pipe; access log stopped"
+            in read_lines(logged.process.stderr, 1)[0]
+        )
         assert logged.get("/b")[0].status == 200

@@ -290,7 +290,7 @@ def test_files_that_can_not_be_used_are_told_and_the_old_ones_stay(tmp_path: Pat
         assert echo.process.stderr is not None
         (said,) = read_lines(echo.process.stderr, 1)
         assert "can't use " in said
-        assert said.endswith("tls.crt for TLS: No such file or directory; the certificate before it stays in use")
+        assert said.endswith("tls.crt for TLS: No such file or directory; keeping the current certificate")
         assert served_serial(echo) == secret.serial
         secret.swap()
         wait_until_served(echo, secret.serial)

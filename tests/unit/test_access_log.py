@@ -327,5 +327,5 @@ def test_what_can_not_be_written_any_more_is_said_once(pipe: tuple[int, int]) ->
     lines.put(b"a\n")
     lines.close(DEADLINE)
     lines.put(b"b\nc\n")
-    assert reports == ["the access log can't be written to stdout: Broken pipe; it ends here"]
+    assert reports == ["failed to write the access log to stdout: Broken pipe; access log stopped"]
     assert lines.dropped == 2

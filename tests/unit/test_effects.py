@@ -281,11 +281,11 @@ def test_a_body_that_fails_to_close_is_reported(over: Protocols) -> None:
 @pytest.mark.parametrize(
     ("length", "pieces", "body", "says"),
     [
-        (13, (b"one ", b"two "), b"one two ", "gave 5 bytes less than its Content-Length of 13"),
-        (6, (b"one ", b"two "), b"one tw", "gave more bytes than its Content-Length of 6"),
-        (8, (b"one ", b"two ", b"three"), b"one two ", "gave more bytes than its Content-Length of 8"),
-        (0, (b"one",), b"", "gave more bytes than its Content-Length of 0"),
-        (1, (), b"", "gave 1 bytes less than its Content-Length of 1"),
+        (13, (b"one ", b"two "), b"one two ", "response incomplete: 5 bytes fewer than its Content-Length of 13"),
+        (6, (b"one ", b"two "), b"one tw", "response truncated: more bytes than its Content-Length of 6"),
+        (8, (b"one ", b"two ", b"three"), b"one two ", "response truncated: more bytes than its Content-Length of 8"),
+        (0, (b"one",), b"", "response truncated: more bytes than its Content-Length of 0"),
+        (1, (), b"", "response incomplete: 1 bytes fewer than its Content-Length of 1"),
     ],
 )
 def test_a_body_is_never_longer_and_never_silently_shorter_than_its_length(

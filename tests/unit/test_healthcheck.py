@@ -16,9 +16,9 @@ ANSWERS = {
         1,
         'not ready: 503 {"status":"draining"}\n',
     ),
-    "no answer": (b"", 1, "not ready: what answers there speaks no HTTP\n"),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", 1, "not ready: what answers there speaks no HTTP\n"),
-    "no status": (b"HTTP/1.1\r\n\r\n", 1, "not ready: what answers there speaks no HTTP\n"),
+    "no answer": (b"", 1, "not ready: the response is not HTTP\n"),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", 1, "not ready: the response is not HTTP\n"),
+    "no status": (b"HTTP/1.1\r\n\r\n", 1, "not ready: the response is not HTTP\n"),
 }
 
 

@@ -121,7 +121,7 @@ def test_a_flood_of_connections_is_told_once_and_closed() -> None:
     assert {transport.written.split(b"\r\n")[0] for transport in refused} == {b"HTTP/1.1 503 Service Unavailable"}
     assert [(transport.written, transport.did) for transport in closed] == [(b"", ["abort"])] * 10
     (told,) = served.reports
-    assert told.startswith("3 connections are open, as many as ECHO_MAX_CONNECTIONS allows")
+    assert told.startswith("connection limit reached: 3 open (ECHO_MAX_CONNECTIONS); rejecting new ones with 503")
     served.now += 61
     served.connect()
     assert len(served.reports) == 2, "it is said again after a while"

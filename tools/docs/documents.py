@@ -100,7 +100,7 @@ def metrics() -> str:
         (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help)
         for family in FAMILIES.values()
     ]
-    return _table(("metric", "kind", "labels", "is"), rows)
+    return _table(("metric", "kind", "labels", "description"), rows)
 
 
 def performance() -> str:

@@ -102,7 +102,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             if os.getpid() != self.pid or not self.somebody_serves():
                 raise
             reason = error.reason if isinstance(error, HaltServer) else error
-            self.log.error("a worker can't be made now: %s", reason)  # noqa: TRY400 - where it came to is no matter
+            self.log.error("failed to start a worker: %s; retrying in %gs", reason, _AGAIN)  # noqa: TRY400 - where it came to is no matter
             self.app.telemetry.leave(self.worker_age)
             self._makes_at = time.monotonic() + _AGAIN
 

@@ -48,7 +48,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             super().__init__(*arguments)
         except OSError as error:
             place = self.cfg.worker_tmp_dir
-            self.log.warning("no heartbeats in %s (%s): another place is taken", place, error.strerror)
+            self.log.warning(
+                "failed to create a heartbeat file in %s: %s; using the temporary directory", place, error.strerror
+            )
             self._make_elsewhere(arguments, place)
         self.standing = Standing()
 
@@ -57,7 +59,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             super().__init__(*arguments)
         except OSError as error:
-            raise HaltServer(f"no place for heartbeats: neither {place} nor a temporary folder ({error})") from error
+            what = f"failed to create a heartbeat file in {place} and in the temporary directory: {error}"
+            raise HaltServer(what) from error
         finally:
             self.cfg.set("worker_tmp_dir", place)
 
