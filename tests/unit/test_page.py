@@ -190,7 +190,9 @@ def test_an_empty_section_is_named_and_left_out() -> None:
     tree = parsed(page(context()))
     assert section_ids(tree) == ["request", "fields", "client", "pod", "curl"]
     (footer,) = tree.iter("footer")
-    assert "none of these: Query, Cookies, Body, Trailers, TLS, Trace, Credentials, Controls." in text_of(footer)
+    assert "Not present in this request: Query, Cookies, Body, Trailers, TLS, Trace, Credentials, Controls." in text_of(
+        footer
+    )
 
 
 def test_a_full_request_has_all_sections() -> None:
@@ -202,8 +204,8 @@ def test_a_full_request_has_all_sections() -> None:
 
 
 CLAIM = (
-    "192.0.2.1 sent GET / by HTTP/1.1 to pod echo-1 in namespace shop."
-    " It names 1 hop before itself, and is no trusted proxy."
+    "192.0.2.1 sent GET / with HTTP/1.1 to pod echo-1 in namespace shop."
+    " It reports 1 hop before itself, but is not a trusted proxy."
 )
 TRUSTED = (IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.0/24"))
 
@@ -211,12 +213,12 @@ TRUSTED = (IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.0/24"))
 @pytest.mark.parametrize(
     ("told", "trusted", "stops", "sentence"),
     [
-        (b"", (), ["Client 192.0.2.1"], "192.0.2.1 sent GET / by HTTP/1.1 to pod echo-1 in namespace shop."),
+        (b"", (), ["Client 192.0.2.1"], "192.0.2.1 sent GET / with HTTP/1.1 to pod echo-1 in namespace shop."),
         (
             b"203.0.113.7, 10.0.0.4",
             TRUSTED,
             ["Client 203.0.113.7", "Trusted proxy 10.0.0.4", "Trusted proxy 192.0.2.1"],
-            "203.0.113.7 sent GET / by HTTP/1.1 through 2 trusted proxies to pod echo-1 in namespace shop.",
+            "203.0.113.7 sent GET / with HTTP/1.1 through 2 trusted proxies to pod echo-1 in namespace shop.",
         ),
         (b"203.0.113.7", (), ["Claimed 203.0.113.7", "Client 192.0.2.1"], CLAIM),
         (b"x" * 99, (), ["Claimed " + "x" * 47 + "…", "Client 192.0.2.1"], CLAIM),
@@ -224,7 +226,7 @@ TRUSTED = (IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.0/24"))
             b"10.0.0.1",
             TRUSTED,
             ["Client 10.0.0.1", "Trusted proxy 192.0.2.1"],
-            "10.0.0.1 sent GET / by HTTP/1.1 through 1 trusted proxy to pod echo-1 in namespace shop.",
+            "10.0.0.1 sent GET / with HTTP/1.1 through 1 trusted proxy to pod echo-1 in namespace shop.",
         ),
         (
             b"203.0.113.7" + b", 10.0.0.4" * 9,
@@ -232,7 +234,7 @@ TRUSTED = (IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.0/24"))
             ["Client 203.0.113.7", "Trusted proxy 10.0.0.4", "Between 6 more hops"]
             + ["Trusted proxy 10.0.0.4"] * 2
             + ["Trusted proxy 192.0.2.1"],
-            "203.0.113.7 sent GET / by HTTP/1.1 through 10 trusted proxies to pod echo-1 in namespace shop.",
+            "203.0.113.7 sent GET / with HTTP/1.1 through 10 trusted proxies to pod echo-1 in namespace shop.",
         ),
     ],
     ids=["alone", "believed", "not believed", "long name", "all trusted", "long"],
@@ -252,16 +254,16 @@ def test_the_proxy_protocols_word_shows_as_such() -> None:
     """The connection's other end is then the proxy, which says of whom it speaks."""
     proxied = ProxyProtocol(1, "PROXY", "TCP4", source=CLIENT.client, destination=CLIENT.server)
     html = text_of(parsed(page(context(connection=structs.replace(CLIENT, proxy=proxied)))))
-    assert "told by the PROXY protocol" in html
-    assert "the other end of the connection" not in html
+    assert "reported by the PROXY protocol" in html
+    assert "peer of the connection" not in html
 
 
 def test_outside_a_cluster_the_echo_has_its_address() -> None:
     """And it is said that nobody told it of a pod."""
     connection = structs.replace(CLIENT, server=Endpoint("2001:db8::1", 8080))
     html = text_of(parsed(page(context(connection=connection))))
-    assert "to the echo at [2001:db8::1]:8080." in html
-    assert "No cluster told it where it is" in html
+    assert "to echo at [2001:db8::1]:8080." in html
+    assert "Not in Kubernetes, or without downward API variables" in html
 
 
 def test_what_was_asked_for_shows_with_what_became_of_it() -> None:
@@ -274,10 +276,10 @@ def test_what_was_asked_for_shows_with_what_became_of_it() -> None:
         ),
     )
     assert rows_of(parsed(page(context(applied=asked))), "applied") == [
-        ["delay", "1ms-2ms", "query", "Done: 0.0015"],
-        ["status", "201", "header", "Done"],
-        ["echo_size", "9TiB", "query", "Refused: too large (at most 1 GiB)"],
-        ["echo_x", "1", "query", "Refused: unknown"],
+        ["delay", "1ms-2ms", "query", "Applied: 0.0015"],
+        ["status", "201", "header", "Applied"],
+        ["echo_size", "9TiB", "query", "Ignored: too large (at most 1 GiB)"],
+        ["echo_x", "1", "query", "Ignored: unknown"],
     ]
 
 
@@ -298,7 +300,7 @@ JSON = (b"Content-Type", b"application/json")
         (
             b'{"a":[1]}',
             (JSON,),
-            {"Body, as text": '{"a":[1]}', "Body, as JSON with indentation": '{\n  "a": [\n    1\n  ]\n}'},
+            {"Body, as text": '{"a":[1]}', "Body as indented JSON": '{\n  "a": [\n    1\n  ]\n}'},
         ),
         (b'{\n  "a": 1\n}\n', (JSON,), {"Body, as text": '{\n  "a": 1\n}\n'}),
         (b"[1", (JSON,), {"Body, as text": "[1"}),
@@ -324,7 +326,7 @@ def test_deep_json_is_not_written_out() -> None:
     """Its indentation would be most of four megabytes."""
     deep = b"[" * 60 + b",".join(b"1" for _ in range(30_000)) + b"]" * 60
     html = page(context(fields=(HOST, JSON), body=deep))
-    assert b"too deeply nested to be shown" in html
+    assert b"JSON nested too deeply to be indented" in html
     assert len(html) < 500_000
 
 
@@ -464,7 +466,7 @@ def test_what_curl_cannot_send_is_said() -> None:
     fields = (HOST, (b"Connection", b"close"), (b"Content-Length", b"70000"))
     asked = context(fields=fields, body=b"a" * 70_000, trailers=((b"a", b"b"),), method=b"PUT")
     assert list(curl_command(asked).remarks) == [
-        "Without Connection, Content-Length: curl makes them itself, or they are of one connection.",
+        "Without Connection, Content-Length: curl sets them itself, or they apply to one connection only.",
         "It sends the first 65,536 of 70,000 bytes of the body.",
         "It sends no trailers: curl has no option for them.",
     ]

@@ -159,7 +159,7 @@ def _remarks(context: Context, *, with_body: bool) -> Iterator[str]:
     left_out = [name for name, value in request.fields if name.lower() != b"host" and _left_out(name, value, request)]
     if left_out:
         names = ", ".join(dict.fromkeys(shown(name) for name in left_out))
-        yield f"Without {names}: curl makes them itself, or they are of one connection."
+        yield f"Without {names}: curl sets them itself, or they apply to one connection only."
     if request.body.length > len(request.body.kept):
         yield f"It sends the first {len(request.body.kept):,} of {request.body.length:,} bytes of the body."
     if request.trailers:
@@ -167,4 +167,4 @@ def _remarks(context: Context, *, with_body: bool) -> Iterator[str]:
     if request.method == b"HEAD" and with_body:
         yield "curl waits for content behind the answer, until its time is over."
     if context.connection.tls and context.connection.tls.peer_certificates:
-        yield "Your certificate is yours to add: --cert FILE --key FILE."
+        yield "Add your client certificate: --cert FILE --key FILE."

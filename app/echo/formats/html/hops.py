@@ -56,11 +56,11 @@ def _who_asks(hops: Sequence[Hop]) -> int:
 
 def _told(hop: Hop, reflected: Reflection) -> str:
     if hop.told != "connection":
-        return f"told by {hop.told}"
+        return f"reported by {hop.told}"
     proxied = reflected.client.proxy_protocol
     if proxied is not UNSET and proxied.source is not UNSET:
-        return "told by the PROXY protocol"
-    return "the other end of the connection"
+        return "reported by the PROXY protocol"
+    return "peer of the connection"
 
 
 def _stop(hop: Hop, behind: int, told: str) -> Stop:
@@ -94,7 +94,7 @@ def _pod(reflected: Reflection) -> Stop:
     details = tuple(f"{label} {value}" for label, value in place if value)
     if reflected.pod:
         return Stop("pod", "Pod", reflected.pod, details)
-    return Stop("pod", "Echo", _address(reflected), details or ("in no cluster that it knows of",))
+    return Stop("pod", "Echo", _address(reflected), details or ("not in a known cluster",))
 
 
 def _address(reflected: Reflection) -> str:
@@ -107,7 +107,7 @@ def _sentence(reflected: Reflection, hops: Sequence[Hop], asking: int) -> list[t
         (_name(hops[asking]), True),
         (" sent ", False),
         (shortened(f"{reflected.method} {reflected.path}", _LONGEST), True),
-        (f" by {reflected.proto}", False),
+        (f" with {reflected.proto}", False),
         (f" over {reflected.tls.version}" if reflected.tls is not UNSET else "", False),
     ]
     if proxies := len(hops) - 1 - asking:
@@ -116,8 +116,8 @@ def _sentence(reflected: Reflection, hops: Sequence[Hop], asking: int) -> list[t
         said += [(" to pod ", False), (reflected.pod, True)]
         said.append((f" in namespace {reflected.namespace}" if reflected.namespace else "", False))
     else:
-        said += [(" to the echo at ", False), (_address(reflected), True)]
+        said += [(" to echo at ", False), (_address(reflected), True)]
     said.append((".", False))
     if asking:
-        said.append((f" It names {counted(asking, 'hop')} before itself, and is no trusted proxy.", False))
+        said.append((f" It reports {counted(asking, 'hop')} before itself, but is not a trusted proxy.", False))
     return [(text, stressed) for text, stressed in said if text]

@@ -15,12 +15,12 @@ def client(reflected: Reflection) -> Section:
     blocks = pairs("Connection", rows, wire=False)
     if who.chain:
         hops: list[Row] = [(hop.address, hop.told, "yes" if hop.trusted else "no") for hop in who.chain]
-        blocks += table("Chain, from the client to here", ("Address", "Told by", "Trusted"), hops, numbered=True)
+        blocks += table("Forwarding chain, client first", ("Address", "Reported by", "Trusted"), hops, numbered=True)
     if who.forwarded:
         elements = [
             ("Forwarded", "; ".join(f"{name}={value}" for name, value in each.items())) for each in who.forwarded
         ]
-        blocks += pairs("Forwarded, its elements", elements, numbered=True)
+        blocks += pairs("Forwarded elements", elements, numbered=True)
     if who.x_forwarded:
         blocks += pairs("X-Forwarded", [(name, value) for name, all_ in who.x_forwarded.items() for value in all_])
     if who.via:
@@ -28,12 +28,12 @@ def client(reflected: Reflection) -> Section:
         blocks += table("Via", ("Proxy", "Protocol", "Comment"), proxies, numbered=True)
     if who.proxy_protocol:
         blocks += pairs("PROXY protocol", named(who.proxy_protocol))
-    return Section("client", "Client", "Who sent it, and who is said to be behind that", blocks)
+    return Section("client", "Client", "Peer address, and addresses reported by proxies", blocks)
 
 
 def tls(reflected: Reflection) -> Section:
     """Give what TLS said of the connection."""
-    return Section("tls", "TLS", "Of the connection that it came on", _tls(reflected.tls or None))
+    return Section("tls", "TLS", "TLS of this connection", _tls(reflected.tls or None))
 
 
 def _tls(tls: TLS | None) -> list[Block]:
@@ -69,20 +69,22 @@ def pod(reflected: Reflection) -> Section:
         ("Service account", where.service_account),
         ("Image", where.image),
     )
-    blocks: list[Block] = [] if rows else [Remark("No cluster told it where it is: no pod, no namespace, no node.")]
+    blocks: list[Block] = (
+        [] if rows else [Remark("Not in Kubernetes, or without downward API variables: no pod, namespace or node.")]
+    )
     server = told(
         ("Address", reflected.server.address), ("Port", reflected.server.port), ("Version", reflected.version)
     )
     blocks += pairs("Pod", rows + server, wire=False)
     return Section(
-        "pod", "Pod", "What answered, and where it runs", blocks + pairs("Labels", list(where.labels.items()))
+        "pod", "Pod", "What responded, and where it runs", blocks + pairs("Labels", list(where.labels.items()))
     )
 
 
 def trace(reflected: Reflection) -> Section:
     """Give the trace that the request belongs to."""
     blocks = pairs("Trace", named(reflected.trace)) if reflected.trace else []
-    return Section("trace", "Trace", "As its fields say, parsed", blocks)
+    return Section("trace", "Trace", "Parsed trace headers", blocks)
 
 
 def credentials(reflected: Reflection) -> Section:
@@ -93,10 +95,10 @@ def credentials(reflected: Reflection) -> Section:
         blocks += pairs("Credentials", named(msgspec.structs.replace(found, jwt=UNSET)))
         for number, token in enumerate(found.jwt or (), 1):
             verdict = "verified" if token.verified else "not verified"
-            blocks.append(Remark(f"{token.field} has a token, {verdict}{_why(token.not_verified or '')}."))
+            blocks.append(Remark(f"{token.field} contains a token, {verdict}{_why(token.not_verified or '')}."))
             blocks += pairs(f"Token {number}, {verdict}: header", named(token.header))
             blocks += pairs(f"Token {number}, {verdict}: claims", named(token.claims))
-    return Section("credentials", "Credentials", "Who it says that asks", blocks)
+    return Section("credentials", "Credentials", "Credentials sent by the client", blocks)
 
 
 def _why(reason: str) -> str:
@@ -108,15 +110,15 @@ def applied(reflected: Reflection) -> Section:
     asked = reflected.applied
     rows: list[Row] = [(each.name, each.value, each.source, _done(each.done)) for each in asked.granted]
     rows += [(each.name, each.value, each.source, _refused(each.reason, each.bound)) for each in asked.refused]
-    hint = f"{len(asked.granted)} done, {len(asked.refused)} refused"
-    return Section("applied", "Controls", hint, table("Controls", ("Asked for", "Value", "By", "Outcome"), rows))
+    hint = f"{len(asked.granted)} applied, {len(asked.refused)} ignored"
+    return Section("applied", "Controls", hint, table("Controls", ("Control", "Value", "Source", "Outcome"), rows))
 
 
 def _done(done: object) -> str:
     if done is UNSET:
-        return "Done"
-    return "Done: " + (done if isinstance(done, str) else msgspec.json.encode(done).decode())
+        return "Applied"
+    return "Applied: " + (done if isinstance(done, str) else msgspec.json.encode(done).decode())
 
 
 def _refused(reason: str, bound: str) -> str:
-    return f"Refused: {reason}" + (f" ({bound})" if bound else "")
+    return f"Ignored: {reason}" + (f" ({bound})" if bound else "")

@@ -45,16 +45,16 @@ def _request(reflected: Reflection) -> Section:
         ("Time", reflected.time),
         ("Request ID", reflected.id),
     )
-    return Section("request", "Request", "What was asked for, and when", pairs("Request", rows, wire=False))
+    return Section("request", "Request", "Method, target and time", pairs("Request", rows, wire=False))
 
 
 def _fields(reflected: Reflection) -> Section:
-    number = counted(len(reflected.received), "field")
+    number = counted(len(reflected.received), "header")
     blocks: list[Block] = []
     if reflected.pseudo is not UNSET:
-        blocks += pairs("Pseudo-header fields", reflected.pseudo, numbered=True)
-    blocks += pairs("Header fields", reflected.received, numbered=True)
-    return Section("fields", "Header fields", f"{number}, in the order in which they came", blocks)
+        blocks += pairs("Pseudo-headers", reflected.pseudo, numbered=True)
+    blocks += pairs("Headers", reflected.received, numbered=True)
+    return Section("fields", "Headers", f"{number}, in the order received", blocks)
 
 
 def _query(reflected: Reflection) -> Section:
@@ -68,9 +68,9 @@ def _cookies(reflected: Reflection) -> Section:
 
 
 def _trailers(reflected: Reflection) -> Section:
-    number = counted(len(reflected.trailers), "field")
+    number = counted(len(reflected.trailers), "trailer")
     return Section(
-        "trailers", "Trailers", f"{number} behind the body", pairs("Trailers", reflected.trailers, numbered=True)
+        "trailers", "Trailers", f"{number} after the body", pairs("Trailers", reflected.trailers, numbered=True)
     )
 
 
@@ -79,7 +79,7 @@ def _body(body: ReflectedBody) -> Section:
         return Section("body", "Body", "", ())
     measured = told(
         ("Length", counted(body.length, "byte")),
-        ("Sent in", "chunks" if body.chunked else None),
+        ("Transfer coding", "chunked" if body.chunked else None),
         ("SHA-256", body.sha256),
     )
     blocks = pairs("Body", measured, wire=False) + _beginning("Body", body)
@@ -103,7 +103,7 @@ def _meaning(body: ReflectedBody) -> list[Block]:
         ]
         blocks += table("Parts", ("Name", "File name", "Type", "Length", "SHA-256"), rows, numbered=True)
     if body.multipart_refused:
-        blocks.append(Remark(f"Its parts cannot be told: {body.multipart_refused}."))
+        blocks.append(Remark(f"Parts not parsed: {body.multipart_refused}."))
     return blocks
 
 
@@ -112,12 +112,12 @@ def _json(written: bytes, shown: str) -> list[Block]:
     if indented == shown.strip():
         return []
     if len(indented) > _LONGEST_JSON:
-        return [Remark("It is JSON, too deeply nested to be shown with indentation.")]
-    return [Text("Body, as JSON with indentation", indented)]
+        return [Remark("JSON nested too deeply to be indented.")]
+    return [Text("Body as indented JSON", indented)]
 
 
 def _decoded(decoded: ReflectedContent) -> list[Block]:
-    title = f"Without {', '.join(decoded.codings)}"
+    title = f"Decoded from {', '.join(decoded.codings)}"
     if decoded.refused:
         return [Remark(f"{title}: {decoded.refused}.")]
     length = counted(decoded.length or 0, "byte")
@@ -128,7 +128,7 @@ def _decoded(decoded: ReflectedContent) -> list[Block]:
 def _beginning(title: str, content: ReflectedBody | ReflectedContent) -> list[Block]:
     blocks: list[Block] = []
     if content.truncated:
-        blocks.append(Remark("Its beginning, of at most 65,536 bytes, is shown."))
+        blocks.append(Remark("Only the first 65,536 bytes are shown."))
     if content.text:
         blocks.append(Text(f"{title}, as text", content.text))
     if content.base64:
@@ -141,6 +141,4 @@ def _curl(context: Context) -> Section:
     command = curl_command(context)
     blocks: list[Block] = [Text("The request as a curl command", command.text, whole=True)]
     blocks += [Remark(remark) for remark in command.remarks]
-    return Section(
-        "curl", "curl", "The same request by a command for a POSIX shell; one click selects all of it", blocks
-    )
+    return Section("curl", "curl", "The same request as a command for a POSIX shell; one click selects it all", blocks)
