@@ -1,4 +1,4 @@
-# Everything that is done with this project, a target each. `make` alone says which.
+# All development tasks; `make` lists them.
 
 PYTHON ?= python3
 BASE_IMAGE ?= python:3.13-slim-trixie
@@ -24,34 +24,34 @@ export PYTHONDONTWRITEBYTECODE :=
 .DELETE_ON_ERROR:
 .PHONY: help run test test-chart bench soak fuzz lint format image sbom audit chart e2e lock clean
 
-help: ## this list
+help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: $(VENV)/installed ## the echo on 127.0.0.1:8080, until Ctrl-C; ECHO_PORT and other ECHO_* settings change it
+run: $(VENV)/installed ## run echo on 127.0.0.1:8080 until Ctrl-C; configure it with ECHO_* settings
 	@# On a terminal the echo is a job of its own, so that Ctrl-C stops it alone and make sees how it ended.
 	@if [ -t 0 ]; then set -m; fi; $(IN_VENV)python -m app
 
 # The tests compare messages of the JSON Schema library that the newest Helm has; older ones on PATH may have another.
-test: lint ## all tests that need no Docker: unit, HTTP, chart
+test: lint ## run all tests that need no Docker: unit, HTTP, chart
 	@helm=$$($(TOOL) helm-newest) && $(TOOL) helm helm-oldest cyclonus promtool grpcurl >/dev/null && \
 	  HELM=$$helm $(IN_VENV)pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-test-chart: $(VENV)/installed-dev ## the chart with each Helm release it supports, k8s/ with kubectl and kustomize; builds them, once, in minutes
+test-chart: $(VENV)/installed-dev ## test the chart with each supported Helm release, k8s/ with kubectl and kustomize; first builds them, for minutes
 	@$(TOOL) helms kustomize kustomize-oldest kubectl >/dev/null && $(IN_VENV)pytest --numprocesses=2 tests/compatibility
 
-bench: $(VENV)/installed-dev $(BENCH)/installed ## what the echo costs, beside others, in 15 minutes; ROUNDS, SECONDS, FIGURES="cpu-json p99", CURVES=none shorten it
+bench: $(VENV)/installed-dev $(BENCH)/installed ## benchmark echo and other servers, 15 minutes; ROUNDS, SECONDS, FIGURES="cpu-json p99", CURVES=none shorten it
 	@$(IN_VENV)python -m tools.bench
 
-fuzz: $(FUZZ)/installed ## look for inputs that break the echo, for ten minutes; FUZZ_SECONDS changes that, TARGETS="http1 page" chooses
+fuzz: $(FUZZ)/installed ## fuzz echo for ten minutes; FUZZ_SECONDS sets the time, TARGETS="http1 page" the targets
 	@$(FUZZ)/bin/python -m tools.fuzz $(TARGETS)
 
-soak: $(VENV)/installed-dev ## faults, attacks and a million requests on a bare echo; SOAK_REQUESTS=100000 is enough to try
+soak: $(VENV)/installed-dev ## run faults, attacks and a million requests; SOAK_REQUESTS=100000 for a shorter run
 	@$(IN_VENV)pytest tests/soak
 
-lint: $(VENV)/installed-dev $(CHECKOV)/installed ## style, types, imports, chart, manifests, Dockerfile, scripts: all at once, all failures told
+lint: $(VENV)/installed-dev $(CHECKOV)/installed ## check style, types, imports, chart, manifests, Dockerfile and scripts in parallel; report all failures
 	@$(IN_VENV)python -m tools.lint
 
-format: $(VENV)/installed-dev ## put the code, the tables of the READMEs, the chart's schema and the licences into their one form
+format: $(VENV)/installed-dev ## format the code; generate the READMEs' tables, the chart's schema and the licences
 	@$(IN_VENV)ruff check --quiet --fix --exit-zero
 	@$(IN_VENV)ruff format --quiet
 	@$(IN_VENV)python -m tools.docs.descriptors
@@ -59,7 +59,7 @@ format: $(VENV)/installed-dev ## put the code, the tables of the READMEs, the ch
 	@$(IN_VENV)python -m tools.chart.documented
 	@$(IN_VENV)python -m tools.supply.licences
 
-image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, REQUIREMENTS its lock file
+image: ## build the image echoserver:VERSION with Docker; BASE_IMAGE sets the base, REQUIREMENTS the lock file
 	@$(PIN_BASE); \
 	docker build --tag $(IMAGE) --build-arg base_image=$$base --build-arg base_digest=$$digest \
 	  $(if $(REQUIREMENTS),--build-arg requirements=$(REQUIREMENTS)) \
@@ -70,34 +70,33 @@ image: ## the image echoserver:VERSION, with Docker; BASE_IMAGE swaps its base, 
 	  $${PIP_CERT:+--secret id=ca_bundle,src=$$PIP_CERT} .
 	@echo $(IMAGE)
 
-sbom: $(VENV)/installed-dev ## what the image holds, as .sbom/echo-VERSION.cdx.json (CycloneDX), the same bytes for the same image
+sbom: $(VENV)/installed-dev ## write the image's SBOM to .sbom/echo-VERSION.cdx.json (CycloneDX), reproducible
 	@$(IN_VENV)python -m tools.supply.sbom $(IMAGE) $(BILL)
 
-audit: $(VENV)/installed-dev ## what is known against the locked packages and the image; 3: it could not be asked, 1: something is
+audit: $(VENV)/installed-dev ## check locked packages and image for known vulnerabilities; exit code 1: found, 3: no answer
 	@$(IN_VENV)python -m tools.supply.audit $(BILL)
 
-chart: $(VENV)/installed-dev ## the chart as .chart/echo-VERSION.tgz, the same bytes for the same commit
+chart: $(VENV)/installed-dev ## package the chart as .chart/echo-VERSION.tgz, reproducible
 	@helm=$$($(TOOL) helm) && HELM=$$helm SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 	  $(IN_VENV)python -m tools.chart.packaging .chart
 
-e2e: $(VENV)/installed-dev ## the image and the chart in a real kind cluster; KEEP=1 keeps it, CLUSTER=name uses one
-	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm-newest) && kubectl=$$($(TOOL) kubectl) && \
+e2e: $(VENV)/installed-dev ## test image and chart in a kind cluster; KEEP=1 keeps it, CLUSTER=name uses an existing one
+	@kind=$$($(TOOL) kind) && helm=$$($(TOOL) helm) && kubectl=$$($(TOOL) kubectl) && \
 	  KIND=$$kind HELM=$$helm KUBECTL=$$kubectl $(IN_VENV)pytest --verbose tests/image tests/e2e
 
 .PHONY: bench-scale
-bench-scale: $(VENV)/installed-dev ## what 1, 2 and 4 pods serve, by the chart in a real kind cluster, in .bench/scale.md
+bench-scale: $(VENV)/installed-dev ## benchmark 1, 2 and 4 pods in a kind cluster; writes .bench/scale.md
 	@$(IN_VENV)python -m tools.bench.scale
 
-lock: $(VENV)/installed-dev ## pin what pyproject.toml asks for, with hashes
-	@for lock in "requirements:pyproject.toml" "requirements/jwt:pyproject.toml --extra jwt" \
-	  "requirements/otlp:pyproject.toml --extra otlp" "requirements/all:pyproject.toml --all-extras" \
-	  "requirements/build:--group build" "requirements/bench:--group bench" "requirements/checkov:--group checkov" \
-	  "requirements/fuzz:pyproject.toml --group fuzz" "requirements/dev:pyproject.toml --group dev"; do \
+lock: $(VENV)/installed-dev ## pin the dependencies of pyproject.toml, with hashes
+	@for lock in ":pyproject.toml" "-jwt:pyproject.toml --extra jwt" \
+	  "-otlp:pyproject.toml --extra otlp" "-all:pyproject.toml --all-extras" "-build:--group build" \
+	  "-bench:--group bench" "-checkov:--group checkov" "-fuzz:pyproject.toml --group fuzz" "-dev:pyproject.toml --group dev"; do \
 	  $(IN_VENV)uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $(UPGRADE) --output-file $${lock%%:*}.txt $${lock#*:} || exit; \
 	done
 
-clean: ## take away what the targets made here
+clean: ## remove all generated files
 	@rm -rf $(VENV) .tools .chart .sbom .bench .e2e .page .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find app tests tools -name __pycache__ -type d -prune -exec rm -r {} +
 
