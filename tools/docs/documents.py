@@ -22,12 +22,12 @@ README: Final = ROOT / "README.md"
 FORMS: Final = {
     BARE: "`<b>Got: PATH</b>!`: the path without its leading slash, percent-decoded, escaped for HTML, bytes that are"
     " not UTF-8 as U+FFFD",
-    "html": "a page: the same bold line, then what came, by which way, to which pod; a browser asks for it",
+    "html": "a page for browsers: the same bold line, then the request, its route and the pod",
     "json": "the reflection, below",
-    "text": "the request as it was on the wire: request line, fields, empty line, the first 64 KiB of the body; of"
-    " HTTP/2, which has no text, its fields one a line",
+    "text": "the request as on the wire: request line, headers, empty line, the first 64 KiB of the body; for HTTP/2"
+    " its headers, one per line",
     "yaml": "the reflection, as YAML",
-    "events": "server-sent events: a reflection a second, five of them, or as many as `echo_count` says",
+    "events": "server-sent events: one reflection per second, five of them or as many as `echo_count` says",
     "gateway-api": "the Gateway API's echo-basic, whose JSON its conformance client reads; `/status/NNN`, `?delay=`,"
     " `X-Echo-Set-Header`",
     "whoami": "Traefik's whoami, as text; `/api`, `/data`, `/bench`, `/health`, `?wait=`",
@@ -49,20 +49,20 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def answers() -> str:
     """Give the forms of the answer, each with what asks for it."""
-    rows = [("nothing in particular, as curl does", f"`{BARE}`", FORMS[BARE])]
+    rows = [("no particular type, as curl", f"`{BARE}`", FORMS[BARE])]
     rows += [(f"`Accept: {media_type}`", f"`{name}`", FORMS[name]) for media_type, name in media_types()]
-    return _table(("asked for by", "or by `echo_format`", "answered"), rows)
+    return _table(("requested by", "or by `echo_format`", "response"), rows)
 
 
 def dialects() -> str:
     """Give the other echoes as which this one answers."""
-    return _table(("`ECHO_DIALECT`", "is"), [(f"`{name}`", FORMS[name]) for name in DIALECTS])
+    return _table(("`ECHO_DIALECT`", "emulates"), [(f"`{name}`", FORMS[name]) for name in DIALECTS])
 
 
 def controls() -> str:
     """Give what a client may ask for, with the bounds of the default settings."""
     return _table(
-        ("name", "does", "may be", "such as"),
+        ("name", "effect", "value", "example"),
         [(_names(control), control.meaning, control.bound(Settings()), f"`{control.example}`") for control in CONTROLS],
     )
 
@@ -79,7 +79,7 @@ def reflection() -> str:
         rows.append((f"`{name}`", meaning))
         if name == "body":
             rows += [(f"`body.{each}`", MEANINGS[ReflectedBody][each]) for each in _OF_THE_BODY]
-    return _table(("field", "is"), rows)
+    return _table(("field", "content"), rows)
 
 
 def settings() -> str:

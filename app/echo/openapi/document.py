@@ -46,10 +46,10 @@ def document(settings: Settings, metrics: Collection[str] = ()) -> dict[str, Any
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [_server(settings, settings.port, "The port that echoes")],
+        "servers": [_server(settings, settings.port, "The echo port")],
         "tags": [
             {"name": "echo", "description": "Every method, every path"},
-            {"name": "cluster", "description": "For the cluster, on a port of its own; never echoed"},
+            {"name": "cluster", "description": "For the cluster, on a port of its own; not echoed"},
         ],
         "paths": {"/{path}": _every_path(asked), **_cluster_paths(settings, metrics)},
         "components": {
@@ -82,7 +82,7 @@ def _every_path(asked: Iterable[str]) -> dict[str, Any]:
         "name": "path",
         "in": "path",
         "required": True,
-        "description": "Any path, of any number of segments, or none.",
+        "description": "Any path, with any number of segments or none.",
         "schema": TEXT,
         "example": "blah/blah",
     }
@@ -110,14 +110,14 @@ def _without_content() -> dict[str, Any]:
 
 def _cluster_paths(settings: Settings, metrics: Collection[str]) -> dict[str, Any]:
     """Give the items of the admin port's paths."""
-    servers = [_server(settings, settings.admin_port, "The port for the cluster")]
+    servers = [_server(settings, settings.admin_port, "The admin port")]
     answers = {
         "/livez": ("Liveness", {"200": _json("It lives", "status")}),
         "/readyz": (
             "Readiness",
-            {"200": _json("It takes requests", "status"), "503": _json("It has begun to stop", "status")},
+            {"200": _json("Ready for requests", "status"), "503": _json("Shutting down", "status")},
         ),
-        "/version": ("The echo's version", {"200": _json("The version", "version")}),
+        "/version": ("The version of echo", {"200": _json("The version", "version")}),
         "/openapi.json": ("This document", {"200": _json("This document", "openapi", "info", "paths")}),
     }
     if settings.metrics == "on":

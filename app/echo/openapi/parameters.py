@@ -71,7 +71,7 @@ def _by_field(name: str, control: Control, settings: Settings) -> Parameter:
     return {
         "name": f"{FIELD.decode()}{name.replace('_', '-')}".title(),
         "in": "header",
-        "description": f"As `{PARAMETERS[0]}{name}`, which wins."
+        "description": f"As `{PARAMETERS[0]}{name}`, which takes precedence."
         + (" May be repeated, with one value each." if control.repeatable else ""),
         "schema": _form(control, settings),
         "example": control.example,
@@ -96,14 +96,14 @@ _FIELDS: Final[tuple[Parameter, ...]] = (
     {
         "name": REQUEST_ID,
         "in": "header",
-        "description": "The request's id, taken over when it is of this form, else one is made. The answer has it.",
+        "description": "The request ID, used if it is valid, else one is generated. The response has it.",
         "schema": ID_FORM,
         "example": "7f5e1c0a-4a36-4f0e-9d59-2f1f6c2f6a11",
     },
     {
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "The last of the server-sent events that came: what follows are those behind it.",
+        "description": "The ID of the last server-sent event received; the stream continues after it.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 2,
     },

@@ -22,7 +22,7 @@ def reference(kind: str, name: str) -> dict[str, str]:
 # What is JSON and neither ours is another echo's, which its own documents describe.
 DEFINITIONS: Final[Mapping[str, Schema]] = {
     "Shown": {
-        "description": "The reflection, or what another echo would answer, where that is asked for.",
+        "description": "The reflection, or the response of the requested dialect.",
         "anyOf": [reference("schemas", "Reflection"), reference("schemas", "OtherEcho")],
     },
     "OtherEcho": {
@@ -30,7 +30,7 @@ DEFINITIONS: Final[Mapping[str, Schema]] = {
         "not": {"anyOf": [{"required": ["received"]}, {"required": ["applied"]}]},
     },
     "Mistaken": {
-        "description": "What was asked for and can't be done.",
+        "description": "Invalid controls.",
         "type": "object",
         "properties": {"error": TEXT, "applied": reference("schemas", "Applied"), "id": TEXT},
         "required": ["error", "applied", "id"],
@@ -39,16 +39,16 @@ DEFINITIONS: Final[Mapping[str, Schema]] = {
 }
 
 HEADERS: Final[Mapping[str, Any]] = {
-    REQUEST_ID: {"description": "The request's id.", "required": True, "schema": ID_FORM},
+    REQUEST_ID: {"description": "The request ID.", "required": True, "schema": ID_FORM},
     "X-Content-Type-Options": {"required": True, "schema": {"const": "nosniff"}},
     "Cache-Control": {"required": True, "schema": TEXT, "example": "no-store"},
     "Content-Security-Policy": {
-        "description": "Nothing runs, nothing is loaded.",
+        "description": "No script runs and nothing is loaded.",
         "required": True,
         "schema": TEXT,
     },
-    "Content-Encoding": {"description": "The coding that `echo_compress` asked for.", "schema": TEXT},
-    "Location": {"description": "Where `echo_redirect` leads.", "required": True, "schema": TEXT},
+    "Content-Encoding": {"description": "The content coding requested with `echo_compress`.", "schema": TEXT},
+    "Location": {"description": "The target of `echo_redirect`.", "required": True, "schema": TEXT},
 }
 
 _SHOWN: Final = {"schema": reference("schemas", "Shown")}
@@ -65,16 +65,16 @@ def answers() -> dict[str, Any]:
     contents = {media_type: _CONTENTS.get(media_type, {"schema": TEXT}) for media_type, _ in media_types()}
     mistaken = {"anyOf": [reference("schemas", "Mistaken"), reference("schemas", "Shown")]}
     told = {
-        "200": "What arrived, in the form that is asked for; or the text that `echo_body` or `echo_size` asks for.",
-        "204": "Nothing: the events that were asked for have all come before, or the status was asked for.",
-        "302": "What arrived, and the way to where `echo_redirect` leads.",
-        "400": "What is asked for can't be done, and why; or the request can't be read.",
-        "406": "`Accept` names no type that there is: a list of those that there are.",
-        "503": "One of the first tries, which `echo_fail_first` lets fail; or too many connections.",
-        "2XX": "As 200, with the status that was asked for.",
-        "3XX": "As 200, with the status that was asked for, or that another echo has.",
-        "4XX": "As 200, with the status that was asked for, or that another echo has; or the request can't be read.",
-        "5XX": "As 200, with the status that was asked for; or, of CONNECT, 501.",
+        "200": "The reflection in the requested format, or the body requested with `echo_body` or `echo_size`.",
+        "204": "No content: all requested events were sent before, or the status was requested.",
+        "302": "The reflection, with the target of `echo_redirect` in Location.",
+        "400": "A control is invalid, with the reason; or the request is malformed.",
+        "406": "None of the types in `Accept` is available; the body lists the available ones.",
+        "503": "One of the first attempts with `echo_fail_first`; or a connection or memory limit was reached.",
+        "2XX": "As 200, with the requested status.",
+        "3XX": "As 200, with the requested status or that of a dialect.",
+        "4XX": "As 200, with the requested status or that of a dialect; or the request is malformed.",
+        "5XX": "As 200, with the requested status; or 501 for CONNECT.",
     }
     found = {status: _answer(description, contents) for status, description in told.items()}
     del found["204"]["content"]
