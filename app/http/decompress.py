@@ -38,7 +38,7 @@ _DEFLATE_MEMORY: Final = 384 << 10
 # A frame, or one to be skipped (RFC 8878, 3.1.1 and 3.1.2).
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 
-_BEHIND: Final = "bytes behind the end of the data"
+_BEHIND: Final = "bytes after the end of the data"
 _TRUNCATED: Final = "truncated data"
 
 
@@ -89,7 +89,7 @@ class _Brotli:
             output: bytes = self._stream.process(data, output_buffer_limit=_BROTLI_LIMIT)
         except brotli.error:
             # The library tells these apart only by where the pieces were cut.
-            raise _DecodingError("corrupt data, or bytes behind its end") from None
+            raise _DecodingError("corrupt data, or bytes after its end") from None
         self.hungry = len(output) < _BROTLI_LIMIT and self._stream.can_accept_more_data()
         self.done = self._stream.is_finished()
         return output
@@ -107,7 +107,7 @@ class _Zstd:
             output = self._stream.decompress(data, MOST_OUTPUT)
         except ZstdError as error:
             if "too much memory" in str(error):
-                raise _DecodingError(f"a window above {1 << MAX_WINDOW_LOG} bytes (RFC 9659)") from None
+                raise _DecodingError(f"window exceeds {1 << MAX_WINDOW_LOG} bytes (RFC 9659)") from None
             raise _DecodingError(f"corrupt data: {error}") from None
         self.hungry, self.done, self.rest = self._stream.needs_input, self._stream.eof, self._stream.unused_data
         return output
@@ -197,7 +197,7 @@ class _Stage:
             self._use_up(self._given)
         self._length += len(output)
         if self._length > self._most:
-            raise _DecodingError(f"decoding stopped above {self._most} bytes")
+            raise _DecodingError(f"decoded body exceeds {self._most} bytes (ECHO_MAX_DECODED)")
         if output:
             self._onward(output)
         return max(len(output), _INPUT_COST * (before - len(self._waiting)), _CALL_COST)
@@ -213,10 +213,10 @@ class _Stage:
     def _begin(self) -> _Decoder:
         decoder = self._coding.begin(bytes(self._waiting[: self._coding.head]))
         if decoder is None:
-            raise _DecodingError(_BEHIND if self._streams else "data of another kind")
+            raise _DecodingError(_BEHIND if self._streams else "data in another format")
         self._streams += 1
         if self._streams > MAX_STREAMS:
-            raise _DecodingError(f"more than {MAX_STREAMS} streams, one behind the other")
+            raise _DecodingError(f"more than {MAX_STREAMS} concatenated streams")
         return decoder
 
     def _end_stream(self, rest: bytes) -> None:
@@ -292,6 +292,6 @@ def memory(codings: tuple[bytes, ...]) -> int:
 
 def _why_not(codings: tuple[bytes, ...]) -> str:
     if len(codings) > MAX_CODINGS:
-        return f"{len(codings)} content codings; at most {MAX_CODINGS} are undone"
+        return f"{len(codings)} content codings exceed the limit of {MAX_CODINGS}"
     unknown = next((name for name in codings if name != IDENTITY and name not in _CODINGS), None)
     return f"unknown content coding {ascii(unknown[:_EXCERPT])[1:]}" if unknown is not None else ""

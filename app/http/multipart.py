@@ -127,7 +127,7 @@ class PartsMeter:
         content_type = _raw(segment.header("Content-Type"))
         self._shown += sum(len(value or b"") for value in (name, filename, content_type))
         if self._shown > _MAX_SHOWN:
-            raise MultipartError(f"names and types above {_MAX_SHOWN} bytes")
+            raise MultipartError(f"names and types exceed {_MAX_SHOWN} bytes")
         self._parts.append(Part(name, filename, content_type, segment.size, self._digest.hexdigest()))
 
     def _refuse(self, why: str) -> None:
@@ -138,8 +138,8 @@ def _why_not(boundary: bytes) -> str:
     if not boundary:
         return "no boundary in Content-Type"
     if b"\n" in boundary:
-        return "a line break in the boundary"
-    return f"a boundary above {MAX_BOUNDARY} bytes" if len(boundary) > MAX_BOUNDARY else ""
+        return "line break in the boundary"
+    return f"boundary exceeds {MAX_BOUNDARY} bytes" if len(boundary) > MAX_BOUNDARY else ""
 
 
 def _disposition(value: str) -> tuple[bytes | None, bytes | None]:

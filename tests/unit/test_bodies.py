@@ -104,7 +104,7 @@ def test_a_body_that_can_not_be_decoded_is_measured_all_the_same() -> None:
     """The wire's facts stand, and a line says why there are no others."""
     coded = gzip.compress(bytes(MIB + 1)) + b"more"
     body = measured([coded[:500], coded[500:]], Content(codings=(b"gzip",)))
-    why = f"gzip: decoding stopped above {MIB} bytes"
+    why = f"gzip: decoded body exceeds {MIB} bytes (ECHO_MAX_DECODED)"
     assert body == Body(**fields_of(plain(coded)), decoded=Decoded((b"gzip",), refused=why))
 
 

@@ -157,7 +157,7 @@ def test_streams_are_counted(name: str) -> None:
     """Each costs a decoder, however little it holds."""
     assert Run([name.encode()], [EMPTY[name] * MAX_STREAMS]).refused == ""
     assert Run([name.encode()], [EMPTY[name] * (MAX_STREAMS + 1)]).refused == (
-        f"{name}: more than {MAX_STREAMS} streams, one behind the other"
+        f"{name}: more than {MAX_STREAMS} concatenated streams"
     )
 
 
@@ -180,30 +180,30 @@ REFUSED = {
     "gzip with a wrong checksum": ([b"gzip"], broken(GZIPPED, -8), "gzip: corrupt data: "),
     "gzip with a wrong length": ([b"gzip"], broken(GZIPPED, -4), "gzip: corrupt data: "),
     "gzip of an unknown method": ([b"gzip"], broken(GZIPPED, 2), "gzip: corrupt data: "),
-    "gzip with more behind it": ([b"gzip"], GZIPPED + b"more", "gzip: bytes behind the end of the data"),
-    "gzip with one byte behind it": ([b"gzip"], GZIPPED + b"m", "gzip: bytes behind the end of the data"),
-    "gzip that is text": ([b"gzip"], TEXT, "gzip: data of another kind"),
+    "gzip with more behind it": ([b"gzip"], GZIPPED + b"more", "gzip: bytes after the end of the data"),
+    "gzip with one byte behind it": ([b"gzip"], GZIPPED + b"m", "gzip: bytes after the end of the data"),
+    "gzip that is text": ([b"gzip"], TEXT, "gzip: data in another format"),
     "deflate cut": ([b"deflate"], ZLIBBED[:-1], "deflate: truncated data"),
     "deflate with a wrong checksum": ([b"deflate"], broken(ZLIBBED, -1), "deflate: corrupt data: "),
-    "deflate with more behind it": ([b"deflate"], ZLIBBED + b"m", "deflate: bytes behind the end of the data"),
+    "deflate with more behind it": ([b"deflate"], ZLIBBED + b"m", "deflate: bytes after the end of the data"),
     "deflate that asks for a dictionary": ([b"deflate"], b"\x78\xbb" + ZLIBBED[2:], "deflate: corrupt data: "),
     "raw deflate cut": ([b"deflate"], RAW[:-1], "deflate: truncated data"),
-    "raw deflate with more behind it": ([b"deflate"], RAW + b"more", "deflate: bytes behind the end of the data"),
+    "raw deflate with more behind it": ([b"deflate"], RAW + b"more", "deflate: bytes after the end of the data"),
     "deflate that is text": ([b"deflate"], b"\xff" * 9, "deflate: corrupt data: "),
     "br cut": ([b"br"], BROTLIED[:-1], "br: truncated data"),
-    "br that is no such thing": ([b"br"], b"\xff" * 9, "br: corrupt data, or bytes behind its end"),
-    "br with more behind it": ([b"br"], BROTLIED + b"m", "br: corrupt data, or bytes behind its end"),
+    "br that is no such thing": ([b"br"], b"\xff" * 9, "br: corrupt data, or bytes after its end"),
+    "br with more behind it": ([b"br"], BROTLIED + b"m", "br: corrupt data, or bytes after its end"),
     "zstd cut": ([b"zstd"], ZSTDED[:-1], "zstd: truncated data"),
     "zstd cut in its magic number": ([b"zstd"], ZSTDED[:3], "zstd: truncated data"),
     "zstd with a wrong checksum": ([b"zstd"], broken(CHECKED, -1), "zstd: corrupt data: "),
-    "zstd with more behind it": ([b"zstd"], ZSTDED + b"more", "zstd: bytes behind the end of the data"),
-    "zstd with one byte behind it": ([b"zstd"], ZSTDED + b"m", "zstd: bytes behind the end of the data"),
-    "zstd that is text": ([b"zstd"], TEXT, "zstd: data of another kind"),
-    "zstd with a window of 16 MiB": ([b"zstd"], wide_zstd(24), "zstd: a window above 8388608 bytes (RFC 9659)"),
+    "zstd with more behind it": ([b"zstd"], ZSTDED + b"more", "zstd: bytes after the end of the data"),
+    "zstd with one byte behind it": ([b"zstd"], ZSTDED + b"m", "zstd: bytes after the end of the data"),
+    "zstd that is text": ([b"zstd"], TEXT, "zstd: data in another format"),
+    "zstd with a window of 16 MiB": ([b"zstd"], wide_zstd(24), "zstd: window exceeds 8388608 bytes (RFC 9659)"),
     "an unknown coding": ([b"gzip", b"aws-chunked"], GZIPPED, "unknown content coding 'aws-chunked'"),
     "an unknown coding of any bytes": ([b"\xff" * 50], GZIPPED, "unknown content coding '" + "\\xff" * 40 + "'"),
-    "five codings": ([b"gzip"] * 5, GZIPPED, "5 content codings; at most 4 are undone"),
-    "codings in another order": ([b"gzip", b"zstd"], gzip.compress(ZSTDED), "zstd: data of another kind"),
+    "five codings": ([b"gzip"] * 5, GZIPPED, "5 content codings exceed the limit of 4"),
+    "codings in another order": ([b"gzip", b"zstd"], gzip.compress(ZSTDED), "zstd: data in another format"),
     "an inner coding cut": ([b"zstd", b"gzip"], gzip.compress(ZSTDED[:-1]), "zstd: truncated data"),
     "an outer coding cut": ([b"zstd", b"gzip"], gzip.compress(ZSTDED)[:-1], "gzip: truncated data"),
     "an inner coding of nothing": ([b"br", b"gzip"], gzip.compress(b""), "br: truncated data"),
@@ -287,7 +287,7 @@ def test_a_bomb_stops_at_the_bound(case: str) -> None:
     names, bomb, which = BOMBS[case]
     most = 8 * MIB
     run = Run(names, bomb(), most, keep=False)
-    assert run.refused == f"{which}: decoding stopped above {most} bytes"
+    assert run.refused == f"{which}: decoded body exceeds {most} bytes (ECHO_MAX_DECODED)"
     assert run.length <= most
     assert run.most_of_a_call <= MOST_OUTPUT
     assert run.most_of_a_step < STEP + MOST_OUTPUT
@@ -298,7 +298,10 @@ def test_the_bound_itself_may_be_reached(coder: str) -> None:
     """One byte more may not."""
     name, encode = CODERS[coder]
     assert Run([name], [encode(bytes(MIB))], MIB).refused == ""
-    assert Run([name], [encode(bytes(MIB + 1))], MIB).refused == f"{name.decode()}: decoding stopped above {MIB} bytes"
+    assert (
+        Run([name], [encode(bytes(MIB + 1))], MIB).refused
+        == f"{name.decode()}: decoded body exceeds {MIB} bytes (ECHO_MAX_DECODED)"
+    )
 
 
 def test_memory_is_constant() -> None:

@@ -111,7 +111,7 @@ REFUSED = {
     "one part too many": (content(*[b"\r\n"] * (MAX_PARTS + 1)), "Maximum segment count exceeded"),
     "names of more than 64 KiB": (
         content(*[FORM + b"a" * 4000 + b"\r\n\r\n"] * 17),
-        "names and types above 65536 bytes",
+        "names and types exceed 65536 bytes",
     ),
     "a part that is shorter than it says": (
         content(b"Content-Length: 2\r\n\r\na"),
@@ -133,8 +133,8 @@ def test_a_broken_content_says_why(case: str, by: int) -> None:
     ("boundary", "why"),
     [
         (b"", "no boundary in Content-Type"),
-        (b"a" * (MAX_BOUNDARY + 1), "a boundary above 70 bytes"),
-        (b"a\nb", "a line break in the boundary"),
+        (b"a" * (MAX_BOUNDARY + 1), "boundary exceeds 70 bytes"),
+        (b"a\nb", "line break in the boundary"),
     ],
 )
 def test_a_boundary_that_can_not_be_says_why(boundary: bytes, why: str) -> None:

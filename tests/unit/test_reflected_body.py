@@ -113,7 +113,7 @@ def test_a_coded_body_is_shown_decoded_beside_what_came(content: bytes, seen: di
 @pytest.mark.parametrize(
     ("coding", "why"),
     [
-        (b"gzip", "gzip: data of another kind"),
+        (b"gzip", "gzip: data in another format"),
         (b"deflate, aws-chunked", "unknown content coding 'aws-chunked'"),
         (b"\xff", "unknown content coding '\\xff'"),
     ],
@@ -138,7 +138,7 @@ def test_what_was_not_decoded_is_not_read() -> None:
 def test_decoding_is_bounded() -> None:
     """By a number that the answer names."""
     found = shown(gzip.compress(b"aa"), fields(b"", b"gzip"), max_decoded=1)
-    assert found["decoded"] == {"codings": ["gzip"], "refused": "gzip: decoding stopped above 1 bytes"}
+    assert found["decoded"] == {"codings": ["gzip"], "refused": "gzip: decoded body exceeds 1 bytes (ECHO_MAX_DECODED)"}
 
 
 WRITTEN = {

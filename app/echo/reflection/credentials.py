@@ -69,7 +69,7 @@ def credentials_of(headers: dict[str, list[str]], policy: Policy) -> Credentials
     for name in sorted({canonical(name.encode("ascii")) for name in policy.jwt_fields} - {_AUTHORIZATION}):
         found += [(name, _without_scheme(value)) for value in headers.get(name, []) if value != MASK]
     for name, _ in found[_MOST_TOKENS:]:
-        invalid[name] = f"of a request's tokens, the first {_MOST_TOKENS} are decoded"
+        invalid[name] = f"only the first {_MOST_TOKENS} tokens of a request are decoded"
     tokens = [token for name, text in found[:_MOST_TOKENS] if (token := _token(name, text, policy, invalid))]
     credentials = Credentials(scheme or UNSET, basic, tokens or UNSET, invalid or UNSET)
     return UNSET if credentials == Credentials() else credentials
@@ -79,7 +79,7 @@ def _authorization(values: list[str], invalid: dict[str, str]) -> tuple[str, str
     """Give the scheme of Authorization, and what it says (RFC 9110, 11.4); nothing where there is none."""
     if len(values) > 1:
         # Servers differ in which they believe: RFC 9110, 5.3, lets it come once.
-        invalid[_AUTHORIZATION] = f"it came {len(values)} times"
+        invalid[_AUTHORIZATION] = f"sent {len(values)} times; must be one header"
         return "", ""
     if not values or values[0] == MASK:
         return "", ""
@@ -98,7 +98,7 @@ def _basic(text: str, invalid: dict[str, str], *, show_password: bool) -> Basic 
         return UNSET
     user, colon, password = raw.partition(b":")
     if not colon:
-        invalid[_AUTHORIZATION] = "there is no colon between user name and password (RFC 7617, 2)"
+        invalid[_AUTHORIZATION] = "no colon between user name and password (RFC 7617, 2)"
         return UNSET
     if _CONTROL.search(raw.decode("latin-1")):
         invalid[_AUTHORIZATION] = "the user name or the password has a control character (RFC 7617, 2)"
@@ -114,7 +114,7 @@ def _token(name: str, text: str, policy: Policy, invalid: dict[str, str]) -> Jwt
     try:
         decoded = decode(text)
     except ValueError as error:
-        invalid[name] = f"this is not a JSON Web Token: {error}"
+        invalid[name] = f"not a JSON Web Token: {error}"
         return None
     reason = policy.verify(text, decoded) if policy.verify else NO_KEYS
     return Jwt(name, decoded.header, decoded.claims, reason is None, UNSET if reason is None else reason)

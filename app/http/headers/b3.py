@@ -42,7 +42,7 @@ def only(headers: dict[str, list[str]], name: str, invalid: dict[str, str]) -> s
     """Give the value of a field that may come once, None where it did not come, or came more often."""
     values = headers.get(name, [])
     if len(values) > 1:
-        invalid[name] = f"it came {len(values)} times"
+        invalid[name] = f"sent {len(values)} times; must be one header"
     return values[0] if len(values) == 1 else None
 
 
