@@ -4,7 +4,7 @@ PYTHON ?= python3
 BASE_IMAGE ?= python:3.13-slim-trixie
 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' app/__init__.py)
-IMAGE := echoserver:$(VERSION)
+IMAGE := echo:$(VERSION)
 VENV := .venv
 IN_VENV := $(VENV)/bin/
 TOOL := $(IN_VENV)python -m tools.toolchain
@@ -59,7 +59,7 @@ format: $(VENV)/installed-dev ## format the code; generate the READMEs' tables, 
 	@$(IN_VENV)python -m tools.chart.documented
 	@$(IN_VENV)python -m tools.supply.licences
 
-image: ## build the image echoserver:VERSION with Docker; BASE_IMAGE sets the base, REQUIREMENTS the lock file
+image: ## build the image echo:VERSION with Docker; BASE_IMAGE sets the base, REQUIREMENTS the lock file
 	@$(PIN_BASE); \
 	docker build --tag $(IMAGE) --build-arg base_image=$$base --build-arg base_digest=$$digest \
 	  $(if $(REQUIREMENTS),--build-arg requirements=$(REQUIREMENTS)) \

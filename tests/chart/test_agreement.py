@@ -99,10 +99,10 @@ def test_the_chart_has_the_services_version() -> None:
 
 
 def test_the_image_is_the_one_of_this_version() -> None:
-    """Chart, pod of `helm test` and manifests all run `echoserver:<version>`."""
+    """Chart, pod of `helm test` and manifests all run `echo:<version>`."""
     pods = [*chart().pods().values(), *manifests().pods().values()]
     images = [container["image"] for pod in pods for container in pod["spec"]["containers"]]
-    assert images == [f"echoserver:{version()}"] * 3
+    assert images == [f"echo:{version()}"] * 3
 
 
 def test_the_manifests_are_labelled_with_this_version() -> None:

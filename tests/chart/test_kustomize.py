@@ -18,7 +18,7 @@ from tools.toolchain.__main__ import TOOLS, find
 
 FOLDERS: Final = (".", "overlays/gateway", "overlays/ha", "overlays/monitoring")
 INSTANCE: Final = "app.kubernetes.io/instance"
-IMAGE: Final = "echoserver"
+IMAGE: Final = "echo"
 NEW_IMAGE: Final = "registry.example/team/echo-server"
 DIGEST: Final = f"sha256:{'0123456789abcdef' * 4}"
 NEW_LABELS: Final = {"team": "blue"}

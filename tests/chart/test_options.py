@@ -39,11 +39,9 @@ class TestPods:
     @pytest.mark.parametrize(
         ("image", "reference"),
         [
-            pytest.param({"digest": DIGEST}, f"echoserver@{DIGEST}", id="by digest"),
-            pytest.param(
-                {"digest": DIGEST, "tag": "v9"}, f"echoserver:v9@{DIGEST}", id="by digest, with a tag to read"
-            ),
-            pytest.param({"tag": "v9"}, "echoserver:v9", id="by tag"),
+            pytest.param({"digest": DIGEST}, f"echo@{DIGEST}", id="by digest"),
+            pytest.param({"digest": DIGEST, "tag": "v9"}, f"echo:v9@{DIGEST}", id="by digest, with a tag to read"),
+            pytest.param({"tag": "v9"}, "echo:v9", id="by tag"),
         ],
     )
     def test_the_image_is_named_by_tag_or_digest(self, image: dict[str, str], reference: str) -> None:

@@ -233,10 +233,10 @@ def test_an_older_cluster_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("image", "reference"),
     [
-        pytest.param({"registry": "a.example.test:5000"}, "a.example.test:5000/echoserver:0.1.0", id="a registry"),
-        pytest.param({"tag": f"v9@{DIGEST}"}, f"echoserver:v9@{DIGEST}", id="a digest in the tag"),
-        pytest.param({"tag": f"@{DIGEST}"}, f"echoserver@{DIGEST}", id="a digest alone in the tag"),
-        pytest.param({"tag": f"v9@{DIGEST}", "digest": DIGEST}, f"echoserver:v9@{DIGEST}", id="the same digest twice"),
+        pytest.param({"registry": "a.example.test:5000"}, "a.example.test:5000/echo:0.1.0", id="a registry"),
+        pytest.param({"tag": f"v9@{DIGEST}"}, f"echo:v9@{DIGEST}", id="a digest in the tag"),
+        pytest.param({"tag": f"@{DIGEST}"}, f"echo@{DIGEST}", id="a digest alone in the tag"),
+        pytest.param({"tag": f"v9@{DIGEST}", "digest": DIGEST}, f"echo:v9@{DIGEST}", id="the same digest twice"),
     ],
 )
 def test_the_image_can_be_written_as_tools_write_it(image: dict[str, str], reference: str) -> None:
@@ -298,5 +298,5 @@ def test_labels_and_tag_of_any_version_are_valid(tmp_path: Path, version: str, l
         assert labels["app.kubernetes.io/version"] == label
         assert all(re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value) for value in labels.values())
     (container,) = found.one("Deployment")["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == f"echoserver:{tag}"
+    assert container["image"] == f"echo:{tag}"
     assert found.one("Service")["metadata"]["name"] == "a-release-that-ends-with-dots-echo"

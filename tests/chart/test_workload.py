@@ -136,7 +136,7 @@ def test_the_downward_api_tells_where_it_runs() -> None:
     assert environment() == DOWNWARD_API | TOLD
     for source in (chart(), manifests()):
         pod = source.one("Deployment")["spec"]["template"]
-        assert pod["metadata"]["annotations"] == {"echo-image": f"echoserver:{__version__}", "echo-service": "echo"}
+        assert pod["metadata"]["annotations"] == {"echo-image": f"echo:{__version__}", "echo-service": "echo"}
 
 
 def running(labels: dict[str, str], *flags: str) -> Identity:

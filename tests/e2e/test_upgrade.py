@@ -42,11 +42,12 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
         cluster.change(*arguments, "--namespace", namespace)
         pods.update(settled(api, namespace))
 
-    tag = ("--set", f"image.tag={image.rpartition(':')[2]}")
-    change("install", "echo", previous, *tag)
+    repository, _, tag = image.rpartition(":")
+    same_image = ("--set", f"image.repository={repository},image.tag={tag}")
+    change("install", "echo", previous, *same_image)
     with under_load(cluster, api, namespace, image) as end:
         # a setting changes as well, so that there are new pods even where both charts make the same ones
-        change("upgrade", "echo", "./helm", *tag, "--set", "drainSeconds=9")
+        change("upgrade", "echo", "./helm", *same_image, "--set", "drainSeconds=9")
         change("rollback", "echo", "1")
         told = end()
     say(f"an upgrade of the chart and a rollback: {line(told)}")

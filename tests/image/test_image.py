@@ -74,7 +74,7 @@ def any_base(base: str, image: str, say: Say) -> Iterator[str]:
     if base == BASE_IMAGE:
         yield image
         return
-    other = f"echoserver:{__version__}-{base.partition(':')[2]}"
+    other = f"echo:{__version__}-{base.partition(':')[2]}"
     say(f"docker build --build-arg base_image={base}")
     docker("build", "--tag", other, "--build-arg", f"base_image={base}", ".", deadline=600)
     try:
@@ -270,7 +270,7 @@ def test_its_bill_of_materials_names_all_that_is_in_it(image: str) -> None:
 def test_two_builds_of_one_commit_are_the_same(image: str, supplied: Supply, say: Say) -> None:
     """Layer by layer, without any cache between them."""
     say("building once more, without a cache")
-    again = f"echoserver:{__version__}-again"
+    again = f"echo:{__version__}-again"
     docker("build", "--no-cache", "--tag", again, "--build-arg", f"base_image={supplied.base_image}", ".", deadline=600)
     try:
         assert layers(again) == layers(image)

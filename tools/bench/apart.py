@@ -24,7 +24,7 @@ _BLOCK: Final = 1 << 20
 _IDLE: Final = 1_000  # connections
 _PATIENCE: Final = 60.0  # seconds
 _BUILD_DEADLINE: Final = 900.0
-_IMAGE: Final = "echoserver:bench"
+_IMAGE: Final = "echo:bench"
 _OURS_BEGINS: Final = "ECHO_HOST"  # what the first instruction of ours in the Dockerfile's last stage sets
 _EDITED: Final = "app/http/headers/names.py"
 

@@ -71,7 +71,7 @@ def _whole(image: Mapping[str, Any], labels: Mapping[str, str]) -> Component:
     told = {name: value for name, value in sorted(labels.items()) if name.startswith("org.opencontainers.image.")}
     layers = [Property(name=f"oci:layer:{number}", value=each) for number, each in enumerate(image["RootFS"]["Layers"])]
     return Component(
-        name="echoserver",
+        name="echo",
         bom_ref="image",
         type=ComponentType.CONTAINER,
         version=labels["org.opencontainers.image.version"],
