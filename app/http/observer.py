@@ -12,7 +12,7 @@ from app.http.request import WireRequest
 # Why something is refused where no status of HTTP, or not only that, says it.
 APPLICATION_FAILED: Final = "application_failed"
 TOO_MANY_CONNECTIONS: Final = "too_many_connections"
-TOO_MUCH_WAITS: Final = "over_memory_budget"
+OVER_MEMORY_BUDGET: Final = "over_memory_budget"
 TLS: Final = "tls"
 
 WEBSOCKET: Final = "websocket"  # a protocol
@@ -26,7 +26,7 @@ _REASONS: Final = {
     HTTPStatus.UPGRADE_REQUIRED: "websocket_version",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "head_too_large",
     HTTPStatus.NOT_IMPLEMENTED: "not_implemented",
-    HTTPStatus.SERVICE_UNAVAILABLE: TOO_MUCH_WAITS,
+    HTTPStatus.SERVICE_UNAVAILABLE: OVER_MEMORY_BUDGET,
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "http_version",
 }
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from app.http.errors import ProtocolError, failure
 from app.http.headers.names import cgi_key
-from app.http.observer import APPLICATION_FAILED, TOO_MUCH_WAITS, WEBSOCKET, reason_of
+from app.http.observer import APPLICATION_FAILED, OVER_MEMORY_BUDGET, WEBSOCKET, reason_of
 from app.http.record import Answered
 from app.http.request import (
     ABOUT_KEY,
@@ -181,7 +181,7 @@ class Gateway:
             return FAILED
         if (size := held(response)) and not self._service.waiting.has_room(size):
             close_pieces(response.pieces, self._service.report)
-            self.watch.refused(TOO_MUCH_WAITS)
+            self.watch.refused(OVER_MEMORY_BUDGET)
             return FULL
         return response
 

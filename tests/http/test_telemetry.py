@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -80,6 +81,18 @@ def test_what_is_open_is_told_while_it_is(echo: Echo) -> None:
         waiting.sendall(b"x")
         assert read_answer(waiting)[0].status == 200
     eventually(echo, lambda samples: samples["echo_connections_open"] == samples["echo_requests_in_flight"] == 0)
+
+
+def test_requests_over_the_memory_budget_are_counted_by_their_reason() -> None:
+    """The label value that alerts select, for incomplete bodies that exceed ECHO_MEMORY_BUDGET together."""
+    incomplete = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n" + bytes(65_535)
+    with running(memory_budget=1 << 20) as echo, ExitStack() as opened_sockets:
+        for _ in range(20):
+            opened_sockets.enter_context(echo.connect()).sendall(incomplete)
+        samples = eventually(echo, lambda samples: total(samples, "echo_refusals_total") > 0)
+        assert {name for name in samples if name.startswith("echo_refusals_total{")} == {
+            'echo_refusals_total{reason="over_memory_budget"}'
+        }
 
 
 def test_no_label_is_what_a_client_wrote(echo: Echo) -> None:
