@@ -22,7 +22,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_delay: float = 60.0
     max_size: int = 1 << 30
-    allowed: frozenset[str] = frozenset(("status", "delay", "header", "size", "redirect"))
+    allowed: frozenset[str] = frozenset(("status", "delay", "header", "size"))
 
 
 class Policy(msgspec.Struct, frozen=True):

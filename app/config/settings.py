@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "bare"
     pretty: Annotated[Switch, Meta(description="enable JSON indentation")] = "on"
     dialect: Annotated[
-        Literal["echo", "gateway-api", "whoami", "echoserver", "httpbin"],
+        Literal["echo", "gateway-api", "whoami", "echoserver"],
         Meta(description="echo server whose responses are emulated by default"),
     ] = "echo"
     controls: Annotated[

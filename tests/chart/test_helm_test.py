@@ -235,7 +235,7 @@ def test_silence_fails_at_the_deadline() -> None:
 # How an echo may be set so that it answers, but not to everybody who asks as if it were not.
 SET = {
     "another form": ("--set=config.ECHO_FORMAT=yaml",),
-    "a dialect, and nothing else allowed": ("--set=config.ECHO_DIALECT=httpbin,config.ECHO_CONTROLS=off",),
+    "a dialect, and nothing else allowed": ("--set=config.ECHO_DIALECT=whoami,config.ECHO_CONTROLS=off",),
     "behind the PROXY protocol": ("--set=config.ECHO_PROXY_PROTOCOL=on",),
     "nothing but TLS, behind the PROXY protocol": (
         "--set=tls.secretName=a,config.ECHO_TLS_ONLY=on,config.ECHO_PROXY_PROTOCOL=on",

@@ -124,7 +124,6 @@ def request(  # noqa: PLR0913 - a place each
     payloads: Payloads,
     query: bytes = b"",
     *,
-    path: bytes = b"",
     body: str = "",
     one: int = 0,
     fields: bool = True,
@@ -132,13 +131,11 @@ def request(  # noqa: PLR0913 - a place each
 ) -> bytes:
     """Give a request that has these payloads in its target, its fields, a body of this kind, and its trailers.
 
-    `query` is ours; `path` is the beginning; `one` tells the payload of the places that have but one. Without `fields`
+    `query` is ours; `one` tells the payload of the places that have but one. Without `fields`
     they are in the body alone; without `lists` in no field that is a list of all of them.
     """
     lines = (
-        _head(payloads, path, query, payloads[one], lists=lists)
-        if fields
-        else [b"POST /?%b HTTP/1.1" % query, b"Host: a"]
+        _head(payloads, query, payloads[one], lists=lists) if fields else [b"POST /?%b HTTP/1.1" % query, b"Host: a"]
     )
     lines += [b"Connection: close"]
     if not body:
@@ -150,10 +147,10 @@ def request(  # noqa: PLR0913 - a place each
     return b"\r\n".join((*lines, b"", chunks + b"\r\n".join((*trailers, b"", b""))))
 
 
-def _head(payloads: Payloads, path: bytes, query: bytes, single: bytes, *, lists: bool) -> list[bytes]:
+def _head(payloads: Payloads, query: bytes, single: bytes, *, lists: bool) -> list[bytes]:
     pairs = [b"q%d=%b&%b" % (place, encoded(each), encoded(each)) for place, each in enumerate(payloads)]
     pairs += [b"echo_%b=%b" % (encoded(each), encoded(each)) for each in payloads[:_CONTROLS]]
-    target = path + b"/" + b"/".join(map(encoded, payloads)) + b"?" + b"&".join((*pairs, query))
+    target = b"/" + b"/".join(map(encoded, payloads)) + b"?" + b"&".join((*pairs, query))
     lines = [b"X%b %b HTTP/1.1" % (_token(single), target), b"Host: x" + _NO_HOST.sub(b"", single)]
     return lines + [b"%b: %b" % field for field in _fields(payloads, single, lists=lists)]
 

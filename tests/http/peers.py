@@ -123,49 +123,6 @@ OWN_REQUESTS: dict[str, dict[str, bytes]] = {
         "environment": _request("GET /api?env=true"),
     },
     "echoserver": {},
-    "httpbin": {
-        "get": _request("GET /get?a=1"),
-        "get by HEAD": _request("HEAD /get"),
-        "get by POST": _request("POST /get"),
-        "head": _request("HEAD /head"),
-        "head by GET": _request("GET /head"),
-        "post": _request("POST /post", "Content-Type: text/plain", body=b"x"),
-        "post by GET": _request("GET /post"),
-        "put": _request("PUT /put", body=b"x"),
-        "patch": _request("PATCH /patch", body=b"x"),
-        "delete": _request("DELETE /delete"),
-        "headers": _request("GET /headers", "X-A: 1"),
-        "ip": _request("GET /ip"),
-        "ip as text": _request("GET /ip?format=text", "X-Forwarded-For: 192.0.2.7 , 192.0.2.8"),
-        "ip by another field": _request("GET /ip", "True-Client-IP: a,b", "X-Forwarded-For: 192.0.2.7"),
-        "user-agent": _request("GET /user-agent"),
-        "no user-agent": _request("GET /user-agent", agent=""),
-        **{f"status {code}": _request(f"GET /status/{code}") for code in (200, 204, 301, 304, 401, 404, 407, 418, 503)},
-        "status 308": _request("GET /status/308"),
-        "status 402": _request("GET /status/402"),
-        "status 406": _request("GET /status/406"),
-        "status of a list": _request("GET /status/503:1,200:0"),
-        "status encoded": _request("GET /status/%34%30%34"),
-        "no status": _request("GET /status/abc"),
-        "status too high": _request("GET /status/600"),
-        "status informational": _request("GET /status/99"),
-        "a bad weight": _request("GET /status/200:a,3"),
-        "a bad choice": _request("GET /status/200,x"),
-        "status of nothing": _request("GET /status/"),
-        "delay": _request("POST /delay/0.002", "Content-Type: text/plain", body=b"x"),
-        "delay as a duration": _request("GET /delay/1500us"),
-        "no delay": _request("GET /delay/x"),
-        "a delay below zero": _request("GET /delay/-1.5s"),
-        "a delay too long": _request("GET /delay/1h39.5s"),
-        "redirect": _request("GET /redirect/1"),
-        "redirects": _request("GET /redirect/3"),
-        "no redirect": _request("GET /redirect/x"),
-        "redirect never": _request("GET /redirect/0"),
-        "unknown": _request("GET /nowhere"),
-        "below one": _request("GET /get/"),
-        "preflight": _request("OPTIONS /get"),
-        "a query that spoils a form": _form("POST", b"a=1").replace(b"/form ", b"/form?x=%z "),
-    },
 }
 
 
@@ -222,12 +179,7 @@ def _echo_basic(ports: Sequence[int]) -> tuple[list[str], dict[str, str]]:
     return [_tool("echo-basic")], environ | {"NAMESPACE": "ns", "POD_NAME": "pod"}
 
 
-def _go_httpbin(ports: Sequence[int]) -> tuple[list[str], dict[str, str]]:
-    command = [_tool("go-httpbin"), "-host", "127.0.0.1", "-port", str(ports[0]), "-max-duration", "60s"]
-    return command, {}
-
-
-REAL = {"gateway-api": _echo_basic, "httpbin": _go_httpbin}
+REAL = {"gateway-api": _echo_basic}
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def come(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, str]:
             patch.setenv(name, SECRET)
         with running(jwks=keys, redact_responses="on", seed=SECRET, access_log="json") as echo:
             refused = b"".join(asked(echo.port, each) for each in MALFORMED)
-            for query in ("", "?echo_format=json", "?echo_status=x", "?echo_format=httpbin", "?echo_header=A:%ff"):
+            for query in ("", "?echo_format=json", "?echo_status=x", "?echo_format=whoami", "?echo_header=A:%ff"):
                 line = f"GET /{PATH}{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
                 asked(echo.port, f"{line}{field_lines(but=LOGGED)}\r\n")
             admin = b"".join(asked(echo.admin_port, each) for each in (every_request(), *MALFORMED))

@@ -25,7 +25,7 @@ _CONTROLS: Final = (
     b"echo_status=503", b"echo_status=500:10,200:90", b"echo_delay=1ms", b"echo_header=X-A:b", b"echo_body=text",
     b"echo_size=10000", b"echo_size=200000&echo_compress=gzip", b"echo_drip=10ms", b"echo_redirect=/there",
     b"echo_compress=br", b"echo_fail_first=1", b"echo_format=html", b"echo_format=yaml", b"echo_format=text",
-    b"echo_format=whoami", b"echo_format=httpbin", b"echo_count=1&echo_format=events",
+    b"echo_format=whoami", b"echo_format=gateway-api", b"echo_count=1&echo_format=events",
 )  # fmt: skip
 _REFUSED: Final = (b"echo_status=700", b"echo_delay=1h", b"echo_size=x", b"echo_format=none")
 _BROKEN: Final = (

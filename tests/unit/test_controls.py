@@ -84,6 +84,11 @@ def test_a_field_asks_for_it_too_and_the_query_wins() -> None:
 
 MISTAKES = [
     ("echo_format=xml", "unknown value", "bare, html"),
+    (
+        "echo_format=httpbin",
+        "unknown value",
+        "bare, html, json, yaml, text, events, echo, gateway-api, whoami, echoserver",
+    ),
     ("echo_pretty=2", "unknown value", "0 or 1"),
     ("echo_status=99", "out of range", "200 to 599"),
     ("echo_status=1000", "out of range", "200 to 599"),

@@ -343,7 +343,7 @@ def test_a_websocket_begins_with_the_reflection_in_the_form_that_is_asked_for(
         (("http://h", "http://evil.test"), False),
     ],
 )
-@pytest.mark.parametrize("settings", [{}, {"redact": "X-Token", "format": "text"}, {"dialect": "httpbin"}])
+@pytest.mark.parametrize("settings", [{}, {"redact": "X-Token", "format": "text"}, {"dialect": "whoami"}])
 def test_a_page_of_another_origin_reads_no_credentials(
     origins: tuple[str, ...],
     seen: bool,  # noqa: FBT001 - a column
@@ -376,9 +376,9 @@ def test_nothing_refused_shows_as_nothing_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "target", "status"),
     [
-        ({"max_delay": 1.0}, "/delay/2", 400),
-        ({"max_delay": 3.0}, "/delay/2", 200),
-        ({"allow_delay": "off"}, "/delay/1", 400),
+        ({"max_delay": 1.0}, "/?delay=2s", 400),
+        ({"max_delay": 3.0}, "/?delay=2s", 200),
+        ({"allow_delay": "off"}, "/?delay=1s", 400),
         ({"controls": "off"}, "/status/418", 400),
         ({}, "/status/418", 418),
     ],
@@ -387,7 +387,7 @@ def test_a_dialect_does_no_more_than_the_operator_lets_a_client_ask_for(
     settings: dict[str, Any], target: str, status: int
 ) -> None:
     """The bounds of the controls hold for it, too."""
-    assert Asking(dialect="httpbin", **settings)(target).status == status
+    assert Asking(dialect="gateway-api", **settings)(target).status == status
 
 
 def test_a_field_that_is_asked_for_stands_in_the_place_of_our_own() -> None:

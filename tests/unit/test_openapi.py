@@ -44,7 +44,7 @@ BEYOND = {
         Settings(),
         EVERYTHING,
         Settings(controls="off"),
-        Settings(allow_redirect="any", host="::1", tls_cert="c", tls_key="k", dialect="httpbin"),
+        Settings(allow_redirect="any", host="::1", tls_cert="c", tls_key="k", dialect="whoami"),
     ],
     ids=["default", "everything", "no controls", "otherwise"],
 )

@@ -68,8 +68,9 @@ def test_what_is_no_number_is_told_in_words(name: str, reason: str) -> None:
 
 def test_what_else_there_is_is_told() -> None:
     """Where a setting is one of a few words."""
-    with pytest.raises(SettingsError, match=r"ECHO_DIALECT='htpbin': must be one of .*gateway-api.*httpbin.*whoami"):
-        settings.read({"ECHO_DIALECT": "htpbin"})
+    with pytest.raises(SettingsError) as raised:
+        settings.read({"ECHO_DIALECT": "httpbin"})
+    assert raised.value.args == ("ECHO_DIALECT='httpbin': must be one of echo, echoserver, gateway-api, whoami",)
 
 
 @pytest.mark.parametrize(

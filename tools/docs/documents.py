@@ -32,8 +32,6 @@ FORMS: Final = {
     " `X-Echo-Set-Header`",
     "whoami": "Traefik's whoami, as text; `/api`, `/data`, `/bench`, `/health`, `?wait=`",
     "echoserver": "the text of Kubernetes' echoserver",
-    "httpbin": "go-httpbin: `/anything`, `/get`, `/post`, `/headers`, `/ip`, `/user-agent`, `/status/NNN`, `/delay/N`"
-    " and what `/` lists",
 }
 # Of the body, what the reflection's own row does not say.
 _OF_THE_BODY: Final = ("decoded", "json", "form", "multipart")

@@ -41,7 +41,7 @@ WORDS: Final = (
     b"CONNECT ",     b"Accept: application/yaml\r\n", b"Accept: text/event-stream\r\n", b"Accept: text/plain\r\n",
     b"\r\nConnection: close",
     b"Content-Length: 1\r\n\r\nx", *(f"echo_{control.name}={control.example}&".encode() for control in CONTROLS),
-    b"echo_format=whoami&", b"echo_format=httpbin&", b"echo_format=echoserver&", b"echo_format=gateway-api&",
+    b"echo_format=whoami&", b"echo_format=echoserver&", b"echo_format=gateway-api&",
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def seeds() -> Iterator[bytes]:
     for control in CONTROLS:
         example = control.example.encode().replace(b" ", b"%20")
         yield _GET + b"echo_%b=%b" % (control.name.encode(), example) + _HOST + b"X-Request-Id: a\r\n\r\n"
-    for form in ("bare", "html", "json", "yaml", "text", "events", "gateway-api", "whoami", "echoserver", "httpbin"):
+    for form in ("bare", "html", "json", "yaml", "text", "events", "gateway-api", "whoami", "echoserver"):
         yield _GET + b"echo_format=" + form.encode() + _HOST + b"\r\n" + b"HEAD /" + _HOST + b"\r\n"
     yield from contexts.seeds()
 

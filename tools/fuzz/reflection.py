@@ -20,7 +20,7 @@ LONGEST: Final = contexts.LONGEST
 WORDS: Final = contexts.WORDS
 seeds = contexts.seeds
 _YAML_ONE_OF: Final = 4  # inputs, since PyYAML takes longer for one than all else together
-_DIALECTS: Final = ("gateway-api", "whoami", "echoserver", "httpbin")
+_DIALECTS: Final = ("gateway-api", "whoami", "echoserver")
 
 
 def check(data: bytes) -> None:

@@ -181,7 +181,7 @@ def _redirects(settings: Settings) -> str:
 
 
 FORMAT_NAMES: Final = (
-    "bare", "html", "json", "yaml", "text", "events", "echo", "gateway-api", "whoami", "echoserver", "httpbin",
+    "bare", "html", "json", "yaml", "text", "events", "echo", "gateway-api", "whoami", "echoserver",
 )  # fmt: skip
 
 _FORMATS: Final = ", ".join(FORMAT_NAMES)

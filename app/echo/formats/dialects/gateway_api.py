@@ -10,10 +10,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from app.echo.context import Context
-from app.echo.formats.dialects import go_http, go_values
+from app.echo.formats.dialects import go_http
+from app.echo.formats.dialects.go_values import ParseError
 from app.echo.formats.dialects.limits import WishError, delay, permit
 from app.http.headers.allowed import is_for_caches, why_not
 from app.http.response import JSON, TEXT, Answer
+from app.http.text import quoted
 from app.http.tls_info import CIPHER_SUITES, TLS
 
 # Whole, as echo-basic has it, but for a query by which this dialect itself is asked for.
@@ -50,8 +52,8 @@ class _Assertions(msgspec.Struct, frozen=True):
 def gateway_api(context: Context) -> Answer:
     """Answer as echo-basic: `/health`, `/status/NNN`, and the request for every other path.
 
-    `delay` in the query or a form holds the answer back; X-Echo-Set-Header gives it fields. What can't be done is
-    answered 400, with the message that echo-basic has for it.
+    `delay` in the query or a form delays the response; X-Echo-Set-Header adds headers to it. The response to an invalid
+    request is 400 with a message.
     """
     request = context.request
     try:
@@ -61,9 +63,9 @@ def gateway_api(context: Context) -> Answer:
         if first == "status" and rest:
             return _status(context)
         values = go_http.query(request) | go_http.form(request)
-        seconds = delay(_first(values, "delay"), context.policy.limits)
+        seconds = delay(values.get("delay", ""), context.policy.limits)
         fields = _fields(context)
-    except (WishError, go_values.GoError) as error:
+    except (WishError, ParseError) as error:
         return Answer(go_http.json({"message": str(error)}), JSON, 400)
     return Answer(go_http.json(_assertions(context), indent=1), JSON, fields=fields, delay=seconds)
 
@@ -105,10 +107,6 @@ def _status(context: Context) -> Answer:
     return Answer(b"", TEXT, status)
 
 
-def _first(values: go_http.Values, name: str) -> str:
-    return values[name][0] if name in values else ""
-
-
 def _fields(context: Context) -> tuple[tuple[str, str], ...]:
     """Give the fields that X-Echo-Set-Header asks for: `name:value`, more of them behind commas, or repeated.
 
@@ -125,5 +123,5 @@ def _fields(context: Context) -> tuple[tuple[str, str], ...]:
     fields = tuple((name, ",".join(values)) for name, values in asked.items())
     for name, value in fields:
         if reason := why_not(name, value) or (is_for_caches(name) and "a field does not ask for that"):
-            raise WishError(f"{_SET_HEADER}: {go_values.quoted(name)}: {reason}")
+            raise WishError(f"{_SET_HEADER}: {quoted(name)}: {reason}")
     return fields

@@ -5,7 +5,6 @@ shows as U+FFFD. Who wants to see them asks for the reflection. https://pkg.go.d
 """
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from socket import gethostname
 from typing import Any, Final
@@ -20,24 +19,21 @@ from app.http.request import WireRequest, split_target
 
 Values = dict[str, list[str]]
 
-FORM: Final = "application/x-www-form-urlencoded"
-# Those of whose requests Request.ParseForm reads the body.
-FORM_METHODS: Final = frozenset((b"POST", b"PUT", b"PATCH"))
+_FORM: Final = "application/x-www-form-urlencoded"
+# Methods of the requests whose body Request.ParseForm reads.
+_FORM_METHODS: Final = frozenset((b"POST", b"PUT", b"PATCH"))
 # The server takes these out of the header: it has them elsewhere.
 _ELSEWHERE: Final = frozenset(("Host", "Transfer-Encoding", "Trailer"))
-_MOST_SEGMENTS: Final = 3  # no dialect has longer paths of its own
 _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?([^/?#]*)")
-_BAD_ESCAPE: Final = re.compile(rb"%(?:[0-9A-Fa-f]?(?![0-9A-Fa-f])).{0,2}", re.DOTALL)
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BYTE: Final = re.compile("[\udc80-\udcff]")
 # Beside letters, digits and `_.-~`, what stands for itself in a path: net/url, validEncoded.
 _PATH_SAFE: Final = "/!$&'()*+,;=:@[]%"
 # What encoding/json writes as an escape; outside of strings JSON has none of it.
-_ESCAPED: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
-_SEPARATORS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
-
-
-class MalformedError(ValueError):
-    """What Go says of a query or form that it can't read."""
+_ESCAPED: Final = (
+    (b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"),
+    (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"),
+)  # fmt: skip
 
 
 def text(raw: bytes) -> str:
@@ -88,56 +84,36 @@ def path_and_query(request: WireRequest) -> bytes:
 
 
 def segments(request: WireRequest) -> list[str]:
-    """Give the first segments of the path, each decoded: `/a/b%2Fc` is `a` and `b/c`. The last is all that is left."""
+    """Return the first segment of the path and, if there is more, the rest, each percent-decoded."""
     path = split_target(request.target)[0]
-    return [text(unquote_to_bytes(segment)) for segment in path.removeprefix(b"/").split(b"/", _MOST_SEGMENTS)]
+    return [text(unquote_to_bytes(segment)) for segment in path.removeprefix(b"/").split(b"/", 1)]
 
 
-def query(request: WireRequest) -> Values:
-    """Give the values of the query by name, sorted; a pair that Go can't read is left out."""
-    return values_of(split_target(request.target)[1])[0]
+def query(request: WireRequest) -> dict[str, str]:
+    """Return the first value of each name in the query."""
+    return first_values(split_target(request.target)[1])
 
 
-def query_mistake(request: WireRequest) -> str:
-    """Give what Go says of the first pair of the query that it can't read; nothing where it can."""
-    return values_of(split_target(request.target)[1])[1]
-
-
-def values_of(encoded: bytes) -> tuple[Values, str]:
-    """Give the values of a query or form by name, sorted, and what Go says of the first pair that it can't read."""
-    values: Values = {}
-    wrong = ""
+def first_values(encoded: bytes) -> dict[str, str]:
+    """Return the first value of each name in a query or form; a pair that Go can't parse is ignored."""
+    values: dict[str, str] = {}
     for pair in encoded.split(b"&"):
-        try:
-            if pair:
-                name, value = _pair(pair)
-                values.setdefault(name, []).append(value)
-        except MalformedError as error:
-            wrong = wrong or str(error)
-    return dict(sorted(values.items())), wrong
-
-
-def _pair(raw: bytes) -> tuple[str, str]:
-    if b";" in raw:
-        raise MalformedError("invalid semicolon separator in query")
-    name, _, value = raw.partition(b"=")
-    return _decoded(name), _decoded(value)
+        if pair and b";" not in pair and not _BAD_ESCAPE.search(pair):
+            name, _, value = pair.partition(b"=")
+            values.setdefault(_decoded(name), _decoded(value))
+    return values
 
 
 def _decoded(raw: bytes) -> str:
-    if b"%" not in raw:
-        return text(raw.replace(b"+", b" "))
-    if bad := _BAD_ESCAPE.search(raw):
-        raise MalformedError(f'invalid URL escape "{text(bad[0][:3])}"')
     return text(unquote_to_bytes(raw.replace(b"+", b" ")))
 
 
-def form(request: WireRequest) -> Values:
-    """Give the values of the body, where the method has a form and the whole of it is kept, else none."""
-    if request.method not in FORM_METHODS or not is_whole(request.body):
+def form(request: WireRequest) -> dict[str, str]:
+    """Return the first value of each name in a form; nothing if the method has no form or part of the body is lost."""
+    if request.method not in _FORM_METHODS or not is_whole(request.body):
         return {}
     content_type = text(first(header(request), "Content-Type")).partition(";")[0].strip().lower()
-    return values_of(request.body.kept)[0] if content_type == FORM else {}
+    return first_values(request.body.kept) if content_type == _FORM else {}
 
 
 def is_whole(body: Body) -> bool:
@@ -157,15 +133,11 @@ def hostname() -> str:
     return gethostname()
 
 
-def json(value: Any, *, indent: int = 0, html: bool = True) -> bytes:
-    """Give a value as encoding/json writes it: in `html`, too, `<`, `>` and `&` are escaped."""
+def json(value: Any, *, indent: int = 0) -> bytes:
+    """Encode a value as encoding/json does."""
     encoded = msgspec.json.encode(value)
     if indent:
         encoded = msgspec.json.format(encoded, indent=indent)
-    return _replaced(encoded, (*_ESCAPED, *_SEPARATORS) if html else _SEPARATORS)
-
-
-def _replaced(encoded: bytes, replacements: Iterable[tuple[bytes, bytes]]) -> bytes:
-    for plain, escape in replacements:
+    for plain, escape in _ESCAPED:
         encoded = encoded.replace(plain, escape)
     return encoded

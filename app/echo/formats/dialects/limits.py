@@ -1,38 +1,32 @@
-"""What a client may ask for in the other echoes' own ways: bounded, and only where the operator allows it."""
+"""Limits and permissions of what a client requests in a dialect."""
 
 from typing import Final
 
 from app.config.policy import Limits
-from app.echo.formats.dialects.go_values import duration_text, nanoseconds
+from app.echo.formats.dialects.go_values import nanoseconds
 
-SECOND: Final = 10**9  # nanoseconds
+_SECOND: Final = 10**9  # nanoseconds
 
 
 class WishError(ValueError):
-    """Why a wish is not met, in a few words."""
+    """Why a request is rejected, in a few words."""
 
 
 def permit(control: str, limits: Limits) -> None:
-    """Raise `WishError` where the operator does not allow the control that does the same."""
+    """Raise `WishError` if the operator has disabled the control that does the same."""
     if control not in limits.allowed:
         raise WishError(f"disabled (ECHO_ALLOW_{control.upper()} or ECHO_CONTROLS)")
 
 
-def delay(asked: str, limits: Limits) -> float:
-    """Give the delay that is asked for by a duration of Go's, in seconds; 0 where there is none, or it is negative.
+def delay(text: str, limits: Limits) -> float:
+    """Parse a delay that is a Go duration; return it in seconds, 0 if it is empty or negative.
 
-    Raises `GoError` where it can't be read, `WishError` where it is too long or not allowed.
+    Raise `ParseError` if it is malformed, `WishError` if it is too long or disabled.
     """
-    return bounded(max(0, nanoseconds(asked)), limits) if asked else 0.0
-
-
-def bounded(duration: int, limits: Limits) -> float:
-    """Give nanoseconds of delay in seconds. Raises `WishError` where they are out of bounds or not allowed."""
-    if duration < 0:
-        raise WishError(f"duration {duration_text(duration)} shorter than 0s")
+    duration = max(0, nanoseconds(text)) if text else 0
     if duration:
         permit("delay", limits)
-    most = int(limits.max_delay * SECOND)
-    if duration > most:
-        raise WishError(f"duration {duration_text(duration)} longer than {duration_text(most)}")
-    return duration / SECOND
+    seconds = duration / _SECOND
+    if seconds > limits.max_delay:
+        raise WishError(f"delay longer than {limits.max_delay:g}s (ECHO_MAX_DELAY)")
+    return seconds

@@ -6,7 +6,6 @@ from typing import Final
 from app.echo.context import Context
 from app.echo.formats.dialects.echoserver import echoserver
 from app.echo.formats.dialects.gateway_api import gateway_api
-from app.echo.formats.dialects.httpbin import httpbin
 from app.echo.formats.dialects.whoami import whoami
 from app.http.response import Answer
 
@@ -14,5 +13,4 @@ DIALECTS: Final[dict[str, Callable[[Context], Answer]]] = {
     "gateway-api": gateway_api,
     "whoami": whoami,
     "echoserver": echoserver,
-    "httpbin": httpbin,
 }

@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from app.echo.context import Context
-from app.echo.formats.dialects import go_http, go_values
+from app.echo.formats.dialects import go_http
+from app.echo.formats.dialects.go_values import ParseError
 from app.echo.formats.dialects.limits import WishError, delay
 from app.echo.formats.dialects.whoami_data import data
 from app.http.request import WireRequest
@@ -71,10 +72,10 @@ def _text(context: Context) -> Answer:
 
 def _wait(context: Context) -> float:
     """Give the seconds of `wait`; what is no duration is passed over."""
-    asked = go_http.query(context.request).get("wait", [""])[0]
+    asked = go_http.query(context.request).get("wait", "")
     try:
         return delay(asked, context.policy.limits)
-    except go_values.GoError:
+    except ParseError:
         return 0.0
 
 

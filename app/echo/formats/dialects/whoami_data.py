@@ -17,10 +17,10 @@ _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 
 def data(context: Context) -> Answer:
     """Give `size` bytes, or so many of a `unit`, made while they are sent; as a file where `attachment` says so."""
-    values = {name: several[0] for name, several in go_http.query(context.request).items()}
+    values = go_http.query(context.request)
     try:
         size = max(0, go_values.integer(values.get("size", "")))
-    except go_values.GoError:
+    except go_values.ParseError:
         size = 1
     size *= _UNITS.get(values.get("unit", "").lower(), 1)
     limits = context.policy.limits
