@@ -111,8 +111,7 @@ def _code(status: str) -> int:
 
 
 def _trace_id(trace: Trace) -> str:
-    found = trace.traceparent or trace.b3
-    return (found.trace_id or "") if found else ""
+    return trace.traceparent.trace_id if trace.traceparent else ""
 
 
 def _is_plain(text: bytes) -> bool:

@@ -26,12 +26,9 @@ _QUOTED: Final = _AUTHORITY | {_PATH, b":method", b":scheme", b"content-length",
 _QUOTED_OF: Final = b"sec-websocket-"
 # The fields of which something is made.
 _CLIENT_FIELDS: Final = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
-_TRACE_FIELDS: Final = frozenset(
-    (b"traceparent", b"tracestate", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-sampled", b"x-b3-flags")
-)
-# What a head has that has one of the first of these. Letter by letter in both cases where lines begin: a search for any
-# case looks at each byte.
-_MAY_TELL_TRACE: Final = re.compile(rb"\n[tTbBxX](?i:raceparent|3|-b3)").search
+_TRACE_FIELDS: Final = frozenset((b"traceparent",))
+# The first letter is spelled in both cases: a search that ignores case from the start looks at each byte.
+_MAY_TELL_TRACE: Final = re.compile(rb"\n[tT](?i:raceparent)").search
 _CONTROL: Final = "x-echo-"
 
 _Wish = TypeVar("_Wish", Granted, Refused)
@@ -80,7 +77,7 @@ class Facts:
         return address if len(address) <= _ADDRESS else shortened(address, _ADDRESS)
 
     def trace(self, request: WireRequest) -> Trace | UnsetType:
-        """Give what the request says of its trace."""
+        """Return the parsed traceparent of the request."""
         if request.head and not _MAY_TELL_TRACE(request.head):  # most requests
             return UNSET
         headers = _values(request, self._trace_fields)

@@ -1,16 +1,14 @@
 """A span of OpenTelemetry for each request, made when its answer ends.
 
 Names and attributes are those of the semantic conventions for HTTP servers
-(https://opentelemetry.io/docs/specs/semconv/http/http-spans/). The parent is who `traceparent` tells, or B3.
+(https://opentelemetry.io/docs/specs/semconv/http/http-spans/). The parent is the span that `traceparent` names.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from app.http.grpc_record import Called
-from app.http.headers.trace_context import Trace
 from app.http.record import Answered
 from app.http.redaction import MASK
 from app.http.request import WireRequest, shown, split_target
@@ -25,9 +23,6 @@ _FAULTS: Final = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "IN
 _PROTOCOL_VERSIONS: Final = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
 _USER_AGENT: Final = b"user-agent"
 _PATH: Final = b":path"
-# The keys of level 1 (https://www.w3.org/TR/trace-context-1/#key), all that the SDK takes. Level 2 allows more, and of
-# each the SDK would say so on stderr, with its value.
-_KEY: Final = re.compile(r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}")
 
 
 class Spans:
@@ -104,28 +99,12 @@ class Spans:
             yield "url.query", shortened(shown(query), TARGET)
 
     def _parent(self, request: WireRequest) -> Any:
-        """Give the context that a request brings: empty where it brings none, since nothing else here is a parent."""
+        """Return the context of the request's traceparent, or an empty one: nothing else here may be the parent."""
         trace = self._facts.trace(request)
-        parent = trace and (self._of_traceparent(trace) or self._of_b3(trace))
-        if not parent:
+        if not trace or not trace.traceparent:
             return self._nothing
-        return self._api.set_span_in_context(self._api.NonRecordingSpan(parent), self._nothing)
-
-    def _of_traceparent(self, trace: Trace) -> Any:
         parent = trace.traceparent
-        if not parent:
-            return None
-        pairs = [(key, value) for key, value in trace.tracestate or () if _KEY.fullmatch(key)]
-        state = self._api.TraceState(pairs) if pairs else None
-        return self._context(parent.trace_id, parent.parent_id, state, sampled=parent.sampled)
-
-    def _of_b3(self, trace: Trace) -> Any:
-        b3 = trace.b3
-        if not b3 or not b3.trace_id or not b3.span_id:
-            return None
-        return self._context(b3.trace_id, b3.span_id, None, sampled=bool(b3.sampled or b3.debug))
-
-    def _context(self, trace_id: str, span_id: str, state: Any, *, sampled: bool) -> Any:
-        flags = self._api.TraceFlags(self._api.TraceFlags.SAMPLED if sampled else self._api.TraceFlags.DEFAULT)
-        ids = int(trace_id, 16), int(span_id, 16)
-        return self._api.SpanContext(*ids, is_remote=True, trace_flags=flags, trace_state=state)
+        flags = self._api.TraceFlags(self._api.TraceFlags.SAMPLED if parent.sampled else self._api.TraceFlags.DEFAULT)
+        ids = int(parent.trace_id, 16), int(parent.parent_id, 16)
+        context = self._api.SpanContext(*ids, is_remote=True, trace_flags=flags)
+        return self._api.set_span_in_context(self._api.NonRecordingSpan(context), self._nothing)

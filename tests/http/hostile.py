@@ -57,13 +57,10 @@ def _lists(payloads: Payloads) -> Iterator[Pair]:
     yield b"Cookie", b"; ".join(b"c%d=%b" % (place, value) for place, value in enumerate(values))
     yield b"X-Forwarded-For", b", ".join((*values, b"203.0.113.7"))
     yield b"Forwarded", b", ".join(b'for="%b";host="%b"' % (each, each) for each in quotable)
-    yield b"Via", b", ".join((*(b"1.1 %b" % value for value in values), b"1.1 proxy"))
-    yield b"baggage", b",".join(b"k%d=%b" % (place, value) for place, value in enumerate(values))
-    yield b"tracestate", b",".join(b"v%d=%b" % (place, value) for place, value in enumerate(values))
 
 
 _SINGLE: Final = (
-    b"User-Agent Referer Origin Accept-Language Accept-Encoding X-Real-IP X-Request-Id traceparent b3 X-B3-TraceId"
+    b"User-Agent Referer Origin Accept-Language Accept-Encoding X-Real-IP X-Request-Id traceparent"
     b" Last-Event-ID From X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Prefix X-Forwarded-Port X-Forwarded-Ssl"
     b" True-Client-Ip Upgrade-Insecure-Requests Sec-Fetch-Site"
 ).split()

@@ -111,8 +111,8 @@ def everything(text: str, raw: bytes, name: bytes) -> Context:
     """Give a request that has these in every place where they can stand."""
     certificate = Certificate(((text, text),), ((text, text),), (("DNS", text),), text, text, text, text)
     fields = (
-        *(HOST, (name, raw), (b"X-Forwarded-For", raw), (b"Forwarded", b"for=" + raw), (b"Via", b"1.1 " + raw)),
-        *((b"Cookie", raw), (b"Authorization", b"Basic " + b64encode(raw + b":" + raw)), (b"baggage", b"a=" + raw)),
+        *(HOST, (name, raw), (b"X-Forwarded-For", raw), (b"Forwarded", b"for=" + raw)),
+        *((b"Cookie", raw), (b"Authorization", b"Basic " + b64encode(raw + b":" + raw))),
         *((b"Content-Type", b"application/x-www-form-urlencoded"), (b"traceparent", raw)),
     )
     return context(

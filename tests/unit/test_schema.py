@@ -41,8 +41,6 @@ TELLING: list[tuple[bytes, bytes]] = [
     (b"Authorization", TOKEN),
     (b"Authorization", b"Basic YTpi"),
     (b"Authorization", b"Basic %"),
-    (b"B3", b"1"),
-    (b"baggage", b"a=%ff,b"),
     (b"Content-Encoding", b"gzip"),
     (b"Content-Encoding", b"lzma"),
     (b"Content-Type", b"application/json"),
@@ -53,8 +51,7 @@ TELLING: list[tuple[bytes, bytes]] = [
     (b"Forwarded", b'for="[2001:db8::1]:80";proto=https, for=_hidden'),
     (b"Forwarded", b'for="'),
     (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-    (b"tracestate", b"a=b"),
-    (b"Via", b"1.1 a (b), (, 1.1 c"),
+    (b"traceparent", b"00"),
     (b"X-Echo-Status", b"500:1,200:9"),
     (b"X-Echo-Nothing", b"\xff"),
     (b"X-Forwarded-For", b"192.0.2.7, unknown, 10.0.0.1:8080"),
@@ -200,7 +197,7 @@ def test_each_field_of_the_reflection_has_its_meaning() -> None:
 def test_a_meaning_names_only_fields_that_are_there() -> None:
     """What stands in backticks is a field's name, a setting, or something that a client or an operator writes."""
     names = {name for struct in SCHEMA["$defs"].values() for name in struct["properties"]}
-    others = {"null", "_", "***", "traceparent", "tracestate", "baggage"}
+    others = {"null", "_", "***"}
     for meanings in MEANINGS.values():
         for word in re.findall(r"`([^`]+)`", " ".join(meanings.values())):
             assert word in names | others or re.search(r"[A-Z*:/]", word), word

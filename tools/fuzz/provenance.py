@@ -57,8 +57,8 @@ def seeds() -> Iterator[bytes]:
     yield b"\n".join(contexts.FIELDS)
     yield b"X-Forwarded-For: 203.0.113.1\nX-Forwarded-For: 198.51.100.7, 192.0.2.9"
     yield b'Forwarded: for="203.0.113.1\nForwarded: for=198.51.100.7;proto=https, for=192.0.2.9'
-    yield b'X-Real-IP: 198.51.100.7\nVia: 1.0 fred, 1.1 p.example (a (b) \\") , HTTP/1.1 x:80'
-    yield b"Tracestate: a=b\nTraceparent: cc-0123456789abcdef0123456789abcdef-0123456789abcdef-03-more"
+    yield b"X-Real-IP: 198.51.100.7\nX-Real-IP: 192.0.2.9"
+    yield b"Traceparent: cc-0123456789abcdef0123456789abcdef-0123456789abcdef-03-more"
 
 
 def _check_client(client: Client) -> None:

@@ -15,7 +15,6 @@ from app.echo.reflection.model import Reflection
 from app.http.controls_report import Applied, Granted, Refused
 from app.http.headers.client_address import Client, Hop
 from app.http.headers.trace_context import Trace
-from app.http.headers.via import Via
 from app.http.tls_info import TLS
 
 MEANINGS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
@@ -43,13 +42,12 @@ MEANINGS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
         " UTF-8, else as `base64`; whether the body was `chunked`, and whether the text is `truncated`",
         "trailers": "the trailers; they are sent back to a client with `TE: trailers`",
         "client": "the client: the peer address (`address`, `port`), what proxies report (`chain`, `forwarded`,"
-        " `xForwarded`, `via`), and the `effective` address according to the trusted ones; with the PROXY protocol"
+        " `xForwarded`), and the `effective` address according to the trusted ones; with the PROXY protocol"
         " its whole header (`proxyProtocol`)",
         "server": "the server's address and port of the connection",
         "kubernetes": "the pod's environment from the downward API: `node`, `podIP`, `hostIP`, `serviceAccount`,"
         " `zone`, `region`, `image`, selected `labels`; `null` outside a cluster",
-        "trace": "`traceparent`, `tracestate`, `baggage` and B3, parsed; `invalid` has the reason for each that is"
-        " malformed",
+        "trace": "the parsed `traceparent`; `invalid` has the reason if it is malformed",
         "credentials": "the Authorization header: its `scheme`, the user of `basic` credentials; and each `jwt`,"
         " decoded and marked as verified or not",
         "applied": "the controls, from `echo_*` and `X-Echo-*`: `granted` are applied, with each random choice;"
@@ -85,7 +83,6 @@ MEANINGS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
         "told": "the header that reports it, or the connection itself",
         "trusted": "whether it is in `ECHO_TRUSTED_PROXIES`",
     },
-    Via: {"invalid": "a malformed element"},
     Kubernetes: {
         "image": "the image in the pod's manifest",
         "labels": "the selected labels that the pod has",

@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 
 from app.http.connection_info import ProxyProtocol
 from app.http.headers.forwarded import forwarded, forwarded_for, node, told_by_forwarded
-from app.http.headers.via import Via, via
 from app.http.networks import Networks, address, among
 from app.http.request import ConnectionInfo
 
@@ -24,7 +23,6 @@ MOST_HOPS: Final = 256
 _FORWARDED: Final = "Forwarded"
 _FORWARDED_FOR: Final = "X-Forwarded-For"
 _REAL_IP: Final = "X-Real-Ip"
-_VIA: Final = "Via"
 _X_FORWARDED: Final = "X-Forwarded-"
 
 
@@ -58,7 +56,6 @@ class Client(msgspec.Struct, frozen=True, rename="camel"):
     chain: list[Hop] | UnsetType = UNSET
     forwarded: list[dict[str, str]] | UnsetType = UNSET
     x_forwarded: dict[str, list[str]] | UnsetType = UNSET
-    via: list[Via] | UnsetType = UNSET
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -67,13 +64,12 @@ class Way(msgspec.Struct, frozen=True):
     nodes: list[tuple[str, int | UnsetType, Told]]
     forwarded: list[dict[str, str]] | UnsetType
     x_forwarded: dict[str, list[str]] | UnsetType
-    via: list[Via] | UnsetType
 
 
 def way_of(headers: dict[str, list[str]]) -> Way | None:
     """Give what fields (shown values by canonical name) say of the way, None where they say nothing."""
     # One look through all names at once: most requests have none of these.
-    if _FORWARDED not in (names := "\n".join(headers)) and _REAL_IP not in names and _VIA not in headers:
+    if _FORWARDED not in (names := "\n".join(headers)) and _REAL_IP not in names:
         return None
     elements = forwarded(headers[_FORWARDED]) if _FORWARDED in headers else []
     others = {
@@ -81,9 +77,8 @@ def way_of(headers: dict[str, list[str]]) -> Way | None:
         for name, values in headers.items()
         if name[:1] == "X" and (name.startswith(_X_FORWARDED) or name == _REAL_IP)  # most names begin otherwise
     }
-    ways = via(headers[_VIA]) if _VIA in headers else []
     nodes = [(*node(text), by) for text, by in _told(headers, elements)[-MOST_HOPS:]]
-    return Way(nodes, elements or UNSET, others or UNSET, ways or UNSET)
+    return Way(nodes, elements or UNSET, others or UNSET)
 
 
 def client_by(way: Way | None, connection: ConnectionInfo, trusted: Networks) -> Client:
@@ -94,7 +89,7 @@ def client_by(way: Way | None, connection: ConnectionInfo, trusted: Networks) ->
     chain = [Hop(where, by, among(where, trusted), port) for where, port, by in way.nodes]
     chain.append(Hop(end.address, "connection", among(end.address, trusted), end.port))
     told = chain if way.nodes else UNSET
-    return Client(end.address, end.port, _effective(chain), proxy, told, way.forwarded, way.x_forwarded, way.via)
+    return Client(end.address, end.port, _effective(chain), proxy, told, way.forwarded, way.x_forwarded)
 
 
 def client_of(headers: dict[str, list[str]], connection: ConnectionInfo, trusted: Networks) -> Client:

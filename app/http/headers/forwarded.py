@@ -21,7 +21,7 @@ TCHARS: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # RFC 7239, 4. Proxies forget the quotation marks that [::1] and 10.0.0.1:80 need: they can still be read.
 _PAIR = re.compile(rf'[ \t]*+({TCHARS})=(?:"((?:[^"\\]|\\[\s\S])*+)"|([^\s",;=\\]++))')
 _SPACE = re.compile(r"[ \t]*+")
-QUOTED_PAIR: Final = re.compile(r"\\([\s\S])")  # RFC 9110, 5.6.4
+_QUOTED_PAIR: Final = re.compile(r"\\([\s\S])")  # RFC 9110, 5.6.4
 _BRACKETED = re.compile(r"\[([^\]]*+)\](?::(.*))?", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
 
@@ -56,7 +56,7 @@ def _element(text: str, begin: int) -> tuple[dict[str, str] | None, int]:
             name, quoted, plain = match.groups()
             if name.lower() in pairs:
                 return None, begin
-            pairs[name.lower()] = plain if quoted is None else QUOTED_PAIR.sub(r"\1", quoted)
+            pairs[name.lower()] = plain if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
             begin = match.end()
         space = _SPACE.match(text, begin)
         begin = space.end() if space else begin

@@ -23,9 +23,6 @@ def client(reflected: Reflection) -> Section:
         blocks += pairs("Forwarded elements", elements, numbered=True)
     if who.x_forwarded:
         blocks += pairs("X-Forwarded", [(name, value) for name, all_ in who.x_forwarded.items() for value in all_])
-    if who.via:
-        proxies: list[Row] = [(each.by, each.protocol, each.comment or "") for each in who.via]
-        blocks += table("Via", ("Proxy", "Protocol", "Comment"), proxies, numbered=True)
     if who.proxy_protocol:
         blocks += pairs("PROXY protocol", named(who.proxy_protocol))
     return Section("client", "Client", "Peer address, and addresses reported by proxies", blocks)
@@ -84,7 +81,7 @@ def pod(reflected: Reflection) -> Section:
 def trace(reflected: Reflection) -> Section:
     """Give the trace that the request belongs to."""
     blocks = pairs("Trace", named(reflected.trace)) if reflected.trace else []
-    return Section("trace", "Trace", "Parsed trace headers", blocks)
+    return Section("trace", "Trace", "Parsed traceparent header", blocks)
 
 
 def credentials(reflected: Reflection) -> Section:
