@@ -9,11 +9,11 @@ from app.http.request import ConnectionInfo, WireRequest
 class Answered(msgspec.Struct, frozen=True, gc=False):
     """One request, and how it was answered.
 
-    `request` is without its body, of which `received` bytes came, unless HTTP/2 was upgraded to with it: who watches
-    may keep some of these for a moment. It stands for one that could not be read where it has no target. `status` has
-    the code first; `about` is what the application tells of the answer, None where it was not asked. `seconds` passed
-    since the head had come; `sent` are bytes of the answer's body, which is `whole` unless it was cut. `protocol` is
-    what was upgraded to, `why` is why it was refused.
+    `request` is without its body, of which `received` bytes came: who watches may keep some of these for a moment. It
+    stands for one that could not be read where it has no target. `status` has the code first; `about` is what the
+    application tells of the answer, None where it was not asked. `seconds` passed since the head had come; `sent` are
+    bytes of the answer's body, which is `whole` unless it was cut. `protocol` is what was upgraded to, `why` is why it
+    was refused.
     """
 
     request: WireRequest

@@ -296,8 +296,7 @@ class Connection(asyncio.Protocol):
             http2.begin()  # where TLS has agreed on it, its settings are sent before anything is asked
             self.become(http2, first)
         elif not frames.PREFACE.startswith(first):
-            secure = self._layers.tls is not None
-            self.become(Http1Session(self, self._gateway(), self._service, secure=secure), first)
+            self.become(Http1Session(self, self._gateway(), self._service), first)
         elif first:
             self._first = first
             self._wait_for_head()

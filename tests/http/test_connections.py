@@ -1,5 +1,6 @@
 """Connections that are kept, pipelined, slow, cut off: the carrier over real sockets."""
 
+import json
 import random
 import select
 import socket
@@ -24,6 +25,25 @@ def test_a_connection_is_kept_for_many_requests(echo: Echo) -> None:
         for number in range(200):
             sock.sendall(GET % number)
             assert read_answer(sock)[1] == b"<b>Got: %d</b>!" % number
+
+
+def test_upgrade_to_h2c_is_answered_by_http_1_1(echo: Echo) -> None:
+    """RFC 9110, 7.8: the headers are shown as sent, and the connection goes on with HTTP/1.1."""
+    sent = [
+        ["Connection", "Upgrade, HTTP2-Settings"],
+        ["Upgrade", "h2c"],
+        ["HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA"],
+    ]
+    lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in sent)
+    with echo.connect() as sock:
+        sock.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n" + lines + b"\r\n")
+        response, body = read_answer(sock)
+        assert (response.status, response.version, response.getheader("Upgrade")) == (200, 11, None)
+        seen = json.loads(body)
+        assert seen["proto"] == "HTTP/1.1"
+        assert seen["received"][-3:] == sent
+        sock.sendall(GET % 2)
+        assert read_answer(sock)[1] == b"<b>Got: 2</b>!"
 
 
 def test_pipelined_requests_are_answered_in_their_order(echo: Echo) -> None:

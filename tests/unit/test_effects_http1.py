@@ -7,9 +7,8 @@ from msgspec import structs
 
 from app.http.request import Effects
 from app.server import tls
-from app.server.http2 import frames
 from app.server.state import LINGER, Phase
-from tests.unit.planned import NOTHING_MORE, Plan, Planned, Seen, endless, failing, of_stream, seen
+from tests.unit.planned import NOTHING_MORE, Plan, Planned, Seen, endless, failing, seen
 from tests.unit.served import Served
 from tests.unit.test_tls import Client as TlsClient
 from tests.unit.test_tls import Files, files
@@ -213,17 +212,6 @@ def test_many_pipelined_answers_with_effects_come_in_turns_of_the_loop() -> None
     assert served.turn(NOTHING_MORE) > 5
     assert len(answers(served)) == 1000
     assert all(each.ended for each in answers(served))
-
-
-def test_the_request_that_upgrades_is_answered_in_its_time() -> None:
-    """On stream 1 of HTTP/2 (RFC 7540, 3.2)."""
-    served = Served(application=Planned(slow=Plan(Effects(delay=5.0), lambda: [b"slow"])))
-    served.send(get("slow", more=b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n"))
-    served.send(frames.PREFACE + frames.encode_settings({}))
-    served.transport.written = served.transport.written.partition(b"\r\n\r\n")[2]
-    assert of_stream(served.transport, 1).body == b""
-    served.after(5)
-    assert of_stream(served.transport, 1) == Seen(body=b"slow", ended=True)
 
 
 # TLS

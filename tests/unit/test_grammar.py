@@ -45,6 +45,21 @@ def test_a_connection_is_kept_as_its_version_says(version: bytes, connection: by
 
 
 @pytest.mark.parametrize(
+    ("version", "headers", "websocket"),
+    [
+        (b"1.1", b"Connection: Upgrade\r\nUpgrade: WebSocket\r\n", True),
+        (b"1.1", b"Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n", True),
+        (b"1.1", b"Connection: Upgrade\r\nUpgrade: h2c\r\n", False),
+        (b"1.1", b"Upgrade: websocket\r\n", False),
+        (b"1.0", b"Connection: Upgrade\r\nUpgrade: websocket\r\n", False),
+    ],
+)
+def test_only_upgrade_to_websocket_is_recognized(version: bytes, headers: bytes, websocket: bool) -> None:  # noqa: FBT001 - a column
+    """Others are ignored, and so is an upgrade that Connection does not name (RFC 9110, 7.8)."""
+    assert read(b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + headers + b"\r\n").websocket is websocket
+
+
+@pytest.mark.parametrize(
     "target", [b"/", b"*", b"host:443", b"http://u@h/p?q", b"//", b"/;a%00%zz", "/ü".encode(), b"/\xff"]
 )
 def test_every_form_of_target_is_taken(target: bytes) -> None:

@@ -82,7 +82,7 @@ def _asked(data: bytes) -> tuple[list[bytes] | None, bool]:
     try:
         for event in iter(reader.next, None):
             if isinstance(event, Head):
-                if event.upgrade:
+                if event.websocket:
                     return None, False
                 kept = event.keep_alive
             if isinstance(event, End) or (isinstance(event, Head) and event.whole):

@@ -13,14 +13,14 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     """A request's head is complete: all of the request but its body and its trailers.
 
     `length`: the bytes of the body, 0 where there is none, or `CHUNKED`; `keep_alive`: the client wants the connection
-    kept; `upgrade`: the protocol that it would rather speak, if it is known here.
+    kept; `websocket`: it requests an upgrade to WebSocket.
     """
 
     request: WireRequest
     length: int = 0
     keep_alive: bool = True
     expects_continue: bool = False
-    upgrade: bytes = b""
+    websocket: bool = False
 
     @property
     def whole(self) -> bool:

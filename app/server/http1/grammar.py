@@ -28,7 +28,6 @@ _NAME_OF_A_LINE = re.compile(rb"^[^: \t]*+[ \t]*+:?")
 # What no request line has: control characters, but for the CR and LF that end it.
 _NO_REQUEST_LINE = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-_UPGRADES = frozenset({b"websocket", b"h2c"})  # RFC 6455, 4.1; RFC 7540, 3.2
 
 WITHOUT_CR: Final = "line ends with LF alone; CRLF is required"
 
@@ -130,8 +129,8 @@ def keeps_alive(found: dict[bytes, list[bytes]], version: str) -> bool:
     return b"close" not in options
 
 
-def upgrade(found: dict[bytes, list[bytes]], version: str) -> bytes:
-    """Give the protocol that the client would rather speak, if it is known here, or nothing (RFC 9110, 7.8)."""
+def is_websocket_upgrade(found: dict[bytes, list[bytes]], version: str) -> bool:
+    """Return whether the client requests an upgrade to WebSocket; others are ignored (RFC 9110, 7.8)."""
     if UPGRADE not in found or version == "HTTP/1.0" or b"upgrade" not in elements(found.get(CONNECTION, [])):
-        return b""
-    return next((each for each in elements(found[UPGRADE]) if each in _UPGRADES), b"")
+        return False
+    return b"websocket" in elements(found[UPGRADE])

@@ -12,9 +12,7 @@ from app.http.request import NO_EFFECTS, WireRequest
 from app.server.http1.events import Head
 from app.server.http1.parser import Data, End, Event, RequestReader
 from app.server.http1.response_writer import Answering, told
-from app.server.http2.handler import Http2Session
-from app.server.http2.upgrade import SWITCHING_TO_HTTP2, http2_settings
-from app.server.protocol import Channel, Session
+from app.server.protocol import Channel
 from app.server.response import CONTINUE, FAILED, Response, encode, has_content, refusal
 from app.server.state import Phase, Service, UnderWay
 from app.server.websocket.echo import WebSocketEcho
@@ -26,18 +24,17 @@ _TURN: Final = 100  # pipelined requests that are answered before others are ser
 
 
 class Http1Session:
-    """Reads requests and writes their answers; `secure` tells whether TLS is below."""
+    """Reads requests and writes their answers."""
 
     __slots__ = (
         "_answered", "_answering", "_began", "_begun", "_channel", "_ended", "_gateway", "_head", "_meter", "_over",
-        "_phase", "_reader", "_received", "_secure", "_service",
+        "_phase", "_reader", "_received", "_service",
     )  # fmt: skip
 
-    def __init__(self, channel: Channel, gateway: Gateway, service: Service, *, secure: bool) -> None:
+    def __init__(self, channel: Channel, gateway: Gateway, service: Service) -> None:
         self._channel = channel
         self._gateway = gateway
         self._service = service
-        self._secure = secure
         self._reader = RequestReader(service.bounds.limits, service.heads)
         self._head: Head | None = None  # of a request that is not answered
         self._began = 0.0  # when that had come, by the exact clock
@@ -192,7 +189,8 @@ class Http1Session:
 
     def _answer(self, head: Head, request: WireRequest) -> None:
         self._answered += 1
-        if head.upgrade and self._upgrade(head, request):
+        if head.websocket:
+            self._open_websocket(head, request)
             return
         response = self._gateway.ask(request)
         self._head = None  # an idle connection keeps nothing of it
@@ -246,26 +244,16 @@ class Http1Session:
         count = Count(self._began, answering.sent, self._received)
         self._gateway.answered(answering.request, response, count, whole=whole)
 
-    def _upgrade(self, head: Head, request: WireRequest) -> bool:
-        """Go over to another protocol, if that is possible; a request to do so may be passed over (RFC 9110, 7.8)."""
-        if head.upgrade == b"websocket":
-            accepted = accept(request)
-            self._send(accepted.response, "Upgrade", with_body=False)
-            echo = WebSocketEcho(accepted.extensions, self._service.bounds.message)
-            greeting = self._gateway.ask(request, websocket=True)
-            echo.greet(greeting.body)
-            self._gateway.upgraded(head.request, accepted.response, greeting, self._began)
-            session: Session = WebSocketSession(self._channel, echo, self._service)
-        else:
-            settings = http2_settings(request)
-            if self._secure or settings is None:
-                return False
-            self._send(SWITCHING_TO_HTTP2, "Upgrade", with_body=False)
-            session = Http2Session(self._channel, self._gateway, self._service)
-            session.begin(settings, request)
+    def _open_websocket(self, head: Head, request: WireRequest) -> None:
+        """Accept the upgrade to WebSocket, and hand the connection over to its session."""
+        accepted = accept(request)
+        self._send(accepted.response, "Upgrade", with_body=False)
+        echo = WebSocketEcho(accepted.extensions, self._service.bounds.message)
+        greeting = self._gateway.ask(request, websocket=True)
+        echo.greet(greeting.body)
+        self._gateway.upgraded(head.request, accepted.response, greeting, self._began)
         self._over = True
-        self._channel.become(session, self._reader.taken())
-        return True
+        self._channel.become(WebSocketSession(self._channel, echo, self._service), self._reader.taken())
 
     def _leave(self) -> None:
         self._over = True

@@ -154,7 +154,7 @@ class RequestReader:
             length,
             grammar.keeps_alive(found, version),
             version != "HTTP/1.0" and framing_fields.expects_continue(found) and length != 0,
-            grammar.upgrade(found, version),
+            grammar.is_websocket_upgrade(found, version),
         )
         return self._recent.keep(raw, len(raw), head)
 

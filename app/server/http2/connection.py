@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import ClassVar, Final
 
 from app.http.errors import ProtocolError
-from app.http.request import Fields, WireRequest
+from app.http.request import Fields
 from app.server.head_cache import Recent
 from app.server.http2 import frames, request_parser
 from app.server.http2.events import Data, End, Event, Events, Head, MoreRoom, Reset
@@ -289,11 +289,11 @@ class Streams:
         if self._settled:
             self._patience.lose("SETTINGS frames")
         self._settled = True
-        self.apply(frames.settings(frame.payload))
+        self._apply(frames.settings(frame.payload))
         self._put(frames.encode(frames.SETTINGS, frames.ACK, 0))
         return (MoreRoom(),)
 
-    def apply(self, settings: Iterable[tuple[int, int]]) -> None:
+    def _apply(self, settings: Iterable[tuple[int, int]]) -> None:
         """Keep to what the client's settings say (6.5.2). Raises `Http2ConnectionError`.
 
         A frame may name one of them thousands of times; the streams' windows are moved once.
@@ -378,17 +378,6 @@ class Streams:
     }
 
     # what goes out
-
-    def upgraded(self, settings: bytes, request: WireRequest) -> Head:
-        """Begin stream 1 with a request that came by HTTP/1.1, all of it (RFC 7540, 3.2).
-
-        Raises `Http2ConnectionError` for settings that break their rules.
-        """
-        self.apply(frames.settings(settings))
-        stream = self._open[1] = Stream(self._initial_window, None)
-        stream.ended_there = True
-        self.last = 1
-        return Head(1, Requested(request, None, expects_continue=False, protocol=b""))
 
     def take(self, number: int, size: int) -> None:
         """Say that so many bytes of a stream's body are dealt with, so that the client may send as many more."""

@@ -11,7 +11,7 @@ from msgspec import structs
 from app.http.body import KEPT
 from app.http.call import is_call
 from app.http.errors import ProtocolError, full
-from app.http.request import NO_EFFECTS, Fields, WireRequest
+from app.http.request import NO_EFFECTS, Fields
 from app.server.http2.connection import Streams
 from app.server.http2.delayed import Paced
 from app.server.http2.events import Data, End, Event, Head, Reset
@@ -55,10 +55,8 @@ class Http2Session:
         self._idle = False
         self._over = False
 
-    def begin(self, settings: bytes = b"", request: WireRequest | None = None) -> None:
-        """Send the server's preface; answer the request with which HTTP/1.1 was upgraded, if it was."""
-        if request is not None:
-            self._guarded(partial(self._take_upgraded, settings, request))
+    def begin(self) -> None:
+        """Send the server's preface."""
         self._settle()
 
     @property
@@ -235,11 +233,6 @@ class Http2Session:
             if not self._streams.ended(head.stream):
                 self._answers.keep(exchange)
 
-    def _take_upgraded(self, settings: bytes, request: WireRequest) -> None:
-        head = self._streams.upgraded(settings, request)
-        exchange = self._exchanges[head.stream] = Exchange(request, self._service.clock(), self._service.exact())
-        self._answer(head.stream, exchange, request.trailers, body_is_known=True)
-
     def _take_data(self, data: Data) -> None:
         number, size = data.stream, len(data.piece)
         exchange = self._exchanges.get(number)
@@ -287,11 +280,11 @@ class Http2Session:
             if exchange is not None and not exchange.answered:
                 self._answer(end.stream, exchange, end.trailers)
 
-    def _answer(self, number: int, exchange: Exchange, trailers: Fields, *, body_is_known: bool = False) -> None:
+    def _answer(self, number: int, exchange: Exchange, trailers: Fields) -> None:
         request = exchange.request
         self._answers.kept -= exchange.kept
         exchange.kept = 0
-        if exchange.meter or (trailers and not body_is_known):
+        if exchange.meter or trailers:
             body = (exchange.meter or self._service.meter(request.fields)).body(chunked=False)
             request = structs.replace(request, body=body, trailers=trailers)
             exchange.meter = None
