@@ -1,4 +1,7 @@
-"""A body, measured while it passes: constant memory, whatever its length."""
+"""Request bodies: length, digest and prefix, computed while they arrive.
+
+Memory use is constant, whatever a body's length.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -11,14 +14,15 @@ from multipart import parse_options_header  # type: ignore[import-untyped] # it 
 from app.http.decompress import IDENTITY, Decoding
 from app.http.multipart import Multipart, PartsMeter
 
-KEPT: Final = 65_536  # bytes of a body's beginning that are kept to be shown
+KEPT: Final = 65_536  # bytes of a body's prefix that are kept for the reflection
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """What a request says of its content: how a body is to be read.
+    """Content-Type and Content-Encoding of a request, which decide how its body is read.
 
-    `media_type` is in lower case, without parameters, empty where there is none; `boundary` that of a multipart type.
-    `codings` are in lower case, in the order in which they were applied; empty where nothing was done.
+    `media_type` is in lower case, without parameters, and empty if the request has none; `boundary` is the boundary
+    parameter of a multipart type. `codings` are in lower case, in the order in which they were applied, and empty if
+    there are none but `identity`.
     """
 
     media_type: bytes = b""
@@ -27,7 +31,7 @@ class Content(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def multipart(self) -> bool:
-        """Whether it consists of parts (RFC 2046, 5.1)."""
+        """Whether the content consists of parts (RFC 2046, 5.1)."""
         return self.media_type.startswith(b"multipart/")
 
 
@@ -35,9 +39,9 @@ PLAIN: Final = Content()
 
 
 def content_of(fields: Iterable[tuple[bytes, bytes]]) -> Content:
-    """Give what a request's fields say of its content (RFC 9110, 8.3 and 8.4).
+    """Parse the Content-Type and Content-Encoding headers of a request (RFC 9110, 8.3 and 8.4).
 
-    Of Content-Types that differ none is taken: two recipients could read the body differently.
+    If Content-Type headers differ, none is used: two recipients could read the body differently.
     """
     types: list[bytes] = []
     codings: list[bytes] = []
@@ -55,17 +59,17 @@ def content_of(fields: Iterable[tuple[bytes, bytes]]) -> Content:
 
 
 def _media_type(value: bytes) -> tuple[bytes, bytes]:
-    # As Latin-1 every byte is a character, and none is lost.
+    # In Latin-1 every byte is a character, so none is lost.
     media_type, options = parse_options_header(value.decode("latin-1"))
     return media_type.encode("latin-1"), options.get("boundary", "").encode("latin-1")
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
-    """A request's body, without its transfer coding.
+    """Request body, without its transfer coding.
 
-    `length` is in bytes, `sha256` in hexadecimal digits, both of the whole; `kept` is its beginning, at most `KEPT`
-    bytes; `chunked` tells whether chunks carried it. `decoded` is there where it has content codings, `multipart`
-    where it has none and consists of parts.
+    `length` (in bytes) and `sha256` (hexadecimal) are those of the whole body; `kept` is its prefix of at most `KEPT`
+    bytes; `chunked` is true if it was sent in chunks. `decoded` is set if the body has content codings, `multipart` if
+    it has none and consists of parts.
     """
 
     length: int
@@ -77,7 +81,10 @@ class Body(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
-    """A body without its content codings: its `content`, or, in one line, why it has none that can be told."""
+    """Request body without its content codings.
+
+    `content` is the decoded body; if it could not be decoded, `refused` is the reason, in one line.
+    """
 
     codings: tuple[bytes, ...]
     content: Body | None = None
@@ -85,17 +92,18 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Meter:
-    """Measures a body: `take` its pieces in order, `work` while it is `pending`, then ask for `body`.
+    """Incremental reader of a body: `take` its pieces in order, `work` while it is `pending`, then call `body`.
 
-    A coding that is undone may yield at most `max_decoded` bytes. That is the only work that can be left over: a piece
-    costs one bounded step, whatever it stands for. Where `refused` says in a line why not, no coding is undone.
+    Each coding may yield at most `max_decoded` bytes. Decoding is the only work that can be left over: taking a piece
+    is one bounded step, however much it decodes to. If `refused` is not empty, it is the one-line reason why no coding
+    is decoded.
     """
 
-    # Most bodies have neither codings nor parts: here these cost them nothing.
+    # Class attributes: most bodies have neither codings nor parts, and pay nothing for these.
     _coded: "_Coded | None" = None
     _refused: Decoded | None = None
     _parts: PartsMeter | None = None
-    _onward: Callable[[bytes], None] | None = None  # who takes the pieces further
+    _onward: Callable[[bytes], None] | None = None  # consumer of the pieces: the decoder or the multipart parser
 
     def __init__(self, content: Content = PLAIN, max_decoded: int = 0, refused: str = "") -> None:
         self._length = 0
@@ -113,12 +121,12 @@ class Meter:
             self._onward = self._parts.take
 
     def take(self, piece: bytes) -> None:
-        """Take the next piece: at most 256 KiB, so that it is digested and parsed in good time."""
+        """Process the next piece, at most 256 KiB, so that one step of digest and parsing stays short."""
         if not self._length:
             self._kept = piece[:KEPT]  # most bodies are one piece, which is not copied
         elif self._length < KEPT:
             if isinstance(self._kept, bytes):
-                self._kept = bytearray(self._kept)  # pieces may be many: what came before is not copied for each
+                self._kept = bytearray(self._kept)  # there may be many pieces: each must not copy those before it
             self._kept += piece[: KEPT - self._length]
         self._length += len(piece)
         self._digest.update(piece)
@@ -127,21 +135,21 @@ class Meter:
 
     @property
     def kept(self) -> int:
-        """How many bytes of the beginning are kept so far."""
+        """Number of prefix bytes kept so far."""
         return len(self._kept)
 
     @property
     def pending(self) -> bool:
-        """Whether work is left: until it is done no more should be read, and `body` not be asked for."""
+        """Whether work is left; until it is done, don't read more and don't call `body`."""
         return self._coded is not None and self._coded.decoding.pending
 
     def work(self) -> None:
-        """Do one bounded step of the work that is left."""
+        """Do one bounded step of the pending work."""
         if self._coded is not None:
             self._coded.decoding.work()
 
     def body(self, *, chunked: bool) -> Body:
-        """Give what was measured, once, behind the last piece. Nothing may be pending."""
+        """Return the finished body; call it once, after the last piece, when nothing is pending."""
         measured = Body(self._length, self._digest.hexdigest(), chunked, bytes(self._kept))
         if self._coded is not None and self._length:
             return structs.replace(measured, decoded=self._coded.decoded())
@@ -153,7 +161,7 @@ class Meter:
 
 
 class _Coded:
-    """What is measured of a body with content codings: that which comes out of them."""
+    """Decoder of a body with content codings, and the meter of its output."""
 
     def __init__(self, content: Content, max_decoded: int) -> None:
         self._codings = content.codings

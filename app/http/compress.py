@@ -1,4 +1,7 @@
-"""Content codings, applied to what is answered, piece by piece (RFC 9110, 8.4). How they are undone: `decompress`."""
+"""Content codings of responses (RFC 9110, 8.4).
+
+A body is compressed piece by piece. Decoders are in `decompress`.
+"""
 
 import re
 import sys
@@ -15,12 +18,13 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import CompressionParameter, ZstdCompressor
 
-AUTO: Final = "auto"  # asks for the coding that the client prefers
+AUTO: Final = "auto"  # requests the coding that the client prefers
 
-PIECE: Final = 65_536  # bytes that are compressed in one step, some milliseconds
-# 256 KiB, above any reflection. By default a body that is made while it is sent keeps 9 MiB for brotli, 3 for zstd.
+PIECE: Final = 65_536  # bytes compressed in one step, which takes some milliseconds
+# 256 KiB, larger than any reflection. With its default window, a streamed body keeps 9 MiB for brotli and 3 MiB for
+# zstd.
 _WINDOW_LOG: Final = 18
-# Of what it could save, half is saved by a quality at which it is as fast as gzip is.
+# Half of the possible savings, at the speed of gzip.
 _BROTLI_QUALITY: Final = 4
 _QUALITY: Final = re.compile(f"q=({QUALITY})")
 
@@ -41,19 +45,19 @@ class _Brotli:
         return bytes(self._compressor.finish())
 
 
-# By the name of the coding, the one that clients know best first. `deflate` is the zlib format (RFC 9110, 8.4.1.2).
+# By coding name, the most widely supported first. `deflate` is the zlib format (RFC 9110, 8.4.1.2).
 COMPRESSIONS: Final[dict[str, Callable[[], _Compressor]]] = {
     "gzip": lambda: zlib.compressobj(wbits=31),
     "br": _Brotli,
     "zstd": lambda: ZstdCompressor(options={CompressionParameter.window_log: _WINDOW_LOG}),
     "deflate": zlib.compressobj,
 }
-# Bytes that a compressor keeps, as measured: with its output, and rounded up.
+# Memory of a compressor in bytes, including its output: measured, and rounded up.
 MEMORY: Final = {"gzip": 320 << 10, "br": 1280 << 10, "zstd": 1536 << 10, "deflate": 320 << 10}
 
 
 def compressed(pieces: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """Compress pieces of at most `PIECE` bytes; gives what comes out of each, which may be nothing."""
+    """Compress pieces of at most `PIECE` bytes; yield the output of each, which may be empty."""
     compressor = COMPRESSIONS[coding]()
     for piece in pieces:
         yield compressor.compress(piece)
@@ -61,7 +65,7 @@ def compressed(pieces: Iterable[bytes], coding: str) -> Iterator[bytes]:
 
 
 def accepted(accept_encoding: str) -> str:
-    """Give the coding that an Accept-Encoding field prefers, or nothing where it prefers none (RFC 9110, 12.5.3)."""
+    """Return the preferred coding of an Accept-Encoding header, empty if it prefers none (RFC 9110, 12.5.3)."""
     qualities: dict[str, float] = {}
     for element in accept_encoding.lower().split(",", MOST_ELEMENTS)[:MOST_ELEMENTS]:
         name, _, parameter = (part.strip() for part in element.partition(";"))

@@ -1,6 +1,6 @@
-"""Who is at the other end of a connection, as values to be shown: by the socket, and by the PROXY protocol.
+"""Addresses of a connection: of the socket and of the PROXY protocol.
 
-The names of the PROXY protocol are those of its specification, in camelCase; what did not come does not show.
+The names of the PROXY protocol are those of its specification, in camelCase; values that were not sent are omitted.
 https://github.com/haproxy/haproxy/blob/master/doc/proxy-protocol.txt
 """
 
@@ -11,32 +11,42 @@ from msgspec import UNSET, UnsetType
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
-    """One end of a connection over IP: its address, as inet_ntop(3) writes it, and its port."""
+    """IP address and port of one end of a connection.
+
+    The address is as inet_ntop(3) writes it.
+    """
 
     address: str
     port: int
 
 
 class UnixEndpoint(msgspec.Struct, frozen=True, gc=False):
-    """One end of a connection over a UNIX socket: its path; empty where it has none, as most clients."""
+    """Path of one end of a UNIX socket connection.
+
+    It is empty if the socket has no path, as with most clients.
+    """
 
     address: str
 
 
 class RawTlv(msgspec.Struct, frozen=True, gc=False):
-    """An extension that is not known here, repeated, or of another form than its type has: `type` is as in `0xE1`."""
+    """PROXY protocol TLV that is unknown, repeated or malformed.
+
+    `type` is in hexadecimal, such as `0xE1`.
+    """
 
     type: str
     base64: str
 
 
 class SslTlv(msgspec.Struct, frozen=True, rename="camel"):
-    """What a proxy says of the client's TLS (2.2.6).
+    """Client's TLS connection, as reported by the proxy.
 
-    `client` names the flags that are set: `SSL` the client came over TLS, `CERT_CONN` and `CERT_SESS` it gave a
-    certificate on this connection, or in this session; a flag that has no name shows as in `0x08`. `verify` is 0 for
-    a certificate that was verified, else the proxy's number of what was wrong. `cn` is of the client's certificate,
-    `client_cert` all of it, DER in base64; `sig_alg` and `key_alg` are of the proxy's.
+    PROXY protocol specification, 2.2.6. `client` lists the flags that are set: `SSL` if the client connected over TLS,
+    `CERT_CONN` and `CERT_SESS` if it sent a certificate on this connection, or in this session; an unknown flag is
+    listed in hexadecimal, such as `0x08`. `verify` is 0 if the certificate was verified, else the proxy's error number.
+    `cn` is the common name of the client's certificate, `client_cert` the whole certificate, DER in base64; `sig_alg`
+    and `key_alg` are those of the proxy's certificate.
     """
 
     client: tuple[str, ...]
@@ -53,11 +63,11 @@ class SslTlv(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Tlvs(msgspec.Struct, frozen=True, rename="camel"):
-    """The extensions of a header of version 2 (2.2.1 to 2.2.8).
+    """TLVs of a PROXY protocol version 2 header.
 
-    `crc32c` was verified, eight hexadecimal digits. `unique_id` is text where it is UTF-8, else base64 under a name of
-    its own. `gcp_psc_connection_id` is 64 bits wide, more than a JSON number keeps in many readers, and so a string,
-    as gcloud shows it.
+    PROXY protocol specification, 2.2.1 to 2.2.8. `crc32c` was verified; it has eight hexadecimal digits. `unique_id` is
+    text if it is valid UTF-8, else `unique_id_base64` is set instead. `gcp_psc_connection_id` has 64 bits, more than
+    many JSON parsers keep of a number, so it is a string, as in gcloud.
     """
 
     alpn: str | UnsetType = UNSET
@@ -74,10 +84,11 @@ class Tlvs(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ProxyProtocol(msgspec.Struct, frozen=True):
-    """What a connection's PROXY protocol header says.
+    """PROXY protocol header of a connection.
 
-    `LOCAL` is a connection of the proxy's own, a health check: all else is absent then. `transport` is `TCP4`, `TCP6`,
-    `UDP4`, `UDP6`, `UNIX_STREAM`, `UNIX_DGRAM`; `UNKNOWN` (version 1) and `UNSPEC` (version 2) come without addresses.
+    `LOCAL` is a connection of the proxy itself, a health check: everything else is then absent. `transport` is `TCP4`,
+    `TCP6`, `UDP4`, `UDP6`, `UNIX_STREAM` or `UNIX_DGRAM`; `UNKNOWN` (version 1) and `UNSPEC` (version 2) have no
+    addresses.
     """
 
     version: Literal[1, 2]
@@ -89,10 +100,10 @@ class ProxyProtocol(msgspec.Struct, frozen=True):
 
 
 def client_of(peer: Endpoint, proxied: ProxyProtocol | None) -> Endpoint:
-    """Give whose requests come on a connection: the header's source, else the peer itself.
+    """Return the client of a connection: the source in the PROXY protocol header, else the peer.
 
-    The peer it is also where the header has no source over IP: for LOCAL, UNKNOWN and UNSPEC the specification asks
-    for the real connection's (2.1, 2.2); a client of a UNIX socket has no address.
+    It is also the peer if the header has no IP source: for LOCAL, UNKNOWN and UNSPEC the specification requires the
+    addresses of the real connection (2.1, 2.2); the client of a UNIX socket has no address.
     """
     if proxied is not None and isinstance(proxied.source, Endpoint):
         return proxied.source

@@ -1,4 +1,4 @@
-"""What a client asked of the answer, what it got, and what was refused and why: values to be shown."""
+"""Report of the controls in a request: applied and rejected."""
 
 from typing import Any, Literal
 
@@ -7,9 +7,10 @@ from msgspec import UNSET, UnsetType
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """One wish that was met: its control's `name`, the `value` that was asked for, where it came.
+    """Applied control.
 
-    `done` is what was done where the value leaves it open: the status of several, the seconds of a range.
+    `name` is the control's, `value` and `source` are as in the request. `done` is the effect if the value leaves it
+    open: the status chosen from a list, the seconds chosen from a range.
     """
 
     name: str
@@ -19,7 +20,10 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """One wish that was not: as it came, its value shortened, and the `reason`; `bound` says what may be asked for."""
+    """Rejected control, with the reason.
+
+    `name` is as in the request, `value` is shortened; `bound` says what is accepted.
+    """
 
     name: str
     value: str
@@ -29,7 +33,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """All that was asked for: by fields, then by the query, each in the order in which it came."""
+    """All controls of a request.
+
+    Those in headers are first, then those in the query, each in the order received.
+    """
 
     granted: tuple[Granted, ...] = ()
     refused: tuple[Refused, ...] = ()

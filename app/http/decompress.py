@@ -1,7 +1,7 @@
-"""Content codings, undone as the content arrives (RFC 9110, 8.4). Sans-I/O, constant memory, in steps of bounded work.
+"""Content decoders of request bodies (RFC 9110, 8.4).
 
-A few bytes may stand for any number: every call of a library is bounded in what it yields, a step in the number of
-such calls, and the whole in the bytes that each coding may yield.
+Sans-I/O, constant memory, bounded steps. A few bytes may decode to any number: each library call has a limit on its
+output, each step a limit on its number of calls, and each coding a limit on its total output.
 """
 
 import re
@@ -17,25 +17,25 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
-MAX_CODINGS: Final = 4  # of one content; nobody who means well lists more
-MAX_STREAMS: Final = 16_384  # gzip members or zstd frames of one content: each costs a decoder, and may be 8 bytes
-MAX_WINDOW_LOG: Final = 23  # 8 MiB, what RFC 9659, 3, lets a zstd frame ask for in HTTP
+MAX_CODINGS: Final = 4  # per body; no legitimate client uses more
+MAX_STREAMS: Final = 16_384  # gzip members or zstd frames per body: each needs a decoder, and may be only 8 bytes
+MAX_WINDOW_LOG: Final = 23  # 8 MiB, the maximum window of a zstd frame in HTTP (RFC 9659, 3)
 
-MOST_OUTPUT: Final = 65_536  # bytes that one call of a library may yield
-STEP: Final = 262_144  # cost of one step, in bytes of output
-_MOST_INPUT: Final = 16_384  # bytes that one call of a library may be given
-_INPUT_COST: Final = 4  # of a byte of input used up, in bytes of output: tables are built where nothing comes out, too
-_CALL_COST: Final = 4096  # of a call, in bytes of output, at least
+MOST_OUTPUT: Final = 65_536  # maximum output in bytes of one library call
+STEP: Final = 262_144  # cost at which a step ends, in bytes of output
+_MOST_INPUT: Final = 16_384  # maximum input in bytes of one library call
+_INPUT_COST: Final = 4  # cost of a consumed input byte, in bytes of output: tables are built even without output
+_CALL_COST: Final = 4096  # minimum cost of a call, in bytes of output
 
-# Brotli takes its limit for the least at which it stops: it yields one block, of at most 32 KiB.
+# Brotli treats its limit as the least output at which it stops: it yields one block, of at most 32 KiB.
 _BROTLI_LIMIT: Final = 16_384
 
-_EXCERPT: Final = 40  # bytes of an unknown name that are shown
+_EXCERPT: Final = 40  # bytes of an unknown name in error messages
 
 IDENTITY: Final = b"identity"
 _DEFLATE_MEMORY: Final = 384 << 10
 
-# A frame, or one to be skipped (RFC 8878, 3.1.1 and 3.1.2).
+# A frame or a skippable frame (RFC 8878, 3.1.1 and 3.1.2).
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 
 _BEHIND: Final = "bytes after the end of the data"
@@ -43,13 +43,13 @@ _TRUNCATED: Final = "truncated data"
 
 
 class _DecodingError(Exception):
-    """Why the content can't be decoded, in one line."""
+    """Decoding error; its message is the reason, in one line."""
 
 
 class _Decoder(Protocol):
-    """One stream of a library: given the input that it is `hungry` for, else nothing, it yields a bounded output.
+    """Decoder of one stream. `decode` takes input if it is `hungry`, else empty bytes, and returns bounded output.
 
-    `done` tells that the stream has ended, `rest` is the input behind its end.
+    `done` is true after the end of the stream, `rest` is the input after that end.
     """
 
     hungry: bool
@@ -60,7 +60,7 @@ class _Decoder(Protocol):
 
 
 class _Deflate:
-    """DEFLATE (RFC 1951), in the wrapping that `wbits` says: 31 gzip, 15 zlib, -15 none."""
+    """DEFLATE decoder (RFC 1951); `wbits` selects the wrapper: 31 gzip, 15 zlib, -15 none."""
 
     def __init__(self, wbits: int) -> None:
         self.hungry, self.done, self.rest = True, False, b""
@@ -71,14 +71,14 @@ class _Deflate:
             output = self._stream.decompress(self._stream.unconsumed_tail + data, MOST_OUTPUT)
         except zlib.error as error:
             raise _DecodingError(f"corrupt data: {error}") from None
-        # A full output may have more of it behind, though all input is taken.
+        # After output of the maximum size more may follow, even if all input is consumed.
         self.hungry = not self._stream.unconsumed_tail and len(output) < MOST_OUTPUT
         self.done, self.rest = self._stream.eof, self._stream.unused_data
         return output
 
 
 class _Brotli:
-    """Brotli (RFC 7932)."""
+    """Brotli decoder (RFC 7932)."""
 
     def __init__(self) -> None:
         self.hungry, self.done, self.rest = True, False, b""
@@ -88,7 +88,7 @@ class _Brotli:
         try:
             output: bytes = self._stream.process(data, output_buffer_limit=_BROTLI_LIMIT)
         except brotli.error:
-            # The library tells these apart only by where the pieces were cut.
+            # The library distinguishes the two only by where the input was split.
             raise _DecodingError("corrupt data, or bytes after its end") from None
         self.hungry = len(output) < _BROTLI_LIMIT and self._stream.can_accept_more_data()
         self.done = self._stream.is_finished()
@@ -96,7 +96,7 @@ class _Brotli:
 
 
 class _Zstd:
-    """One frame of Zstandard (RFC 8878)."""
+    """Decoder of one Zstandard frame (RFC 8878)."""
 
     def __init__(self) -> None:
         self.hungry, self.done, self.rest = True, False, b""
@@ -118,14 +118,14 @@ def _open_gzip(head: bytes) -> _Decoder | None:
 
 
 def _open_deflate(head: bytes) -> _Decoder:
-    # RFC 9110, 8.4.1.2, asks for the zlib format; many clients send bare DEFLATE. The header of zlib (RFC 1950, 2.2)
-    # would there begin a stored block whose padding is not zero, which no compressor writes.
+    # RFC 9110, 8.4.1.2, requires the zlib format; many clients send raw DEFLATE. In raw DEFLATE a zlib header (RFC
+    # 1950, 2.2) would begin a stored block with non-zero padding, which no compressor writes.
     wrapped = head[0] & 0x0F == zlib.DEFLATED and int.from_bytes(head, "big") % 31 == 0
     return _Deflate(15 if wrapped else -15)
 
 
 def _open_brotli(head: bytes) -> _Decoder:
-    del head  # it has no magic number
+    del head  # brotli has no magic number
     return _Brotli()
 
 
@@ -134,9 +134,9 @@ def _open_zstd(head: bytes) -> _Decoder | None:
 
 
 class _Coding(NamedTuple):
-    """A coding: `begin` opens a stream by its first `head` bytes; more streams may follow where it `repeats`.
+    """Content coding. `begin` opens a stream, given its first `head` bytes; if `repeats`, more streams may follow.
 
-    `memory` are the bytes that a decoder of it takes at most, window, tables, what waits: measured, and rounded up.
+    `memory` is the maximum memory of its decoder in bytes: window, tables and buffered data, measured and rounded up.
     """
 
     head: int
@@ -151,23 +151,23 @@ _CODINGS: Final = {
     b"gzip": _GZIP,
     b"x-gzip": _GZIP,  # RFC 9110, 8.4.1.3
     b"deflate": _Coding(2, _open_deflate, repeats=False, memory=_DEFLATE_MEMORY),
-    # Its window is the client's choice, up to 16 MiB (RFC 7932, 9.1).
+    # The client chooses the window size, up to 16 MiB (RFC 7932, 9.1).
     b"br": _Coding(1, _open_brotli, repeats=False, memory=20 << 20),
     b"zstd": _Coding(4, _open_zstd, repeats=True, memory=9 << 20),  # RFC 8878, 3
 }
 
 
 class _Stage:
-    """One coding: what is put in comes out `onward` decoded, a call of the library at each `step`."""
+    """Decoder of one coding, which passes its output to `onward`; each `step` is one library call."""
 
     def __init__(self, name: bytes, most: int, onward: Callable[[bytes], None]) -> None:
         self.name = name.decode("ascii")
         self._coding = _CODINGS[name]
         self._most = most
         self._onward = onward
-        self._waiting = bytearray()  # input that is not used up
-        self._given = 0  # bytes of it that the decoder has, and may hand back
-        self._decoder: _Decoder | None = None  # of the stream that has begun
+        self._waiting = bytearray()  # input that is not consumed
+        self._given = 0  # bytes of it passed to the decoder, which may return some
+        self._decoder: _Decoder | None = None  # decoder of the current stream
         self._streams = 0
         self._length = 0
 
@@ -179,11 +179,11 @@ class _Stage:
         return self._decoder.hungry and not self._waiting
 
     def put(self, piece: bytes) -> None:
-        """Take input behind what came before."""
+        """Append input."""
         self._waiting += piece
 
     def step(self) -> int:
-        """Call the library once, and give what it has cost, in bytes of output. Raises `_DecodingError`."""
+        """Call the library once and return the cost, in bytes of output. Raise `_DecodingError`."""
         decoder = self._decoder = self._decoder or self._begin()
         before = len(self._waiting)
         data = b""
@@ -203,7 +203,7 @@ class _Stage:
         return max(len(output), _INPUT_COST * (before - len(self._waiting)), _CALL_COST)
 
     def end(self) -> None:
-        """Take the end of the input. Raises `_DecodingError` where it comes too early, or too late."""
+        """Finish the input. Raise `_DecodingError` if the data is truncated, or if bytes follow its end."""
         ended = self._decoder is None or self._decoder.done
         if not (ended and self._streams):
             raise _DecodingError(_TRUNCATED)
@@ -232,16 +232,17 @@ class _Stage:
 
 
 class Decoding:
-    """Undoes the codings of one content: `take` its pieces, `work` while it is `pending`, then `end`.
+    """Decoder of all codings of a body: `take` its pieces, `work` while it is `pending`, then `end`.
 
-    What comes out goes to `sink`, at most `MOST_OUTPUT` bytes at a time. No coding may yield more than `most` bytes.
-    `refused` says, once it is so, why the content is not decoded: then all that came and comes is of no use.
+    Output goes to `sink`, at most `MOST_OUTPUT` bytes at a time. Each coding may yield at most `most` bytes. `refused`
+    is empty, or the reason why the body can't be decoded: the output so far, and all further input, is then to be
+    discarded.
     """
 
     def __init__(self, codings: tuple[bytes, ...], most: int, sink: Callable[[bytes], None]) -> None:
         self.refused = _why_not(codings)
-        self._stages: list[_Stage] = []  # the last to be undone first, so that little waits between two
-        # They are listed in the order in which they were applied (RFC 9110, 8.4).
+        self._stages: list[_Stage] = []  # in reverse order, so that little data is buffered between two stages
+        # Codings are listed in the order in which they were applied (RFC 9110, 8.4).
         for name in () if self.refused else codings:
             if name != IDENTITY:
                 self._stages.append(_Stage(name, most, self._stages[-1].put if self._stages else sink))
@@ -252,7 +253,7 @@ class Decoding:
         return any(not stage.idle for stage in self._stages)
 
     def take(self, piece: bytes) -> None:
-        """Take the next piece, and do one step of the work. A piece that comes while work is left only waits."""
+        """Add the next piece and do one step of work; while earlier work is pending, only buffer the piece."""
         if not self._stages:
             return
         pending = self.pending
@@ -261,7 +262,7 @@ class Decoding:
             self.work()
 
     def work(self) -> None:
-        """Do one step of the work that is left."""
+        """Do one step of the pending work."""
         cost = 0
         while cost < STEP and (stage := next((stage for stage in self._stages if not stage.idle), None)):
             try:
@@ -270,7 +271,7 @@ class Decoding:
                 self._refuse(stage, error)
 
     def end(self) -> None:
-        """Take the end of the content. Nothing may be pending."""
+        """Finish the body. Nothing may be pending."""
         for stage in reversed(self._stages):
             try:
                 stage.end()
@@ -284,7 +285,7 @@ class Decoding:
 
 
 def memory(codings: tuple[bytes, ...]) -> int:
-    """Give the bytes that undoing these codings takes at most; those that are refused take none."""
+    """Return the maximum memory in bytes for decoding these codings; 0 if they are rejected."""
     if _why_not(codings):
         return 0
     return sum(_CODINGS[name].memory for name in codings if name != IDENTITY)

@@ -1,18 +1,18 @@
-"""What the carrier refuses, and how it says so."""
+"""Protocol errors: rejected requests, with status and reason."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from traceback import format_exception
 from typing import Final
 
-_EXCERPT: Final = 40  # bytes of what was wrong that are shown
+_EXCERPT: Final = 40  # bytes of invalid input in error messages
 
 
 class ProtocolError(Exception):
-    """A request that can't be answered as asked: a status, one line that says what was wrong, fields that go with it.
+    """Rejected request: an error status, a one-line reason, and additional response headers.
 
-    The connection is closed after it: where one request was not understood, the next one's beginning is not
-    known (RFC 9112, 9.6).
+    The connection is closed after it: if one request could not be parsed, the start of the next one is unknown
+    (RFC 9112, 9.6).
     """
 
     def __init__(self, status: HTTPStatus, reason: str, fields: Sequence[tuple[str, str]] = ()) -> None:
@@ -23,20 +23,20 @@ class ProtocolError(Exception):
 
 
 def bad_request(reason: str) -> ProtocolError:
-    """Give a 400 with its reason."""
+    """Return a 400 error with its reason."""
     return ProtocolError(HTTPStatus.BAD_REQUEST, reason)
 
 
 def full() -> ProtocolError:
-    """Give a 503 for what would make the worker hold too much memory at once."""
+    """Return a 503 error for a request that would exceed the worker's memory budget."""
     return ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "memory budget exhausted (ECHO_MEMORY_BUDGET); retry later")
 
 
 def excerpt(raw: bytes) -> str:
-    """Show the beginning of what was wrong, in one line of ASCII."""
+    """Return the beginning of invalid input, as one line of ASCII."""
     return ascii(raw[:_EXCERPT] + (b"..." if len(raw) > _EXCERPT else b""))[1:]
 
 
 def failure(error: Exception) -> str:
-    """Tell what the application has raised, for the log."""
+    """Return the log message for an exception that the application raised."""
     return "request failed: unhandled exception in the application\n" + "".join(format_exception(error))

@@ -1,4 +1,4 @@
-"""What is told of a call, beside what is told of any answer."""
+"""gRPC part of the record of a request."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from app.http.record import About
 
 
 class Ending:
-    """How a call has ended: a code, by name and number. It is CANCELLED where the client has not waited for another."""
+    """Final status of a call: code name and number; CANCELLED if the client leaves before the call ends."""
 
     __slots__ = ("code", "number")
 
@@ -16,7 +16,11 @@ class Ending:
 
 
 class Called(About, frozen=True):
-    """What the application tells of a call: also its method, by a name of ours, and how it ends, once it has ended."""
+    """Response information of a gRPC call.
+
+    In addition to that of any response: the method, by a name from a fixed list, and the final status, which is set
+    when the call ends.
+    """
 
     method: str
     ending: Ending = msgspec.field(default_factory=Ending)

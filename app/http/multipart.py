@@ -1,4 +1,7 @@
-"""The parts of a multipart content, measured while they pass (RFC 2046, 5.1; RFC 7578). Constant memory."""
+"""Parts of a multipart body, measured while it arrives.
+
+RFC 2046, 5.1; RFC 7578. Memory use is constant.
+"""
 
 import hashlib
 from typing import Final, cast
@@ -14,18 +17,19 @@ from multipart import (  # type: ignore[import-untyped] # it publishes no types
 
 MAX_PARTS: Final = 256
 MAX_BOUNDARY: Final = 70  # bytes: RFC 2046, 5.1.1
-_MAX_HEADERS: Final = 8  # of a part; RFC 7578, 4.8, leaves it three that mean anything
-_MAX_HEADER: Final = 4096  # bytes of one of them
-_MAX_SHOWN: Final = 65_536  # bytes of all names and types together
+_MAX_HEADERS: Final = 8  # per part; RFC 7578, 4.8, allows only three
+_MAX_HEADER: Final = 4096  # maximum size in bytes of one header of a part
+_MAX_SHOWN: Final = 65_536  # maximum size in bytes of all names and types of a body
 
-# The parser takes fields for text. As Latin-1 every byte is a character, and none is lost.
+# The parser decodes headers to text. In Latin-1 every byte is a character, so none is lost.
 _BYTES: Final = "latin-1"
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """One part: `length` in bytes and `sha256` in hexadecimal digits of its content, the others as its fields say.
+    """Part of a multipart body.
 
-    `name` and `filename` are of its Content-Disposition, unquoted; `content_type` is a whole value.
+    `length` (in bytes) and `sha256` (hexadecimal) are those of its content. `name` and `filename` are from its
+    Content-Disposition, unquoted; `content_type` is the whole header value.
     """
 
     name: bytes | None
@@ -36,32 +40,35 @@ class Part(msgspec.Struct, frozen=True, gc=False):
 
 
 class Multipart(msgspec.Struct, frozen=True):
-    """The parts of a content, in order, or, in one line, why it has none that can be told: `refused`."""
+    """Parts of a multipart body, in order.
+
+    If they could not be parsed, `refused` is the reason, in one line.
+    """
 
     parts: tuple[Part, ...] = ()
     refused: str = ""
 
 
 class _Parser(PushMultipartParser):  # type: ignore[misc] # it publishes no types
-    """The parser, for every kind of multipart: only form-data asks for a Content-Disposition."""
+    """Parser for every kind of multipart: only form-data requires a Content-Disposition."""
 
     def _create_segment(self, headerlist: list[tuple[str, str]]) -> MultipartSegment:
-        # The parser itself finds these only where a piece happens to end behind them.
+        # The parser detects these only if a piece happens to end after them.
         if any("\n" in value for _, value in headerlist):
             raise MultipartError("Invalid line break in segment header")
         return MultipartSegment(headerlist)
 
 
 class PartsMeter:
-    """Measures the parts between the lines of a boundary: `take` the content in order, then ask for its parts.
+    """Incremental reader of parts: `take` the content in order, then call `parts`.
 
-    Each piece is parsed in one go: whoever hands it in bounds its length.
+    Each piece is parsed in one step, so the caller limits its length.
     """
 
     def __init__(self, boundary: bytes) -> None:
         self._refused = _why_not(boundary)
         self._delimiter = b"\r\n--" + boundary
-        self._preamble: bytes | None = b"\r\n"  # its end, until there is a first part: the content begins like a line
+        self._preamble: bytes | None = b"\r\n"  # its end, until the first part; CRLF as the content begins a line
         self._parser = (
             None
             if self._refused
@@ -75,11 +82,11 @@ class PartsMeter:
         )
         self._parts: list[Part] = []
         self._shown = 0
-        self._segment: MultipartSegment | None = None  # that of the part that has begun
+        self._segment: MultipartSegment | None = None  # segment of the current part
         self._digest = hashlib.sha256()
 
     def take(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Process the next piece."""
         if self._preamble is not None:
             piece = self._behind_preamble(piece)
         if self._parser is None or not piece:
@@ -91,7 +98,7 @@ class PartsMeter:
             self._refuse(str(error.args[0]))
 
     def parts(self) -> Multipart:
-        """Give the parts. The content has ended."""
+        """Return the parts after the end of the content."""
         if self._parser is not None and not self._parser.closed:
             try:
                 self._parser.close()
@@ -100,10 +107,10 @@ class PartsMeter:
         return Multipart(refused=self._refused) if self._refused else Multipart(tuple(self._parts))
 
     def _behind_preamble(self, piece: bytes) -> bytes:
-        """Give what comes from the first boundary line on, nothing while there is none.
+        """Return the data from the first boundary line on, empty if there is none yet.
 
-        What stands before is to be ignored (RFC 2046, 5.1.1). The parser refuses a boundary in the middle of a line, or
-        ignores it, too, by where the pieces happen to end.
+        The preamble before it is to be ignored (RFC 2046, 5.1.1). A boundary in the middle of a line is rejected or
+        ignored by the parser, depending on where the pieces end.
         """
         seen = (self._preamble or b"") + piece
         found = seen.find(self._delimiter)
@@ -143,7 +150,7 @@ def _why_not(boundary: bytes) -> str:
 
 
 def _disposition(value: str) -> tuple[bytes | None, bytes | None]:
-    """Give name and filename. A path before the filename is kept: it was sent."""
+    """Return name and filename. A path in the filename is kept, since the client sent it."""
     _, options = parse_options_header(value, unquote=lambda quoted, _: content_disposition_unquote(quoted))
     return _raw(options.get("name")), _raw(options.get("filename"))
 

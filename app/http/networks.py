@@ -1,4 +1,4 @@
-"""Addresses and networks: whose proxies are believed, and whether an address is one of theirs."""
+"""IP addresses and networks, for the list of trusted proxies."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
@@ -8,15 +8,15 @@ from app.http.text import quoted
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
-_LONGEST: Final = 64  # characters of an address, its zone id with it: what is longer is looked at no further
+_LONGEST: Final = 64  # maximum length of an address in characters, including its zone id; anything longer is invalid
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
 
 
 def networks(text: str) -> Networks:
-    """Read a list of networks in CIDR notation, between commas; an address alone is a network of its own.
+    """Parse a list of networks in CIDR notation, separated by commas or spaces; a plain address is a network too.
 
-    IPv4 networks that are written as IPv6 (::ffff:10.0.0.0/104) are given as IPv4. Raises `ValueError` with a sentence
-    that names the part that is none.
+    IPv4-mapped IPv6 networks (::ffff:10.0.0.0/104) are returned as IPv4. Raise `ValueError` with a sentence that quotes
+    the invalid part.
     """
     return tuple(_network(part) for part in text.replace(",", " ").split())
 
@@ -24,7 +24,7 @@ def networks(text: str) -> Networks:
 def _network(text: str) -> IPv4Network | IPv6Network:
     part = quoted(text)
     try:
-        # A zone id belongs to one machine's links; a network has none.
+        # A zone id is valid only on one machine's links; a network has none.
         interface = ip_interface(text.replace("%", " "))
     except ValueError:
         raise ValueError(f"{part} is not a network, such as 10.0.0.0/8 or fd00::/8") from None
@@ -37,11 +37,14 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 
 def address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, without its zone id, an IPv4 address written as IPv6 as the former; None for what is none."""
+    """Parse an IP address, or return None if it is invalid.
+
+    The zone id is removed, and an IPv4-mapped IPv6 address is returned as IPv4.
+    """
     return _address(text) if len(text) <= _LONGEST else None
 
 
-# The same few addresses come with every request; a client that makes them up can't fill the memory.
+# The same few addresses are in every request; the limit keeps a client with invented ones from filling the memory.
 @lru_cache(maxsize=1024)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
@@ -52,7 +55,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def among(text: str, chosen: Networks) -> bool:
-    """Tell whether a text is an address of one of the networks."""
+    """Return whether a text is an address in one of the networks."""
     if not chosen:
         return False
     found = address(text)

@@ -1,4 +1,7 @@
-"""Who watches: what a connection and its sessions tell of what they do, to be counted and logged."""
+"""Interface of connection observers, which count and log.
+
+Connections and protocol handlers report to it what they do.
+"""
 
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -9,13 +12,13 @@ from app.http.errors import ProtocolError
 from app.http.record import Answered
 from app.http.request import WireRequest
 
-# Why something is refused where no status of HTTP, or not only that, says it.
+# Rejection reasons that an HTTP status does not express, or not alone.
 APPLICATION_FAILED: Final = "application_failed"
 TOO_MANY_CONNECTIONS: Final = "too_many_connections"
 OVER_MEMORY_BUDGET: Final = "over_memory_budget"
 TLS: Final = "tls"
 
-WEBSOCKET: Final = "websocket"  # a protocol
+WEBSOCKET: Final = "websocket"  # protocol name
 
 _REASONS: Final = {
     HTTPStatus.BAD_REQUEST: "bad_request",
@@ -32,7 +35,7 @@ _REASONS: Final = {
 
 
 class Gauges(msgspec.Struct):
-    """What is so now."""
+    """Current values of a worker's gauges."""
 
     in_flight: int = 0
     websockets: int = 0
@@ -42,51 +45,51 @@ class Gauges(msgspec.Struct):
 
 
 class Watch(Protocol):
-    """Who watches the connections of one listener."""
+    """Observer of the connections of one listener."""
 
     def connected(self) -> None:
-        """Take notice of a connection."""
+        """Record a new connection."""
 
     def received(self, size: int) -> None:
-        """Take notice of bytes that came."""
+        """Record received bytes."""
 
     def sent(self, size: int) -> None:
-        """Take notice of bytes that were sent."""
+        """Record sent bytes."""
 
     def refused(self, reason: str) -> None:
-        """Take notice of a refusal, for a reason of which there are few."""
+        """Record a rejection; the reason is one of a fixed list."""
 
     def answered(self, answered: Answered) -> None:
-        """Take notice of a request that was answered."""
+        """Record a finished request."""
 
 
 class Unwatched:
-    """Nobody watches."""
+    """Observer that does nothing."""
 
     def connected(self) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def received(self, size: int) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def sent(self, size: int) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def refused(self, reason: str) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def answered(self, answered: Answered) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
 
 UNWATCHED: Final[Watch] = Unwatched()
 
 
 def unread(method: bytes = b"", version: str = "HTTP/1.1") -> WireRequest:
-    """Give what stands for a request that could not be read, beyond its method at most."""
+    """Return a placeholder for a request that could not be parsed, with its method if that is known."""
     return WireRequest(method, b"", version, ())
 
 
 def reason_of(error: ProtocolError) -> str:
-    """Give the reason of a refusal in a word."""
+    """Return the rejection reason of an error, as one word."""
     return _REASONS.get(error.status, "other")

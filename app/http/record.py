@@ -1,4 +1,4 @@
-"""What the carrier tells of a request that was answered, to whoever counts and logs."""
+"""Record of a finished request, for logs, metrics and traces."""
 
 import msgspec
 
@@ -7,13 +7,13 @@ from app.http.request import ConnectionInfo, WireRequest
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """One request, and how it was answered.
+    """Finished request and its response.
 
-    `request` is without its body, of which `received` bytes came: who watches may keep some of these for a moment. It
-    stands for one that could not be read where it has no target. `status` has the code first; `about` is what the
-    application tells of the answer, None where it was not asked. `seconds` passed since the head had come; `sent` are
-    bytes of the answer's body, which is `whole` unless it was cut. `protocol` is what was upgraded to, `why` is why it
-    was refused.
+    `request` has no body, since an observer may keep records for a moment; `received` is the number of body bytes
+    received. A request without a target is a placeholder for one that could not be parsed. `status` begins with the
+    code; `about` is the application's information about the response, None if the application was not called. `seconds`
+    is the time since the end of the request head; `sent` is the number of bytes of the response body sent, `whole` is
+    false if that body was cut off. `protocol` is the protocol after an upgrade, `why` the reason of a rejection.
     """
 
     request: WireRequest
@@ -29,9 +29,9 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 
 
 class About(msgspec.Struct, frozen=True):
-    """What the application tells of an answer: its form's name, the request's id, its time (POSIX), what was applied.
+    """Application's information about a response: format, request id, time (POSIX seconds) and applied controls.
 
-    Not the request: an answer may take its time, and its body's memory is not kept for that.
+    The request is not part of it: a response may take long, and the memory of its body is not kept for that.
     """
 
     form: str

@@ -1,4 +1,7 @@
-"""Values that nobody may see: those of the fields that ECHO_REDACT names, taken out before anything is made of them."""
+"""Redaction of the headers in ECHO_REDACT.
+
+Values are masked in the request itself, before anything is derived from it.
+"""
 
 import re
 from typing import Final
@@ -11,7 +14,7 @@ from app.http.text import quoted
 
 MASK: Final = "***"
 
-# A field's name, or a pseudo-field's (RFC 9113, 8.3).
+# Name of a header or pseudo-header (RFC 9113, 8.3).
 _NAME = re.compile(f":?{TCHARS}")
 _HIDDEN: Final = MASK.encode("ascii")
 _FIELD_LINE = re.compile(rb"^([^:\r\n]++)(:[ \t]*+)([^\r\n]*+)", re.MULTILINE)
@@ -22,9 +25,9 @@ _PATH: Final = b":path"
 
 
 def names(text: str) -> frozenset[bytes]:
-    """Read a list of field names between commas, as they are compared: in lower case.
+    """Parse a comma-separated list of header names; return them in lower case.
 
-    Raises `ValueError` with a sentence that names the part that is none.
+    Raise `ValueError` with a sentence that quotes the invalid name.
     """
     found = [part for each in text.split(",") if (part := each.strip())]
     for part in found:
@@ -34,11 +37,12 @@ def names(text: str) -> frozenset[bytes]:
 
 
 def redacted(request: WireRequest, names: frozenset[bytes]) -> WireRequest:
-    """Give a request without the values of the fields of these names (lower case): each is `***`.
+    """Return a request in which the headers of these names (lower case) have the value `***`.
 
-    In fields, trailers and the raw head, which keeps every other byte; the request itself where it has none of them.
-    A pseudo-field is one of them where it is named (`:path`), and what follows from it with it. Host and `:authority`
-    are one (RFC 9113, 8.3.1). A target in absolute-form is no field, and keeps its authority, as any keeps its query.
+    This applies to headers, trailers and the raw request head, whose other bytes are unchanged; the request itself is
+    returned if it has none of them. A pseudo-header is masked if it is listed (`:path`), with the values derived from
+    it. Host and `:authority` are the same (RFC 9113, 8.3.1). A target in absolute-form is not a header: its authority
+    is unchanged, and so is the query of any target.
     """
     if not names:
         return request
@@ -48,7 +52,7 @@ def redacted(request: WireRequest, names: frozenset[bytes]) -> WireRequest:
     if fields is request.fields and trailers is request.trailers and pseudo is request.pseudo:
         return request
     hidden = {name for name, _ in pseudo} & names
-    # Of a CONNECT, `:authority` is the target.
+    # The target of a CONNECT is `:authority`.
     no_target = _PATH in hidden or (_AUTHORITY in hidden and request.target == request.authority)
     return structs.replace(
         request,
@@ -69,11 +73,11 @@ def _masked(fields: Fields, names: frozenset[bytes]) -> Fields:
 
 
 def _masked_head(head: bytes, names: frozenset[bytes]) -> bytes:
-    """Mask the values in a head's field lines; its request line has no name that could be one of a field."""
+    """Mask values in the header lines of a request head; the request line can't match a header name."""
 
     def masked(line: re.Match[bytes]) -> bytes:
         name, before, value = line.groups()
-        # White space around a value is none of it, and stays.
+        # White space around a value is not part of it and stays.
         return name + before + _HIDDEN + value[len(value.rstrip(b" \t")) :] if name.lower() in names else line[0]
 
     request_line, end, fields = head.partition(b"\r\n")

@@ -1,7 +1,7 @@
-"""The seam between the carrier and the application: the request as it was on the wire.
+"""Requests as on the wire, and their keys in the WSGI environ.
 
-It travels in the WSGI environ under one key of ours. Nothing is decoded, folded, merged or reordered here; how bytes
-are shown to people is decided in one function, `shown`.
+The environ carries the request under one key. Nothing is decoded, folded, merged or reordered here; only `shown`
+decides how bytes are converted to text.
 """
 
 import re
@@ -22,31 +22,31 @@ Fields = tuple[tuple[bytes, bytes], ...]
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-# What the carrier tells the application: the `WireRequest`, the `ConnectionInfo`, whether the worker has begun to stop,
-# whether the answer becomes a WebSocket's first message, whether the request asks for a call.
+# Keys set by the server: the `WireRequest`, the `ConnectionInfo`, whether the worker is shutting down, whether the
+# response becomes a WebSocket's first message, whether the request is a gRPC call.
 REQUEST_KEY: Final = "echo.wire"
 CONNECTION_KEY: Final = "echo.connection"
 DRAINING_KEY: Final = "echo.draining"
 WEBSOCKET_KEY: Final = "echo.websocket"
 CALL_KEY: Final = "echo.call"
-# What the application tells the carrier: the `Effects`; and what it has to tell of the answer to who watches.
+# Keys set by the application: the `Effects`, and information about the response for observers.
 EFFECTS_KEY: Final = "echo.effects"
 ABOUT_KEY: Final = "echo.about"
 
-# The authority that an absolute-form target begins with (RFC 9112, 3.2.2).
+# Scheme and authority of an absolute-form target (RFC 9112, 3.2.2).
 _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
-PERCENT: Final = 0x25  # as numbers, they are looked for eight times as fast
+PERCENT: Final = 0x25  # a number is found eight times as fast as bytes
 _PLUS: Final = 0x2B
 _BACKSLASH: Final = 0x5C
-# A backslash of the client's own that would read as the beginning of `\xHH` in what `shown` gives.
+# A backslash sent by the client that would read as the start of `\xHH` in the result of `shown`.
 _LIKE_AN_ESCAPE = re.compile(rb"\\(?=x[0-9A-Fa-f]{2})")
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True):
-    """What is known of the connection that carried a request.
+    """Connection that carried a request: its two ends, TLS and PROXY protocol header.
 
-    `client` and `server` are its two ends: those that the PROXY protocol tells, where it is spoken.
+    `client` and `server` are the addresses in the PROXY protocol header if there is one, else those of the socket.
     """
 
     client: Endpoint
@@ -56,14 +56,14 @@ class ConnectionInfo(msgspec.Struct, frozen=True):
 
 
 class Effects(msgspec.Struct, frozen=True):
-    """What an answer does beyond its bytes; the carrier carries it out.
+    """Effects of a response beyond its bytes, which the server carries out.
 
-    `delay` seconds pass before the first byte. The pieces of a `streamed` body are asked for one by one, as the client
-    reads them, and `interval` seconds apart; its length is what Content-Length says, unknown without one. One that is
-    `endless` is whole behind any piece, and ends when the echo stops. Until its end a streamed body keeps `held` bytes.
-    `abort` closes the connection, in HTTP/2 the stream: `before` the head, or in the `middle`, behind the last piece
-    that the application gives. `trailers` are sent behind the body. Of a `call`, the fields of the answer are its
-    head's, and all that is behind it is the call's to say.
+    `delay` is the number of seconds before the first byte. The pieces of a `streamed` body are requested one by one, as
+    the client reads them, and `interval` seconds apart; its length is in Content-Length, or unknown without that
+    header. An `endless` body is complete after any piece, and ends when the server shuts down. A streamed body buffers
+    `held` bytes until its end. `abort` closes the connection, or the stream over HTTP/2: `before` the response head, or
+    in the `middle`, after the application's last piece. `trailers` are sent after the body. If there is a `call`, the
+    response headers are those of the call, and everything after them comes from it.
     """
 
     trailers: Fields = ()
@@ -80,15 +80,14 @@ NO_EFFECTS: Final = Effects()
 
 
 class WireRequest(msgspec.Struct, frozen=True, gc=False):
-    """One request: `fields` are (name, value) in the order and case in which they came, duplicates apart.
+    """Request as on the wire: `fields` are (name, value) in the order and case received, duplicates separate.
 
-    So are `trailers`, the fields behind the body. `head` is all of it before the body, the empty line too, byte for
-    byte; empty where the wire is not known, and in HTTP/2, which has no such text. There, `pseudo` are the
-    pseudo-fields as they came (RFC 9113, 8.3), `authority` is one of them, and `target` is `:path`, or, of a CONNECT
-    that has none, `:authority`.
+    So are `trailers`. `head` is the request head with its final empty line, byte for byte; it is empty if unknown, and
+    in HTTP/2, which has no such text. In HTTP/2, `pseudo` are the pseudo-headers as received (RFC 9113, 8.3),
+    `authority` is one of them, and `target` is `:path`, or `:authority` for a CONNECT without `:path`.
 
-    Of a head that comes again `made` has what follows from it alone, by who has made it: it is there with the next
-    request whose head has the same bytes. None elsewhere. Who gives a request another head leaves it out.
+    `made` caches values derived from a request head that is received again, by the object that derives them; requests
+    with the same head share it. It is None otherwise, and must not be copied to a request with a changed head.
     """
 
     method: bytes
@@ -104,9 +103,9 @@ class WireRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 def once(request: WireRequest, by: object, make: Callable[..., Made], *more: object) -> Made:
-    """Give what follows from a request's head, which `make` makes of it and `more`, and is known `by`.
+    """Return `make(request, *more)`, a value derived from the request head only.
 
-    It is made once, where the head comes again.
+    For a request head that is received again, the result is cached under the key `by`.
     """
     if request.made is None:
         return make(request, *more)
@@ -117,9 +116,9 @@ def once(request: WireRequest, by: object, make: Callable[..., Made], *more: obj
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Give a request target's path and query, both as sent, without the `?` (RFC 9112, 3.2).
+    """Return path and query of a request target, both as sent, without the `?` (RFC 9112, 3.2).
 
-    An absolute-form target loses its scheme and authority; authority-form and asterisk-form are all path.
+    Scheme and authority of an absolute-form target are removed; authority-form and asterisk-form are entirely path.
     """
     if not target.startswith(b"/"):
         absolute = _SCHEME_AND_AUTHORITY.match(target)
@@ -131,19 +130,19 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def unquoted(raw: bytes) -> bytes:
-    """Give bytes percent-decoded once. Most have no percent sign, which costs less to see than to go through them."""
+    """Percent-decode bytes once; without a percent sign, which is the usual case, return them unchanged."""
     return unquote_to_bytes(raw) if PERCENT in raw else raw
 
 
 def decoded_path(target: bytes) -> bytes:
-    """Give a request target's path, percent-decoded once, without its leading slash."""
+    """Return the path of a request target, percent-decoded once, without its leading slash."""
     return unquoted(split_target(target)[0].removeprefix(b"/"))
 
 
 def wire_head(request: WireRequest) -> bytes:
-    """Give a request's head as it was on the wire, or, where the wire is not known, as it may have been.
+    """Return the request head as on the wire, or a reconstruction if it is unknown.
 
-    One that came by HTTP/2 is given as its fields, one a line, the pseudo-fields first: the wire had no text.
+    For an HTTP/2 request it is one line per header, pseudo-headers first, since HTTP/2 has no text form.
     """
     if request.head:
         return request.head
@@ -154,10 +153,10 @@ def wire_head(request: WireRequest) -> bytes:
 
 
 def shown(raw: bytes) -> str:
-    r"""Show bytes of the wire as a string: UTF-8, and each byte that is not as `\xff`, by its two hexadecimal digits.
+    r"""Convert bytes to lossless text: UTF-8, with each byte that is not UTF-8 as `\xff`, in two hexadecimal digits.
 
-    Reversible: where what was sent would itself read as such an escape, its backslash is shown as `\x5c`. So
-    `\xHH` always stands for the byte HH, and everything else for itself.
+    The conversion is reversible: if the input itself contains such an escape, its backslash becomes `\x5c`. So `\xHH`
+    always stands for the byte HH, and every other character for itself.
     """
     try:
         text = raw.decode()
@@ -167,27 +166,27 @@ def shown(raw: bytes) -> str:
 
 
 def shown_pairs(pairs: Fields) -> list[tuple[str, str]]:
-    """Show pairs of bytes, in their order."""
+    """Convert pairs of bytes to lossless text, in their order."""
     return [(shown(name), shown(value)) for name, value in pairs]
 
 
 def is_plain(head: bytes) -> bool:
-    """Tell whether `shown` gives just the characters of each part of a head: it is ASCII, and has no backslash."""
+    """Return whether `shown` keeps each part of a request head unchanged: it is ASCII, without backslashes."""
     return head.isascii() and _BACKSLASH not in head and bool(head)
 
 
 def request_of(environ: Environ, max_decoded: int) -> WireRequest:
-    """Give the wire request of an environ.
+    """Return the wire request of an environ.
 
-    Under another WSGI server than ours it is pieced together from what CGI names keep: the order, case and number
-    of fields are lost, and so are names with `_`. Content codings are undone to `max_decoded` bytes.
+    Under another WSGI server it is reconstructed from CGI variables: order, case and number of headers are lost, and so
+    are names with `_`. Content codings are decoded up to `max_decoded` bytes.
     """
     request = environ.get(REQUEST_KEY)
     return request if isinstance(request, WireRequest) else _from_cgi(environ, max_decoded)
 
 
 def connection_of(environ: Environ) -> ConnectionInfo:
-    """Give what is known of the connection; under another WSGI server than ours, what CGI names tell."""
+    """Return information about the connection; under another WSGI server, from CGI variables."""
     info = environ.get(CONNECTION_KEY)
     if isinstance(info, ConnectionInfo):
         return info
@@ -232,7 +231,7 @@ def _read_body(environ: Environ, fields: Fields, max_decoded: int) -> Body:
 
 
 def query_pairs(query: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Give a query's pairs, percent-decoded once, `+` as space, in order, empty values kept.
+    """Parse the pairs of a query: percent-decoded once, `+` as space, in order, with empty values.
 
     https://url.spec.whatwg.org/#urlencoded-parsing
     """

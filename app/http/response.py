@@ -1,4 +1,4 @@
-"""An answer, before it is known what else the client has asked of it."""
+"""Responses, media types and security headers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -13,15 +13,15 @@ TEXT: Final = "text/plain; charset=utf-8"
 YAML: Final = "application/yaml"
 EVENTS: Final = "text/event-stream"
 
-# Statuses of final answers that have no content (RFC 9110, 15.3.5, 15.3.6, 15.4.5).
+# Statuses of final responses without content (RFC 9110, 15.3.5, 15.3.6, 15.4.5).
 BODILESS: Final = frozenset((204, 205, 304))
 
-# Nothing is loaded or run, nothing is sent, nobody frames it: also where what stands between has lost an answer's type.
-# Not `sandbox`: in an origin of their own, browsers' viewers for JSON would have to do without what they load.
-# https://www.w3.org/TR/CSP3/; `default-src` is silent on what follows it.
+# Blocks loading and running anything, sending forms, and framing, even if a proxy has removed the media type. Not
+# `sandbox`: it gives the document an opaque origin, in which browsers' JSON viewers can't load their resources.
+# https://www.w3.org/TR/CSP3/; `default-src` does not cover the directives after it.
 POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-# No answer is taken for another type than it says, kept by anybody, or let run anything.
+# No response is sniffed as another type, stored in a cache, or able to run scripts.
 HARMLESS: Final = (
     ("Content-Security-Policy", POLICY),
     ("X-Content-Type-Options", "nosniff"),
@@ -30,9 +30,9 @@ HARMLESS: Final = (
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A status, a content and its type, and more fields where they are needed.
+    """Response before controls are applied: status, body, media type and additional headers.
 
-    `delay` seconds pass before the first byte, `interval` seconds between the pieces of a content that has some.
+    `delay` is the number of seconds before the first byte, `interval` that between the pieces of a body with several.
     """
 
     body: bytes | Content
@@ -44,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What is sent: the status, the fields, and the body, whole or in pieces."""
+    """Response as sent: status, headers, and the body, whole or in pieces."""
 
     status: int
     fields: Sequence[tuple[str, str]]
@@ -52,6 +52,6 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 def harmless(fields: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Give fields with those that make an answer harmless, where it has no such field of its own."""
+    """Return the headers with the security headers added, except those that the response sets itself."""
     names = {name.lower() for name, _ in fields}
     return (*fields, *(field for field in HARMLESS if field[0].lower() not in names))

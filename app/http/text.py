@@ -1,4 +1,7 @@
-"""Texts of others, shortened to be shown in a sentence: a value that is wrong may be as long as it likes."""
+"""Excerpts of untrusted text in messages.
+
+An invalid value can have any length, so it is shortened.
+"""
 
 from typing import Final
 
@@ -6,10 +9,10 @@ _USUAL: Final = 40  # characters
 
 
 def shortened(text: str, most: int = _USUAL) -> str:
-    """Give a text, or its beginning and three dots, in at most so many characters."""
+    """Return a text of at most `most` characters unchanged, else its beginning and three dots, of that length."""
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def quoted(text: str) -> str:
-    """Give a text in quotation marks, shortened, with no character that would end the line."""
+    """Return a text in quotation marks, shortened, with line breaks escaped."""
     return repr(shortened(text))

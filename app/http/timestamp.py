@@ -1,4 +1,4 @@
-"""Timestamps as RFC 3339 has them."""
+"""Timestamps in RFC 3339 format."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,5 +16,5 @@ def _millisecond(now: int) -> str:
 
 
 def time_of(now: float) -> str:
-    """Give POSIX time as RFC 3339 has it, in UTC, to the millisecond."""
+    """Format POSIX seconds as an RFC 3339 timestamp, in UTC, with milliseconds."""
     return _millisecond(round(now * 1000))

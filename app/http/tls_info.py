@@ -1,7 +1,7 @@
-"""What TLS said of a connection, as values that can be shown.
+"""TLS details of a connection, as shown in the reflection.
 
 The names of `TLS` are those of the Gateway API's echo server (conformance/echo-basic), so that its conformance client
-can read ours; `clientCertificate` is ours.
+can parse our reflection; `clientCertificate` is our addition.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-# What OpenSSL calls otherwise than Go, which has the names of the IANA. Of TLS 1.3 the names are the same.
+# Cipher suites whose names in OpenSSL differ from those in Go, which uses the IANA names. Names of TLS 1.3 are equal.
 # https://pkg.go.dev/crypto/tls#pkg-constants
 CIPHER_SUITES: Final = {
     "AES128-SHA": "TLS_RSA_WITH_AES_128_CBC_SHA",
@@ -33,10 +33,11 @@ CIPHER_SUITES: Final = {
 
 
 class Certificate(msgspec.Struct, frozen=True, rename="camel"):
-    """An X.509 certificate, from its leaf (RFC 5280, 4.1.2).
+    """X.509 leaf certificate of the client (RFC 5280, 4.1.2).
 
     `subject` and `issuer` are (attribute, value) pairs in the certificate's order, `subject_alt_names` (kind, value)
-    pairs. `not_before` and `not_after` are RFC 3339, `serial_number` and `sha256` (of the DER form) hexadecimal digits.
+    pairs. `not_before` and `not_after` are RFC 3339 timestamps, `serial_number` and `sha256` (of the DER form)
+    hexadecimal digits.
     """
 
     subject: tuple[tuple[str, str], ...]
@@ -49,11 +50,11 @@ class Certificate(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TLS(msgspec.Struct, frozen=True, rename="camel"):
-    """One connection's TLS.
+    """TLS details of the connection.
 
-    `version` as `TLSv1.3`, `cipher_suite` by OpenSSL's name, `server_name` what the client asked for by SNI, as
-    `app.http.request.shown`, or empty; `negotiated_protocol` by ALPN; `peer_certificates` PEM, the client's own first.
-    `client_certificate` is not there either when its names can't be read.
+    `version` is such as `TLSv1.3`; `cipher_suite` is OpenSSL's name; `server_name` is the SNI host name as converted by
+    `app.http.request.shown`, or empty; `negotiated_protocol` is from ALPN; `peer_certificates` are PEM, the client's
+    own first. `client_certificate` is omitted also if its names can't be parsed.
     """
 
     version: str

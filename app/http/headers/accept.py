@@ -1,4 +1,4 @@
-"""Which of the answers that there are a client prefers, by its Accept field (RFC 9110, 12.5.1)."""
+"""Content negotiation by the Accept header (RFC 9110, 12.5.1)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ _RANGE = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+")
 QUALITY: Final = r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?"
 _QUALITY = re.compile(QUALITY)
 
-# Of a field, elements that are looked at, in some milliseconds: what a browser sends has ten.
+# Maximum number of parsed elements of a header, which takes some milliseconds: a browser sends ten.
 MOST_ELEMENTS: Final = 5000
 
 
@@ -21,17 +21,17 @@ class _Range(NamedTuple):
 
 
 def preferred(accept: str, offers: Sequence[str], default: str) -> str | None:
-    """Give the media type of `offers` that `accept` prefers, `ANY` when any will do, or None when it takes none.
+    """Return the media type of `offers` preferred by `accept`, `ANY` if any is accepted, or None if none is.
 
-    `offers` are `type/subtype`, in the server's own order; `default` is the one that is given to who takes any. Of
-    those with the highest quality, one that is named comes before one that is only covered (`type/*`, `*/*`), then the
-    one that is named earlier, then the one that is offered earlier. An element that can't be read is passed over, and
-    all of a field where no element can; so are a media type's parameters, and more elements than anybody means.
+    `offers` are `type/subtype`, in the server's order; `default` is the one used for `ANY`. Of offers with the highest
+    quality, one that is listed by name precedes one that is only covered by a range (`type/*`, `*/*`), then the one
+    listed earlier, then the one offered earlier. Malformed elements are ignored, and the whole header if all its
+    elements are malformed; parameters of media types, and elements after the first `MOST_ELEMENTS`, are ignored too.
     """
     if accept in {"", ANY} or not (ranges := tuple(_ranges(accept))):
         return ANY
     ranked = [(*_rank(offer, ranges), -place, offer) for place, offer in enumerate(offers, 1)]
-    if _rank(default, ranges) == (any_type := _rank_of_any(ranges)):  # else it is named, and weighed by its name
+    if _rank(default, ranges) == (any_type := _rank_of_any(ranges)):  # else it is ranked by its own name
         ranked.append((*any_type, 0, ANY))
     quality, *_, offer = max(ranked)
     return str(offer) if quality else None
@@ -50,7 +50,7 @@ def _partition(parameter: str) -> tuple[str, str, str]:
 
 
 def _rank(offer: str, ranges: Sequence[_Range]) -> tuple[float, int, int]:
-    """Give an offer's quality, how specific the range is that says so, and how early it stands."""
+    """Return an offer's quality, the specificity of the range it matches, and that range's negated position."""
     for specificity, covering in ((2, offer), (1, offer.partition("/")[0] + "/*")):
         for place, each in enumerate(ranges):
             if each.media_type == covering:

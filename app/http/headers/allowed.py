@@ -1,7 +1,7 @@
-"""Which fields an answer may be given because a client asks for them.
+"""Response headers that a client can set with a control.
 
-What a client asks for may have been put into a link that somebody else follows: so nothing that frames the message,
-that makes a browser run, remember, send or open anything, or that takes back what makes the echo's answers harmless.
+A control may be part of a link that somebody else follows. So headers are rejected that frame the message, that make a
+browser run, store, send or open anything, or that weaken the security headers of a response.
 """
 
 import re
@@ -9,12 +9,13 @@ from typing import Final
 
 from app.http.text import shortened
 
-# RFC 9110, 5.1, without `_`, which many readers take for `-`.
+# RFC 9110, 5.1, without `_`, which many recipients treat as `-`.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
-# RFC 9110, 5.5: visible characters, spaces and tabs between them, and obs-text, which here is UTF-8.
+# RFC 9110, 5.5: visible characters, spaces and tabs between them, and obs-text, here UTF-8.
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
-# Framing and the connection are the carrier's (RFC 9110, 7.6.1; RFC 9112, 6); Date and Content-* say what is so.
+# The server sets framing and connection headers (RFC 9110, 7.6.1; RFC 9112, 6); Date and Content-* describe the
+# response.
 _FRAMING: Final = frozenset(
     [
         "connection",
@@ -28,10 +29,10 @@ _FRAMING: Final = frozenset(
         "http2-settings",
     ]
 )
-# By Location (there is a control for it), Refresh, Link and Onion-Location a browser goes elsewhere; by No-Vary-Search
-# it takes what it has kept for the answer to any query of the path; by WWW-Authenticate it asks for a password,
-# by Secure-Session-* it makes a key. The others are rules or doors that it keeps open for all that is served under this
-# name, or that switch its protection off.
+# Location (which has its own control), Refresh, Link and Onion-Location make a browser open another URL. No-Vary-Search
+# makes it reuse a cached response for any query of the path. WWW-Authenticate makes it ask for a password,
+# Secure-Session-* makes it create a key. The others are policies or permissions that it stores for everything served
+# under this host name, or they disable its protections.
 _BROWSERS: Final = frozenset(
     [
         "activate-storage-access",
@@ -77,7 +78,7 @@ _BROWSERS: Final = frozenset(
         "x-xss-protection",
     ]
 )
-# What a proxy acts on, as far as a file of its own, and what stands for one request among many.
+# Headers that a proxy acts on, such as serving one of its own files, and the id of the request.
 _PROXIES: Final = frozenset(["x-lighttpd-send-file", "x-reproxy-url", "x-request-id", "x-sendfile"])
 _NEVER: Final = _BROWSERS | _PROXIES
 _PREFIXES: Final = (
@@ -85,16 +86,16 @@ _PREFIXES: Final = (
     "sec-", "secure-session-", "service-worker-", "shared-storage-", "x-accel-", "x-lighttpd-", "x-litespeed-",
     "x-reproxy-",
 )  # fmt: skip
-# What says how long an answer may be kept, and as what; a cache may have a Cache-Control of its own (RFC 9213, 2.1).
+# Headers that control caching; a cache may have its own Cache-Control (RFC 9213, 2.1).
 _CACHES: Final = frozenset(["age", "edge-control", "expires", "netlify-vary", "pragma", "vary"])
 _OF_A_CACHE: Final = "cache-control"
 _SURROGATES: Final = "surrogate-"
 
 
 def why_not(name: str, value: str, *, cookies: bool = False) -> str:
-    """Say in a few words why an answer may not have this field; nothing where it may.
+    """Return in a few words why a client can't set this response header; empty if it can.
 
-    Set-Cookie may be set where `cookies` are allowed.
+    Set-Cookie is accepted only if `cookies` is true.
     """
     lower = name.lower()
     shown = shortened(name)
@@ -116,10 +117,10 @@ NOT_BY_A_FIELD: Final = "only echo_header in the query can set it: caches distin
 
 
 def is_for_caches(name: str) -> bool:
-    """Tell whether a field says what caches may do.
+    """Return whether a header controls caching.
 
-    What asks for it must be part of what they look answers up by: else one that a client has asked for by a field would
-    be kept for others who have not.
+    The control for it must be part of the cache key, the URL: if a request header could set it, the response would be
+    cached for clients that did not send that header.
     """
     lower = name.lower()
     return lower in _CACHES or lower.endswith(_OF_A_CACHE) or lower.startswith(_SURROGATES)

@@ -1,7 +1,7 @@
-"""Who sent a request: the connection's other end, and what proxies on the way say about who is behind it.
+"""Client address of a request: connection, and headers of proxies.
 
-None of what a field says is known to be so: anybody can send it. It is believed as far as the chain is made of proxies
-that the operator trusts, from the connection backwards.
+Any client can send these headers, so none is trusted by itself. They are trusted as far as the chain consists of
+trusted proxies, starting at the connection.
 """
 
 from typing import Final, Literal
@@ -16,8 +16,8 @@ from app.http.request import ConnectionInfo
 
 Told = Literal["Forwarded", "X-Forwarded-For", "X-Real-IP", "connection"]
 
-# Hops of a chain that are looked at, from the connection backwards: each is an address to be compared, and 64 KiB
-# could name 30,000. No real way is as long, and who believes one is done at the first hop that is not trusted.
+# Maximum number of hops that are read, starting at the connection. Each is an address to be compared, and 64 KiB could
+# hold 30,000. No real chain is as long, and hops beyond the first untrusted one don't affect the client address.
 MOST_HOPS: Final = 256
 
 _FORWARDED: Final = "Forwarded"
@@ -27,10 +27,11 @@ _X_FORWARDED: Final = "X-Forwarded-"
 
 
 class Hop(msgspec.Struct, frozen=True):
-    """One node on the way: its `address` as it is told, and by which field; `connection` is what the socket tells.
+    """Node on the path of a request.
 
-    The address stands without brackets and port; what is none (`unknown`, `_hidden`, junk) as it was written. `port` is
-    there where one is told. `trusted` tells whether it is a proxy of ECHO_TRUSTED_PROXIES.
+    `address` is without brackets and port; one that is not an IP address (`unknown`, `_hidden`, malformed text) is
+    unchanged. `told` is the header it comes from, or `connection` for the peer of the connection. `port` is omitted if
+    unknown. `trusted` is true for a proxy in ECHO_TRUSTED_PROXIES.
     """
 
     address: str
@@ -40,13 +41,13 @@ class Hop(msgspec.Struct, frozen=True):
 
 
 class Client(msgspec.Struct, frozen=True, rename="camel"):
-    """Who sent the request.
+    """Client of a request.
 
-    `address` and `port` are the connection's other end, or whom the PROXY protocol names. `effective` is the address
-    that follows from the `chain`, which begins at the client, ends at the connection, and is absent where no field
-    tells of one: the last that no trusted proxy has. `forwarded` are the elements of Forwarded (RFC 7239), its quoted
-    values without quotation marks; one that can't be read is under the name `invalid`. `x_forwarded` are the values of
-    X-Forwarded-* and X-Real-IP by name.
+    `address` and `port` are those of the connection's peer, or those in the PROXY protocol header. `effective` is the
+    client address derived from `chain`: the last one outside the trusted proxies. The chain begins at the client, ends
+    at the connection, and is omitted if no header names a node. `forwarded` are the elements of Forwarded (RFC 7239),
+    with quoted values unquoted; a malformed element has the only key `invalid`. `x_forwarded` are the values of
+    X-Forwarded-* and X-Real-IP by header name.
     """
 
     address: str
@@ -59,7 +60,7 @@ class Client(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Way(msgspec.Struct, frozen=True):
-    """What fields say of the way on which a request came: `nodes` by address and port, with the field that has them."""
+    """Path of a request as reported by headers: `nodes` are address, port and source header."""
 
     nodes: list[tuple[str, int | UnsetType, Told]]
     forwarded: list[dict[str, str]] | UnsetType
@@ -67,8 +68,8 @@ class Way(msgspec.Struct, frozen=True):
 
 
 def way_of(headers: dict[str, list[str]]) -> Way | None:
-    """Give what fields (shown values by canonical name) say of the way, None where they say nothing."""
-    # One look through all names at once: most requests have none of these.
+    """Parse the forwarding headers (lossless text by canonical name); return None if there are none."""
+    # A single search in all names: most requests have none of these headers.
     if _FORWARDED not in (names := "\n".join(headers)) and _REAL_IP not in names:
         return None
     elements = forwarded(headers[_FORWARDED]) if _FORWARDED in headers else []
@@ -82,7 +83,7 @@ def way_of(headers: dict[str, list[str]]) -> Way | None:
 
 
 def client_by(way: Way | None, connection: ConnectionInfo, trusted: Networks) -> Client:
-    """Give who sent a request, by the way that its fields tell of and by its connection."""
+    """Return the client of a request, from its parsed forwarding headers and its connection."""
     end, proxy = connection.client, connection.proxy or UNSET
     if way is None:
         return Client(end.address, end.port, end.address, proxy)
@@ -93,30 +94,31 @@ def client_by(way: Way | None, connection: ConnectionInfo, trusted: Networks) ->
 
 
 def client_of(headers: dict[str, list[str]], connection: ConnectionInfo, trusted: Networks) -> Client:
-    """Give who sent a request, by its fields (shown values by canonical name) and its connection."""
+    """Return the client of a request, from its headers (lossless text by canonical name) and its connection."""
     return client_by(way_of(headers), connection, trusted)
 
 
 def _told(headers: dict[str, list[str]], elements: list[dict[str, str]]) -> list[tuple[str, Told]]:
-    """Give the nodes that one field tells of, the client first.
+    """Return the nodes reported by one header, the client first.
 
-    One field alone: if the chain were pieced together from several, a client could choose what stands where.
-    X-Forwarded-For wins over Forwarded, since it is what most proxies write, and what most servers read (nginx, Envoy,
-    Express, uvicorn): they hand a Forwarded of the client's on as it came, and it must not be taken for theirs.
+    Only one header is used: in a chain combined from several, a client could choose the position of an address.
+    X-Forwarded-For takes precedence over Forwarded, since most proxies write it and most servers read it (nginx, Envoy,
+    Express, uvicorn): such proxies forward a client's Forwarded header unchanged, and it must not be mistaken for
+    theirs.
     """
     nodes = forwarded_for(headers.get(_FORWARDED_FOR, []))
     if nodes:
         return [(text, "X-Forwarded-For") for text in nodes]
     if elements:
         return [(told_by_forwarded(element), "Forwarded") for element in elements]
-    # nginx sets it to one address; of several, the last is the nearest proxy's.
+    # nginx sets X-Real-IP to one address; of several, the last is from the nearest proxy.
     return [(text, "X-Real-IP") for text in forwarded_for(headers.get(_REAL_IP, []))[-1:]]
 
 
 def _effective(chain: list[Hop]) -> str:
-    """Give the address of the first hop that is not trusted, from the connection backwards, else of the chain's first.
+    """Return the address of the first untrusted hop, starting at the connection, else that of the chain's first hop.
 
-    Where that hop is no address, it is the one before: the last of which anything is known.
+    If that hop has no IP address, return that of the previous hop, nearer to the connection: the last one known.
     """
     known = chain[-1].address
     for hop in reversed(chain):

@@ -1,8 +1,8 @@
-"""What proxies write of who is behind them, parsed: Forwarded (RFC 7239) and X-Forwarded-For.
+"""Parser of Forwarded (RFC 7239) and X-Forwarded-For.
 
-Each field is read by itself, though several make one list: an open quotation mark that a client sends must not swallow
-what a proxy has written behind it. What can't be read is shown and passed over up to the next comma, so that each
-character is looked at a few times at most.
+Header lines are parsed one by one, though several form one list: an open quotation mark sent by a client must not
+swallow what a proxy appended. A malformed element is reported and skipped up to the next comma, so that each character
+is read a few times at most.
 """
 
 import re
@@ -13,12 +13,12 @@ from msgspec import UNSET, UnsetType
 
 from app.http.networks import address
 
-INVALID: Final = "invalid"  # the name that an element of Forwarded has which can't be read
-UNKNOWN: Final = "unknown"  # RFC 7239, 6.2: a node of which nobody tells
+INVALID: Final = "invalid"  # key of a malformed element of Forwarded
+UNKNOWN: Final = "unknown"  # RFC 7239, 6.2: the node is unknown
 
-# RFC 9110, 5.6.2. What was matched is never tried otherwise (`++`), here and below, so that all of it is linear.
+# RFC 9110, 5.6.2. Possessive quantifiers (`++`), here and below, prevent backtracking: matching takes linear time.
 TCHARS: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-# RFC 7239, 4. Proxies forget the quotation marks that [::1] and 10.0.0.1:80 need: they can still be read.
+# RFC 7239, 4. Also accepts [::1] and 10.0.0.1:80 without the required quotation marks, which some proxies omit.
 _PAIR = re.compile(rf'[ \t]*+({TCHARS})=(?:"((?:[^"\\]|\\[\s\S])*+)"|([^\s",;=\\]++))')
 _SPACE = re.compile(r"[ \t]*+")
 _QUOTED_PAIR: Final = re.compile(r"\\([\s\S])")  # RFC 9110, 5.6.4
@@ -27,9 +27,9 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 
 def forwarded(values: Iterable[str]) -> list[dict[str, str]]:
-    """Give the elements of Forwarded: parameters by name in lower case, values without quotation marks.
+    """Parse the elements of Forwarded: parameters by name in lower case, with quoted values unquoted.
 
-    One that can't be read, or that has a parameter twice (RFC 7239, 4), is `{"invalid": text}`.
+    A malformed element, or one with a repeated parameter (RFC 7239, 4), is `{"invalid": text}`.
     """
     return [element for value in values for element in _elements(value) if element]
 
@@ -39,7 +39,7 @@ def _elements(text: str) -> Iterator[dict[str, str]]:
     while begin < len(text):
         element, end = _element(text, begin)
         if element is None:
-            # Not behind what was read last: it may have been within a quotation that the client has left open.
+            # Not from the end of what was parsed: that may be within a quotation that the client left open.
             end = text.find(",", begin)
             end = len(text) if end < 0 else end
             element = {INVALID: text[begin:end].strip(" \t")}
@@ -48,7 +48,7 @@ def _elements(text: str) -> Iterator[dict[str, str]]:
 
 
 def _element(text: str, begin: int) -> tuple[dict[str, str] | None, int]:
-    """Give the element that begins here, or None, and where it ends: at a comma, or at the end of the text."""
+    """Parse the element that begins here; return it, or None, and its end: a comma, or the end of the text."""
     pairs: dict[str, str] = {}
     while True:
         match = _PAIR.match(text, begin)
@@ -68,21 +68,22 @@ def _element(text: str, begin: int) -> tuple[dict[str, str] | None, int]:
 
 
 def told_by_forwarded(element: dict[str, str]) -> str:
-    """Give the node that an element of Forwarded tells of, as it is written."""
+    """Return the node of an element of Forwarded, as written."""
     return element.get("for") or element.get(INVALID) or UNKNOWN
 
 
 def forwarded_for(values: Iterable[str]) -> list[str]:
-    """Give the nodes of X-Forwarded-For as they are written, the empty ones left out."""
+    """Return the nodes of X-Forwarded-For as written, without empty ones."""
     return [stripped for value in values for node in value.split(",") if (stripped := node.strip(" \t"))]
 
 
 def node(text: str) -> tuple[str, int | UnsetType]:
-    """Give a node's address, without brackets, and its port if it is a number; what is no address as it is.
+    """Return the address of a node, without brackets, and its port if that is a number; other text unchanged.
 
-    As RFC 7239, 6, writes it, and as proxies do: 10.0.0.1, 10.0.0.1:80, ::1, [::1], [::1]:80, unknown, _hidden.
+    Accepts the forms of RFC 7239, 6, and those that proxies write: 10.0.0.1, 10.0.0.1:80, ::1, [::1], [::1]:80,
+    unknown, _hidden.
     """
-    if ":" not in text and not text.startswith("["):  # an IPv4 address, as most are, or no address
+    if ":" not in text and not text.startswith("["):  # an IPv4 address, as in most cases, or not an address
         return text, UNSET
     bracketed = _BRACKETED.fullmatch(text)
     if bracketed:

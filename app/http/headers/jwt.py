@@ -1,6 +1,6 @@
-"""JSON Web Tokens (RFC 7519), decoded: what they say, which is not yet whether it is so.
+"""Decoder of JSON Web Tokens (RFC 7519), without verification.
 
-Only the compact form of a signature (RFC 7515, 7.1). Nothing here needs a key, or a library for cryptography.
+Only the compact serialization of JWS (RFC 7515, 7.1). It needs neither keys nor a cryptography library.
 """
 
 import re
@@ -15,15 +15,15 @@ MOST_CHARACTERS: Final = 16_384
 MAX_DEPTH: Final = 16
 """Levels of nested JSON in a token that is shown."""
 
-# RFC 7515, 2: no padding. Some write it all the same, such as the load balancers of AWS.
+# RFC 7515, 2, omits padding. Some issuers write it anyway, such as AWS load balancers.
 _BASE64URL = re.compile(r"([A-Za-z0-9_-]*+)={0,2}")
-_OBJECTS: Final = ("eyJ", "eyA", "ewo", "ew0")  # a brace, then a quotation mark, a space, LF or CR
+_OBJECTS: Final = ("eyJ", "eyA", "ewo", "ew0")  # base64url of a brace, then a quotation mark, a space, LF or CR
 _PARTS: Final = 3
 _ENCRYPTED_PARTS: Final = 5  # RFC 7516, 7.1
 
 
 class Decoded(NamedTuple):
-    """A token's header and claims."""
+    """Header and claims of a token."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
@@ -34,12 +34,15 @@ Verify = Callable[[str, Decoded], str | None]
 
 
 def looks_like_one(text: str) -> bool:
-    """Tell whether a text begins as tokens do: with a JSON object in base64url."""
+    """Return whether a text begins like a token: with a JSON object in base64url."""
     return text.startswith(_OBJECTS) and "." in text
 
 
 def decode(text: str) -> Decoded:
-    """Decode a token. Raises `ValueError`, with a clause about `it`, for what is none, or is beyond the bounds."""
+    """Decode a token.
+
+    Raise `ValueError`, with a clause about `it`, for a malformed token, or one above the limits.
+    """
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"it has {len(text)} characters; at most {MOST_CHARACTERS} are decoded")
     parts = text.split(".", _ENCRYPTED_PARTS)

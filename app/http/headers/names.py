@@ -1,7 +1,7 @@
-"""Field names in other spellings than they were sent in: as people write them, and as CGI does.
+"""Header names in canonical spelling and as CGI variables.
 
-Each is remembered, since the same few names come with every request: as many as are common, and only short ones, so
-that a client that makes names up can't fill the memory.
+Results are cached, since the same few names are in every request. The cache has a fixed number of entries, and only
+short names, so that a client with invented names can't fill the memory.
 """
 
 import re
@@ -14,16 +14,16 @@ _LONGEST: Final = 64  # bytes
 Spelling = TypeVar("Spelling")
 
 _WORD = re.compile(r"[^-]+")
-# PEP 3333 names these two without HTTP_. Transfer-Encoding stays away: the carrier has decoded the chunks, and
-# Bottle would do it once more and answer 400.
+# PEP 3333 names these two without HTTP_. Transfer-Encoding is omitted: the server has decoded the chunks, and Bottle
+# would decode them again and respond with 400.
 _CGI_OWN: Final = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 _CGI_HIDDEN: Final = b"transfer-encoding"
 
 
 class Remembered(dict[bytes, Spelling]):
-    """What is made of a name, or of what else comes with every request and is short, made once.
+    """Cache of values computed from header names, or from other short bytes that are in every request.
 
-    Looked up by `__getitem__`, it costs less than what `functools.lru_cache` wraps.
+    A lookup by `__getitem__` costs less than a call through `functools.lru_cache`.
     """
 
     def __init__(self, spell: Callable[[bytes], Spelling]) -> None:

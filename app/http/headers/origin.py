@@ -1,14 +1,14 @@
-"""Whether a request comes from a page of another origin.
+"""Cross-origin check of browser requests by the Origin header.
 
-Browsers let no page read an answer that comes from elsewhere, unless that answer allows it, and ours never does. A
-WebSocket they let every page open and read: its server has to look at Origin itself (RFC 6455, 10.2).
+Browsers let a page read a cross-origin response only if the response allows it, which ours never do. But they let every
+page open and read a WebSocket: the server has to check Origin itself (RFC 6455, 10.2).
 """
 
 from typing import Final
 
 from app.http.request import WireRequest
 
-# What a browser adds to a request by itself, whichever page makes it.
+# Headers that a browser adds to a request by itself, whichever page makes it.
 CREDENTIALS: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
 
 _ORIGIN: Final = b"origin"
@@ -17,9 +17,10 @@ _SCHEME_END: Final = b"://"
 
 
 def is_foreign(request: WireRequest) -> bool:
-    """Tell whether a browser says that a page which is not this host's has made the request (RFC 6454, 7).
+    """Return whether a browser sent the request for a page of another host (RFC 6454, 7).
 
-    Of several fields, or one that is `null` or malformed, none is this host's. Who sends none is no browser.
+    Several Origin headers, and one that is `null` or malformed, count as another host. A client without Origin is not a
+    browser.
     """
     origins = [value for name, value in request.fields if name.lower() == _ORIGIN]
     if not origins:

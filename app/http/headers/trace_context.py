@@ -15,9 +15,9 @@ _RANDOM: Final = 0x02  # Trace Context level 2, 3.2.2.5
 
 
 class TraceParent(msgspec.Struct, frozen=True, rename="camel"):
-    """The parent span. https://www.w3.org/TR/trace-context-2/#traceparent-header.
+    """Parent span of a request.
 
-    `random` is the flag of level 2 for a random trace id.
+    https://www.w3.org/TR/trace-context-2/#traceparent-header. `random` is the level 2 flag for a random trace id.
     """
 
     version: str
@@ -28,14 +28,17 @@ class TraceParent(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """The parsed `traceparent`; or, in `invalid` by the header's name, why it could not be parsed."""
+    """Trace of a request: the parsed `traceparent`.
+
+    If the header is malformed, `invalid` has the reason, by the header's name.
+    """
 
     traceparent: TraceParent | UnsetType = UNSET
     invalid: dict[str, str] | UnsetType = UNSET
 
 
 def trace_of(headers: dict[str, list[str]]) -> Trace | UnsetType:
-    """Parse the `traceparent` of a request (values by canonical header name); unset if there is none."""
+    """Parse the `traceparent` of a request (values by canonical header name); return `UNSET` if there is none."""
     values = headers.get(_TRACEPARENT)
     if not values:
         return UNSET
