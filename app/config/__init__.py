@@ -1,1 +1,1 @@
-"""Configuration: settings and what follows from them."""
+"""Configuration: settings and the values derived from them."""

@@ -1,4 +1,4 @@
-"""Addresses to listen on, as ECHO_HOST has them."""
+"""Listen addresses of ECHO_HOST."""
 
 from typing import Final
 
@@ -6,5 +6,5 @@ EVERY_ADDRESS: Final = "*"
 
 
 def near(host: str) -> str:
-    """Give the address at which somebody on this machine reaches an echo that listens on `host`."""
+    """Return the address at which a client on this machine reaches a service that listens on `host`."""
     return "127.0.0.1" if host in {EVERY_ADDRESS, "0.0.0.0"} else host  # noqa: S104 - compared, not bound

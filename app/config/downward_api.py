@@ -1,5 +1,6 @@
-"""Where it runs: what the downward API says, handed in as environment. Never asked of the API server.
+"""Pod metadata from the Kubernetes downward API.
 
+It is read from environment variables, never from the API server.
 https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 """
 
@@ -9,9 +10,9 @@ import msgspec
 
 
 class Kubernetes(msgspec.Struct, frozen=True, rename="camel"):
-    """What the cluster says about the pod, beside its name and namespace; null where it says nothing.
+    """Pod metadata from the downward API; null if it is not set.
 
-    `image` is what its manifest asks for, and `labels` are those that were chosen there and that the pod has.
+    `image` is the image in the manifest; `labels` are the pod's labels among those listed in the manifest.
     """
 
     node: str | None
@@ -25,7 +26,7 @@ class Kubernetes(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Which pod answers, and behind which Service and Ingress, where it was told."""
+    """Pod that responds, with its Service and Ingress if they are set."""
 
     pod: str | None
     namespace: str | None
@@ -35,9 +36,10 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def read(environ: Mapping[str, str]) -> Identity:
-    """Read the identity from the environment, by the names that the chart and the manifests give.
+    """Read the identity from the environment variables that the chart and the manifests set.
 
-    `POD_NAME`, `NAMESPACE`, `SERVICE_NAME` and `INGRESS_NAME` are those that the Gateway API's own echo server reads.
+    `POD_NAME`, `NAMESPACE`, `SERVICE_NAME` and `INGRESS_NAME` are the names that the Gateway API's own echo server
+    uses.
     """
 
     def value(name: str) -> str | None:
@@ -62,9 +64,9 @@ def read(environ: Mapping[str, str]) -> Identity:
 
 
 def _labels(text: str) -> dict[str, str]:
-    """Read labels as kubectl writes them, `name=value,name=value`; neither part can have a comma or another `=`.
+    """Parse labels in kubectl's format, `name=value,name=value`; neither part can contain a comma or another `=`.
 
-    One without a value is left out: the downward API gives nothing for a label that the pod does not have.
+    A label without a value is omitted: the downward API returns an empty value for a label that the pod does not have.
     """
     pairs = (pair.partition("=") for pair in text.split(","))
     return {name.strip(): value.strip() for name, _, value in pairs if name.strip() and value.strip()}

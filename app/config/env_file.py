@@ -1,7 +1,8 @@
-"""A file of settings, `NAME=value` a line: what can be read anew while the echo runs, as an environment can't.
+"""Settings file: `NAME=value` per line, read again on reload.
 
-Its form is Docker's (https://docs.docker.com/reference/cli/docker/container/run/#env): a value is all behind the first
-`=`, without quotes or comments of its own; lines that are empty or begin with `#` say nothing.
+Unlike the environment, a file can be read again while the service runs. Its format is Docker's
+(https://docs.docker.com/reference/cli/docker/container/run/#env): a value is everything after the first `=`, without
+quoting or comments; lines that are empty or begin with `#` are ignored.
 """
 
 import os
@@ -10,13 +11,13 @@ import stat
 from typing import Final, NamedTuple
 
 _NAME: Final = re.compile("ECHO_[A-Z0-9_]{1,50}")
-LARGEST: Final = 1 << 16  # bytes; all settings, each a screen long, are less
+LARGEST: Final = 1 << 16  # maximum size in bytes; all settings with long values are smaller
 
 
 class Assignment(NamedTuple):
-    """A name and its value, and where they stand, as messages begin: `/etc/echo.env:3: `.
+    """Line of a settings file: name and value; `place` begins messages about it, such as `/etc/echo.env:3: `.
 
-    `mistake` is a sentence about a line that does not give a value.
+    `mistake` is a sentence about an invalid line, else empty.
     """
 
     place: str
@@ -26,9 +27,9 @@ class Assignment(NamedTuple):
 
 
 def read(path: str) -> list[Assignment]:
-    """Give what a file says, in its order.
+    """Parse a settings file; return its assignments in order.
 
-    Raises `ValueError` for one that can't be read, or is no text of at most `LARGEST` bytes.
+    Raise `ValueError` if it can't be read, is larger than `LARGEST` bytes, or is not UTF-8.
     """
     try:
         data = _bytes(path)
@@ -43,9 +44,9 @@ def read(path: str) -> list[Assignment]:
 
 
 def _bytes(path: str) -> bytes:
-    """Give what a file holds, its beginning if it is too long; nobody waits for what is not there yet."""
+    """Read a file, at most one byte more than `LARGEST`, without waiting for a writer."""
     with open(path, "rb", opener=_at_once) as file:
-        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # the arbiter would wait for who writes, deaf to a stop
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # a read would block the arbiter, which could not shut down
             raise OSError("a pipe can't be read again; must be a regular file")
         return file.read(LARGEST + 1)
 
@@ -55,7 +56,7 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def parse(text: str, path: str) -> list[Assignment]:
-    """Give what a file's text says; `path` is what messages call it."""
+    """Parse the text of a settings file; `path` is its name in messages."""
     found: list[Assignment] = []
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
@@ -65,7 +66,7 @@ def parse(text: str, path: str) -> list[Assignment]:
         name, equals, value = (part.strip() for part in stripped.partition("="))
         mistake = ""
         if not equals or not _NAME.fullmatch(name):
-            mistake = "must be ECHO_NAME=value"  # what it is instead may be a secret, of a file that was not meant
+            mistake = "must be ECHO_NAME=value"  # the line is not quoted: in a wrong file it may be a secret
         elif name in lines:
             mistake = f"{name} is already set in line {lines[name]}"
         lines.setdefault(name, number)

@@ -1,6 +1,6 @@
-"""The keys of ECHO_JWKS (RFC 7517), read from their file: what each of them can verify.
+"""JSON Web Key Set of ECHO_JWKS (RFC 7517).
 
-PyJWT and cryptography are imported only where keys are set: they are larger than all else that the service needs.
+PyJWT and cryptography are imported only if keys are set: they are larger than everything else that the service needs.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ INSTALL: Final = "pip install 'pyjwt[crypto]', or an image built with --build-ar
 _MOST_BYTES: Final = 1 << 20
 _MOST_KEYS: Final = 64
 
-# RFC 7518, 3.1; RFC 8037, 3.1; RFC 8812, 3.2: what a key of each type, and curve, can verify.
+# RFC 7518, 3.1; RFC 8037, 3.1; RFC 8812, 3.2: algorithms by key type and curve.
 _ALGORITHMS: Final[Mapping[tuple[str, str | None], tuple[str, ...]]] = {
     ("RSA", None): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     ("EC", "P-256"): ("ES256",),
@@ -34,17 +34,17 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 751
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One key: its kid if it has one, and by algorithm what tells whether it has signed a token."""
+    """Key: its kid, if it has one, and by algorithm a function that verifies a token's signature."""
 
     kid: str | None
     signed: dict[str, Callable[[str], bool]]
 
 
 def load(path: str) -> tuple[Key, ...]:
-    """Read the keys of a JWKS file that verify signatures; those for encryption are passed over.
+    """Read the keys of a JWKS file that verify signatures; keys for encryption are ignored.
 
-    Raises `ValueError`, with a sentence, for a file that can't be read, holds no keys, or one that can't be used; and
-    where the library is not installed.
+    Raise `ValueError` with a sentence if the file can't be read, has no keys, or an invalid one; or if the library is
+    not installed.
     """
     jwt = _library()
     jwks = {f"key {number} of {path}": jwk for number, jwk in enumerate(_jwks(path), 1)}
@@ -91,7 +91,7 @@ def _jwks(path: str) -> list[dict[str, Any]]:
 
 
 def _verifies(jwk: dict[str, Any]) -> bool:
-    """Tell whether a key is not for something else, such as encryption (RFC 7517, 4.2 and 4.3)."""
+    """Return whether a key is not restricted to other uses, such as encryption (RFC 7517, 4.2 and 4.3)."""
     operations = jwk.get("key_ops")
     return jwk.get("use", "sig") == "sig" and (not isinstance(operations, list) or "verify" in operations)
 
@@ -117,7 +117,11 @@ def _key(jwt: ModuleType, jwk: dict[str, Any], name: str) -> Key:
 def _signed(
     jwt: ModuleType, jwk: dict[str, Any], algorithms: tuple[str, ...], name: str
 ) -> dict[str, Callable[[str], bool]]:
-    """Give what tells by each algorithm, if the key is long enough for it (RFC 7518, 3.2 and 3.3)."""
+    """Return the verify functions by algorithm.
+
+    Algorithms for which the key is too short (RFC 7518, 3.2 and 3.3) are omitted. Raise `ValueError` with a sentence if
+    the key is invalid, or too short for all of them.
+    """
     found = {}
     for algorithm in algorithms:
         try:

@@ -1,7 +1,8 @@
-"""Whether a token can be believed: signed by a known key, for an algorithm that the key allows, and within its times.
+"""Verification of JSON Web Tokens: signature, algorithm and times.
 
-The key decides which algorithms may be used (RFC 8725, 3.1): never the token, which only says which of them was. Its
-`jku`, `x5u`, `jwk` and `x5c` are never looked at. Who the token is for (`aud`) is not checked: an echo is nobody.
+The key decides which algorithms are allowed (RFC 8725, 3.1), never the token, which only names the one that was used.
+Its `jku`, `x5u`, `jwk` and `x5c` are ignored. The audience (`aud`) is not checked: an echo service is not a recipient
+of its own.
 """
 
 import time
@@ -13,11 +14,11 @@ from app.config.jwks import Key
 from app.http.headers.jwt import Decoded, Verify
 from app.http.text import quoted
 
-_MOST_TRIES: Final = 8  # of a token that does not say which key it is: each costs up to a millisecond
+_MOST_TRIES: Final = 8  # keys tried for a token without a kid: each costs up to a millisecond
 
 
 def verifier(keys: tuple[Key, ...], clock: Callable[[], float] = time.time) -> Verify:
-    """Give what verifies tokens by these keys; `clock` tells POSIX time in seconds."""
+    """Return a function that verifies tokens with these keys; `clock` returns POSIX seconds."""
     named = {key.kid: key for key in keys if key.kid is not None}
 
     def verify(token: str, decoded: Decoded) -> str | None:
@@ -44,7 +45,7 @@ def verifier(keys: tuple[Key, ...], clock: Callable[[], float] = time.time) -> V
 
 
 def _unusable(header: dict[str, Any], algorithm: object) -> str | None:
-    """Tell what is wrong with a header, whatever the keys are (RFC 7515, 4.1)."""
+    """Return what is wrong with a token's header, whatever the keys are (RFC 7515, 4.1)."""
     if not isinstance(algorithm, str):
         return "it names no algorithm (alg)"
     if algorithm.lower() == "none":
@@ -69,7 +70,7 @@ def _none_or_many(fitting: list[Key], algorithm: str) -> str | None:
 
 
 def _out_of_time(claims: dict[str, Any], now: float) -> str | None:
-    """Tell what is wrong with a token's times (RFC 7519, 4.1.4 and 4.1.5), without leeway."""
+    """Return what is wrong with a token's times (RFC 7519, 4.1.4 and 4.1.5), without leeway."""
     for name in ("exp", "nbf"):
         if name not in claims:
             continue

@@ -1,4 +1,4 @@
-"""The URL of ECHO_OTLP_ENDPOINT."""
+"""URL of ECHO_OTLP_ENDPOINT."""
 
 from urllib.parse import urlsplit
 
@@ -6,7 +6,7 @@ from app.http.text import quoted
 
 
 def endpoint(text: str) -> str:
-    """Read an endpoint: a URL of http or https. Raises `ValueError`, with a sentence, for what is none."""
+    """Check an http or https URL and return it. Raise `ValueError` with a sentence if it is invalid."""
     try:
         url = urlsplit(text)
         sound = url.scheme in {"http", "https"} and url.hostname and (url.port is None or url.port > 0)

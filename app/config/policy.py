@@ -1,4 +1,4 @@
-"""What the operator has set of how requests are shown, made of the settings that are lists, files or names."""
+"""Policy: parsed values of the settings that are lists or files."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -15,9 +15,10 @@ from app.http.headers.jwt import Verify
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a client may ask for in another echo's dialect: of the controls that do the same, those that are `allowed`.
+    """Limits of the controls in the dialects of other echo servers.
 
-    `max_delay` is in seconds, `max_size` in bytes.
+    A dialect's control is enabled if the corresponding control is in `allowed`. `max_delay` is in seconds, `max_size`
+    in bytes.
     """
 
     max_delay: float = 60.0
@@ -26,11 +27,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What the operator has set of how requests are shown.
+    """Parsed settings that decide how requests are shown.
 
-    `port` is the echo's own. `trusted` are the networks whose proxies are believed. A token is looked for in
-    Authorization and in `jwt_fields` (lower case); `verify` knows the keys, where there are any. `unlogged` are the
-    fields (lower case) whose values no log shows, `hidden` those that no answer shows.
+    `port` is ECHO_PORT. `trusted` are the networks of trusted proxies. A token is expected in Authorization and in the
+    headers `jwt_fields` (lower case); `verify` verifies it, and is None without keys. `unlogged` are the headers (lower
+    case) whose values are masked in logs, `hidden` those masked in responses too.
     """
 
     identity: Identity
@@ -44,7 +45,7 @@ class Policy(msgspec.Struct, frozen=True):
     hidden: frozenset[bytes] = frozenset()
 
 
-# How the texts of settings are read that are lists, or name a file: each raises `ValueError` for what it can't read.
+# Parsers of settings that are lists, or name a file: each raises `ValueError` for an invalid value.
 Readers = Mapping[str, Callable[[str], Any]]
 READERS: Final[Readers] = {
     "jwks": jwks.load,
@@ -56,18 +57,18 @@ READERS: Final[Readers] = {
 
 
 def readers() -> Readers:
-    """Give readers that read a text, and the file that it names, once: for one reading of all that is configured."""
+    """Return parsers that cache their results, so that one reading of the configuration reads each file once."""
     return {name: cache(reader) for name, reader in READERS.items()}
 
 
 def read(settings: Settings, identity: Identity, by: Readers = READERS) -> Policy:
-    """Read the policy by these readers. Raises `SettingsError` for what can't be read any more."""
+    """Build the policy from the settings, with these parsers. Raise `SettingsError` if a file is no longer valid."""
 
     def value(name: str, nothing: Any) -> Any:
         text = getattr(settings, name)
         try:
             return by[name](text) if text else nothing
-        except ValueError as error:  # a file may have changed since the settings were read
+        except ValueError as error:  # a file may have changed after the settings were read
             raise SettingsError(f"ECHO_{name.upper()}: {error}") from None
 
     keys = value("jwks", ())
@@ -86,6 +87,6 @@ def read(settings: Settings, identity: Identity, by: Readers = READERS) -> Polic
 
 
 def _limits(settings: Settings) -> Limits:
-    """Give how far a dialect may do what its own controls ask for: as far as the echo's own."""
+    """Return the limits of dialect controls, which are those of echo's own controls."""
     allowed = frozenset(name for name in Limits().allowed if settings.allows(name))
     return Limits(settings.max_delay, settings.max_size, allowed)

@@ -1,6 +1,6 @@
-"""What an operator may set: the environment, and the file that it names, read into one frozen object.
+"""Settings: environment and settings file, parsed into one object.
 
-Every setting is a row of `Settings`: its name, type, bound, default and help stand together, and
+Every setting is a row of `Settings`: its name, type, limits, default and description are declared together, and
 `python -m app --help` prints them.
 """
 
@@ -18,8 +18,8 @@ from app.http.text import quoted
 
 PREFIX = "ECHO_"
 
-# With decoders, an idle worker and its arbiter this is 110 of the 128 MiB that the chart gives a pod. A thousand
-# responses of the usual size are two MiB; one with 64 KiB of nested JSON, indented, is four.
+# With decoders, an idle worker and its arbiter this is 110 of the 128 MiB that the chart sets as a pod's memory limit.
+# A thousand responses of the usual size are two MiB; one with 64 KiB of nested JSON, indented, is four.
 MAX_HELD: Final = 24 << 20
 
 MAX_DECODED: Final = 64 << 20  # default limit of a decoded body in bytes
@@ -43,7 +43,7 @@ Switch = Literal["off", "on"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one service. A field `idle_timeout` is the variable `ECHO_IDLE_TIMEOUT`."""
+    """Settings of one service. The attribute `idle_timeout` is the variable `ECHO_IDLE_TIMEOUT`."""
 
     host: Annotated[Address, Meta(description="address to listen on; * is every address, IPv4 and IPv6")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="port of the echo service")] = 8080
@@ -209,7 +209,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
     def allows(self, control: str) -> bool:
-        """Tell whether a client may ask for a control: `delay` by `allow_delay`, and by `controls`, for all."""
+        """Return whether a control is enabled: `delay` by `allow_delay`, and all of them by `controls`."""
         return self.controls == "on" and getattr(self, f"allow_{control}") != "off"
 
 
@@ -242,7 +242,7 @@ _ENV_FILE: Final = "ECHO_ENV_FILE"
 
 
 class SettingsError(ValueError):
-    """The settings hold mistakes. `args` are sentences, one for each, all of them at once."""
+    """Invalid settings. `args` are sentences, one per mistake, all mistakes together."""
 
 
 # Kubernetes sets `NAME_SERVICE_HOST`, `NAME_PORT=tcp://...` and more in pods for each Service `name` of their
@@ -274,11 +274,11 @@ _RENAMED: Final = {
 
 
 def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], object]] = _NO_READERS) -> Settings:
-    """Read the settings from an environment, and from the file that it names; what both say, the environment says.
+    """Parse the settings in an environment and in its settings file; the environment takes precedence.
 
-    `readers` are, by a field's name, what must be able to read its text, where that is more than a type says, such as a
-    list or a file's name: each raises `ValueError` for what it can't. Raises `SettingsError` with a sentence for every
-    unknown name and every bad value, wherever it stands.
+    `readers` are, by attribute name, additional parsers for values that the type can't check, such as a list or a file
+    name: each raises `ValueError` for an invalid value. Raise `SettingsError` with a sentence for every unknown name
+    and every invalid value, from either source.
     """
     given: dict[str, Any] = {}
     mistakes: list[str] = []
@@ -298,16 +298,16 @@ def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], objec
 
 
 def _own(environ: Mapping[str, str]) -> Iterator[Assignment]:
-    """Give what the environment itself says."""
+    """Yield the settings in the environment itself."""
     for name, value in sorted(environ.items()):
         if name.startswith(PREFIX) and not _is_service_link(name, value):
             yield Assignment("", name, value)
 
 
 def _of_the_file(path: str) -> Iterator[Assignment]:
-    """Give what the file of settings says, if there is one."""
+    """Yield the settings in the settings file, if there is one."""
     if _CONTENT.match(path):
-        return  # which is told of the variable
+        return  # reported as a mistake in the variable
     try:
         assignments = env_file.read(path) if path else []
     except ValueError as error:
@@ -321,7 +321,7 @@ def _of_the_file(path: str) -> Iterator[Assignment]:
 
 
 def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]) -> dict[str, Any]:
-    """Read one setting: its field and value. Raises `ValueError` with a sentence."""
+    """Parse one setting and return its attribute and value. Raise `ValueError` with a sentence."""
     field = _FIELDS.get(name)
     if field is None:
         nearest = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, _FIELDS, n=1)
@@ -333,7 +333,7 @@ def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]
         read_value = msgspec.convert(value, field.type, strict=False)
         if value and field.name in readers:
             readers[field.name](value)
-    except ValueError as error:  # msgspec's own is one, too
+    except ValueError as error:  # msgspec.ValidationError is a subclass
         raise ValueError(f"{name}={quoted(value)}: {_reason(field.type, error)}") from None
     return {field.name: read_value}
 
@@ -341,7 +341,7 @@ def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]
 def _reason(kind: Any, error: ValueError) -> str:
     """Return what a setting accepts; msgspec's own messages name Python types."""
     if not isinstance(error, msgspec.ValidationError):
-        return str(error)  # a reader's
+        return str(error)  # raised by a reader
     schema = msgspec.json.schema(kind)
     if "enum" in schema:
         return "must be one of " + ", ".join(schema["enum"])
@@ -363,12 +363,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 
 def changes(before: Settings, after: Settings) -> list[str]:
-    """Give the variables that are not the same."""
+    """Return the variables whose values differ."""
     return [name for name, field in _FIELDS.items() if getattr(before, field.name) != getattr(after, field.name)]
 
 
 def rows() -> list[Row]:
-    """Give each setting as (variable, default, meaning); where numbers are bytes or seconds, the meaning says so."""
+    """Return each setting as (variable, default, description); the description names the unit, bytes or seconds."""
     return [
         (_variable(field.name), str(field.default) or "empty", _meaning(field.type))
         for field in msgspec.structs.fields(Settings)
@@ -376,7 +376,7 @@ def rows() -> list[Row]:
 
 
 def _meaning(type_: Any) -> str:
-    """Give what a setting means, and the words that it can be, unless they are on and off."""
+    """Return the description of a setting, with its accepted words unless they are on and off."""
     schema = msgspec.json.schema(type_)
     meaning: str = schema["description"]
     words = schema.get("enum", [])
@@ -384,7 +384,7 @@ def _meaning(type_: Any) -> str:
 
 
 def groups() -> list[tuple[str, list[Row]]]:
-    """Give the settings in groups, each with its name."""
+    """Return the settings in groups, each with its name."""
     found: list[tuple[str, list[Row]]] = []
     for field, row in zip(msgspec.structs.fields(Settings), rows(), strict=True):
         if field.name in _GROUPS:
@@ -394,7 +394,7 @@ def groups() -> list[tuple[str, list[Row]]]:
 
 
 def table() -> str:
-    """Give the settings as lines of text, group by group: variable, meaning, and in parentheses the default."""
+    """Return the settings as lines of text, by group: variable, description, and the default in parentheses."""
     width = max(len(variable) for variable, _, _ in rows())
     lines: list[str] = []
     for name, members in groups():
