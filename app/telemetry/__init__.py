@@ -1,1 +1,1 @@
-"""What the echo tells of itself: metrics for Prometheus, a log of requests, spans for OpenTelemetry."""
+"""Telemetry: metrics, access log and OpenTelemetry spans."""

@@ -1,4 +1,4 @@
-"""The access log: a line for each request, in JSON, or in the common log format."""
+"""Access log: a line per request, as JSON or common log format."""
 
 import json
 import re
@@ -22,12 +22,13 @@ from app.telemetry.log_writer import LONGEST
 from app.telemetry.metrics import REFUSAL
 
 _SHORT: Final = 64
-# What a terminal might obey, or a reader take for the end of a line: also beyond ASCII (C1, U+2028).
+# Characters that a terminal could interpret, or a log reader as the end of a line, including non-ASCII ones (C1,
+# U+2028).
 _NOT_PLAIN: Final = re.compile(r"[^ -~\n]")
 
 
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A line of JSON: names of its own where there is no standard one."""
+    """JSON log line; the names are our own where no standard name exists."""
 
     time: str
     client: str
@@ -48,7 +49,7 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class AccessLog:
-    """Gives lines, of one kind."""
+    """Formatter of access log lines, in JSON or common log format."""
 
     def __init__(self, kind: str, facts: Facts, wall: Callable[[], float] = time.time) -> None:
         self.lines: Callable[[Sequence[Answered]], bytes] = self._json if kind == "json" else self._common
@@ -89,16 +90,16 @@ class AccessLog:
         )
 
     def _said(self, request: WireRequest) -> tuple[str, str, str]:
-        """Give method, target and trace id of a request, as they may be told."""
+        """Return method, target and trace id of a request, redacted."""
         trace = self._facts.trace(request)
         return method(request), self._facts.target(request), _trace_id(trace) if trace else ""
 
     def _common_line(self, answered: Answered) -> str:
-        """Give a line of the common log format. https://httpd.apache.org/docs/current/logs.html#common."""
+        """Return a line in common log format. https://httpd.apache.org/docs/current/logs.html#common."""
         request, about = answered.request, about_of(answered)
         asked = "-"
         if request.target:
-            target = shortened(_escaped(self._facts.target(request)), 2 * TARGET)  # a character may have become twelve
+            target = shortened(_escaped(self._facts.target(request)), 2 * TARGET)  # escaped, a character may be twelve
             asked = f"{_escaped(method(request))} {target} {request.version}"
         client = _escaped(self._facts.client(answered)).replace(" ", "_") or "-"
         when = _clf_time(int(about.now if about else self._wall()))
@@ -115,12 +116,12 @@ def _trace_id(trace: Trace) -> str:
 
 
 def _is_plain(text: bytes) -> bool:
-    """Tell whether JSON is of printable ASCII: by itself it lets no other control character be."""
+    """Return whether JSON is printable ASCII; JSON itself excludes all other control characters."""
     return text.isascii() and b"\x7f" not in text
 
 
 def _fitting(line: _Line) -> bytes:
-    """Give a line as JSON of printable ASCII, of at most `LONGEST` bytes."""
+    """Return a line as JSON of printable ASCII, of at most `LONGEST` bytes."""
     text = _plain(line)
     if len(text) > LONGEST:
         target, error = shortened(line.target, _SHORT), shortened(line.error, _SHORT)
@@ -138,7 +139,7 @@ def _plain(line: _Line) -> bytes:
 
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
-# Apache's way: what a terminal would obey as \xHH of its UTF-8.
+# As in Apache: characters that a terminal could interpret become \xHH of their UTF-8 bytes.
 _QUOTES: Final[Mapping[str, str]] = {'"': r"\"", "\\": r"\\"}
 _NOT_IN_QUOTES: Final = re.compile(r'[^ -~]|["\\]')
 

@@ -1,4 +1,7 @@
-"""What one worker has counted: plain numbers, so that to count costs next to nothing, and as bytes for the others."""
+"""Counters of one worker.
+
+They are plain numbers, so that counting costs almost nothing; as bytes they are passed to the other workers.
+"""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -9,24 +12,24 @@ import msgspec
 from app.http.observer import Gauges
 from app.telemetry.metrics import BUCKETS
 
-# Method, class of status ("2"), protocol, format.
+# Method, status class ("2"), protocol, format.
 Key = tuple[str, str, str, str]
 
 
 class Durations(msgspec.Struct):
-    """How long requests took: how many are in each of `BUCKETS` and no smaller one, or behind all; seconds in sum."""
+    """Request durations: requests per bucket of `BUCKETS` (not cumulative) and above the last; the sum in seconds."""
 
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0
 
 
 class Tally(msgspec.Struct):
-    """The counts of one worker since the service was started: a worker that takes another's place goes on with its."""
+    """Counts of one worker since the service was started; a worker that replaces another continues with its counts."""
 
     requests: dict[Key, int] = msgspec.field(default_factory=dict)
     durations: dict[str, Durations] = msgspec.field(default_factory=dict)
     refusals: dict[str, int] = msgspec.field(default_factory=dict)
-    calls: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)  # of gRPC, by method and code
+    calls: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)  # gRPC calls by method and code
     connections: int = 0
     received: int = 0
     sent: int = 0
@@ -35,7 +38,7 @@ class Tally(msgspec.Struct):
     now: Gauges = msgspec.field(default_factory=Gauges)
 
     def answered(self, key: Key, seconds: float) -> None:
-        """Count a request that was answered."""
+        """Count a finished request."""
         requests, durations = self.requests, self.durations.get(key[2])
         requests[key] = requests.get(key, 0) + 1
         if durations is None:
@@ -44,11 +47,11 @@ class Tally(msgspec.Struct):
         durations.seconds += seconds
 
     def called(self, key: tuple[str, str]) -> None:
-        """Count a call of gRPC that has ended."""
+        """Count a finished gRPC call."""
         self.calls[key] = self.calls.get(key, 0) + 1
 
     def refused(self, reason: str) -> None:
-        """Count a refusal."""
+        """Count a rejection."""
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
 
@@ -57,17 +60,17 @@ _decode: Final = msgspec.msgpack.Decoder(Tally).decode
 
 
 def encoded(tally: Tally) -> bytes:
-    """Give a tally as bytes."""
+    """Encode a tally as bytes."""
     return _encode(tally)
 
 
 def decoded(data: bytes) -> Tally:
-    """Give the tally of these bytes; of none, one that has counted nothing."""
+    """Decode a tally; empty bytes are an empty tally."""
     return _decode(data) if data else Tally()
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
-    """Give the sum of all."""
+    """Return the sum of the tallies."""
     sum_ = Tally()
     for tally in tallies:
         for key, count in tally.requests.items():

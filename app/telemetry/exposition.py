@@ -1,4 +1,4 @@
-"""The metrics in the words of Prometheus: its text format, or OpenMetrics for who prefers that.
+"""Exposition of metrics in Prometheus text format and OpenMetrics.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -36,14 +36,14 @@ _BOUNDS: Final = (*map(floatToGoString, BUCKETS), "+Inf")
 
 
 class Whole(Collector):
-    """All that is told: the sum of what the workers have counted, and how many connections they may hold."""
+    """Collector of all metrics: the sum over the workers' tallies, and the limit of connections."""
 
     def __init__(self, tally: Tally, limit: int) -> None:
         self._tally = tally
         self._limit = limit
 
     def collect(self) -> Iterator[Metric]:
-        """Give every metric that there is, with its values."""
+        """Yield every metric with its values."""
         told = _values(self._tally) | {"echo_connections_limit": self._limit}
         for family in FAMILIES.values():
             yield _MAKE[family.kind](family, told.get(family.name))
@@ -105,9 +105,9 @@ _MAKE: Final[Mapping[str, Callable[[Family, Any], Metric]]] = {
 
 
 def exposed(accept: str, tallies: Iterable[Tally], limit: int) -> tuple[bytes, str]:
-    """Give the metrics, and their media type, as an Accept field asks for: the text format to who names neither.
+    """Return the metrics and their media type, negotiated by an Accept header; the default is the text format.
 
-    `limit` is how many connections each worker may hold.
+    `limit` is the maximum number of connections of a worker.
     """
     write, media_type = _WRITE.get(preferred(accept, MEDIA_TYPES, _TEXT) or _TEXT, _WRITE[_TEXT])
     tally = total(tallies)

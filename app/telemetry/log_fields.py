@@ -1,4 +1,7 @@
-"""What may be told of a request, by a log or a trace: nothing that is made of a field that ECHO_REDACT names."""
+"""Redacted request data for logs and traces.
+
+Nothing here is derived from a header in ECHO_REDACT.
+"""
 
 import re
 from typing import Final, TypeVar
@@ -16,18 +19,19 @@ from app.http.request import WireRequest, shown
 from app.http.text import shortened
 from app.telemetry.metrics import METHODS
 
-TARGET: Final = 1024  # characters of a request target that are told
+TARGET: Final = 1024  # maximum characters of a logged request target
 _ADDRESS: Final = 64
 _ID: Final = b"x-request-id"
 _PATH: Final = b":path"
-_AUTHORITY: Final = frozenset((b":authority", b"host"))  # are one (RFC 9113, 8.3.1)
-# The fields whose values a refusal quotes; and a line that is none of HTTP may hold each of the pseudo-fields.
+_AUTHORITY: Final = frozenset((b":authority", b"host"))  # the same header (RFC 9113, 8.3.1)
+# Headers whose values a rejection reason quotes; it may also quote a line that is not HTTP, which may hold the value of
+# any pseudo-header.
 _QUOTED: Final = _AUTHORITY | {_PATH, b":method", b":scheme", b"content-length", b"te"}
 _QUOTED_OF: Final = b"sec-websocket-"
-# The fields of which something is made.
+# Headers that other values are derived from.
 _CLIENT_FIELDS: Final = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
 _TRACE_FIELDS: Final = frozenset((b"traceparent",))
-# The first letter is spelled in both cases: a search that ignores case from the start looks at each byte.
+# The first letter is matched in both cases: a search that ignores case from the start examines each byte.
 _MAY_TELL_TRACE: Final = re.compile(rb"\n[tT](?i:raceparent)").search
 _CONTROL: Final = "x-echo-"
 
@@ -35,7 +39,7 @@ _Wish = TypeVar("_Wish", Granted, Refused)
 
 
 class Facts:
-    """Gives the facts of requests, as a policy lets them be told."""
+    """Redacted data of requests, as the policy allows."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -48,28 +52,28 @@ class Facts:
         self._client_fields = _CLIENT_FIELDS - self._hidden if policy.trusted else frozenset()
 
     def hides(self, name: bytes) -> bool:
-        """Tell whether a field (in lower case) is one whose value nobody may see."""
+        """Return whether a header (in lower case) is redacted."""
         return name in self._hidden
 
     def target(self, request: WireRequest) -> str:
-        """Give the request target, as it is shown, its beginning if it is long."""
-        # Of a CONNECT of HTTP/2, `:authority` is the target.
+        """Return the request target as lossless text, shortened if it is long."""
+        # The target of an HTTP/2 CONNECT is `:authority`.
         if self._tells_path and (self._tells_authority or not request.authority or request.target != request.authority):
             target = shown(request.target)
             return target if len(target) <= TARGET else shortened(target, TARGET)
         return MASK
 
     def why(self, answered: Answered) -> str:
-        """Give why a request was refused, without what is quoted of it where that may be what nobody may see."""
+        """Return the reason of a rejection, without the text it quotes if that may be a redacted value."""
         sentence, colon, _ = answered.why.partition(": ")
         return answered.why if self._quotes or not colon else f"{sentence}: {MASK}"
 
     def id(self, about: About) -> str:
-        """Give the request's id."""
+        """Return the request id."""
         return about.id if self._tells_id else MASK
 
     def client(self, answered: Answered) -> str:
-        """Give the address of who is believed to have sent it."""
+        """Return the address of the client, according to the headers of trusted proxies if there are any."""
         address = answered.connection.client.address
         if self._client_fields:
             headers = _values(answered.request, self._client_fields)
@@ -77,14 +81,14 @@ class Facts:
         return address if len(address) <= _ADDRESS else shortened(address, _ADDRESS)
 
     def trace(self, request: WireRequest) -> Trace | UnsetType:
-        """Return the parsed traceparent of the request."""
+        """Return the parsed traceparent of the request; `UNSET` if there is none, or if it is redacted."""
         if request.head and not _MAY_TELL_TRACE(request.head):  # most requests
             return UNSET
         headers = _values(request, self._trace_fields)
         return trace_of(headers) if headers else UNSET
 
     def applied(self, applied: Applied) -> Applied:
-        """Give what was asked for."""
+        """Return the controls report with redacted values."""
         return Applied(tuple(map(self._wish, applied.granted)), tuple(map(self._wish, applied.refused)))
 
     def _wish(self, wish: _Wish) -> _Wish:
@@ -95,17 +99,17 @@ class Facts:
 
 
 def method(request: WireRequest) -> str:
-    """Give the method, as it is shown, its beginning if it is long."""
+    """Return the method as lossless text, shortened if it is long."""
     return METHODS.get(request.method) or shortened(shown(request.method))
 
 
 def about_of(answered: Answered) -> About | None:
-    """Give what the application tells of an answer, None where it was not asked."""
+    """Return the application's information about a response, or None if the application was not called."""
     return answered.about if isinstance(answered.about, About) else None
 
 
 def _values(request: WireRequest, names: frozenset[bytes]) -> dict[str, list[str]]:
-    """Give the values of the fields of these names, as they are shown, by canonical name."""
+    """Return the values of these headers as lossless text, by canonical name."""
     found: dict[str, list[str]] = {}
     for name, value in request.fields:
         if name.lower() in names:

@@ -1,4 +1,4 @@
-"""Pieces that are written by a thread of their own: it may wait for who reads them."""
+"""Writer thread of the access log, which may block on its reader."""
 
 import math
 import os
@@ -10,42 +10,42 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Final
 
-COLLECTED: Final = 0.05  # seconds for which pieces are collected: to wake up costs as much as some requests
+COLLECTED: Final = 0.05  # seconds for which pieces are collected: waking up costs as much as some requests
 
 
 class Writer:
-    """Writes pieces to a descriptor. Its thread begins with the first of them.
+    """Writer of pieces to a descriptor, in a thread that starts with the first piece.
 
-    `report` says why nothing is written any more.
+    `report` is called with the reason if writing has failed; nothing more is written then.
     """
 
     def __init__(self, descriptor: int, report: Callable[[str], None]) -> None:
         self._descriptor = descriptor
         self._report = report
         mode = os.fstat(descriptor).st_mode
-        self._takes_any_length = stat.S_ISREG(mode) or stat.S_ISCHR(mode)  # in one piece, whoever else writes to it
-        self._put = 0  # bytes: written by the loop's thread alone
-        self._done = 0.0  # bytes, by the thread: written by it alone
-        self._pieces: SimpleQueue[bytes] = SimpleQueue()  # an empty one is the last
+        self._takes_any_length = stat.S_ISREG(mode) or stat.S_ISCHR(mode)  # in one piece, even with other writers
+        self._put = 0  # bytes; written by the loop's thread only
+        self._done = 0.0  # bytes written; updated by the writer thread only
+        self._pieces: SimpleQueue[bytes] = SimpleQueue()  # an empty piece is the last
         self._ends = Event()
         self._thread: Thread | None = None
 
     @property
     def left(self) -> float:
-        """How many bytes are still to be written: without end, when nothing can be written any more."""
+        """Number of bytes still to be written; infinity if writing has failed."""
         return self._put - self._done
 
     def put(self, piece: bytes) -> None:
-        """Write a piece, which is not empty, behind those before."""
+        """Append a piece, which must not be empty."""
         self._put += len(piece)
         self._pieces.put(piece)
         if self._thread is None:
-            # What can't be written must not keep a worker from its end.
+            # A daemon thread, so that a blocked write does not keep the worker from exiting.
             self._thread = Thread(target=self._write, name="access log", daemon=True)
             self._thread.start()
 
     def close(self, seconds: float) -> None:
-        """Write what is left, for so many seconds at most."""
+        """Write the remaining pieces, for at most `seconds`."""
         self._pieces.put(b"")
         self._ends.set()
         if self._thread is not None:
@@ -61,7 +61,7 @@ class Writer:
             self._report(f"failed to write the access log to stdout: {error.strerror}; access log stopped")
 
     def _collected(self) -> list[bytes]:
-        """Wait for a piece, then for some time for more."""
+        """Wait for a piece, then collect more for a short time."""
         pieces = [self._pieces.get()]
         self._ends.wait(COLLECTED)
         with suppress(Empty):
@@ -78,5 +78,5 @@ class Writer:
         while piece:
             try:
                 piece = piece[os.write(self._descriptor, piece) :]
-            except BlockingIOError:  # whoever shares it has made it so
+            except BlockingIOError:  # another process that shares the descriptor has made it non-blocking
                 select.select([], [self._descriptor], [])

@@ -1,4 +1,4 @@
-"""Lines that are written to stdout, where no request waits for who reads them."""
+"""Access-log output to stdout, without delaying requests."""
 
 import os
 import stat
@@ -9,19 +9,19 @@ from typing import Final
 
 from app.telemetry.log_thread import COLLECTED, Writer
 
-# Bytes that a pipe takes in one piece (pipe(7)): the lines of several workers don't mix within it.
+# Bytes that a pipe accepts atomically (pipe(7)): up to this size, lines of several workers do not mix.
 LONGEST: Final = 4096
-_MOST: Final = 8 << 20  # bytes that may wait to be written; what is more is dropped, and counted
+_MOST: Final = 8 << 20  # maximum buffered bytes; lines above it are dropped and counted
 
 Later = Callable[[float, Callable[[], None]], object]
 
 
 class Lines:
-    """Writes lines to a descriptor, in pieces of whole lines. No line is longer than `LONGEST`.
+    """Writer of lines to a descriptor, in pieces of whole lines. No line is longer than `LONGEST`.
 
-    To a pipe they are written from the loop, as far as it has room. What is no pipe might let us wait, and so has a
-    thread: each time that it goes on it takes the interpreter from the loop, which made a bare answer a quarter dearer.
-    `later` calls back on the loop; `report` says why nothing is written any more.
+    To a pipe, lines are written from the loop, as far as it has room. Anything else might block, and so gets a thread:
+    each time the thread continues it takes the interpreter from the loop, which made a minimal response a quarter more
+    expensive. `later` schedules a callback on the loop; `report` is called with the reason if writing has failed.
     """
 
     def __init__(self, descriptor: int, later: Later, report: Callable[[str], None]) -> None:
@@ -29,12 +29,12 @@ class Lines:
         self._later = later
         self._pipe = _never_waiting(descriptor)
         self._writer = Writer(descriptor, report)
-        self._pieces: deque[bytes] = deque()  # for which the pipe had no room
-        self._size = 0  # bytes of these
-        self._awaited = False  # there is a call to come
+        self._pieces: deque[bytes] = deque()  # pieces for which the pipe had no room
+        self._size = 0  # their size in bytes
+        self._awaited = False  # a callback is scheduled
 
     def put(self, lines: bytes) -> None:
-        """Write whole lines, or drop them if too much waits already."""
+        """Write whole lines, or drop them if too much is buffered already."""
         for piece in pieces(lines):
             if self._writer.left + self._size + len(piece) > _MOST:
                 self.dropped += piece.count(b"\n")
@@ -44,7 +44,7 @@ class Lines:
         self._write()
 
     def close(self, seconds: float) -> None:
-        """Write what waits, for so many seconds at most."""
+        """Write the buffered lines, for at most `seconds`."""
         self._leave_to_thread()
         self._writer.close(seconds)
 
@@ -54,18 +54,18 @@ class Lines:
         while self._pieces and self._pipe is not None:
             piece = self._pieces[0]
             try:
-                os.write(self._pipe, piece)  # it takes all of it, or nothing (pipe(7))
+                os.write(self._pipe, piece)  # atomic: all of the piece or nothing (pipe(7))
             except BlockingIOError:
                 self._try_again()
                 return
-            except OSError:  # nobody reads it any more, which the thread will say
+            except OSError:  # no reader any more, which the thread will report
                 self._leave_to_thread()
                 return
             self._pieces.popleft()
             self._size -= len(piece)
 
     def _leave_to_thread(self) -> None:
-        """Let the thread write from here on."""
+        """Write by the thread from here on."""
         if self._pipe is not None:
             os.close(self._pipe)
             self._pipe = None
@@ -84,9 +84,9 @@ class Lines:
 
 
 def _never_waiting(descriptor: int) -> int | None:
-    """Open a pipe once more, so that to write to it never waits; None for what is no pipe, or may not be opened.
+    """Open a pipe again for non-blocking writes; return None if it is not a pipe, or can't be opened.
 
-    The descriptor itself is left as it is: whoever else has this pipe shares its flags (proc_pid_fd(5)).
+    The descriptor's own flags stay unchanged: other processes with this pipe share them (proc_pid_fd(5)).
     """
     with suppress(OSError):
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
@@ -95,7 +95,7 @@ def _never_waiting(descriptor: int) -> int | None:
 
 
 def pieces(lines: bytes) -> Iterator[bytes]:
-    """Give whole lines together, as many as go in `LONGEST` bytes. No line is longer."""
+    """Split lines into pieces of whole lines, of at most `LONGEST` bytes. No line is longer."""
     begin, end = 0, len(lines)
     while end - begin > LONGEST:
         cut = lines.rindex(b"\n", begin, begin + LONGEST) + 1

@@ -1,7 +1,7 @@
-"""The metrics that there are: their names, kinds, meanings and labels.
+"""Definitions of the metrics: names, kinds, descriptions and labels.
 
-https://prometheus.io/docs/practices/naming/. The values of each label are bounded by tables of ours: nothing that a
-client writes becomes one.
+https://prometheus.io/docs/practices/naming/. All label values come from fixed tables: nothing that a client sends
+becomes one.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ PREFIX: Final = "echo_"
 
 
 class Family(msgspec.Struct, frozen=True):
-    """One metric: its whole `name` (of a histogram, without `_bucket`), kind, meaning, and the names of its labels."""
+    """Metric: its full `name` (of a histogram, without `_bucket`), kind, description, and label names."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram", "info"]
@@ -73,16 +73,16 @@ _FAMILIES: Final = (
 )
 FAMILIES: Final[Mapping[str, Family]] = {family.name: family for family in _FAMILIES}
 
-# Seconds. A bare answer takes 50 microseconds, and what a client may ask for takes a minute.
+# Seconds. A minimal response takes 50 microseconds, and the maximum requested delay is a minute by default.
 BUCKETS: Final = (
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
 
 OTHER: Final = "other"
-# Those of RFC 9110, 9.3, and PATCH (RFC 5789).
+# Methods of RFC 9110, 9.3, and PATCH (RFC 5789).
 METHODS: Final[Mapping[bytes, str]] = {
     name.encode("ascii"): name
     for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 }
-REFUSAL: Final = "refusal"  # the format of an answer that is none of the application's
+REFUSAL: Final = "refusal"  # format label of a response that is not the application's

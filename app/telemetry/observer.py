@@ -1,4 +1,4 @@
-"""What the carrier tells of its requests and connections, counted and logged."""
+"""Connection observer, which counts, logs and traces requests."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -10,24 +10,24 @@ from app.telemetry.log_writer import Later, Lines
 from app.telemetry.metrics import METHODS, OTHER, REFUSAL
 from app.telemetry.spans import Spans
 
-# Requests that are counted and logged together: what is done that often in a row takes a third of the time that it
-# takes between two answers, when a processor has nothing of it at hand. More would only hold up the one that is next.
+# Finished requests that are counted and logged together. In a batch each takes a third of the time that it takes
+# between two responses, with cold processor caches. A larger batch would only delay the next request.
 _TOGETHER: Final = 64
-_LARGE: Final = 4096  # bytes of a head for which that is more memory than it is worth
-_SECONDS: Final = 0.05  # for which a request waits for others
+_LARGE: Final = 4096  # bytes of a request head above which a record costs more memory than batching saves
+_SECONDS: Final = 0.05  # maximum time in seconds until a finished request is counted and logged
 
 
 class Log(NamedTuple):
-    """A log: what gives the lines of requests, and what writes them."""
+    """Access log: a function that formats lines of requests, and the writer of lines."""
 
     of: Callable[[Sequence[Answered]], bytes]
     lines: Lines
 
 
 class Watch:
-    """Watches the connections of one worker: counts into its tally, and writes lines, where there is a log.
+    """Observer of the connections of one worker: counts into its tally, and writes to the log and traces if enabled.
 
-    `later` calls back on the loop.
+    `later` schedules a callback on the loop.
     """
 
     def __init__(self, tally: Tally, later: Later, log: Log | None = None, spans: Spans | None = None) -> None:
@@ -35,38 +35,38 @@ class Watch:
         self._later = later
         self._log = log
         self._spans = spans
-        self._answered: list[Answered] = []  # neither counted nor logged yet
-        self._awaited = False  # there is a call to come
+        self._answered: list[Answered] = []  # finished requests, neither counted nor logged yet
+        self._awaited = False  # a callback is scheduled
 
     def connected(self) -> None:
         """Count a connection."""
         self.tally.connections += 1
 
     def received(self, size: int) -> None:
-        """Count bytes that came."""
+        """Count received bytes."""
         self.tally.received += size
 
     def sent(self, size: int) -> None:
-        """Count bytes that were sent."""
+        """Count sent bytes."""
         self.tally.sent += size
 
     def refused(self, reason: str) -> None:
-        """Count a refusal; the reason is a word of ours."""
+        """Count a rejection; the reason is one of a fixed list."""
         self.tally.refused(reason)
 
     def answered(self, answered: Answered) -> None:
-        """Count a request that was answered and log it, soon, and make its span."""
+        """Record the span of a finished request; count and log the request soon."""
         self._answered.append(answered)
         if self._spans is not None:
             self._spans.record(answered)
         if len(self._answered) >= _TOGETHER or answered.about is None or len(answered.request.head) > _LARGE:
-            self.tell()  # where the application was not asked, the line has the time at which it is made
+            self.tell()  # without the application, the log line has the time at which it is formatted
         elif not self._awaited:
             self._awaited = True
             self._later(_SECONDS, self._time_is_come)
 
     def tell(self) -> None:
-        """Count and log what was answered."""
+        """Count and log the finished requests."""
         answered, self._answered = self._answered, []
         count = self.tally.answered
         for each in answered:
@@ -80,14 +80,14 @@ class Watch:
             self._log.lines.put(self._log.of(answered))
 
     def close(self, seconds: float) -> None:
-        """Write what is still to be logged, for so many seconds at most."""
+        """Write the remaining log lines, for at most `seconds`."""
         self.tell()
         if self._log is not None:
             self._log.lines.close(seconds)
 
     @property
     def dropped(self) -> int:
-        """How many lines of the log nobody has read in time."""
+        """Number of dropped log lines."""
         return self._log.lines.dropped if self._log else 0
 
     def _time_is_come(self) -> None:

@@ -1,7 +1,8 @@
-"""Where spans are sent: to ECHO_OTLP_ENDPOINT, by OTLP over HTTP. https://opentelemetry.io/docs/specs/otlp/.
+"""OTLP/HTTP sender of spans, to ECHO_OTLP_ENDPOINT.
 
-OpenTelemetry's SDK is imported only where an endpoint is set: nobody else pays for it. Its own variables (`OTEL_*`)
-hold for what ours do not name: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+https://opentelemetry.io/docs/specs/otlp/. OpenTelemetry's SDK is imported only if an endpoint is set, so that it costs
+nothing otherwise. Its own variables (`OTEL_*`) apply to everything that our settings do not cover:
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
 from threading import Thread
@@ -16,13 +17,13 @@ INSTALL: Final = (
     "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http,"
     " or an image built with --build-arg requirements=requirements/otlp.txt"
 )
-_PATH: Final = "/v1/traces"  # behind the endpoint, as the specification has it
+_PATH: Final = "/v1/traces"  # path after the endpoint, as specified
 
 
 def endpoint(text: str) -> str:
-    """Read an endpoint: a URL of http or https.
+    """Check an http or https URL and return it.
 
-    Raises `ValueError`, with a sentence, for what is none, and where the library is not installed.
+    Raise `ValueError` with a sentence if it is invalid, or if the library is not installed.
     """
     _library()
     return otlp_endpoint.endpoint(text)
@@ -37,7 +38,7 @@ def _library() -> ModuleType:
 
 
 class Sender:
-    """Sends spans in batches, by a thread of the SDK; what is more than it gets rid of, it drops."""
+    """Sender of spans in batches, by a thread of the SDK, which drops spans above its queue's limit."""
 
     def __init__(self, where: str, identity: Identity) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - as above
@@ -51,14 +52,14 @@ class Sender:
         self.tracer: Any = self._provider.get_tracer("echo", __version__)
 
     def close(self, seconds: float) -> None:
-        """Send what waits, for so many seconds at most: an endpoint that is gone keeps no worker from its end."""
+        """Send the queued spans, for at most `seconds`: an unreachable endpoint must not keep a worker from exiting."""
         closing = Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(seconds)
 
 
 def _attributes(identity: Identity) -> dict[str, str]:
-    """Give what is told of the service. https://opentelemetry.io/docs/specs/semconv/resource/."""
+    """Return the resource attributes of the service. https://opentelemetry.io/docs/specs/semconv/resource/."""
     told = {
         "service.name": "echo",
         "service.version": __version__,

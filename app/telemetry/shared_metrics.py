@@ -1,9 +1,10 @@
-"""Where the workers of one echo write what they have counted, so that any of them can tell the sum.
+"""Shared memory for the workers' counters.
 
-It is memory that the arbiter has made before it forked them. `prometheus_client` would share its values by files
-(https://prometheus.github.io/client_python/multiprocess/), and who writes to a file of a `/dev/shm` that is full is
-ended by SIGBUS. And a worker that comes in the place of another one takes its place here, too: no count begins anew,
-and nothing grows with every worker that there ever was.
+Every worker writes its counters here, so that any worker can return the sum. The arbiter allocates the memory before it
+forks the workers. `prometheus_client` would share values by files
+(https://prometheus.github.io/client_python/multiprocess/), and SIGBUS ends a process that writes to a file in a full
+`/dev/shm`. A worker that replaces another takes over its slot too: no counter restarts, and the memory does not grow
+with the number of workers ever started.
 """
 
 import mmap
@@ -12,22 +13,22 @@ from typing import Final
 
 from app.telemetry.counters import Tally, decoded, encoded
 
-# Bytes of one tally, at most: every method, class, protocol and format at once is half of it (a test counts). Memory
-# that was never written to is none.
+# Maximum size of a tally in bytes: all methods, classes, protocols and formats together are half of it (checked by a
+# test). Memory that was never written to is not allocated.
 ROOM: Final = 1 << 18
 _PLACE: Final = mmap.PAGESIZE + 2 * ROOM
-# Whether a worker is there, and how often something was written: eight bytes, which are copied in one piece. By
-# `pack_into`, and byte by byte, another process would read what is half put down: that writes zeros first.
+# Whether a worker uses the slot, and the number of writes: eight bytes, copied in one piece by slice assignment.
+# `pack_into` writes zeros first, so another process could read a partial value; so it could with byte-wise writes.
 _STATE: Final = struct.Struct("=II")
 _LENGTH: Final = struct.Struct("=I")
 _TRIES: Final = 10
 
 
 class Board:
-    """A number of places, each for one worker at a time.
+    """Slots for tallies, each used by one worker at a time.
 
-    What is written to one goes to either of two halves in turn, and is the place's when it is whole: a worker that is
-    killed meanwhile leaves what it had written before.
+    A slot has two halves, written in turn; a half becomes current when it is complete. If a worker is killed during a
+    write, its previous tally stays.
     """
 
     def __init__(self, places: int) -> None:
@@ -35,7 +36,7 @@ class Board:
         self._memory = mmap.mmap(-1, places * _PLACE)
 
     def take(self) -> int | None:
-        """Take a place that is free, or give None when there is none."""
+        """Reserve a free slot and return its index, or None if there is none."""
         for place in range(self._places):
             there, count = self._state(place)
             if not there:
@@ -44,14 +45,14 @@ class Board:
         return None
 
     def leave(self, place: int) -> None:
-        """Leave a place to the next one; what was written stays, but for what was so at the time."""
+        """Free a slot for the next worker; its counters stay, its gauges are reset."""
         tally = self.read(place)
         tally.now = type(tally.now)()
         self.write(place, tally)
         self._put(place, 0, self._state(place)[1])
 
     def write(self, place: int, tally: Tally) -> None:
-        """Write a worker's tally. One that has no room is not written: the one before stays."""
+        """Write a worker's tally; one that is too large is not written, and the previous one stays."""
         data = encoded(tally)
         if len(data) > ROOM - _LENGTH.size:
             return
@@ -61,7 +62,7 @@ class Board:
         self._put(place, there, count + 1)
 
     def read(self, place: int) -> Tally:
-        """Read what was written last."""
+        """Return the tally written last."""
         for _ in range(_TRIES):
             _, count = self._state(place)
             if not count:
@@ -69,13 +70,13 @@ class Board:
             begin = self._half(place, count)
             (length,) = _LENGTH.unpack_from(self._memory, begin)
             data = self._memory[begin + _LENGTH.size : begin + _LENGTH.size + min(length, ROOM)]
-            # The next one goes to the other half; only the one after that has changed what was read.
+            # The next write goes to the other half; only the one after it changes what was read.
             if self._state(place)[1] - count <= 1:
                 return decoded(data)
         return Tally()
 
     def all(self) -> list[Tally]:
-        """Read all of it, what workers have left behind too."""
+        """Return all tallies, including those of workers that have exited."""
         return [self.read(place) for place in range(self._places)]
 
     def _half(self, place: int, count: int) -> int:

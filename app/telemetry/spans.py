@@ -1,7 +1,7 @@
-"""A span of OpenTelemetry for each request, made when its answer ends.
+"""OpenTelemetry spans: one per request, recorded when it finishes.
 
-Names and attributes are those of the semantic conventions for HTTP servers
-(https://opentelemetry.io/docs/specs/semconv/http/http-spans/). The parent is the span that `traceparent` names.
+Names and attributes follow the semantic conventions for HTTP servers
+(https://opentelemetry.io/docs/specs/semconv/http/http-spans/). The parent is the span in `traceparent`.
 """
 
 import time
@@ -18,7 +18,7 @@ from app.telemetry.metrics import METHODS
 
 _NANO: Final = 1_000_000_000
 _SERVER_ERROR: Final = 500
-# Codes of gRPC by which a server says that it failed (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/).
+# gRPC status codes of server errors (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/).
 _FAULTS: Final = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
 _PROTOCOL_VERSIONS: Final = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
 _USER_AGENT: Final = b"user-agent"
@@ -26,7 +26,7 @@ _PATH: Final = b":path"
 
 
 class Spans:
-    """Makes spans by a tracer, of what may be told."""
+    """Recorder of spans, from redacted request data."""
 
     def __init__(self, tracer: Any, facts: Facts, wall: Callable[[], float] = time.time) -> None:
         from opentelemetry import trace  # noqa: PLC0415 - it is there only where spans are wanted
@@ -39,7 +39,7 @@ class Spans:
         self._wall = wall
 
     def record(self, answered: Answered) -> None:
-        """Make the span of a request."""
+        """Record the span of a finished request."""
         end = self._wall()
         code = int(answered.status[:3])
         span = self._tracer.start_span(
@@ -99,7 +99,7 @@ class Spans:
             yield "url.query", shortened(shown(query), TARGET)
 
     def _parent(self, request: WireRequest) -> Any:
-        """Return the context of the request's traceparent, or an empty one: nothing else here may be the parent."""
+        """Return the context of the request's traceparent, or an empty one: no other span may become the parent."""
         trace = self._facts.trace(request)
         if not trace or not trace.traceparent:
             return self._nothing

@@ -1,4 +1,4 @@
-"""What all workers of one echo tell of themselves: made by the arbiter, used by each worker at its own place."""
+"""Telemetry of all workers: created by the arbiter, used by each worker."""
 
 import sys
 from collections.abc import Callable
@@ -17,49 +17,52 @@ from app.telemetry.otlp import Sender
 from app.telemetry.shared_metrics import Board
 from app.telemetry.spans import Spans
 
-# Beside twice the workers that are to be there, since those before a reload end while others serve: for what is late.
+# Additional slots, for workers that exit late. Twice the number of workers is needed anyway: after a reload the old
+# ones finish while the new ones serve.
 _MORE_PLACES: Final = 8
-# For as many there is room, whatever is set at the start: a reload may set more. Memory that is not used is none.
+# Minimum number of workers with a slot, whatever the setting at startup: a reload may set more. Unused memory is not
+# allocated.
 _WORKERS: Final = 32
-# The part of the drain time for which each of log and spans is still written at the end, at most.
+# Fraction of the drain time for writing the log at shutdown, and again for sending spans.
 _LAST: Final = 0.04
 
 
 class Telemetry:
-    """The metrics and the log of one echo.
+    """Metrics, access log and spans of one service.
 
-    The arbiter gives each worker a place before it forks it (`place`, `leave`); a worker enters its own (`enter`), and
-    begins to `watch`. Gunicorn's hooks say when: https://gunicorn.org/reference/settings/#server-hooks.
+    The arbiter reserves a slot for each worker before it forks it (`place`) and frees it at the end (`leave`); a worker
+    opens its slot (`enter`) and starts to observe (`watch`). gunicorn's hooks call the first three:
+    https://gunicorn.org/reference/settings/#server-hooks.
     """
 
     def __init__(self, settings: Settings, policy: Policy) -> None:
         self._settings = settings
         self._policy = policy
         self._board = Board(2 * max(settings.workers, _WORKERS) + _MORE_PLACES)
-        self._places: dict[int, int | None] = {}  # by a worker's age, which is its number
-        self._place: int | None = None  # of this worker
+        self._places: dict[int, int | None] = {}  # by worker age, which is its number
+        self._place: int | None = None  # slot of this worker
         self._tally = Tally()
-        self._dropped = 0  # lines of the log, by workers that had this place before
+        self._dropped = 0  # log lines dropped by earlier workers in this slot
         self._watch: Watch | None = None
         self._sender: Sender | None = None
         self._now: Callable[[], Gauges] = Gauges
 
     def renew(self, settings: Settings, policy: Policy) -> None:
-        """Let the workers that are forked from now on tell by these settings; what was counted stays."""
+        """Use these settings for workers forked from now on; the counters stay."""
         self._settings, self._policy = settings, policy
 
     def place(self, worker: Any) -> None:
-        """Give a worker that is about to be forked a place: without one, only itself knows what it counts."""
+        """Reserve a slot for a worker about to be forked; without one, only that worker can report its counters."""
         self._places[worker.age] = self._board.take()
 
     def leave(self, age: int) -> None:
-        """Free the place of the worker of this age, which has ended, or was never made."""
+        """Free the slot of the worker of this age, which has exited or was never started."""
         place = self._places.pop(age, None)
         if place is not None:
             self._board.leave(place)
 
     def enter(self, worker: Any) -> None:
-        """Enter this worker's place, and go on with what was counted there."""
+        """Open this worker's slot and continue with the counters in it."""
         self._place = self._places.get(worker.age)
         if self._place is None:
             self._tally.starts += 1
@@ -67,11 +70,14 @@ class Telemetry:
         self._tally = self._board.read(self._place)
         self._dropped = self._tally.dropped
         self._tally.starts += 1
-        # At once: workers that end before they serve are just what this is looked at for.
+        # Immediately: workers that exit before they serve are what this counter is for.
         self._board.write(self._place, self._tally)
 
     def watch(self, later: Later, report: Callable[[str], None], now: Callable[[], Gauges]) -> Watch | None:
-        """Begin to watch in this worker, if there is anything to be told; `now` gives what is so at the time."""
+        """Return the connection observer of this worker, or None if nothing is enabled.
+
+        `now` returns the current gauges.
+        """
         settings = self._settings
         kind = settings.access_log
         if settings.metrics == "off" and kind == "off" and not settings.otlp_endpoint:
@@ -84,9 +90,9 @@ class Telemetry:
         return self._watch
 
     def _sends(self, report: Callable[[str], None]) -> Sender | None:
-        """Begin to send spans: in each worker, and not before it is forked, since the SDK sends by a thread.
+        """Start sending spans: in each worker after the fork, since the SDK sends by a thread.
 
-        What the SDK's own variables say is its to judge, and no reason not to serve
+        The SDK checks its own variables; an error in them must not prevent startup
         (https://opentelemetry.io/docs/specs/otel/error-handling/).
         """
         try:
@@ -96,7 +102,7 @@ class Telemetry:
             return None
 
     def publish(self) -> None:
-        """Let the other workers know what this one has counted."""
+        """Write this worker's counters to the shared memory."""
         if self._watch is None:
             return
         self._watch.tell()
@@ -107,15 +113,15 @@ class Telemetry:
             self._board.write(self._place, self._tally)
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Give the metrics of all workers, as an Accept field asks for, and their media type."""
+        """Return the metrics of all workers, negotiated by an Accept header, and their media type."""
         self.publish()
         tallies = self._board.all()
-        if self._place is None:  # a reload has set more workers than there is room for
+        if self._place is None:  # a reload has set more workers than there are slots
             tallies.append(self._tally)
         return exposed(accept, tallies, self._settings.max_connections)
 
     def close(self) -> None:
-        """Tell what is still to be told."""
+        """Write and send the remaining telemetry."""
         self.publish()
         seconds = self._settings.drain_seconds * _LAST
         if self._watch is not None:
