@@ -1,4 +1,4 @@
-"""echo: a small HTTP service that shows people exactly what arrived."""
+"""echo: a small HTTP service that shows exactly what it received."""
 
-# The one place of the version. The image's tag, the chart and the manifests are compared with it by tests.
+# The only place of the version. Tests compare the image's tag, the chart and the manifests with it.
 __version__ = "0.1.0"

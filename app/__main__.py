@@ -1,4 +1,4 @@
-"""`python -m app` starts the echo."""
+"""Entry point of `python -m app`."""
 
 import gc
 import os
@@ -6,8 +6,8 @@ import sys
 
 from app.server.process import signals
 
-signals.begin()  # before the imports of the rest, which take most of the start
-gc.disable()  # what is imported stays: looking whether it does took a tenth of them; see `app.bootstrap.Server.run`
+signals.begin()  # before the other imports, which take most of the startup time
+gc.disable()  # imported objects stay, and checking them took a tenth of the imports; see `app.bootstrap.Server.run`
 
 from app.cli import main  # noqa: E402 - see above
 

@@ -1,4 +1,7 @@
-"""gunicorn, configured: the supervisor of our workers. See https://gunicorn.org/custom/."""
+"""Composition root: the gunicorn application with all its parts.
+
+gunicorn supervises the workers. See https://gunicorn.org/custom/.
+"""
 
 import gc
 import math
@@ -25,17 +28,17 @@ from app.server.process.sockets import BACKLOG
 from app.telemetry.exposition import MEDIA_TYPES
 from app.telemetry.telemetry import Telemetry
 
-# Where heartbeats are written: memory, never a disk that may stall, and the one place that can be written to in a
-# container with a read-only root. https://gunicorn.org/faq/ (How do I avoid Gunicorn excessively blocking in os.fchmod)
+# Directory of heartbeat files: in memory, since a disk may stall, and the only writable place in a container with a
+# read-only root. https://gunicorn.org/faq/ (How do I avoid Gunicorn excessively blocking in os.fchmod)
 _HEARTBEATS: Final = "/dev/shm"  # noqa: S108 - only unlinked files are made there, by gunicorn
-# Seconds without a heartbeat after which the arbiter takes a worker for hung.
+# Seconds without a heartbeat after which the arbiter treats a worker as hung.
 HUNG: Final = 30
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """One echo: its settings, its policy, its sockets, what it serves TLS with, its workers.
+    """echo server: settings, policy, sockets, TLS contexts and workers.
 
-    `read` gives what was configured anew, or raises one of `MISTAKES`.
+    `read` returns the configuration read again, or raises one of `MISTAKES`.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.telemetry = Telemetry(self.settings, self.policy)
         self._read = read
         self._changed: list[str] = []
-        # gunicorn takes a socket over by its descriptor and closes that one.
+        # gunicorn takes over a socket by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]
         self._announcement = announcement
         super().__init__(prog="echo")
@@ -68,7 +71,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_tmp_dir": _HEARTBEATS if Path(_HEARTBEATS).is_dir() else None,
             "timeout": HUNG,
             "graceful_timeout": math.ceil(self.settings.drain_seconds),
-            # Its default place is the home folder, which a read-only root does not let be written.
+            # Its default location is the home directory, which is not writable with a read-only root.
             "control_socket_disable": True,
             "loglevel": "warning",
             "proc_name": "echo",
@@ -79,7 +82,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         }
 
     def load(self) -> Application:
-        """Give the WSGI application; called by gunicorn in each worker."""
+        """Return the WSGI application; called by gunicorn in each worker."""
         return routes.by_port(
             {
                 self.settings.port: routes.echo(Echo(self.settings, self.policy), calls(self.settings, self.policy)),
@@ -90,19 +93,19 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         )
 
     def run(self) -> None:
-        """Serve until stopped; leaves by `SystemExit`."""
+        """Serve until stopped; exits by `SystemExit`."""
         signals.end_forked_at_once()
-        # What is there by now stays to the end. A collection in a worker would look at all of it, and what it looks at
-        # it no longer shares; one before would find next to nothing, leave holes that workers write to, and take 15 ms.
-        # https://docs.python.org/3/library/gc.html#gc.freeze
+        # Objects that exist now live until the end. A collection in a worker would write to all of them, and so copy
+        # the memory shared with the arbiter. A collection here, before the fork, would find next to nothing, leave free
+        # blocks that workers write to, and take 15 ms. https://docs.python.org/3/library/gc.html#gc.freeze
         gc.freeze()
         gc.enable()
         arbiter.run(self)
 
     def reread(self) -> bool:
-        """Read anew what is configured, for the workers that are made from now on.
+        """Read the configuration again, for workers started from now on.
 
-        Gives False, and leaves all as it was, when it has mistakes: each is told on stderr.
+        If it has mistakes, print each to stderr, keep the current configuration and return False.
         """
         try:
             configured = self._read()
@@ -119,26 +122,26 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return True
 
     def reloaded(self) -> None:
-        """Say that what was read anew is served with."""
+        """Print that the new configuration is in use."""
         _say(self._out, f"echo: reloaded; changed settings: {', '.join(self._changed) or 'none'}")
 
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
-        # gunicorn ends all when one fails before it has "booted". While others serve, that is no reason to end them.
+        # gunicorn exits if a worker fails before it has "booted". While other workers serve, that must not end them.
         worker.booted = arbiter.somebody_serves()
         self.telemetry.place(worker)
 
     def _announce(self, arbiter: object) -> None:
-        del arbiter  # gunicorn's hooks are told it
+        del arbiter  # gunicorn passes it to every hook
         print(self._announcement, flush=True, file=self._out)
 
     @property
     def _out(self) -> TextIO:
-        """Where it speaks: what reads the log expects nothing else there."""
+        """Stream for messages: stderr if the access log is on stdout, which its readers expect to have nothing else."""
         return sys.stdout if self.settings.access_log == "off" else sys.stderr
 
 
 def calls(settings: Settings, policy: Policy) -> Handler:
-    """Give what begins calls. What that takes is imported by the first one."""
+    """Return the handler that starts gRPC calls; it imports its modules at the first call."""
 
     @cache
     def begin() -> Handler:
@@ -153,6 +156,6 @@ def calls(settings: Settings, policy: Policy) -> Handler:
 
 
 def _say(where: TextIO, what: str) -> None:
-    """Say something while others are served, who don't mind whether anybody listens."""
+    """Print a message while workers serve; errors are ignored, since serving must not depend on a reader."""
     with suppress(OSError):
         print(what, file=where, flush=True)

@@ -1,4 +1,4 @@
-"""The command line: reads what is set, listens, serves."""
+"""Command line: parse arguments, read the settings, listen and serve."""
 
 import argparse
 import sys
@@ -12,11 +12,11 @@ from app.config.addresses import near
 from app.server.process.sockets import ListenError, bind
 from app.server.tls import TlsError
 
-BAD_SETTINGS = 2  # as for a wrong command line
+BAD_SETTINGS = 2  # exit code, the same as for invalid arguments
 
 
 def announcement(configured: settings.Settings) -> str:
-    """Give two lines: where it listens, and what to try."""
+    """Return two lines: the URL that the server listens on, and a command to try."""
     host = near(configured.host)
     host = f"[{host}]" if ":" in host else host  # RFC 3986, 3.2.2
     secure = configured.tls_only == "on"
@@ -24,7 +24,7 @@ def announcement(configured: settings.Settings) -> str:
     flags = "--haproxy-protocol " if configured.proxy_protocol == "on" else ""
     flags += (
         "--insecure " if secure else ""
-    )  # the certificate need not be for this address, nor curl know who signed it
+    )  # the certificate may be for another name, or signed by a CA unknown to curl
     return (
         f"echo {__version__} listens on {url}"
         f" (for the cluster: http://{host}:{configured.admin_port}/readyz); Ctrl-C stops it\n"
@@ -33,7 +33,7 @@ def announcement(configured: settings.Settings) -> str:
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Serve until stopped. Gives the exit code; mistakes are told on stderr, a line each."""
+    """Serve until stopped. Return the exit code; print mistakes to stderr, one per line."""
     parser = argparse.ArgumentParser(
         prog="python -m app",
         description="Start the echo service. All settings are environment variables; defaults are in parentheses.",

@@ -1,4 +1,7 @@
-"""All that an operator has set, read and found good: at the start, and again on SIGHUP."""
+"""Configuration: validated settings, policy and TLS certificates.
+
+It is read at startup and again on SIGHUP.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,14 +14,14 @@ from app.server.process import file_limits
 from app.server.tls import Contexts, TlsError
 from app.telemetry import otlp
 
-# What `read` raises: each of `args` is a sentence.
+# Exceptions of `read`; each of their `args` is a sentence.
 MISTAKES = (SettingsError, TlsError)
 
 
 class Configuration(NamedTuple):
-    """The settings, and what was made of those that name files; `contexts` is None where TLS is not served.
+    """Settings, and what is derived from those that name files; `contexts` is None without TLS.
 
-    `note` says what can't be kept to as it is set, or nothing.
+    `note` is a sentence about a setting that had to be reduced, or empty.
     """
 
     settings: Settings
@@ -28,8 +31,8 @@ class Configuration(NamedTuple):
 
 
 def read(environ: Mapping[str, str]) -> Configuration:
-    """Read the environment, and every file that it names. Raises one of `MISTAKES`."""
-    # What is found good is what is served with: a file is not read again. To send spans, a library must be there, too.
+    """Read the environment, and every file that it names. Raise one of `MISTAKES`."""
+    # A validated file is not read again before it is used. Sending spans requires a library, which is checked too.
     readers = {**policy.readers(), "otlp_endpoint": otlp.endpoint}
     configured, note = file_limits.fitted(settings.read(environ, readers))
     how = policy.read(configured, downward_api.read(environ), readers)

@@ -1,4 +1,7 @@
-"""`python -m app.healthcheck`: whether the echo beside it is ready. For an image without a shell and without curl."""
+"""Health check: `python -m app.healthcheck` requests /readyz.
+
+It is for an image without a shell and without curl.
+"""
 
 import os
 import socket
@@ -9,12 +12,12 @@ from typing import Final
 from app.config import addresses, settings
 
 TIMEOUT: Final = 2.0  # seconds
-_MOST: Final = 65_536  # bytes of an answer that are read
+_MOST: Final = 65_536  # maximum size in bytes of a response that is read
 
 
 def main(environ: Mapping[str, str]) -> int:
-    """Ask the admin port for its readiness. Gives 0 when ready, else 1 and a line on stderr that says why."""
-    # Of all settings only these: a file with others may have mistakes by now, which the echo beside it has not taken.
+    """Request readiness from the admin port. Return 0 if ready, else print the reason to stderr and return 1."""
+    # Only these settings: a settings file may have mistakes by now, which the running server has not read.
     configured = settings.read({name: value for name, value in environ.items() if name in settings.FIXED})
     try:
         ready, told = _asked(addresses.near(configured.host), configured.admin_port)
@@ -27,10 +30,10 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 def _asked(host: str, port: int) -> tuple[bool, str]:
-    """Ask for readiness. Gives whether the echo is ready, and what is told of that; raises `OSError`.
+    """Request readiness. Return whether the server is ready, and the response as text; raise `OSError`.
 
-    Without `http.client`, which imports what reads mail and speaks TLS: that took as long as all the rest of a check,
-    and there is one every ten seconds.
+    It does not use `http.client`, which imports an email parser and TLS: importing those took as long as the rest of a
+    check, and a check runs every ten seconds.
     """
     with socket.create_connection((host, port), timeout=TIMEOUT) as sock:
         sock.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
