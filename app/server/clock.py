@@ -1,4 +1,7 @@
-"""The time, and calls in it, handed in: a test moves it instead of waiting for it."""
+"""Clock and timers of an event loop, injectable for tests.
+
+A test advances the time instead of waiting for it.
+"""
 
 import asyncio
 import math
@@ -10,18 +13,18 @@ import msgspec
 
 
 class Timer(Protocol):
-    """A call that is to come."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Let it not come."""
+        """Cancel the call."""
 
 
 class Time(msgspec.Struct, frozen=True):
-    """The time, in seconds, and calls in it: those of an event loop, or of a test.
+    """Clock and timers, of an event loop or of a test; times are in seconds.
 
-    `clock` is monotonic, `wall` is POSIX time. `soon` calls back in the loop's next turn, `later` when so many seconds
-    have passed, never before. `exact` is a clock of its own, for how long something takes, where a turn of the loop, in
-    which `clock` stands still, is long.
+    `clock` is monotonic, `wall` is POSIX time. `soon` calls back in the loop's next turn, `later` after the given
+    number of seconds, never before. `exact` is a separate clock for measuring durations: within one turn of the loop
+    `clock` stands still, and a turn may be long.
     """
 
     clock: Callable[[], float]
@@ -32,10 +35,7 @@ class Time(msgspec.Struct, frozen=True):
 
 
 def time_of(loop: asyncio.AbstractEventLoop, wall: Callable[[], float]) -> Time:
-    """Give the time of an event loop, whose clock may have no more than whole milliseconds, cut off.
-
-    https://docs.libuv.org/en/v1.x/loop.html#c.uv_now
-    """
+    """Return the clock of an event loop, whose times may be whole milliseconds, truncated."""
 
     def later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         return loop.call_later((math.ceil(seconds * 1000) + 1) / 1000, call)  # without one more, it may be too early
@@ -44,11 +44,12 @@ def time_of(loop: asyncio.AbstractEventLoop, wall: Callable[[], float]) -> Time:
 
 
 async def caught_up(loop: asyncio.AbstractEventLoop) -> float:
-    """Let all be read that has come; give a time on the loop's clock before which all that is read by then had come.
+    """Wait until all data that has arrived was read; return a loop time from before that reading.
 
-    A loop's timers come before its sockets, and it may get no processor at any point: behind its reading it may be a
-    time before which much has come that was not read. Who was too late by the time before it, was.
+    A loop runs its timers before its sockets, and it may lose the processor at any point. A time taken after the
+    reading may therefore be later than the arrival of data that was not read. A deadline that had passed at the
+    returned time was missed.
     """
     now = loop.time()
-    await asyncio.sleep(0)  # the rest of the turn, with its reading
+    await asyncio.sleep(0)  # the remainder of this turn, in which the loop reads its sockets
     return now

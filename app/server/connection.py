@@ -1,6 +1,6 @@
-"""One TCP connection: PROXY protocol and TLS are taken off, the protocol is chosen, and its session served.
+"""One TCP connection: transport filters, protocol selection, deadlines.
 
-Nothing here waits: every phase has a deadline, which the service holds against the time.
+Nothing here waits: every phase has a deadline, which `Service.sweep` compares with the time.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from app.server.transport_filters import Layers, Listener
 from app.server.unacked import outstanding
 from app.server.wsgi import Gateway
 
-# Bytes that are enough of one connection for a turn of the loop. libuv would read up to 32 times before it looks at
-# another connection, and all that time somebody else's request would wait.
+# Bytes after which a connection yields to others for a turn of the loop. libuv would read up to 32 times before it
+# looks at another connection, and requests of other clients would wait that long.
 _A_TURN: Final = 65_536
-# Bytes that were written and are not with the kernel, above which the client is taken for one that does not read. What
-# is below is not counted as held; more costs memory for each client, less would only be more calls.
+# Bytes written and not yet passed to the kernel, above which the client counts as not reading. Fewer bytes are not
+# counted as buffered; a higher limit costs memory for each client, a lower one only means more calls.
 _UNREAD: Final = 32_768
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of no time (socket(7)): the close discards, and says so
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of 0 seconds (socket(7)): close discards data and sends RST
 
 
 class Connection(asyncio.Protocol):
-    """Serves one connection: transport and time are its own, the protocol is a session's."""
+    """asyncio protocol of one connection: owns transport and deadlines; a protocol handler owns the protocol."""
 
     __slots__ = (
         "_alarm", "_first", "_held", "_layers", "_left", "_listener", "_paused", "_plain", "_reading", "_service",
@@ -47,27 +47,27 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service, listener: Listener) -> None:
         self.phase = Phase.IDLE
         self.deadline = inf
-        self.closing = False  # nothing is taken or answered any more
+        self.closing = False  # nothing is processed or answered any more
         self._service = service
         self._listener = listener
         self._watch = listener.watch
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._layers = Layers(listener)
-        self._first = b""  # what came before it was known which protocol is spoken
+        self._first = b""  # bytes received before the protocol was known
         self._session: Session | None = None
-        self._plain: Http1Session | None = None  # the session, where it is HTTP/1.1 in clear: so are most
+        self._plain: Http1Session | None = None  # the handler, if it is HTTP/1.1 without TLS, as most are
         self._reading = True
         self._stalled = False  # the client does not read: what it sends is not read either
-        self._working = False  # the session goes on in the loop's next turn
-        self._paused = False  # by the session
-        self._held = 0  # bytes that are counted as held for this client
-        self._left = inf  # bytes that the client had not taken when that was last looked at
+        self._working = False  # the protocol handler resumes in the loop's next turn
+        self._paused = False  # by the protocol handler
+        self._held = 0  # bytes counted as buffered for this client
+        self._left = inf  # bytes not acknowledged by the client at the last check
         self._alarm = Alarm(service, self._wake)
 
-    # asyncio's calls
+    # asyncio.Protocol methods
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin. One connection too many is answered 503 and closed; of a flood of them most are only closed."""
+        """Register the connection. Above the limit send 503 and close; in a flood, most are only closed."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_UNREAD)
         full = self.counted and self._service.is_full()
@@ -85,10 +85,10 @@ class Connection(asyncio.Protocol):
             self._refuse(error, TOO_MANY_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End, however it came to it."""
+        """Release everything, however the connection ended."""
         del exc
         self.closing = True
-        self._stalled = False  # a turn that was asked for may still come: it must count nothing that nobody takes off
+        self._stalled = False  # a scheduled turn may still run: it must not count bytes that nothing subtracts
         self._alarm.end()
         if self._session is not None:
             self._session.lost()
@@ -99,13 +99,13 @@ class Connection(asyncio.Protocol):
         self._service.changed()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Process bytes from the client."""
         self._watch.received(len(data))
         if self.closing:
             return
         if self._plain is not None:
             self._plain.receive(data)
-            if self.phase is not Phase.IDLE or self._held or self._stalled or self._working:  # else nothing is held
+            if self.phase is not Phase.IDLE or self._held or self._stalled or self._working:  # else nothing is buffered
                 self._count()
         else:
             if self._session is not None and self._layers.tls is None:
@@ -117,14 +117,14 @@ class Connection(asyncio.Protocol):
             self.soon()
 
     def eof_received(self) -> bool:
-        """Take the end of what the client sends; it is all that is waited for when both have ended."""
+        """Process EOF from the client; return False, which closes the transport, if this side is closing already."""
         if self.closing:
             return False
         self._end()
         return True
 
     def pause_writing(self) -> None:
-        """Stop reading a client that does not read its answers."""
+        """Stop reading from a client that does not read its responses."""
         self._stalled = True
         self._left = outstanding(self._transport)
         self._allow(Phase.CLIENT_READS)
@@ -132,25 +132,25 @@ class Connection(asyncio.Protocol):
         self._count()
 
     def resume_writing(self) -> None:
-        """Go on with a client that has read its answers."""
+        """Resume with a client that has read its responses."""
         self._stalled = False
         self._allow(self.phase)
         self._go_on()
 
-    # what the service asks for
+    # called by the worker's shared state (`Serving`)
 
     @property
     def counted(self) -> bool:
-        """Whether it is one of those of which there may be so many."""
+        """Whether the connection counts towards the connection limit."""
         return self._listener.counted
 
     @property
     def under_way(self) -> UnderWay:
-        """What is under way on it."""
+        """Numbers of requests in flight and of open WebSockets on it."""
         return self._session.under_way if self._session is not None else UnderWay()
 
     def expire(self) -> None:
-        """End a connection whose time is over; that of a client which takes what was written goes on."""
+        """End a connection whose deadline has passed, unless the client still reads buffered output."""
         if self.closing or self._stalled:
             if self._takes():
                 self._allow(Phase.CLIENT_READS)
@@ -168,12 +168,12 @@ class Connection(asyncio.Protocol):
             self.leave()
 
     def drain(self) -> None:
-        """Say that the end comes, where the protocol can."""
+        """Announce a graceful shutdown, if the protocol can."""
         if self._session is not None and not self.closing:
             self._session.drain()
 
     def last_call(self) -> None:
-        """Close a connection on which nothing is under way."""
+        """Close the connection if nothing is in flight."""
         if self.closing:
             return
         if self._session is not None:
@@ -182,68 +182,68 @@ class Connection(asyncio.Protocol):
             self.leave()
 
     def abort(self) -> None:
-        """Drop the connection with whatever is under way."""
+        """Drop the connection with everything in flight."""
         self.closing = True
         self._transport.abort()
 
-    # what a session asks for (`Channel`)
+    # called by a protocol handler (`Channel`)
 
     @property
     def blocked(self) -> bool:
-        """Whether nothing should be taken or answered now."""
+        """Whether nothing should be processed or answered now."""
         return self._stalled or self._working
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        # Where it is plain there is no TLS: of many connections, what the layers have is not at hand.
+        # An unencrypted HTTP/1.1 handler implies no TLS: with many connections, the filters are not in the CPU cache.
         if self._plain is None and self._layers.tls is not None:
             data = self._layers.put(data)
         self._watch.sent(len(data))
         self._transport.write(data)
 
     def enter(self, phase: Phase, until: float | None = None) -> None:
-        """Wait for what the phase says, until a time on the loop's clock, or with the time that goes with it."""
+        """Set the phase and its deadline: a time on the loop's clock, or by default the timeout of the phase."""
         self.phase = phase
-        if not self._stalled:  # else it is the client's turn
+        if not self._stalled:  # otherwise the deadline is for the client to read
             self._allow(phase, until)
         if phase is Phase.IDLE and self._service.draining:
             self._service.changed()
 
     def soon(self) -> None:
-        """Go on in the loop's next turn."""
+        """Resume in the loop's next turn."""
         if not self._working:
             self._working = True
             self._read_if_wanted()
             self._service.soon(self._work)
 
     def wake(self, at: float) -> None:
-        """Wake the session at a time on the loop's clock, or before; reading goes on."""
+        """Call the protocol handler's `wake` at a time on the loop's clock, or before; reading goes on."""
         self._alarm.set(at)
 
     def pause(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._paused = True
         self._read_if_wanted()
 
     def resume(self) -> None:
-        """Read on, if nothing else keeps from it."""
+        """Resume reading, unless something else prevents it."""
         self._paused = False
         self._read_if_wanted()
 
     def close(self) -> None:
-        """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""
+        """Close after the buffered output, without resetting a client that still sends (RFC 9112, 9.6)."""
         if not self.closing:
             self._close()
             self._transport.write_eof()
 
     def leave(self) -> None:
-        """Close a connection on which the client has nothing more to say; what was written leaves first."""
+        """Close after the buffered output, when nothing more is expected from the client."""
         if not self.closing:
             self._close()
             self._transport.close()
 
     def cut(self, *, reset: bool) -> None:
-        """Close after what was written, as a connection breaks."""
+        """Close after the buffered output as a broken connection does."""
         if self.closing:
             return
         self.closing = True
@@ -257,16 +257,16 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
 
     def become(self, session: Session, data: bytes = b"") -> None:
-        """Let another protocol be spoken from here on."""
+        """Switch to another protocol handler."""
         self._session = session
         self._plain = session if isinstance(session, Http1Session) and self._layers.tls is None else None
         if data:
             session.receive(data)
 
-    # between them
+    # internal
 
     def _take(self, data: bytes) -> None:
-        """Take what the client sent, while it is not known what it speaks, or what speaks TLS."""
+        """Process bytes while the protocol is not known yet, or of a connection with TLS."""
         layers = self._layers
         try:
             data = layers.take(data)
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         finally:
-            self._flush()  # of TLS: its handshake, or the alert that says why there is none
+            self._flush()  # of TLS: handshake messages, or the alert that says why the handshake failed
         if layers.opening:
             self._wait_for_head()
         elif self._session is None:
@@ -289,11 +289,11 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def _open(self, data: bytes) -> None:
-        """Choose the protocol by the first bytes: HTTP/2's preface is no request of HTTP/1.1 (RFC 9113, 3.4)."""
-        first, self._first = self._first + data, b""  # a connection keeps nothing of it once a session has it
+        """Choose the protocol by the first bytes: HTTP/2's preface is no HTTP/1.1 request (RFC 9113, 3.4)."""
+        first, self._first = self._first + data, b""  # the connection drops them once a handler has them
         if self._layers.http2 or first.startswith(frames.PREFACE):
             http2 = Http2Session(self, self._gateway(), self._service)
-            http2.begin()  # where TLS has agreed on it, its settings are sent before anything is asked
+            http2.begin()  # if ALPN selected HTTP/2, the server's SETTINGS are sent before the first request
             self.become(http2, first)
         elif not frames.PREFACE.startswith(first):
             self.become(Http1Session(self, self._gateway(), self._service), first)
@@ -319,7 +319,7 @@ class Connection(asyncio.Protocol):
             self.enter(Phase.HEAD)
 
     def _refuse(self, error: ProtocolError, reason: str = "") -> None:
-        """Answer before anything is known of the request, in the words of HTTP/1.1."""
+        """Send an error response, in HTTP/1.1, before anything is known of the request."""
         response = refusal(error)
         self.write(encode(response, date=self._service.date(), connection="close"))
         self.close()
@@ -336,7 +336,7 @@ class Connection(asyncio.Protocol):
             self.leave()
 
     def _takes(self) -> bool:
-        """Tell whether the client takes what waits here, at the rate of bodies: what the kernel has goes by itself."""
+        """Return whether the client reads output at the minimum body rate; False if only the kernel buffers any."""
         if not self._transport.get_write_buffer_size():
             return False
         before, self._left = self._left, outstanding(self._transport)
@@ -346,7 +346,7 @@ class Connection(asyncio.Protocol):
         self.closing = True
         self._left = inf
         self.enter(Phase.CLOSING)
-        self.resume()  # what the client still sends is read over, and its end is seen
+        self.resume()  # what the client still sends is discarded, and its EOF is seen
         self._layers.close()
         self._flush()
 
@@ -370,10 +370,10 @@ class Connection(asyncio.Protocol):
         if self._session is not None and not self.closing and not self.blocked:
             self._session.go_on()
         self._count()
-        self._read_if_wanted()  # not before: it may ask for another turn at once
+        self._read_if_wanted()  # not before: the handler may request another turn at once
 
     def _count(self) -> None:
-        """Count what is held for this client; let it not hold more when the worker holds as much as it may."""
+        """Update the memory budget with this client's buffered bytes; reject more if the budget is exhausted."""
         held = 0 if self._session is None or self.closing else self._session.held
         if self._stalled:
             held += self._transport.get_write_buffer_size()

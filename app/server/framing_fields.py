@@ -1,4 +1,4 @@
-"""What a request's fields mean to its server, whatever version of HTTP carries them (RFC 9110)."""
+"""Headers that decide framing, in every version of HTTP (RFC 9110)."""
 
 import re
 from http import HTTPStatus
@@ -8,13 +8,13 @@ from app.http.errors import ProtocolError, bad_request, excerpt
 from app.http.headers.names import Remembered
 from app.http.request import Fields
 
-# RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The inside of brackets is not taken apart.
+# RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The content of brackets is not parsed.
 _HOST = re.compile(
     rb"(?:\[[A-Za-z0-9\-._~!$&'()*+,;=:%]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)(?::[0-9]*)?"
 )
 _DIGITS = re.compile(rb"[0-9]+")
 
-# Names that decide how a message is read. Others are only shown.
+# Names that decide how a message is parsed. Others are only reflected.
 HOST: Final = b"host"
 CONTENT_LENGTH: Final = b"content-length"
 TRANSFER_ENCODING: Final = b"transfer-encoding"
@@ -23,11 +23,11 @@ EXPECT: Final = b"expect"
 UPGRADE: Final = b"upgrade"
 _DECISIVE = frozenset({HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE})
 
-_LENGTH_DIGITS: Final = 18  # more are beyond any limit, and beyond what int() should be asked to read
+_LENGTH_DIGITS: Final = 18  # larger numbers exceed any limit, and what int() should be asked to parse
 
 
 def decisive(fields: Fields) -> dict[bytes, list[bytes]]:
-    """Give the values of the fields that decide how the message is read, by lower-case name."""
+    """Return the values of the headers that decide how the message is parsed, by lower-case name."""
     found: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         lower = _decisive_name(name)
@@ -52,12 +52,12 @@ _wrong_with = Remembered(_what_is_wrong_with).__getitem__
 
 
 def elements(values: list[bytes]) -> list[bytes]:
-    """Give the lower-case elements of a field that is a list (RFC 9110, 5.6.1)."""
+    """Return the lower-case elements of a list header (RFC 9110, 5.6.1)."""
     return [element for value in values for part in value.split(b",") if (element := part.strip(b" \t").lower())]
 
 
 def check_host(hosts: list[bytes], version: str) -> None:
-    """Refuse a request whose Host is missing, doubled or malformed (RFC 9112, 3.2)."""
+    """Check Host. Raise `ProtocolError`, 400, if it is missing, repeated or malformed (RFC 9112, 3.2)."""
     if len(hosts) > 1:
         raise bad_request("more than one Host header")
     if not hosts and version != "HTTP/1.0":
@@ -67,9 +67,9 @@ def check_host(hosts: list[bytes], version: str) -> None:
 
 
 def content_length(values: list[bytes]) -> int:
-    """Give the length of a body that its one Content-Length tells (RFC 9110, 8.6; RFC 9112, 6.3).
+    """Return the body length in the only Content-Length (RFC 9110, 8.6; RFC 9112, 6.3).
 
-    Raises `ProtocolError`: 400 for anything but one number, 413 for one beyond any limit.
+    Raise `ProtocolError`: 400 for anything but one number, 413 for one beyond any limit.
     """
     if len(values) > 1:
         raise bad_request("more than one Content-Length header")
@@ -82,9 +82,9 @@ def content_length(values: list[bytes]) -> int:
 
 
 def expects_continue(found: dict[bytes, list[bytes]]) -> bool:
-    """Tell whether the client waits for 100 before it sends its body (RFC 9110, 10.1.1).
+    """Return whether the client waits for 100 before it sends its body (RFC 9110, 10.1.1).
 
-    Raises `ProtocolError`: 417 for another expectation.
+    Raise `ProtocolError`: 417 for another expectation.
     """
     if EXPECT not in found:
         return False

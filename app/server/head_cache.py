@@ -1,4 +1,7 @@
-"""Heads of requests that come again, as load generators, probes and pages send them: read once."""
+"""Cache of parsed request heads, for heads that are repeated.
+
+Load generators, probes and web pages send the same head again: it is parsed once.
+"""
 
 from typing import Final, TypeVar
 
@@ -7,8 +10,8 @@ from msgspec import structs
 from app.server.http1.events import Head
 from app.server.http2.request_parser import Requested
 
-# Heads, bytes of the longest, and bytes of all. What is made of a head may take a hundred times its size (Forwarded: a
-# dict for each two bytes), so that a client could fill some 3 MB.
+# Limits: number of heads, bytes of the longest, bytes of all. The objects parsed from a head may take a hundred times
+# its size (Forwarded: a dict for each two bytes), so that a client could fill some 3 MB.
 _COUNT: Final = 128
 _LONGEST: Final = 8192
 _MOST: Final = 32_768
@@ -19,20 +22,23 @@ Read = TypeVar("Read", Head, Requested)
 
 
 class Recent(dict[Came, Read]):
-    """What some heads say, by all that came of them: bytes, or the fields that HTTP/2 has.
+    """Parsed heads by their raw form: bytes, or the header list of HTTP/2.
 
-    One is kept when it comes for the second time. What comes once, as where each request has an id of its own, costs a
-    look at its hash; to keep it would make its request a fifth dearer. As many are kept as a load has that repeats, and
-    only so many bytes of them, so that a client that makes them up fills no memory.
+    A head is stored when it arrives for the second time. One that arrives once, as when every request has its own ID,
+    costs a comparison of its hash; to store it would make its request 20 % more expensive. The number of heads is
+    enough for repetitive load, and their total size is limited, so that a client with invented heads fills no memory.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._came = [0] * _PLACES  # the hash of the head that came last, of those that share a place
-        self._size = 0  # bytes of those that are kept
+        self._came = [0] * _PLACES  # the hash of the last head in each slot
+        self._size = 0  # bytes of the stored heads
 
     def keep(self, head: Came, size: int, read: Read) -> Read:
-        """Give what a head of so many bytes says; if it comes again, keep it, with a place for what follows from it."""
+        """Return the parsed head; store it if it is repeated, with a place for values derived from it.
+
+        `size` is the head's size in bytes.
+        """
         known = hash(head)
         place = known % _PLACES
         if self._came[place] != known:

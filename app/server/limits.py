@@ -1,4 +1,4 @@
-"""How much of one request is taken, whatever protocol carries it."""
+"""Limits on the size of one request, for every HTTP version."""
 
 import msgspec
 

@@ -1,4 +1,7 @@
-"""A listening socket: who connects is served, and who has connected when it closes is served still."""
+"""Acceptor of connections on a listening socket.
+
+On close, connections in the kernel's backlog are either reset or served.
+"""
 
 import asyncio
 import socket
@@ -8,33 +11,33 @@ from typing import Final
 
 Serve = Callable[[], asyncio.Protocol]
 
-_PAUSE: Final = 1.0  # seconds without accepting, where there is no descriptor or no memory for one more
+_PAUSE: Final = 1.0  # seconds without accepting, when descriptors or memory are exhausted
 
 
 class OneByOne:
     """Accepts one connection in a turn of the loop, from a socket that several workers share.
 
-    A server of the loop accepts all that wait before it looks at anything else: of clients that connect at the same
-    time most met the same worker, while the others had nothing to do.
+    The loop's own server accepts all waiting connections before it looks at anything else: most clients that connected
+    at the same time got the same worker, while the others were idle.
     """
 
     def __init__(self, sock: socket.socket, serve: Serve) -> None:
         self._sock = sock
         self._serve = serve
         self._loop = asyncio.get_running_loop()
-        self._begun: set[asyncio.Task[object]] = set()  # connections that are about to be served
+        self._begun: set[asyncio.Task[object]] = set()  # accepted connections that are not set up yet
         self._pause: asyncio.TimerHandle | None = None
         self._begin()
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         if self._sock.fileno() >= 0:
             self._loop.remove_reader(self._sock)
         if self._pause is not None:
             self._pause.cancel()
 
     async def wait_closed(self) -> None:
-        """Return when all that were accepted are served."""
+        """Wait until all accepted connections are set up."""
         await asyncio.gather(*self._begun, return_exceptions=True)
 
     def _begin(self) -> None:
@@ -47,7 +50,7 @@ class OneByOne:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # another worker has it, or it has gone
             return
         except OSError:
-            self._loop.remove_reader(self._sock)  # it would be told of it again and again
+            self._loop.remove_reader(self._sock)  # it would stay readable
             self._pause = self._loop.call_later(_PAUSE, self._begin)
             return
         accepted.setblocking(False)
@@ -56,12 +59,12 @@ class OneByOne:
         task.add_done_callback(self._begun.discard)
 
     async def _serve_one(self, accepted: socket.socket) -> None:
-        with suppress(OSError):  # who has gone again meanwhile
+        with suppress(OSError):  # clients that have gone meanwhile
             await self._loop.connect_accepted_socket(self._serve, accepted)
 
 
 class Acceptor:
-    """Accepts connections on one listening socket, which is its own to close; `serve` makes what serves one."""
+    """Accepts connections on one listening socket, which it owns; `serve` creates the protocol of one connection."""
 
     def __init__(self, sock: socket.socket, server: asyncio.AbstractServer | OneByOne, serve: Serve) -> None:
         self._sock = sock
@@ -70,25 +73,25 @@ class Acceptor:
 
     @classmethod
     async def begin(cls, sock: socket.socket, serve: Serve, backlog: int, *, shared: bool = False) -> "Acceptor":
-        """Begin to accept; `shared` tells that other workers accept on the same socket."""
+        """Start accepting; `shared` means that other workers accept on the same socket."""
         if shared:
             return cls(sock, OneByOne(sock, serve), serve)
         server = await asyncio.get_running_loop().create_server(serve, sock=sock.dup(), backlog=backlog)
         return cls(sock, server, serve)
 
     def close(self) -> None:
-        """Accept no more, at once: whoever waits in the kernel's queue is reset."""
+        """Stop accepting at once: connections in the kernel's backlog are reset."""
         self._server.close()
         self._sock.close()
 
     async def close_in_order(self) -> None:
-        """Accept no more. Whoever waits in the kernel's queue is served: closing the socket would reset them."""
+        """Stop accepting, and serve the connections in the kernel's backlog: closing the socket would reset them."""
         self._server.close()
         if isinstance(self._server, OneByOne):
             await self._server.wait_closed()
-        await asyncio.sleep(0)  # the loop's own descriptor is closed at the end of a turn; ours is open still
+        await asyncio.sleep(0)  # the loop's own descriptor is closed at the end of a turn; ours is still open
         waiting = []
-        with suppress(OSError):  # none waits any more, or there is no descriptor left for who does
+        with suppress(OSError):  # the backlog is empty, or descriptors are exhausted
             while True:
                 waiting.append(self._sock.accept()[0])
         self._sock.close()

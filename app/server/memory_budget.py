@@ -1,18 +1,17 @@
-"""What the clients of one worker make it hold at once, in bytes, and how much that may be."""
+"""Memory budget of a worker: bytes buffered for all clients."""
 
 from typing import Final
 
-# Of what is left, once a quarter is taken: some hundred clients that ask for much within one turn of the loop still fit
-# beside each other, though each is given one answer more than its share.
+# Parts of the remaining budget, one per client, once a quarter is used: some hundred clients that request much within
+# one turn of the loop still fit, although each may get one response above its share.
 _SHARES: Final = 512
 
 
 class Waiting:
-    """Counts the bytes that are held for clients.
+    """Counter of the bytes buffered for clients.
 
-    They are of answers whose time has not come, or that are sent piece by piece; of requests that are not whole; of
-    what a client does not read.
-    Whoever holds some adds them to `size`, and takes them off again, however it ends.
+    They belong to delayed and streamed responses, to incomplete requests, and to output that clients do not read.
+    Whoever buffers bytes adds them to `size`, and subtracts them again however it ends.
     """
 
     def __init__(self, most: int) -> None:
@@ -21,10 +20,10 @@ class Waiting:
 
     @property
     def share(self) -> int:
-        """How many bytes one client may let wait by itself, if it asks for much: little, once much is held."""
+        """Bytes that one client may have buffered for itself: few, once much of the budget is used."""
         left = max(0, self._most - self.size)
         return left // _SHARES if self.size * 4 > self._most else left
 
     def has_room(self, size: int) -> bool:
-        """Tell whether so many bytes more may be held."""
+        """Return whether `size` more bytes fit into the budget."""
         return self.size + size <= self._most

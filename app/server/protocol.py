@@ -1,7 +1,7 @@
-"""The seam between a connection and the protocol that is spoken on it.
+"""Interfaces between a connection and its protocol handler.
 
-A connection owns the transport and the time; a session owns the protocol. Bytes go in by `receive`; what the session
-wants done comes out as calls on its `Channel`, so that a test can stand in for either side.
+A connection owns the transport and the deadlines; a protocol handler (`Session`) owns the protocol. Bytes go in through
+`receive`, and the handler acts by calling its `Channel`, so that a test can replace either side.
 """
 
 from typing import Protocol
@@ -10,91 +10,91 @@ from app.server.state import Phase, UnderWay
 
 
 class Session(Protocol):
-    """One protocol, spoken on one connection. It never waits, and never blocks for long."""
+    """A protocol handler of one connection. It never waits, and never blocks for long."""
 
     @property
     def under_way(self) -> UnderWay:
-        """What is under way."""
+        """Numbers of requests in flight and of open WebSockets."""
 
     def receive(self, data: bytes) -> None:
-        """Take bytes that the client sent."""
+        """Process bytes from the client."""
 
     def go_on(self) -> None:
-        """Take up what was left when the channel was `blocked`, or what was asked for by `soon`."""
+        """Resume work that was deferred because the channel was `blocked`, or by `soon`."""
 
     def wake(self) -> None:
-        """Do what is due, as asked for by `Channel.wake`. It may be called for nothing, too."""
+        """Do what is due, when the timer set by `Channel.wake` fires. Calls with nothing due are allowed."""
 
     def end(self) -> None:
-        """Take the end of what the client sends."""
+        """Process EOF from the client."""
 
     def expire(self) -> None:
-        """End what has waited for too long."""
+        """End whatever has exceeded its deadline."""
 
     def drain(self) -> None:
-        """Begin to stop: say so where the protocol can, and finish what was accepted."""
+        """Start a graceful shutdown: announce it if the protocol can, and finish accepted requests."""
 
     def last_call(self) -> None:
-        """End as soon as nothing is under way, and the client has had time to hear of it, if it could be told."""
+        """Close as soon as nothing is in flight and the client had time to read an announced shutdown."""
 
     @property
     def held(self) -> int:
-        """How many bytes are kept of requests that are not whole, and of answers that were not written."""
+        """Bytes buffered of incomplete requests and of unwritten responses."""
 
     def shed(self) -> None:
-        """Let go of what is held, and say why: the worker holds as much as it may."""
+        """Drop buffered input and send the reason: the worker's memory budget is exhausted."""
 
     def lost(self) -> None:
-        """Let go of what is under way: the connection is gone."""
+        """Release everything in flight: the connection is lost."""
 
 
 class Channel(Protocol):
-    """What a session may do with its connection."""
+    """What a protocol handler may do with its connection."""
 
     @property
     def blocked(self) -> bool:
-        """Whether nothing should be taken or answered now; `go_on` is called when that is over."""
+        """Whether nothing should be processed or answered now; `go_on` is called afterwards."""
 
     def write(self, data: bytes) -> None:
         """Send bytes, as soon as the client reads them."""
 
     def enter(self, phase: Phase, until: float | None = None) -> None:
-        """Wait for what the phase says, until a time on the loop's clock, or with the time that goes with it.
+        """Set the phase and its deadline: a time on the loop's clock, or by default the timeout of the phase.
 
-        `expire` is called when it is over.
+        `expire` is called when the deadline has passed.
         """
 
     def soon(self) -> None:
-        """Read no more until `go_on` is called, in the loop's next turn: others are served in between."""
+        """Stop reading until `go_on` is called in the loop's next turn: other connections are served in between."""
 
     def wake(self, at: float) -> None:
-        """Call `Session.wake` at a time on the loop's clock, without reading any less until then.
+        """Schedule a call of `Session.wake` at a time on the loop's clock, without reading less until then.
 
-        The earliest time that was asked for counts, and it counts once; one that has come is the loop's next turn but
-        one, so that what the client has sent meanwhile is read first. Who is `blocked` then is not called: it asks
-        again in `go_on`.
+        The earliest requested time counts, once. A time that has passed means the turn after the loop's next one, so
+        that data the client has sent meanwhile is read first. A handler that is `blocked` at that time is not called:
+        it requests the time again in `go_on`.
         """
 
     def pause(self) -> None:
-        """Read no more until `resume` is called, whatever else is done."""
+        """Stop reading until `resume` is called, whatever else is called."""
 
     def resume(self) -> None:
-        """Read on."""
+        """Resume reading."""
 
     def close(self) -> None:
-        """Close after what was written, without resetting a client that still sends (RFC 9112, 9.6)."""
+        """Close after the buffered output, without resetting a client that still sends (RFC 9112, 9.6)."""
 
     def leave(self) -> None:
-        """Close after what was written; the client has nothing more to say."""
+        """Close after the buffered output, when nothing more is expected from the client."""
 
     def cut(self, *, reset: bool) -> None:
-        """Close after what was written, as a connection breaks: TLS is told no end.
+        """Close after the buffered output as a broken connection does: TLS sends no close_notify.
 
-        With `reset`, TCP is not either: where the end of the connection is all that ends an answer.
+        With `reset`, TCP sends no FIN either: for a response whose only end is the end of the connection.
         """
 
     def abort(self) -> None:
-        """Drop the connection and what was not sent."""
+        """Drop the connection and unsent output."""
 
     def become(self, session: Session, data: bytes = b"") -> None:
-        """Let another protocol be spoken from here on; `data` came behind the last byte of this one."""
+        """Switch to another protocol handler; `data` are the bytes after the last one of the current protocol."""

@@ -1,4 +1,4 @@
-"""An answer, and its bytes on the wire (RFC 9112, 4 and 6)."""
+"""Responses, and their encoding in HTTP/1.1 (RFC 9112, 4 and 6)."""
 
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -12,20 +12,20 @@ from app.http.response import BODILESS, HARMLESS, TEXT
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# Statuses whose answers have no content (RFC 9110, 6.4.1).
-_NO_LENGTH: Final = frozenset({*map(str, range(100, 200)), "204"})  # nor do they tell a length (8.6)
+# Statuses whose responses have no content (RFC 9110, 6.4.1).
+_NO_LENGTH: Final = frozenset({*map(str, range(100, 200)), "204"})  # nor do they have a Content-Length (8.6)
 WITHOUT_CONTENT: Final = _NO_LENGTH | frozenset(map(str, BODILESS))
 
 _CONTENT_LENGTH: Final = "content-length"
-_LENGTH_OF_THE_NAME: Final = len(_CONTENT_LENGTH)  # to compare it is faster than to make every name lower case
-_LENGTH_DIGITS: Final = 18  # more are beyond anything that is sent
+_LENGTH_OF_THE_NAME: Final = len(_CONTENT_LENGTH)  # comparing lengths is faster than lowercasing every name
+_LENGTH_DIGITS: Final = 18  # larger numbers are beyond anything that is sent
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """What the application answered: `status` is code and phrase, `body` is whole.
+    """Response of the application: `status` is code and phrase, `body` is complete.
 
-    Where there are `pieces`, they come behind it, made while they are sent; whoever takes them has to close them
-    (PEP 3333). `effects` is what the answer does beyond its bytes, `about` what the application tells who watches.
+    If there are `pieces`, they follow the body and are generated while they are sent; whoever takes the response has to
+    close them (PEP 3333). `effects` are options beyond the response's bytes, `about` is information for the observer.
     """
 
     status: str
@@ -37,7 +37,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
 
 def refusal(error: ProtocolError) -> Response:
-    """Give the answer to a request that can't be read: one line of plain text, for people."""
+    """Return the response to a request that can't be parsed: one line of plain text, for people."""
     body = f"{error.status.value} {error.status.phrase}: {error.reason}\n".encode()
     fields = (
         ("Content-Type", TEXT),
@@ -52,15 +52,15 @@ FULL: Final = refusal(full())
 
 
 def has_content(response: Response, *, with_body: bool) -> bool:
-    """Tell whether content follows the head: none does where the status has none, or to HEAD (not `with_body`)."""
+    """Return whether content follows the head: not if the status has none, nor for HEAD (not `with_body`)."""
     return with_body and response.status[:3] not in WITHOUT_CONTENT
 
 
 def told_length(response: Response, *, with_body: bool = True) -> int | None:
-    """Give the Content-Length that an answer tells, or None for one that tells none (RFC 9110, 8.6; RFC 9112, 6.3).
+    """Return the Content-Length to send, or None to send none (RFC 9110, 8.6; RFC 9112, 6.3).
 
-    Of a whole body it is what is sent, whatever the application says. Of one that is made while it is sent, of the
-    answer to a HEAD request (not `with_body`) and of 304, only the application knows it.
+    For a complete body it is the length of what is sent, whatever the application declares. For a streamed body, for
+    the response to HEAD (not `with_body`) and for 304, only the application knows it.
     """
     code = response.status[:3]
     if code in WITHOUT_CONTENT and code != "304":
@@ -79,10 +79,10 @@ def _said_length(fields: Sequence[tuple[str, str]]) -> int | None:
 
 
 def encode(response: Response, *, date: str, connection: str, with_body: bool = True) -> bytes:
-    """Give the bytes of a whole answer in HTTP/1.1.
+    """Encode a complete response in HTTP/1.1.
 
-    `date` is an HTTP-date (RFC 9110, 5.6.7); `connection` is `close`, `keep-alive`, `Upgrade` or empty for the
-    version's default. A HEAD request's answer is the head of GET's, without the body (RFC 9110, 9.3.2).
+    `date` is an HTTP-date (RFC 9110, 5.6.7); `connection` is `close`, `keep-alive`, `Upgrade`, or empty for the
+    version's default. The response to HEAD is the head of GET's, without the body (RFC 9110, 9.3.2).
     """
     if with_body and response.status[:3] not in WITHOUT_CONTENT:
         framing = f"Content-Length: {len(response.body)}\r\n"
@@ -91,17 +91,17 @@ def encode(response: Response, *, date: str, connection: str, with_body: bool = 
 
 
 def length_line(length: int | None) -> str:
-    """Give the field line that tells a length, or nothing for None."""
+    """Return the Content-Length header line, or an empty string for None."""
     return "" if length is None else f"Content-Length: {length}\r\n"
 
 
 def encode_head(response: Response, date: str, connection: str, framing: str) -> bytes:
-    """Give the bytes of an answer's head in HTTP/1.1; `framing` are the field lines that say where the body ends."""
+    """Encode a response's head in HTTP/1.1; `framing` are the header lines that say where the body ends."""
     lines = "".join(
         [
             f"{name}: {value}\r\n"
             for name, value in response.fields
-            # The framing tells the length.
+            # The framing has the length.
             if len(name) != _LENGTH_OF_THE_NAME or name.lower() != _CONTENT_LENGTH
         ]
     )

@@ -1,4 +1,7 @@
-"""One answer that takes time: its delay, the pieces of its body, the pace of them, and how it ends. Without I/O."""
+"""Body of a response that takes time: delay, pieces, pace, end.
+
+It does no I/O.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -8,20 +11,20 @@ from app.http.errors import failure
 from app.server.response import Response, has_content, told_length
 from app.server.state import Service
 
-# Seconds by which a pace may be behind and is still caught up with: timers come late, and pieces may be close together.
+# Maximum lateness in seconds that is caught up with: timers fire late, and pieces may be close together.
 _CAUGHT_UP: Final = 0.1
 
-_Pieces = Iterator[object]  # the application may give what it must not
+_Pieces = Iterator[object]  # the application may yield what it must not
 
 
 def held(response: Response) -> int:
-    """Give the bytes that an answer keeps until its time has come, or, where it is streamed, until its end."""
+    """Return the bytes that a response keeps until its delay is over, or, if it is streamed, until its end."""
     effects = response.effects
     return effects.held + (len(response.body) if effects.delay else 0)
 
 
 def close_pieces(pieces: object, report: Callable[[str], None]) -> None:
-    """Tell the application that no more pieces are asked for, if it wants to know (PEP 3333)."""
+    """Close the application's iterable, if it has a `close` method (PEP 3333)."""
     close = getattr(pieces, "close", None)
     if close is None:
         return
@@ -32,10 +35,10 @@ def close_pieces(pieces: object, report: Callable[[str], None]) -> None:
 
 
 class Outgoing:
-    """One answer on its way: `take` a piece when it is `due`, until it is `over`; `close` it, however it ends.
+    """Body being sent: `take` a piece when it is `due`, until it is `over`; `close` it, however it ends.
 
-    Times are on the loop's clock. The application is asked for one piece at a time, and never gives more or less than
-    the length that was told: what it does wrong is reported, once.
+    Times are on the loop's clock. The application is asked for one piece at a time. Never more than the declared length
+    is sent; a body that is too long or too short is reported, once.
     """
 
     def __init__(self, response: Response, service: Service, *, with_body: bool) -> None:
@@ -44,10 +47,10 @@ class Outgoing:
         self._held = held(response)
         self._waiting.size += self._held
         self.due = service.clock() + effects.delay
-        self.sent = 0  # bytes of the body, that were taken
-        self.over = False  # nothing more comes
-        self.broken = False  # and the client must see that what came is not whole
-        self.failed = False  # since the application has raised
+        self.sent = 0  # bytes of the body returned by `take`
+        self.over = False  # nothing more follows
+        self.broken = False  # the client must see that the body is incomplete
+        self.failed = False  # because the application has raised an exception
         self.dropped = effects.abort == "before"  # nothing is to be sent at all
         self.streamed = response.pieces is not None
         self.has_content = has_content(response, with_body=with_body)
@@ -62,7 +65,7 @@ class Outgoing:
         self._made = response.pieces
         self._left = self.length if self.has_content else 0
         if self._aborted and self._left:
-            self._left -= 1  # so that it never becomes whole
+            self._left -= 1  # so that it never becomes complete
         whole = () if self.streamed and not response.body else (response.body,)
         self._pieces: _Pieces = chain(whole, response.pieces or ())
         if self.dropped or not self.has_content:
@@ -71,31 +74,31 @@ class Outgoing:
 
     @property
     def ending(self) -> bool:
-        """Whether nothing but its end is still to be sent."""
+        """Whether only the end of the body is still to be sent."""
         return self._begun and self._endless and self._stopping
 
     def take(self, now: float) -> bytes:
-        """Give the next piece, which is empty where the application has none yet, or none any more."""
+        """Return the next piece, which is empty if the application has none yet, or none any more."""
         if not self.streamed:
-            self._release()  # it goes on to whom it is sent by
+            self._release()  # from here on its sender counts it
         piece = b"" if self.ending else self._piece()
         self.sent += len(piece)
         self._begun = True
         if self.ending and not self.over:
             self._finish()
-        # What is a little late does not put off the others.
+        # A piece that is slightly late does not delay the following ones.
         on_pace = self._interval and now - self.due < max(self._interval, _CAUGHT_UP)
         self.due = (self.due if on_pace else now) + self._interval
         return piece
 
     def stop(self, now: float) -> None:
-        """End behind the piece under way, in order, if there is no end that is worth waiting for."""
+        """End a body without a known end after the current piece, properly; leave others alone."""
         self._stopping = True
         if self.ending:
             self.due = min(self.due, now)
 
     def close(self) -> None:
-        """Tell the application that no more is asked for (PEP 3333)."""
+        """Close the application's iterable: no more of it is needed (PEP 3333)."""
         self._release()
         made, self._made = self._made, None
         close_pieces(made, self._report)
@@ -105,14 +108,14 @@ class Outgoing:
         self._held = 0
 
     def _next(self) -> bytes | None:
-        """Ask for a piece; give None when there is none any more."""
+        """Return the next piece of the application, or None after the last. Raise `TypeError` unless it is bytes."""
         piece = next(self._pieces, None)
         if not isinstance(piece, bytes | None):
             raise TypeError(f"a piece of a body is {type(piece).__name__}, not bytes")
         return piece
 
     def _piece(self) -> bytes:
-        """Give the next piece, of the length that was told; see whether it was the last one, and how it ends."""
+        """Return the next piece, cut to the declared length; note if it was the last one, and how the body ends."""
         try:
             piece = self._next()
         except Exception as error:  # noqa: BLE001 - as in `close_pieces`
@@ -140,7 +143,7 @@ class Outgoing:
         self._finish(broken=bool(self._left))
 
     def _end_full(self, *, more: bool) -> None:
-        """End where the length was reached; what the application would still do is its last step."""
+        """End the body at its declared length; first let the application run past its last piece."""
         if not (more or self._aborted):
             try:
                 more = bool(self._next())

@@ -1,7 +1,7 @@
-"""What the connections of one worker share: how much and how long, the time, and which connections there are.
+"""Shared state of a worker: limits, clock, open connections.
 
-Every connection has a deadline on the loop's clock, which `Service.sweep` holds against the time; so a test moves the
-time instead of waiting for it.
+Every connection has a deadline on the loop's clock, which `Service.sweep` compares with the time, so that a test
+advances the time instead of waiting for it.
 """
 
 import enum
@@ -23,22 +23,22 @@ from app.server.http2.request_parser import Requested
 from app.server.limits import Limits
 from app.server.memory_budget import Waiting
 
-# Seconds for which a connection that is to be closed is still read (RFC 9112, 9.6): closing a socket with unread
-# bytes resets it, and the client may lose the answer that it was being closed with.
+# Seconds for which a closing connection is still read (RFC 9112, 9.6): closing a socket with unread bytes resets it,
+# and the client may lose the response that was sent before.
 LINGER: Final = 2.0
-# Seconds for which idle connections outlive the listener, or what told their client to leave: a request that was on its
-# way to us by then is answered, with `Connection: close`, instead of meeting a closed socket.
+# Seconds for which idle connections stay open after the listener closed, or after GOAWAY: a request already in transit
+# is answered, with `Connection: close`, instead of meeting a closed socket.
 LAST_CALL: Final = 1.0
-# Connections that may be told 503 at once, beside those that are served: each has a descriptor until it is closed.
+# Connections that may receive 503 at once, beside those that are served: each has a descriptor until it is closed.
 REFUSED_AT_ONCE: Final = 100
-_TOLD_AGAIN: Final = 60.0  # seconds after which the same is said again in the log
-# Bytes that the decoders of bodies may take at once: each coding once, or some of those with large windows. Four
-# codings of four bodies were 300 MiB, asked for with 30 KB: each of them may be brotli, whose window is 16 MiB.
+_TOLD_AGAIN: Final = 60.0  # seconds before the same message is logged again
+# Memory budget of all body decoders in bytes: each coding once, or some of those with large windows. Four codings of
+# four bodies were 300 MiB, requested with 30 KB: each of them may be brotli, whose window is 16 MiB.
 _DECODERS: Final = 32 << 20
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds for a head to arrive, of silence within a body, of idleness between requests, of a WebSocket's life."""
+    """Timeouts in seconds: receiving a head, silence within a body, idle between requests, life of a WebSocket."""
 
     head: float
     body: float
@@ -47,10 +47,11 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """How much and how long: of one request, of one connection, and how many connections at once.
+    """Limits of one request, of one connection, and on the number of connections.
 
-    `body_rate` is in bytes a second, `message`, `decoded` (of a body's content codings) and `held` (for all clients) in
-    bytes; `streams` is how many requests one HTTP/2 connection may have under way.
+    `body_rate` is in bytes per second; `message`, `decoded` (a body after its content codings are removed) and `held`
+    (the memory budget for all clients) are in bytes; `streams` is the maximum number of requests in flight on one
+    HTTP/2 connection.
     """
 
     limits: Limits
@@ -65,7 +66,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Phase(enum.Enum):
-    """What a connection waits for; with each goes a deadline."""
+    """What a connection waits for; each phase has a timeout."""
 
     IDLE = enum.auto()
     HEAD = enum.auto()
@@ -75,52 +76,52 @@ class Phase(enum.Enum):
     CLIENT_READS = enum.auto()
     CLOSING = enum.auto()
 
-    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and asked with every request
+    __hash__ = object.__hash__  # each is one object; Enum's own is written in Python, and called with every request
 
 
 class UnderWay(NamedTuple):
-    """How many requests are under way, of which the head has come, and how many WebSockets are open."""
+    """Numbers of requests in flight, whose head has arrived, and of open WebSockets."""
 
     requests: int = 0
     websockets: int = 0
 
 
 class Serving(Protocol):
-    """A connection, as far as the service ends it from outside, and asks what it does."""
+    """Interface of a connection for the worker's shared state, which queries it and ends it."""
 
     deadline: float
 
     @property
     def counted(self) -> bool:
-        """Whether it is one of the echo's, of which there may be so many."""
+        """Whether it is on the main port and counts towards the connection limit."""
 
     @property
     def under_way(self) -> "UnderWay":
-        """What is under way on it."""
+        """Numbers of requests in flight and of open WebSockets on it."""
 
     def expire(self) -> None:
-        """End, since the time is over."""
+        """End the connection, because its deadline has passed."""
 
     def drain(self) -> None:
-        """Say that the end comes, and finish what was accepted."""
+        """Announce a graceful shutdown, and finish accepted requests."""
 
     def last_call(self) -> None:
-        """End as soon as nothing is under way, if the client was told in time."""
+        """Close as soon as nothing is in flight, if the client was notified in time."""
 
     def abort(self) -> None:
-        """End with whatever is under way."""
+        """Drop the connection with everything in flight."""
 
 
 class Service:
-    """What the connections of one worker share: bounds, the clock, and which connections there are."""
+    """State shared by the connections of one worker: limits, clock, and the open connections."""
 
     def __init__(self, bounds: Bounds, *, time: Time, report: Callable[[str], None]) -> None:
         self.bounds = bounds
         self.clock, self.soon, self.later, self.exact = time.clock, time.soon, time.later, time.exact
         self.report = report
         self.draining = False
-        self.told = False  # who was connected then has heard of it, where the protocol can say so
-        self.replaced = False  # it drains, but the echo goes on: other workers serve in its place
+        self.told = False  # the clients connected at the time were notified, if the protocol can do that
+        self.replaced = False  # this worker drains, but the service does not end: other workers serve in its place
         timeouts = bounds.timeouts
         self.seconds = {
             Phase.IDLE: timeouts.idle,
@@ -133,23 +134,23 @@ class Service:
         }
         self.connections: set[Serving] = set()
         self.waiting = Waiting(bounds.held)
-        self._decoding: weakref.WeakKeyDictionary[Meter, int] = weakref.WeakKeyDictionary()  # and what each takes
-        self.changed: Callable[[], None] = lambda: None  # called when a connection ends its work or is lost
-        self.heads: Recent[bytes, Head] = Recent()  # that come again, as HTTP/1.1 has them
-        self.lists: Recent[Fields, Requested] = Recent()  # the same of HTTP/2, which has lists of fields
+        self._decoding: weakref.WeakKeyDictionary[Meter, int] = weakref.WeakKeyDictionary()  # memory of each in bytes
+        self.changed: Callable[[], None] = lambda: None  # called when a connection is idle again or lost
+        self.heads: Recent[bytes, Head] = Recent()  # cache of repeated heads of HTTP/1.1
+        self.lists: Recent[Fields, Requested] = Recent()  # the same of HTTP/2, whose heads are lists of headers
         self._wall_clock = time.wall
         self._date = (-1, "")
-        self._full_told = -_TOLD_AGAIN  # when it was said that there are too many connections
+        self._full_told = -_TOLD_AGAIN  # when the connection limit was last logged
 
     def date(self) -> str:
-        """Give the time as an HTTP-date, made once a second (RFC 9110, 6.6.1)."""
+        """Return the time as an HTTP-date, generated once a second (RFC 9110, 6.6.1)."""
         now = int(self._wall_clock())
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True))
         return self._date[1]
 
     def is_full(self) -> bool:
-        """Tell whether there are as many connections as may be; the log says so once a minute at most."""
+        """Return whether the connection limit is reached; log it at most once a minute."""
         if len(self.connections) < self.bounds.connections:
             return False
         now = self.clock()
@@ -160,20 +161,20 @@ class Service:
         return True
 
     def sweep(self, read_until: float) -> None:
-        """End the connections whose deadline had passed at a time before which all that has come was read."""
+        """Expire connections whose deadline is not after `read_until`; all data that arrived before it was read."""
         for connection in [each for each in self.connections if each.deadline <= read_until]:
             connection.expire()
 
     def counts(self) -> tuple[UnderWay, int]:
-        """Give what is under way on the echo's connections, and how many of these there are."""
+        """Return what is in flight on the connections of the main port, and the number of these connections."""
         counted = [each.under_way for each in self.connections if each.counted]
         return UnderWay(sum(each.requests for each in counted), sum(each.websockets for each in counted)), len(counted)
 
     def meter(self, fields: Fields) -> Meter:
-        """Give a meter for the body that comes behind these fields.
+        """Return a reader for the body that follows these headers.
 
-        Content codings are undone only while there is room: the windows that their decoders keep are memory that a
-        client chooses.
+        Content codings are removed only while the decoders' memory budget lasts: the size of their windows is the
+        client's choice.
         """
         content = content_of(fields)
         if not content.codings:
@@ -190,26 +191,26 @@ class Service:
         return meter
 
     def body_deadline(self, begun: float, received: int) -> float:
-        """Give the time until which more of a body must come, that began at `begun`.
+        """Return the deadline for more data of a body that began at `begun`, both on the loop's clock.
 
-        Silence ends it, and so does a client that only keeps it alive: after the time of a silence, it must have sent
-        so much that its rate is the one that is asked for.
+        It limits silence, and the rate: once the body timeout has passed, a client must have sent enough for the
+        minimum rate.
         """
         seconds = self.seconds[Phase.BODY]
         return min(self.clock(), begun + received / self.bounds.body_rate) + seconds
 
     def drain(self) -> None:
-        """Begin to stop."""
+        """Start a graceful shutdown."""
         self.draining = self.told = True
         for connection in list(self.connections):
             connection.drain()
 
     def last_call(self) -> None:
-        """Close the connections on which nothing is under way; the others when it is done."""
+        """Close idle connections, and the others as soon as nothing is in flight on them."""
         for connection in list(self.connections):
             connection.last_call()
 
     def abort(self) -> None:
-        """Drop all connections, with whatever is under way on them."""
+        """Drop all connections with everything in flight."""
         for connection in list(self.connections):
             connection.abort()

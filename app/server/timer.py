@@ -1,4 +1,4 @@
-"""One call that is to come, at the earliest time that was asked for."""
+"""One-shot timer that fires at the earliest requested time."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,11 +10,14 @@ _NEVER: Final = float("inf")
 
 
 def _nobody() -> None:
-    """Take a call that nobody takes any more."""
+    """Do nothing; the callback of an ended timer."""
 
 
 class Alarm:
-    """Calls back once, at the earliest of the times that it was `set` to. It never holds more than one timer."""
+    """Timer that calls back once, at the earliest of the times passed to `set`.
+
+    It never holds more than one timer of the loop.
+    """
 
     __slots__ = ("_at", "_call", "_service", "_timer")
 
@@ -25,9 +28,9 @@ class Alarm:
         self._timer: Timer | None = None
 
     def set(self, at: float) -> None:
-        """Call at a time on the loop's clock; at once is the next turn but one of the loop.
+        """Request a call at a time on the loop's clock; a time that has passed means the loop's next turn but one.
 
-        A turn's calls come before its reading: whoever goes on in each turn would never see what has come.
+        A turn runs its callbacks before its reading: a callback in every next turn would never see newly arrived data.
         """
         now = self._service.clock()
         at = max(at, now)
@@ -41,7 +44,7 @@ class Alarm:
             self._service.soon(self._next_turn)
 
     def end(self) -> None:
-        """Call nobody any more, and keep nobody: who has an alarm that calls it would else keep itself."""
+        """Cancel the timer and drop the callback: an owner referenced by its own timer would keep itself alive."""
         self._unset()
         self._call = _nobody
 

@@ -1,7 +1,7 @@
-"""TLS without I/O: ciphertext in, plaintext out, and the other way; and the certificates, read again when they change.
+"""TLS without I/O, and certificates that are reloaded when they change.
 
-asyncio could do TLS itself, but a PROXY protocol header comes in clear before it, and one port serves both who begins
-with TLS and who does not: so the bytes pass through here (`ssl.MemoryBIO`, `ssl.SSLObject`).
+asyncio could do TLS itself, but a PROXY protocol header comes unencrypted before it, and one port serves clients with
+and without TLS. So the bytes pass through here (`ssl.MemoryBIO`, `ssl.SSLObject`).
 """
 
 import hashlib
@@ -19,20 +19,20 @@ from app.config.settings import Settings
 from app.http.request import shown
 from app.http.tls_info import TLS, Certificate
 
-# RFC 8446, 5.1: the content type of a handshake record, which is what a client that speaks TLS begins with. No method
-# of HTTP does.
+# RFC 8446, 5.1: the content type of a handshake record, the first byte from a TLS client. No HTTP method begins with
+# it.
 HANDSHAKE: Final = b"\x16"
 _ALPN: Final = ["h2", "http/1.1"]
-# Bytes that go through OpenSSL at a time: what one record holds (RFC 8446, 5.1). A `MemoryBIO` keeps room for the most
-# that was ever in it: with more at a time, a connection that is idle would hold as much as its largest upload.
+# Bytes passed through OpenSSL at a time: the size of one record (RFC 8446, 5.1). A `MemoryBIO` keeps the memory of its
+# largest content: with larger pieces, an idle connection would occupy as much as its largest upload.
 _PIECE: Final = 1 << 14
-# Bytes of what a client begins with in which its name is looked for: far above any ClientHello that means it.
+# Maximum bytes of a client's first data searched for its server name: far above any genuine ClientHello.
 _HELLO: Final = 1 << 16
-_SERVER_NAME: Final = b"\0\0"  # the extension's type (RFC 6066, 3)
-# OpenSSL's words, in a person's.
+_SERVER_NAME: Final = b"\0\0"  # type of the extension (RFC 6066, 3)
+# Plain texts for OpenSSL's reasons.
 _REASONS: Final = {
     "KEY_VALUES_MISMATCH": "the key does not match the certificate",
-    "NO_CERTIFICATE_ASSIGNED": "the key does not match the certificate",  # of another type
+    "NO_CERTIFICATE_ASSIGNED": "the key does not match the certificate",  # the key is of another type
     "NO_CERTIFICATE_OR_CRL_FOUND": "no certificate found",
 }
 
@@ -42,10 +42,10 @@ class TlsError(Exception):
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
-    """What TLS is served with: paths of PEM files, and what is asked of clients.
+    """TLS configuration: paths of PEM files, and requirements on clients.
 
-    `client_ca` is empty when clients need no certificate; `client_required` tells whether one without is refused.
-    `minimum` is `1.2` or `1.3`; `ciphers` is OpenSSL's list for TLS 1.2, empty for its default.
+    `client_ca` is empty if clients need no certificate; `client_required` rejects clients without one. `minimum` is
+    `1.2` or `1.3`; `ciphers` is OpenSSL's list for TLS 1.2, empty for its default.
     """
 
     cert: str
@@ -57,7 +57,7 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 
 def files_of(settings: Settings) -> TlsFiles | None:
-    """Give what the settings say, or None when TLS is not served."""
+    """Return the TLS configuration of the settings, or None if TLS is not served."""
     if not settings.tls_cert:
         return None
     return TlsFiles(
@@ -71,24 +71,24 @@ def files_of(settings: Settings) -> TlsFiles | None:
 
 
 def context(files: TlsFiles) -> ssl.SSLContext:
-    """Give a context that serves with these files. Raises `TlsError`."""
+    """Create a server context from these files. Raise `TlsError`."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_3 if files.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     made.set_alpn_protocols(_ALPN)
-    if files.ciphers:  # before the certificate: they may have the security level by which that is taken
+    if files.ciphers:  # before the certificate: the list may set the security level that decides whether it is accepted
         _load(lambda: made.set_ciphers(files.ciphers), f"the cipher list {files.ciphers!r}", "no usable cipher suite")
     _load_certificate(made, files)
     if files.client_ca:
         _load_authorities(made, files.client_ca)
-        # An authority that is named is trusted, whether or not another one vouches for it.
+        # A listed CA is trusted even if it is an intermediate that another CA has signed.
         made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         made.verify_mode = ssl.CERT_REQUIRED if files.client_required else ssl.CERT_OPTIONAL
     return made
 
 
 def _load_certificate(made: ssl.SSLContext, files: TlsFiles) -> None:
-    # OpenSSL does not say which of the two files is at fault: so each is looked at alone first.
+    # OpenSSL does not say which of the two files is at fault, so each is checked on its own first.
     _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), files.cert)
     _load(Path(files.key).read_bytes, files.key)
     _load(
@@ -103,7 +103,7 @@ def _load_authorities(made: ssl.SSLContext, path: str) -> None:
 
 
 def _no_passphrase() -> str:
-    # Without this, OpenSSL would ask at the terminal, and a worker would wait there for ever.
+    # Without this, OpenSSL would prompt at the terminal, and a worker would wait there forever.
     raise ValueError("the private key is encrypted: must be unencrypted")
 
 
@@ -111,7 +111,7 @@ def _load(load: Callable[[], object], what: str, unreadable: str = "it can't be 
     try:
         load()
     except ssl.SSLError as error:
-        reason: str = getattr(error, "reason", None) or ""  # some have none, and their text is about Python's source
+        reason: str = getattr(error, "reason", None) or ""  # some have none, and their text names Python's source
         raise _unusable(what, _REASONS.get(reason, reason) or unreadable) from error
     except OSError as error:
         raise _unusable(what, error.strerror or str(error)) from error
@@ -124,25 +124,26 @@ def _unusable(what: str, why: str) -> TlsError:
 
 
 class Contexts:
-    """The context of today's files: `refresh` reads them again when they have changed on disk.
+    """Store of the current context; `refresh` reloads the files when they have changed on disk.
 
-    It is made before the workers are forked: each has one from the start, whatever becomes of the files, and all of
-    them take up the sessions of each other.
+    It is created before the workers are forked: each worker has a context from the start, whatever happens to the
+    files, and all of them can resume each other's sessions.
 
-    Kubernetes changes a mounted Secret by pointing a symbolic link elsewhere; so what a path leads to is looked at.
+    Kubernetes updates a mounted Secret by pointing a symbolic link elsewhere; so the file that a path leads to is
+    compared.
     https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod
     """
 
     def __init__(self, files: TlsFiles) -> None:
-        """Read the files. Raises `TlsError`."""
+        """Read the files. Raise `TlsError`."""
         self._files = files
         self._seen = self._look()
         self.current = context(files)
 
     def refresh(self, report: Callable[[str], None]) -> None:
-        """Use the files anew if they are others than before; connections that are open keep what they have.
+        """Reload the files if they have changed; open connections keep their certificate.
 
-        Files that can't be used are reported, once, and the ones before stay in use.
+        Unusable files are reported, once, and the previous ones stay in use.
         """
         seen = self._look()
         if seen == self._seen:
@@ -151,7 +152,7 @@ class Contexts:
         try:
             self.current = context(self._files)
         except TlsError as error:
-            if seen == self._look():  # else they were changed while they were read: the next look sees it
+            if seen == self._look():  # otherwise they changed while they were read: the next check sees it
                 report(f"{error}; keeping the current certificate")
 
     def _look(self) -> tuple[object, ...]:
@@ -163,28 +164,28 @@ def _look_at(path: str) -> tuple[int, ...]:
         found = Path(path).stat()
     except OSError:
         return ()
-    # Permissions and the time of their last change, too: one that could not be read may be readable now. Two changes
-    # within a tick of the kernel's clock have one time (inode(7)).
+    # Mode and ctime count, too: a file that could not be read may be readable now. Two changes within one tick of the
+    # kernel's clock have the same time (inode(7)), so the size counts as well.
     return found.st_dev, found.st_ino, found.st_mode, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 class TlsLayer:
-    """One connection's TLS: `receive` ciphertext, `send` plaintext, and write what `outgoing` gives to the wire."""
+    """TLS of one connection: `receive` ciphertext, `send` plaintext, and write `outgoing` to the wire."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._from_wire = ssl.MemoryBIO()
         self._to_wire = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._from_wire, self._to_wire, server_side=True)
         self._sealed: list[bytes] = []
-        self._began = bytearray()  # what came first, until hands are shaken
+        self._began = bytearray()  # first bytes from the client, until the handshake is complete
         self._server_name = ""
         self.established = False
-        self.ended = False  # the client has said that nothing more comes
+        self.ended = False  # the client has sent close_notify
 
     def receive(self, data: bytes) -> bytes:
-        """Take bytes of the wire; give the plaintext that they complete. What comes behind the end is dropped.
+        """Process bytes from the wire; return the plaintext that they complete. Data after close_notify is dropped.
 
-        Raises `ssl.SSLError` when it is no TLS, or not one that is served here; `outgoing` has the alert then.
+        Raise `ssl.SSLError` if it is not TLS, or no supported version; `outgoing` returns the alert then.
         """
         plain: list[bytes] = []
         for piece in _pieces(data):
@@ -199,7 +200,7 @@ class TlsLayer:
                 self.ended = True  # close_notify (RFC 8446, 6.1)
             except ssl.SSLWantReadError:
                 pass
-            except ssl.SSLZeroReturnError:  # the same, when we have sent ours
+            except ssl.SSLZeroReturnError:  # the same, after our own close_notify
                 self.ended = True
         return b"".join(plain)
 
@@ -211,30 +212,30 @@ class TlsLayer:
         self._began = bytearray()
 
     def send(self, data: bytes) -> None:
-        """Take plaintext for the client."""
+        """Encrypt plaintext for the client."""
         for piece in _pieces(data):
             self._tls.write(piece)
             self._sealed.append(self._to_wire.read())
 
     def close(self) -> None:
-        """Say that nothing more is sent (close_notify; RFC 8446, 6.1)."""
+        """Send close_notify (RFC 8446, 6.1)."""
         if self.established:
-            with suppress(ssl.SSLError):  # the client's own close_notify is not waited for
+            with suppress(ssl.SSLError):  # don't wait for the client's own close_notify
                 self._tls.unwrap()
 
     def outgoing(self) -> bytes:
-        """Give what is to be written to the wire."""
+        """Return the bytes to write to the wire."""
         out = b"".join((*self._sealed, self._to_wire.read()))
         self._sealed.clear()
         return out
 
     @property
     def protocol(self) -> str | None:
-        """What ALPN agreed on (RFC 7301), `h2` or `http/1.1`, or None."""
+        """Protocol selected by ALPN (RFC 7301), `h2` or `http/1.1`, or None."""
         return self._tls.selected_alpn_protocol()
 
     def facts(self) -> TLS:
-        """Give what is shown of an established connection."""
+        """Return what the reflection shows of an established connection."""
         der = self._tls.getpeercert(binary_form=True)
         cipher = self._tls.cipher()
         return TLS(
@@ -247,14 +248,14 @@ class TlsLayer:
         )
 
     def _chain(self, leaf: bytes) -> list[bytes]:
-        # What the client sent beside its own certificate can be asked for from Python 3.13 on.
+        # The certificates that the client sent beside its own are available from Python 3.13 on.
         asked = getattr(self._tls, "get_unverified_chain", None)
         return (asked() if asked else None) or [leaf]
 
     def _certificate(self, der: bytes) -> Certificate | UnsetType:
         try:
             return _certificate(self._tls.getpeercert() or {}, der)
-        except (ValueError, ssl.SSLError):  # Python takes names for UTF-8, whatever an authority has signed
+        except (ValueError, ssl.SSLError):  # Python decodes names as UTF-8, whatever a CA has signed
             return UNSET
 
 
@@ -263,13 +264,13 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 def asked_name(began: bytes | bytearray) -> bytes:
-    """Give the name that a client asks for (SNI; RFC 6066, 3), from what it begins with, or nothing.
+    """Return the server name (SNI; RFC 6066, 3) in the client's first bytes, or empty bytes.
 
-    OpenSSL has read the same and found it well-formed; Python's own way to that name can't be told one that is not
+    OpenSSL has read the same bytes and found them well-formed. Python's own SNI interface can't pass a name that is not
     ASCII, and complains on stderr.
     """
-    rest = _hello(memoryview(began))[34:]  # behind version and random
-    for width in (1, 2, 1):  # session id, cipher suites, compression methods (RFC 8446, 4.1.2)
+    rest = _hello(memoryview(began))[34:]  # after version and random
+    for width in (1, 2, 1):  # session ID, cipher suites, compression methods (RFC 8446, 4.1.2)
         _, rest = _vector(rest, width)
     extensions, _ = _vector(rest, 2)
     while extensions:
@@ -277,12 +278,12 @@ def asked_name(began: bytes | bytearray) -> bytes:
         content, extensions = _vector(extensions[2:], 2)
         if kind.tobytes() == _SERVER_NAME:
             names, _ = _vector(content, 2)
-            return bytes(_vector(names[1:], 2)[0])  # behind its type, of which there is one, host_name
+            return bytes(_vector(names[1:], 2)[0])  # after its type; the only type is host_name
     return b""
 
 
 def _hello(records: memoryview) -> memoryview:
-    """Give the body of the first handshake message, which may be spread over records (RFC 8446, 4 and 5.1)."""
+    """Return the body of the first handshake message, which may span several records (RFC 8446, 4 and 5.1)."""
     message = bytearray()
     while records[:1].tobytes() == HANDSHAKE:
         fragment, records = _vector(records[3:], 2)
@@ -291,7 +292,7 @@ def _hello(records: memoryview) -> memoryview:
 
 
 def _vector(data: memoryview, width: int) -> tuple[memoryview, memoryview]:
-    """Give a vector, whose length stands before it in so many bytes, and what is behind it (RFC 8446, 3.4)."""
+    """Split off a vector, preceded by its length in `width` bytes; return it and the remaining data (RFC 8446, 3.4)."""
     end = width + int.from_bytes(data[:width], "big")
     return data[width:end], data[end:]
 
@@ -313,7 +314,7 @@ def _names(relative_names: tuple[tuple[tuple[str, str], ...], ...]) -> tuple[tup
 
 
 def _text(name: object) -> str:
-    """Give an alternative name as one string; a directory name is a sequence of its own."""
+    """Return an alternative name as one string; a directory name is a sequence of pairs."""
     if isinstance(name, str):
         return name
     pairs = _names(name)  # type: ignore[arg-type] # ssl's own type says that it may be anything

@@ -1,4 +1,7 @@
-"""What lies between a socket and a session: the header of the PROXY protocol, then TLS. Without I/O."""
+"""Transport filters of a connection: PROXY protocol header, then TLS.
+
+They lie between a socket and a protocol handler, and do no I/O.
+"""
 
 import ssl
 from collections.abc import Callable
@@ -15,11 +18,11 @@ from app.server.tls import TlsLayer
 
 
 class Listener(msgspec.Struct, frozen=True, eq=False):
-    """What the connections of one port have in common. It is known by its identity.
+    """Configuration shared by the connections of one port, compared by identity.
 
-    One that is not `counted` takes connections also when there are enough. `context` gives what TLS is served with, or
-    None; `tls_only` refuses who does not begin with it; `proxied` tells whether a PROXY protocol header comes first.
-    `watch` is who watches them.
+    A listener that is not `counted` accepts connections above the connection limit, too. `context` returns the SSL
+    context to serve TLS with, or None; `tls_only` rejects plaintext connections; `proxied` means that a PROXY protocol
+    header comes first. `watch` observes the connections.
     """
 
     application: Application
@@ -32,34 +35,34 @@ class Listener(msgspec.Struct, frozen=True, eq=False):
 
 
 class Layers:
-    """Takes off one connection's bytes what a session does not see, and puts it on what goes out."""
+    """Removes PROXY header and TLS from the bytes of one connection, and encrypts what is sent."""
 
     def __init__(self, listener: Listener) -> None:
         self.tls: TlsLayer | None = None
         self._listener = listener
-        self._proxy = ProxyReader() if listener.proxied else None  # while its header is not whole
+        self._proxy = ProxyReader() if listener.proxied else None  # while its header is incomplete
         self._proxied: ProxyProtocol | None = None
-        self._begun = False  # whether the first byte behind that has shown if TLS is spoken
+        self._begun = False  # whether the first byte after the header has shown if the client uses TLS
 
     @property
     def opening(self) -> bool:
-        """Whether something has begun that the client has to finish before it can ask: a header, a handshake."""
+        """Whether the client has to complete a PROXY header or a TLS handshake before its first request."""
         return self._proxy is not None or (self.tls is not None and not self.tls.established)
 
     @property
     def ended(self) -> bool:
-        """Whether TLS has told that nothing more comes."""
+        """Whether the client has sent close_notify."""
         return self.tls is not None and self.tls.ended
 
     @property
     def http2(self) -> bool:
-        """Whether HTTP/2 was agreed on."""
+        """Whether ALPN has selected HTTP/2."""
         return self.tls is not None and self.tls.protocol == "h2"
 
     def take(self, data: bytes) -> bytes:
-        """Take bytes of the wire; give what is a session's of them.
+        """Process bytes from the wire; return the plaintext for the protocol handler.
 
-        Raises `ProtocolError`, or `ssl.SSLError` when a handshake fails: `outgoing` has the alert then.
+        Raise `ProtocolError`, or `ssl.SSLError` if a handshake fails: `outgoing` returns the alert then.
         """
         if self._proxy is not None:
             self._proxied = self._proxy.receive(data)
@@ -76,23 +79,23 @@ class Layers:
         return self.tls.receive(data) if self.tls else data
 
     def put(self, data: bytes) -> bytes:
-        """Give the bytes of the wire that carry a session's."""
+        """Return the wire bytes that carry the protocol handler's."""
         if self.tls is None:
             return data
         self.tls.send(data)
         return self.tls.outgoing()
 
     def close(self) -> None:
-        """Say that nothing more is sent, where that can be said."""
+        """Send close_notify, if TLS is in use."""
         if self.tls is not None:
             self.tls.close()
 
     def outgoing(self) -> bytes:
-        """Give what the layers have to say themselves."""
+        """Return the bytes that the filters themselves send."""
         return self.tls.outgoing() if self.tls is not None else b""
 
     def info(self, peer: Endpoint, own: Endpoint) -> ConnectionInfo:
-        """Give what is known of the connection, whose two ends are these by its socket."""
+        """Return what is known of the connection; `peer` and `own` are the two endpoints of its socket."""
         asked = self._proxied.destination if self._proxied else None
         return ConnectionInfo(
             client=client_of(peer, self._proxied),

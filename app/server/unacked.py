@@ -1,4 +1,4 @@
-"""How many bytes of what was written to a connection its client has not taken."""
+"""Bytes written to a connection that the client has not acknowledged."""
 
 import asyncio
 import termios
@@ -11,13 +11,13 @@ _INT: Final = Struct("i")
 
 
 def outstanding(transport: asyncio.Transport) -> int:
-    """Give those that wait here, and, where it can be asked, in the kernel for the client's acknowledgement.
+    """Return the bytes buffered here, and those the kernel holds unacknowledged, if the system reports them.
 
-    Those that wait here go on in steps of 64 KiB (tcp(7), TCP_NOTSENT_LOWAT): a client that is slow, and never silent,
-    may take a minute for one.
+    Bytes buffered here move on in steps of 64 KiB (tcp(7), TCP_NOTSENT_LOWAT): a client that is slow, but never silent,
+    may take a minute for one step.
     """
     kept = 0
-    with suppress(OSError, ValueError):  # SIOCOUTQ is Linux's
+    with suppress(OSError, ValueError):  # SIOCOUTQ is Linux-specific
         number = transport.get_extra_info("socket").fileno()
         (kept,) = _INT.unpack(ioctl(number, termios.TIOCOUTQ, bytes(_INT.size)))
     return transport.get_write_buffer_size() + kept

@@ -1,4 +1,4 @@
-"""The seam to the application: a wire request becomes a WSGI environ, what comes back an answer (PEP 3333)."""
+"""WSGI gateway: from a request to an environ to a response (PEP 3333)."""
 
 import io
 import sys
@@ -33,7 +33,7 @@ from app.server.transport_filters import Listener
 
 
 def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
-    """Give the part of the environ that is the same for every request of a listener."""
+    """Return the part of the environ that is the same for every request of a listener."""
     return {
         "SCRIPT_NAME": "",
         "SERVER_NAME": host,
@@ -48,9 +48,10 @@ def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
 
 
 def environ_of(request: WireRequest, listener: Listener, info: ConnectionInfo, *, draining: bool) -> Environ:
-    """Give the WSGI environ of one request, with the request itself in it.
+    """Return the WSGI environ of one request, including the request itself.
 
-    What CGI names can't hold is not in it: names with `_`, which would pass for names with `-`. The request has them.
+    Headers that CGI names can't represent are omitted: names with `_` would be taken for names with `-`. The request
+    has them.
     """
     environ = once(request, listener, _begun, listener)
     if request.made is not None:
@@ -67,9 +68,9 @@ def environ_of(request: WireRequest, listener: Listener, info: ConnectionInfo, *
 
 
 def _begun(request: WireRequest, listener: Listener) -> Environ:
-    """Give an environ with what follows from a request's head and its listener, and with places for all the rest.
+    """Return an environ derived from a request's head and its listener, with placeholders for all other keys.
 
-    To put something in its place is faster than to make room for it.
+    To replace a value is faster than to add a key.
     """
     path, query = split_target(request.target)
     if not path.startswith(b"/"):  # asterisk- and authority-form; PATH_INFO begins with a slash (RFC 3875, 4.1.5)
@@ -87,11 +88,11 @@ def _begun(request: WireRequest, listener: Listener) -> Environ:
         if key is None:
             continue
         text = value.decode("latin-1")
-        if key in environ:  # cookies may come in several fields (RFC 9113, 8.2.3), and are no list
+        if key in environ:  # there may be several Cookie headers (RFC 9113, 8.2.3), and they are no list
             text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
         environ[key] = text
     if request.pseudo and request.authority and "HTTP_HOST" not in environ:
-        environ["HTTP_HOST"] = request.authority.decode("latin-1")  # RFC 9113, 8.3.1: it stands for Host
+        environ["HTTP_HOST"] = request.authority.decode("latin-1")  # RFC 9113, 8.3.1: it replaces Host
     return environ
 
 
@@ -101,9 +102,9 @@ _PLACES: Final[Environ] = dict.fromkeys(
 
 
 class _Start:
-    """WSGI's `start_response`: keeps what an answer begins with, and what is written by it (PEP 3333).
+    """WSGI's `start_response`: stores status and headers, and what is written with the returned callable (PEP 3333).
 
-    A class, since a function within another is made anew with every request, and its annotations with it.
+    It is a class because a nested function would be created again for every request, with its annotations.
     """
 
     __slots__ = ("begun", "written")
@@ -120,9 +121,10 @@ class _Start:
 
 
 def call(application: Application, environ: Environ) -> Response:
-    """Call a WSGI application and give its answer. What it raises goes through.
+    """Call a WSGI application and return its response. Exceptions of the application propagate.
 
-    The pieces of an answer that is streamed are not asked for, if it has begun when they are there; others are joined.
+    The pieces of a streamed response are not iterated here, if the application has called `start_response` before it
+    returned them; others are joined.
     """
     start = _Start()
     pieces = application(environ, start)
@@ -142,7 +144,7 @@ def call(application: Application, environ: Environ) -> Response:
 
 
 class Count(NamedTuple):
-    """When a request's head had come, by the service's exact clock, and bytes of the two bodies."""
+    """When a request's head had arrived, by the exact clock, and the bytes of both bodies."""
 
     begun: float
     sent: int
@@ -150,7 +152,7 @@ class Count(NamedTuple):
 
 
 class Gateway:
-    """The way from one connection to the application, and to who watches what is answered."""
+    """Gateway of one connection to the application, and to the observer of its responses."""
 
     __slots__ = ("_connection", "_listener", "_service", "watch")
 
@@ -161,10 +163,10 @@ class Gateway:
         self.watch = listener.watch
 
     def ask(self, request: WireRequest, *, websocket: bool = False, as_call: bool = False) -> Response:
-        """Give the application's answer to a request, or 500 where it fails: the fault goes to the log.
+        """Return the application's response to a request, or 500 if it fails, which is logged.
 
-        Of what becomes a WebSocket's first message the body is all that counts. The body of what is asked for `as_call`
-        has not come: what is answered is its head, if there is a call in the effects.
+        For a WebSocket's first message only the response's body counts. With `as_call` the request's body has not
+        arrived: the response is only a head, if its effects contain a call.
         """
         service = self._service
         draining = service.draining and not service.replaced
@@ -186,7 +188,7 @@ class Gateway:
         return response
 
     def answered(self, request: WireRequest, response: Response, count: Count, *, whole: bool = True) -> None:
-        """Tell that a request was answered."""
+        """Report a response to the observer."""
         self.watch.answered(
             Answered(
                 request,
@@ -201,14 +203,14 @@ class Gateway:
         )
 
     def upgraded(self, request: WireRequest, response: Response, greeting: Response, begun: float) -> None:
-        """Tell that a WebSocket was opened, with a greeting."""
+        """Report an opened WebSocket, with its first message."""
         seconds = self._service.exact() - begun
         self.watch.answered(
             Answered(request, self._connection, response.status, greeting.about, seconds, 0, 0, protocol=WEBSOCKET)
         )
 
     def refused(self, error: ProtocolError, request: WireRequest, count: Count) -> None:
-        """Tell that a request was refused, and why."""
+        """Report a rejected request, and why."""
         self.watch.refused(reason_of(error))
         status, seconds = str(error.status.value), self._service.exact() - count.begun
         self.watch.answered(
