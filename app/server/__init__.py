@@ -1,1 +1,1 @@
-"""The HTTP server: sockets, processes, wire protocols, under gunicorn."""
+"""HTTP server under gunicorn: sockets, processes, wire protocols."""

@@ -1,7 +1,7 @@
-"""The chunked transfer coding, decoded as it arrives (RFC 9112, 7.1). Sans-I/O, constant memory.
+"""Incremental decoder of the chunked transfer coding (RFC 9112, 7.1).
 
-The parsers that are kept for Python hide a part of it: where a chunked message ends in a buffer with more behind it
-(httptools), or its trailers (gunicorn_h1c). An echo has to know both.
+It does no I/O and uses constant memory. The maintained parsers for Python hide a part of the coding: where a chunked
+message ends in a buffer with more data after it (httptools), or its trailers (gunicorn_h1c). An echo has to know both.
 """
 
 import re
@@ -13,36 +13,36 @@ from app.http.request import Fields
 from app.server.http1.grammar import BARE_LF, WITHOUT_CR, parse_fields
 from app.server.limits import Limits
 
-# chunk-size and the extensions behind it, which are read over (7.1.1). Fifteen digits are beyond any limit.
+# chunk-size and its extensions, which are ignored (7.1.1). Fifteen digits are beyond any limit.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
-_LONGEST_SIZE_LINE = 4096  # extensions are of no use to a recipient that does not know them: 7.1.1 asks for a bound
+_LONGEST_SIZE_LINE = 4096  # unknown extensions are of no use to a recipient, and 7.1.1 requires a limit
 
 
 class ChunkedDecoder:
-    """Decodes one chunked body: `feed` bytes, iterate `data()`, and `trailers` is set when it has ended."""
+    """Decoder of one chunked body: `feed` bytes, iterate `data()`; `trailers` is set after the end of the body."""
 
     def __init__(self, limits: Limits) -> None:
         self.trailers: Fields | None = None
-        self.left = b""  # bytes not yet understood; once `trailers` is set, what came behind the body
+        self.left = b""  # bytes not parsed yet; once `trailers` is set, those after the body
         self._most = limits.body
         self._most_trailer_bytes = limits.head
         self._limits = limits
         self._total = 0
         self._rest = 0  # bytes of the chunk still to come, then its CRLF
-        self._step = ChunkedDecoder._size_line  # not bound: it would keep itself
-        self._at = 0  # where in `left` to read on: what was read is dropped once a feed, not once a chunk
-        self._searched = 0  # where in `left` the end of the trailers is not
+        self._step = ChunkedDecoder._size_line  # not a bound method: it would be a reference cycle
+        self._at = 0  # where in `left` to parse next: parsed bytes are dropped once per feed, not once per chunk
+        self._searched = 0  # up to here `left` does not contain the end of the trailers
 
     def feed(self, data: bytes) -> None:
-        """Take bytes behind those that came before."""
+        """Append bytes to those that came before."""
         self.left = self.left[self._at :] + data if self._at < len(self.left) else data
         self._searched -= self._at
         self._at = 0
 
     def data(self) -> Iterator[bytes]:
-        """Give what is body, piece by piece, until more bytes are needed or the body has ended.
+        """Yield the decoded body in pieces, until more bytes are needed or the body has ended.
 
-        Raises `ProtocolError`: 400 for bad framing, 413 above the limit.
+        Raise `ProtocolError`: 400 for bad framing, 413 above the limit.
         """
         while self.trailers is None:
             before = self._at, self._step
@@ -104,7 +104,7 @@ class ChunkedDecoder:
             begun, most = self._at, self._at + self._most_trailer_bytes
             end = self.left.find(b"\r\n\r\n", max(begun, self._searched - 3), most)
             if end < 0:
-                # Who ends lines with LF alone would wait for an answer until its time is over.
+                # A client that ends lines with LF alone would wait for a response until its timeout.
                 if BARE_LF.search(self.left, max(begun, self._searched), most):
                     raise bad_request(WITHOUT_CR)
                 self._searched = len(self.left)

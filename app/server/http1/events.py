@@ -1,4 +1,4 @@
-"""A request's head, as HTTP/1.1 has it."""
+"""HTTP/1.1 event: a complete request head."""
 
 from typing import Final
 
@@ -6,14 +6,14 @@ import msgspec
 
 from app.http.request import WireRequest
 
-CHUNKED: Final = -1  # a body's length when chunks carry it
+CHUNKED: Final = -1  # length of a body with chunked transfer coding
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
     """A request's head is complete: all of the request but its body and its trailers.
 
-    `length`: the bytes of the body, 0 where there is none, or `CHUNKED`; `keep_alive`: the client wants the connection
-    kept; `websocket`: it requests an upgrade to WebSocket.
+    `length`: bytes of the body, 0 if there is none, or `CHUNKED`; `keep_alive`: the client wants a persistent
+    connection; `websocket`: the client requests an upgrade to WebSocket.
     """
 
     request: WireRequest
@@ -24,10 +24,10 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def whole(self) -> bool:
-        """Whether it has no body, and no `End` comes."""
+        """Whether the request has no body, so that no `End` follows."""
         return not self.length
 
     @property
     def chunked(self) -> bool:
-        """Whether chunks carry the body."""
+        """Whether the body has chunked transfer coding."""
         return self.length == CHUNKED

@@ -1,6 +1,6 @@
-"""The grammar of HTTP/1.1 as far as a server meets it: request line, fields, framing.
+"""Grammar of HTTP/1.1 requests: request line, header lines, framing.
 
-Pure functions over bytes. Each rule stands beside the RFC section that it follows; what is refused says why.
+Pure functions of bytes. Each rule is next to the RFC section that it follows; every rejection has its reason.
 """
 
 import re
@@ -17,15 +17,15 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # RFC 9110, 5.5: visible characters, SP, HTAB and obs-text; never CR, LF, NUL or another control character.
 _FIELD_CONTENT = rb"[^\x00-\x08\x0a-\x1f\x7f]*"
 
-# RFC 9112, 3: one space between the parts. The target is any octet that is neither control nor space: clients send
-# raw UTF-8 there, and an echo shows it.
+# RFC 9112, 3: one space between the parts. The target is any octet that is neither control nor space: clients send raw
+# UTF-8 there, and an echo reflects it.
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])")
-# RFC 9112, 5: no space before the colon, no folding (a line that begins with one is no field line). What was matched is
-# never tried otherwise (`+` behind `*`): where the line fails at its end, that would take quadratic time.
+# RFC 9112, 5: no space before the colon, no folding (a line that begins with a space is no header line). The possessive
+# quantifiers prevent backtracking: for a line that fails at its end it would take quadratic time.
 _FIELD_LINE = re.compile(rb"^(" + _TOKEN + rb"):[ \t]*+(" + _FIELD_CONTENT + rb"+)\r\n", re.MULTILINE)
-# What is shown of a line that is no field line: its value may be one that ECHO_REDACT names.
+# The part of an invalid header line that is reported: its value may belong to a header that ECHO_REDACT names.
 _NAME_OF_A_LINE = re.compile(rb"^[^: \t]*+[ \t]*+:?")
-# What no request line has: control characters, but for the CR and LF that end it.
+# Bytes that no request line contains: control characters, except the CR and LF that end it.
 _NO_REQUEST_LINE = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]")
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
@@ -33,9 +33,9 @@ WITHOUT_CR: Final = "line ends with LF alone; CRLF is required"
 
 
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:
-    """Give method, target and version of a request line without its CRLF (RFC 9112, 3).
+    """Return method, target and version of a request line without its CRLF (RFC 9112, 3).
 
-    Raises `ProtocolError`: 400, or 505 for another major version than 1.
+    Raise `ProtocolError`: 400, or 505 for another major version than 1.
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
@@ -51,9 +51,9 @@ def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:
 
 
 def check_beginning(begun: bytes) -> None:
-    """Refuse what can't become a request, before its head is whole: another protocol may never send an empty line.
+    """Check a head that is still incomplete, of which `begun` has arrived. Raise `ProtocolError`: 400, or 505.
 
-    `begun` is all that has come of the head.
+    A client of another protocol may never send the empty line that ends a head.
     """
     line, end, _ = begun.partition(b"\n")
     if not end and not _NO_REQUEST_LINE.search(line):
@@ -64,13 +64,13 @@ def check_beginning(begun: bytes) -> None:
 
 
 def parse_fields(block: bytes, most: int) -> Fields:
-    """Give the fields of a block of field lines, each line with its CRLF (RFC 9112, 5).
+    """Parse header lines, each with its CRLF (RFC 9112, 5).
 
-    Names and values are as sent, without the white space around the value. Raises `ProtocolError`: 400, or 431
-    for more than `most` fields.
+    Names and values are returned as sent, without the whitespace around the value. Raise `ProtocolError`: 400, or 431
+    for more than `most` headers.
     """
     fields = _FIELD_LINE.findall(block)
-    # Every match takes one whole line, so that as many matches as lines means that all of the block was a field.
+    # Every match is one whole line, so as many matches as lines means that every line is a valid header.
     if len(fields) != block.count(b"\n"):
         raise bad_request(_what_is_wrong(block))
     if len(fields) > most:
@@ -98,9 +98,10 @@ def _what_is_wrong(block: bytes) -> str:
 
 
 def body_length(found: dict[bytes, list[bytes]], version: str) -> int:
-    """Give how many bytes of body follow the head, or `CHUNKED` (RFC 9112, 6.3).
+    """Return the number of body bytes after the head, or `CHUNKED` (RFC 9112, 6.3).
 
-    Anything that two recipients could read differently is refused: it is how requests are smuggled.
+    Raise `ProtocolError`, 400 or 501: whatever two recipients could interpret differently is rejected, because it
+    enables request smuggling.
     """
     lengths = found.get(CONTENT_LENGTH, [])
     if TRANSFER_ENCODING in found:
@@ -122,7 +123,7 @@ def body_length(found: dict[bytes, list[bytes]], version: str) -> int:
 
 
 def keeps_alive(found: dict[bytes, list[bytes]], version: str) -> bool:
-    """Tell whether the client wants the connection kept after the answer (RFC 9112, 9.3)."""
+    """Return whether the client wants the connection to persist after the response (RFC 9112, 9.3)."""
     options = elements(found[CONNECTION]) if CONNECTION in found else []
     if version == "HTTP/1.0":
         return b"keep-alive" in options and b"close" not in options

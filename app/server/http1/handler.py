@@ -1,4 +1,7 @@
-"""HTTP/1.1 on one connection: requests one after the other, each answered before the next is taken (RFC 9112)."""
+"""HTTP/1.1 protocol handler: requests of one connection in sequence.
+
+Each request is answered before the next one is parsed (RFC 9112).
+"""
 
 from http import HTTPStatus
 from typing import Final, cast
@@ -20,11 +23,11 @@ from app.server.websocket.handler import WebSocketSession
 from app.server.websocket.handshake import accept
 from app.server.wsgi import Count, Gateway
 
-_TURN: Final = 100  # pipelined requests that are answered before others are served
+_TURN: Final = 100  # pipelined requests that are answered before other connections are served
 
 
 class Http1Session:
-    """Reads requests and writes their answers."""
+    """Protocol handler that reads requests and writes their responses."""
 
     __slots__ = (
         "_answered", "_answering", "_began", "_begun", "_channel", "_ended", "_gateway", "_head", "_meter", "_over",
@@ -36,24 +39,24 @@ class Http1Session:
         self._gateway = gateway
         self._service = service
         self._reader = RequestReader(service.bounds.limits, service.heads)
-        self._head: Head | None = None  # of a request that is not answered
-        self._began = 0.0  # when that had come, by the exact clock
+        self._head: Head | None = None  # of a request without a response so far
+        self._began = 0.0  # when that head arrived, by the exact clock
         self._meter: Meter | None = None  # of a body that has begun
-        self._answering: Answering | None = None  # an answer that takes time; no request is taken while there is one
+        self._answering: Answering | None = None  # a response that takes time; meanwhile no request is parsed
         self._phase = Phase.IDLE
-        self._answered = 0  # requests
+        self._answered = 0  # number of requests answered
         self._begun = 0.0  # when the body began, on the loop's clock
         self._received = 0  # bytes of the body
-        self._ended = False  # the client has closed its side
-        self._over = False  # nothing is read any more, or another session reads
+        self._ended = False  # the client has sent EOF
+        self._over = False  # nothing is read any more, or another protocol handler reads
 
     @property
     def under_way(self) -> UnderWay:
-        """Whether a request is under way."""
+        """Whether a request is in flight."""
         return UnderWay(1 if self._head or self._answering else 0)
 
     def receive(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Process bytes from the client."""
         if self._over:
             return
         self._reader.receive(data)
@@ -61,7 +64,7 @@ class Http1Session:
             self._advance()
 
     def go_on(self) -> None:
-        """Go on with a client that has read its answers, with one of them, or with a body that is decoded in steps."""
+        """Resume when the client has read its responses, or with a response or a body that is processed in steps."""
         if self._answering and not self._answer_on(self._answering):
             return
         if self._meter and self._meter.pending:
@@ -77,18 +80,18 @@ class Http1Session:
             self._leave()
 
     def wake(self) -> None:
-        """Go on with an answer of which more is due."""
+        """Resume a response of which more is due."""
         if self._answering:
             self.go_on()
 
     def end(self) -> None:
-        """Take the end of what the client sends. What it asked is answered still; half a request is not."""
+        """Process EOF from the client. Complete requests are still answered; an incomplete one is not."""
         self._ended = True
         if not self._channel.blocked and not self._answering:
             self._leave()
 
     def expire(self) -> None:
-        """End a connection whose time is over: with 408 where half a request has come, else silently."""
+        """End a connection whose deadline has passed: with 408 if a request is incomplete, otherwise silently."""
         if self._phase is Phase.IDLE:
             self._leave()
         elif self._answering:
@@ -99,18 +102,18 @@ class Http1Session:
             self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"timeout while receiving the request {what}"))
 
     def drain(self) -> None:
-        """End an answer that has no known end; leave it to the next one, which says `Connection: close`."""
+        """End a response without a known end; otherwise the next response announces it by `Connection: close`."""
         if self._answering:
             self._answering.stop()
 
     def last_call(self) -> None:
-        """Close a connection on which nothing is under way."""
+        """Close the connection if nothing is in flight."""
         if self._phase is Phase.IDLE and not self._channel.blocked:
             self._leave()
 
     @property
     def held(self) -> int:
-        """How many bytes are kept of a request that is under way: the head twice, as text and as fields."""
+        """Bytes buffered of a request in flight: its head counts twice, as text and as parsed headers."""
         if self._answering:
             request = self._answering.request
             return self._reader.held + 2 * len(request.head) + len(request.body.kept)
@@ -120,19 +123,19 @@ class Http1Session:
         return self._reader.held + 2 * len(self._head.request.head) + kept
 
     def shed(self) -> None:
-        """Refuse a request that is not whole. What waits behind an answer is no more than came with it."""
+        """Reject an incomplete request. Data behind a response is no more than what arrived with its request."""
         if not (self._answering or self._over):
             self._refuse(full())
 
     def lost(self) -> None:
-        """Let go of an answer that is under way."""
+        """Close a response in flight."""
         answering, self._answering = self._answering, None
         if answering:
             answering.close()
             self._tell(answering, whole=False)
 
     def _advance(self) -> None:
-        """Take what the reader makes of the bytes so far."""
+        """Process the events in the bytes so far."""
         if self._answering:
             return
         reader, channel = self._reader, self._channel
@@ -152,7 +155,7 @@ class Http1Session:
             self._wait(Phase.HEAD)
 
     def _wait(self, phase: Phase) -> None:
-        # A phase's time begins once: bytes that trickle in don't prolong it.
+        # The deadline of a phase is set once: bytes that trickle in don't extend it.
         if self._phase is not phase:
             self._phase = phase
             self._channel.enter(phase)
@@ -199,7 +202,7 @@ class Http1Session:
             return
         service = self._service
         keep = head.keep_alive and not service.draining and self._answered < service.bounds.requests
-        # Whatever comes next has its own time.
+        # Whatever comes next has its own deadline.
         self._phase = Phase.IDLE
         self._channel.enter(Phase.IDLE)
         connection = "" if keep and request.version != "HTTP/1.0" else told(keep=keep, old=True)
@@ -211,10 +214,10 @@ class Http1Session:
             self._over = True
             self._channel.close()
         elif not self._answered % _TURN:
-            self._channel.soon()  # others are served in between
+            self._channel.soon()  # other connections are served in between
 
     def _begin_to_answer(self, head: Head, response: Response) -> None:
-        """Answer what takes time; until that is over, nothing more of the connection is read."""
+        """Start a response that takes time; until its end, nothing more is read from the connection."""
         last = self._answered >= self._service.bounds.requests
         answering = Answering(self._channel, self._service, head, response, last=last)
         self._answering, self._phase = answering, Phase.ANSWERING
@@ -223,7 +226,7 @@ class Http1Session:
             self._channel.pause()
 
     def _answer_on(self, answering: Answering) -> bool:
-        """Go on with an answer that takes time; tell whether another request may be taken."""
+        """Resume a response that takes time; return whether another request may be processed."""
         answering.go_on()
         if not answering.over:
             return False
@@ -237,7 +240,7 @@ class Http1Session:
         return not self._channel.blocked
 
     def _tell(self, answering: Answering, *, whole: bool) -> None:
-        """Tell of an answer that took time."""
+        """Report a response that took time to the observer."""
         response = answering.response
         if response is FAILED:
             self._gateway.watch.refused(APPLICATION_FAILED)
@@ -245,7 +248,7 @@ class Http1Session:
         self._gateway.answered(answering.request, response, count, whole=whole)
 
     def _open_websocket(self, head: Head, request: WireRequest) -> None:
-        """Accept the upgrade to WebSocket, and hand the connection over to its session."""
+        """Accept the upgrade to WebSocket, and switch the connection to its protocol handler."""
         accepted = accept(request)
         self._send(accepted.response, "Upgrade", with_body=False)
         echo = WebSocketEcho(accepted.extensions, self._service.bounds.message)
@@ -265,7 +268,7 @@ class Http1Session:
         self._send(response, "close", with_body=with_body)
         self._over = True
         self._channel.close()
-        # The connection ends only when the client has read that: nothing is kept until then.
+        # The connection ends only when the client has read the response: nothing is kept until then.
         head, self._head, self._meter = self._head, None, None
         self._reader.taken()
         request = head.request if head else unread(self._reader.method)

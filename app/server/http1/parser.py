@@ -1,9 +1,9 @@
-"""HTTP/1.1 without I/O: bytes in, events out (RFC 9112).
+"""HTTP/1.1 request parser without I/O: bytes in, events out (RFC 9112).
 
-Head, framing and fields are read by our own grammar, because no kept parser shows all of what was sent: llhttp
-(httptools) knows 46 methods and refuses the others, hides where a chunked message ends and takes a request with no
-Host; picohttpparser (gunicorn_h1c) hides trailers, and is published as source only, so that a machine without a C
-compiler could not run the echo at all; h11 refuses raw UTF-8 in a target.
+Head, framing and headers are parsed by our own grammar, because no maintained parser exposes everything that was sent:
+llhttp (httptools) knows 46 methods and rejects the others, hides where a chunked message ends, and accepts a request
+without Host; picohttpparser (gunicorn_h1c) hides trailers, and is published as source only, so that a machine without a
+C compiler could not run echo at all; h11 rejects raw UTF-8 in a target.
 """
 
 import re
@@ -26,13 +26,13 @@ _CR: Final = 0x0D
 
 
 class Data(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the body, decoded from chunks, never empty."""
+    """A piece of the body, without chunked framing, never empty."""
 
     piece: bytes
 
 
 class End(msgspec.Struct, frozen=True, gc=False):
-    """The request that had a body is complete, with its trailers."""
+    """A request with a body is complete; its trailers."""
 
     trailers: Fields = ()
 
@@ -41,7 +41,7 @@ Event = Head | Data | End
 
 
 class RequestReader:
-    """Reads the requests of one connection: `receive` bytes, then take what is `next`, as long as there is something.
+    """Parser of one connection's requests: `receive` bytes, then call `next` as long as it returns an event.
 
     Pipelined requests wait in the buffer.
     """
@@ -53,9 +53,9 @@ class RequestReader:
         self._recent: Recent[bytes, Head] = Recent() if recent is None else recent
         self._buffer = b""
         self._searched = 0
-        self.method = b""  # of the request that is being read, once it is known
-        self._line_is_whole = False  # of a head that is not whole: its request line was looked at
-        self._body: ChunkedDecoder | int | None = None  # bytes still to come; None between requests
+        self.method = b""  # of the current request, once it is known
+        self._line_is_whole = False  # the request line of the incomplete head was checked
+        self._body: ChunkedDecoder | int | None = None  # decoder, or bytes still to come; None between requests
 
     @property
     def within_request(self) -> bool:
@@ -64,30 +64,30 @@ class RequestReader:
 
     @property
     def within_body(self) -> bool:
-        """Whether a head was read and its body has not ended."""
+        """Whether a head was parsed and its body has not ended."""
         return self._body is not None
 
     @property
     def held(self) -> int:
-        """How many bytes wait here."""
+        """Number of buffered bytes."""
         return len(self._buffer) + (len(self._body.left) if isinstance(self._body, ChunkedDecoder) else 0)
 
     def receive(self, data: bytes) -> None:
-        """Take bytes from the connection."""
+        """Append bytes from the connection."""
         if isinstance(self._body, ChunkedDecoder):
             self._body.feed(data)
         else:
             self._buffer = self._buffer + data if self._buffer else data
 
     def taken(self) -> bytes:
-        """Give the bytes behind the last request, which are not read here any more."""
+        """Remove and return the bytes after the last request, which another parser continues with."""
         left, self._buffer = self._buffer, b""
         return left
 
     def next(self) -> Event | None:
-        """Give what the bytes so far say, one event after the other, then None.
+        """Return the next event in the bytes so far, or None if there is none.
 
-        Raises `ProtocolError`, after which the connection can't be read on.
+        Raise `ProtocolError`, after which the connection can't be parsed further.
         """
         body = self._body
         if body is None:
@@ -114,13 +114,13 @@ class RequestReader:
 
     def _head(self) -> Head | None:
         buffer = self._buffer
-        if buffer[0] == _CR and (empty := _EMPTY_LINES.match(buffer)):  # RFC 9112, 2.2: they are read over
+        if buffer[0] == _CR and (empty := _EMPTY_LINES.match(buffer)):  # RFC 9112, 2.2: they are ignored
             buffer = self._buffer = buffer[empty.end() :]
             self._searched = 0
-        # All that has to be known of it before the head is whole: whether a refusal may have a body (RFC 9110, 9.3.2).
+        # The method is needed before the head is complete: an error response to HEAD has no body (RFC 9110, 9.3.2).
         self.method = b"HEAD" if buffer.startswith(b"HEAD ") else b""
-        # The end is searched for only where it was not searched for before, so that a head that comes byte by byte
-        # costs no more than one that comes whole.
+        # The search resumes where it stopped before, so that a head that arrives byte by byte costs no more than one
+        # that arrives at once.
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0 or end + 4 > self._limits.head:
             self._refuse_endless_head(len(buffer) if end < 0 else end + 4)
@@ -137,7 +137,7 @@ class RequestReader:
         return head
 
     def _parsed(self, raw: bytes) -> Head:
-        """Give what a whole head says, and begin with the body that it tells of."""
+        """Parse a complete head, and prepare for the body that it declares."""
         line_end = raw.index(b"\r\n")
         method, target, version = grammar.parse_request_line(raw[:line_end])
         self.method = method
@@ -145,7 +145,7 @@ class RequestReader:
         request = WireRequest(method, target, version, fields, head=raw)
         found = framing_fields.decisive(fields)
         framing_fields.check_host(found.get(framing_fields.HOST, []), version)
-        if len(found) <= 1 and version == "HTTP/1.1":  # nothing but Host, which is checked: so are most
+        if len(found) <= 1 and version == "HTTP/1.1":  # nothing but Host, which is checked: the most common case
             return self._recent.keep(raw, len(raw), Head(request))
         length = grammar.body_length(found, version)
         self._begin_body(length)
@@ -165,7 +165,7 @@ class RequestReader:
             else:
                 status, what = HTTPStatus.REQUEST_URI_TOO_LONG, "request line"
             raise ProtocolError(status, f"{what} exceeds {self._limits.head} bytes (ECHO_MAX_HEADER_BYTES)")
-        # A client that ends its lines with LF alone would wait for an answer until its time is over.
+        # A client that ends its lines with LF alone would wait for a response until its timeout.
         if grammar.BARE_LF.search(self._buffer, self._searched):
             raise bad_request(grammar.WITHOUT_CR)
         if not self._line_is_whole:

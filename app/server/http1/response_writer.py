@@ -1,4 +1,7 @@
-"""An answer of HTTP/1.1 that takes time: sent piece by piece, framed as its length is known or not (RFC 9112, 6)."""
+"""Incremental HTTP/1.1 response writer, for responses that take time.
+
+Pieces are framed by Content-Length, by chunks, or by the end of the connection (RFC 9112, 6).
+"""
 
 from collections.abc import Callable
 
@@ -11,10 +14,10 @@ from app.server.state import Phase, Service
 
 
 class Answering:
-    """Sends one answer: each call of `go_on` does what is due, until it is `over`.
+    """Writer of one response: each call of `go_on` sends what is due, until it is `over`.
 
-    By then it has closed the connection, unless that is to be kept. Each piece is a turn of the loop, and none is asked
-    for while the client does not read.
+    Then the connection is closed already, unless it persists. Each piece takes a turn of the loop, and none is
+    requested while the client does not read.
     """
 
     def __init__(self, channel: Channel, service: Service, head: Head, response: Response, *, last: bool) -> None:
@@ -23,19 +26,19 @@ class Answering:
         self.keep = head.keep_alive and not last
         self._channel = channel
         self._service = service
-        self.response = response  # that which is sent
+        self.response = response  # the response that is sent
         self._head_waits = True
         self._with_body = head.request.method != b"HEAD"
         self._old = head.request.version == "HTTP/1.0"
         self._outgoing = outgoing = Outgoing(response, service, with_body=self._with_body)
         endless = outgoing.has_content and outgoing.length is None
-        # Only chunks can have trailers behind them (7.1.2), and HTTP/1.0 knows neither: there, an answer of which the
-        # length is not known ends with the connection (6.3).
+        # Only chunked bodies can have trailers (7.1.2), and HTTP/1.0 has neither: there, a response of unknown length
+        # ends with the connection (6.3).
         self._chunked = outgoing.has_content and not self._old and (endless or bool(outgoing.trailers))
         self._closes = endless and self._old
 
     def go_on(self) -> None:
-        """Send what is due, and wait for what is not."""
+        """Send what is due, and schedule what is not."""
         now = self._service.clock()
         if self._outgoing.due <= now:
             self._send(now)
@@ -44,21 +47,21 @@ class Answering:
 
     @property
     def whole(self) -> bool:
-        """Whether all of it was sent, once it is over."""
+        """Whether the response was sent completely, once it is over."""
         return self.response is FAILED or not (self._outgoing.broken or self._outgoing.dropped)
 
     @property
     def sent(self) -> int:
-        """How many bytes of content were sent."""
+        """Bytes of content that were sent."""
         return len(FAILED.body) * self._with_body if self.response is FAILED else self._outgoing.sent
 
     def stop(self) -> None:
-        """End what has no known end."""
+        """End a response that has no known end."""
         self._outgoing.stop(self._service.clock())
         self._channel.wake(self._outgoing.due)
 
     def close(self) -> None:
-        """Let go of what was not sent."""
+        """Release what was not sent."""
         self._outgoing.close()
 
     def _wait(self, now: float) -> None:
@@ -108,7 +111,7 @@ class Answering:
     def _framed(self, piece: bytes) -> bytes:
         if not self._chunked:
             return piece
-        chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""  # an empty one would end the body (7.1)
+        chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""  # an empty chunk would end the body (7.1)
         whole = self._outgoing.over and not self._outgoing.broken
         return chunk + _last_chunk(self._outgoing.trailers) if whole else chunk
 
@@ -118,9 +121,9 @@ class Answering:
 
 
 def told(*, keep: bool, old: bool) -> str:
-    """Give what Connection has to say of whether the connection is kept.
+    """Return the value of the Connection header, empty for the version's default.
 
-    HTTP/1.0 keeps it only when told so, HTTP/1.1 unless told otherwise (RFC 9112, 9.3).
+    HTTP/1.0 connections persist only with `keep-alive`, HTTP/1.1 connections unless closed by `close` (RFC 9112, 9.3).
     """
     return "close" if not keep else "keep-alive" if old else ""
 
