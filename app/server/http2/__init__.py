@@ -1,6 +1,6 @@
-"""HTTP/2: frames, header blocks, streams without I/O, and the session that serves them.
+"""HTTP/2: frames, header blocks, connection state, protocol handler.
 
-The streams are ours. h2, the library that is kept for it, can send nothing more once either side has sent GOAWAY,
-although RFC 9113, 6.8 has the streams before it finished: a stop would lose what was accepted. It also ends the
-connection where the RFC ends a stream. Header compression is by hpack, from the same authors.
+The connection state machine is our own. h2, the maintained library, can send nothing more once either side has sent
+GOAWAY, although RFC 9113, 6.8 requires the streams before it to be finished: a shutdown would lose accepted requests.
+It also closes the connection where the RFC resets a stream. Header compression is by hpack, from the same authors.
 """

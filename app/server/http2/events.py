@@ -1,4 +1,4 @@
-"""What the streams of a connection have to tell."""
+"""Events of an HTTP/2 connection."""
 
 import msgspec
 
@@ -8,9 +8,9 @@ from app.server.http2.request_parser import Requested
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """A stream has begun: what it asks for, or why it can't be answered so.
+    """A stream has begun: its parsed request, or why it is rejected.
 
-    `bodiless` tells of a refused HEAD request, whose answer has no body either (RFC 9110, 9.3.2).
+    `bodiless` marks a rejected HEAD request, whose response has no body either (RFC 9110, 9.3.2).
     """
 
     stream: int
@@ -26,20 +26,20 @@ class Data(msgspec.Struct, frozen=True, gc=False):
 
 
 class End(msgspec.Struct, frozen=True, gc=False):
-    """The client has sent all of a stream, with its trailers."""
+    """The client has ended its side of a stream; the trailers."""
 
     stream: int
     trailers: Fields
 
 
 class Reset(msgspec.Struct, frozen=True, gc=False):
-    """A stream is over, and there is nobody to answer."""
+    """A stream is closed, and no response can be sent."""
 
     stream: int
 
 
 class MoreRoom(msgspec.Struct, frozen=True, gc=False):
-    """The client lets more be sent than before."""
+    """The client has raised a flow-control window."""
 
 
 Event = Head | Data | End | Reset | MoreRoom

@@ -1,4 +1,4 @@
-"""One request of a stream and its answer, on their way."""
+"""State of one HTTP/2 request and its response."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ NEVER: Final = float("inf")  # a deadline
 
 
 class Exchange:
-    """One request and its answer."""
+    """One request and its response."""
 
     __slots__ = (
         "answered", "begun", "broken", "closes", "deadline", "done", "goodbye", "head", "held", "kept", "meter", "out",
@@ -23,36 +23,36 @@ class Exchange:
 
     def __init__(self, request: WireRequest, now: float, since: float) -> None:
         self.request = request
-        self.since = since  # when its head had come, by the exact clock
+        self.since = since  # when its head arrived, by the exact clock
         self.response: Response | None = None  # once it is answered
-        self.sent = 0  # bytes of the answer's body
+        self.sent = 0  # bytes of the response's body
         self.meter: Meter | None = None
         self.begun = now
-        self.received = 0  # bytes of body
+        self.received = 0  # bytes of the request's body
         self.deadline = NEVER
-        self.queued = False  # it is whole, and waits until the client has read others' answers
-        self.answered = False  # nothing more of it is taken
+        self.queued = False  # it is complete, and waits until the client has read other responses
+        self.answered = False  # nothing more of the request is processed
         self.reads = now  # since when the client has had something to read
-        self.read = 0  # bytes that it has let through since then
-        self.read_before = 0  # bytes that it had let through of all answers by then
-        self.out = memoryview(b"")  # what is still to be sent
-        self.done = False  # nothing comes behind `out` but the trailers
-        self.broken = False  # what comes behind `out` is the reset of the stream
+        self.read = 0  # bytes that the flow-control windows have admitted since then
+        self.read_before = 0  # bytes admitted of all responses until then
+        self.out = memoryview(b"")  # output buffer
+        self.done = False  # after `out` come only the trailers
+        self.broken = False  # after `out` comes the reset of the stream
         self.trailers: Fields = ()
-        self.outgoing: Outgoing | Calling | None = None  # an answer that takes time, or what a call says
-        self.head: Response | None = None  # of that, until it is sent
-        self.held = 0  # bytes of its body, while its time has not come
-        self.kept = 0  # bytes of a request that is not answered, as far as they are counted
+        self.outgoing: Outgoing | Calling | None = None  # a response that takes time, or a call's output
+        self.head: Response | None = None  # its head, until it is sent
+        self.held = 0  # bytes of its body, during its delay
+        self.kept = 0  # bytes counted of an unanswered request
         self.websocket: WebSocketEcho | None = None
-        self.goodbye = ""  # why the WebSocket is closed from here, once it is to be
-        self.closes = NEVER  # when it is dropped, whether the client has answered to that or not
-        self.untaken = 0  # bytes that came and are not given back to the client's window
+        self.goodbye = ""  # reason for closing the WebSocket, once it is to be closed
+        self.closes = NEVER  # when it is dropped, even without a Close frame from the client
+        self.untaken = 0  # bytes received and not returned to the client's window
 
 
 def fields_of(response: Response, *, date: str, length: int | None) -> Fields:
-    """Give an answer's fields as HTTP/2 has them: `:status` first, names in lower case (RFC 9113, 8.2 and 8.3.2).
+    """Return a response's headers for HTTP/2: `:status` first, names in lower case (RFC 9113, 8.2 and 8.3.2).
 
-    `length` is what is told of the content, None for nothing.
+    `length` is the Content-Length, or None for none.
     """
     fields = [(b":status", response.status[:3].encode("ascii")), (b"date", date.encode("ascii"))]
     for name, value in response.fields:

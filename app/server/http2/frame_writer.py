@@ -1,4 +1,7 @@
-"""The frames of one HTTP/2 connection that wait to be written, heads compressed as the client's settings allow."""
+"""Output buffer of an HTTP/2 connection: frames and header blocks.
+
+Header blocks are compressed as the client's settings allow.
+"""
 
 from typing import Final
 
@@ -9,31 +12,31 @@ from app.http.request import Fields
 from app.server.http2 import frames
 from app.server.http2.hpack_table import newest
 
-_LARGEST_TABLE: Final = HeaderTable.DEFAULT_SIZE  # bytes of header compression's table, whatever is allowed
-# What is another value in each answer is sent as it is: in the table it would only take the place of what comes again.
+_LARGEST_TABLE: Final = HeaderTable.DEFAULT_SIZE  # bytes of the compression table, even if the client allows more
+# Headers with another value in each response are not indexed: in the table they would displace repeated ones.
 _CHANGING: Final = frozenset((b"x-request-id", b"content-length"))
 
 
 class Sending:
-    """Takes frames and header blocks; `taken` gives their bytes. It knows no streams."""
+    """Buffer of frames and header blocks; `taken` returns their bytes. It has no stream state."""
 
     def __init__(self) -> None:
-        self.waiting = 0  # bytes that were put and not taken
-        self.max_frame = frames.MAX_FRAME  # bytes of payload that the client takes in one frame
+        self.waiting = 0  # bytes in the buffer
+        self.max_frame = frames.MAX_FRAME  # bytes of payload that the client accepts in one frame
         self._out: list[bytes] = []
         self._encoder = hpack.Encoder()
-        self._first: Fields = ()  # fields that the last head began with, which are the same bytes when they come again
+        self._first: Fields = ()  # first headers of the last head; repeated, they encode to the same bytes
         self._encoded_first = b""
-        self._newest: object = None  # the table's newest entry by then: with another one they are not
-        self._table = self._smallest_table = _LARGEST_TABLE  # bytes: the last size that was allowed, and the smallest
+        self._newest: object = None  # the table's newest entry at that time: with another one the bytes differ
+        self._table = self._smallest_table = _LARGEST_TABLE  # bytes: the last allowed size, and the smallest
 
     def put(self, frame: bytes) -> None:
-        """Let a frame be sent behind those before it."""
+        """Append a frame to the buffer."""
         self._out.append(frame)
         self.waiting += len(frame)
 
     def taken(self) -> bytes:
-        """Give what is to be written to the wire."""
+        """Remove and return the bytes to write to the wire."""
         if not self._out:
             return b""
         out = b"".join(self._out)
@@ -42,16 +45,16 @@ class Sending:
         return out
 
     def resize_table(self, size: int) -> None:
-        """Keep to the size of the table that the client allows, from the next head on.
+        """Set the table size that the client allows, from the next head on.
 
-        However often it changes, a head tells two sizes at most: the smallest, and the last (RFC 7541, 4.2). The
-        encoder would keep each, and take quadratic time to tell them.
+        However often it changes, a head contains two sizes at most: the smallest, and the last (RFC 7541, 4.2). The
+        encoder would store each of them, and take quadratic time to encode them.
         """
         self._table = min(size, _LARGEST_TABLE)
         self._smallest_table = min(self._smallest_table, self._table)
 
     def put_head(self, number: int, fields: Fields, *, end: bool) -> int:
-        """Send a header block in as many frames as it takes; give its size in bytes."""
+        """Append a header block in as many frames as necessary; return its size in bytes."""
         self._resize()
         changing = next((at for at, (name, _) in enumerate(fields) if name in _CHANGING), len(fields))
         add = self._encoder.add
@@ -70,7 +73,7 @@ class Sending:
         return size
 
     def _encoded(self, fields: Fields) -> bytes:
-        """Encode the fields with which a head begins: those of all answers that are alike, in the same second."""
+        """Encode the first headers of a head: they are the same in all similar responses within a second."""
         table = self._encoder.header_table
         before = newest(table)
         if fields == self._first and before is self._newest and not table.resized:

@@ -1,4 +1,4 @@
-"""The frames of HTTP/2: their layout, their numbers, and how they are read and written (RFC 9113, 4, 6, 7)."""
+"""HTTP/2 frame codec and constants (RFC 9113, 4, 6, 7)."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # 3.4
 HEADER: Final = 9  # bytes before a frame's payload
-MAX_FRAME: Final = 16_384  # bytes of payload that are taken, and sent unless the client allows for more: 4.2
+MAX_FRAME: Final = 16_384  # bytes of payload accepted, and sent unless the client allows more: 4.2
 MAX_WINDOW: Final = (1 << 31) - 1  # 6.9.1
 LAST_STREAM: Final = (1 << 31) - 1
 
@@ -44,7 +44,7 @@ _TWO_NUMBERS = struct.Struct(">II")
 
 
 class ErrorCode(IntEnum):
-    """Why a stream or a connection ends (7)."""
+    """Error code of a closed stream or connection (7)."""
 
     NO_ERROR = 0
     PROTOCOL_ERROR = 1
@@ -59,7 +59,7 @@ class ErrorCode(IntEnum):
 
 
 class Http2ConnectionError(Exception):
-    """The connection can't go on: a code, and one line that says what was wrong (5.4.1)."""
+    """Connection error: a code, and one line that says what was wrong (5.4.1)."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
         super().__init__(reason)
@@ -68,7 +68,7 @@ class Http2ConnectionError(Exception):
 
 
 class Http2StreamError(Exception):
-    """One stream can't go on (5.4.2)."""
+    """Stream error (5.4.2)."""
 
     def __init__(self, stream: int, code: ErrorCode) -> None:
         super().__init__(code.name)
@@ -77,7 +77,7 @@ class Http2StreamError(Exception):
 
 
 class Frame(NamedTuple):
-    """One frame, its payload as it came."""
+    """One frame, its payload as received."""
 
     type: int
     flags: int
@@ -86,27 +86,27 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Cuts bytes into frames: `receive` them, then ask for the `next` one until there is none."""
+    """Splits bytes into frames: `receive` them, then call `next` until it returns None."""
 
     def __init__(self) -> None:
         self._buffer = b""
         self._position = 0  # where the next frame begins
-        self._behind = b""  # what comes behind the buffer, which ends with a frame then
-        self._begin = 0  # where in that
+        self._behind = b""  # bytes after the buffer, which then ends with a frame
+        self._begin = 0  # the start of the next frame in `_behind`
 
     @property
     def within_frame(self) -> bool:
-        """Whether a part of a frame waits for the rest of it."""
+        """Whether a frame is incomplete."""
         return self._position < len(self._buffer)
 
     @property
     def held(self) -> int:
-        """How many bytes wait here."""
+        """Number of buffered bytes."""
         return len(self._buffer) + len(self._behind)
 
     @property
     def partial_data(self) -> tuple[int, int]:
-        """Give the stream of a DATA frame of which only a part has come, and that part's length; (0, 0) without one."""
+        """The stream of an incomplete DATA frame, and the bytes of its payload received so far; (0, 0) without one."""
         start = self._position + HEADER
         if start > len(self._buffer):
             return 0, 0
@@ -115,9 +115,10 @@ class FrameReader:
         return (stream & LAST_STREAM, length) if kind == DATA else (0, 0)
 
     def receive(self, data: bytes) -> None:
-        """Take bytes behind those that came before.
+        """Append bytes to those that came before.
 
-        A frame that has begun is joined with what it lacks, and not with all that came, which may be 256 KiB.
+        An incomplete frame is joined with its missing bytes only, not with everything that arrived, which may be 256
+        KiB.
         """
         begun = self._buffer[self._position :] + self._behind[self._begin :] if self.within_frame else b""
         self._position, self._behind, self._begin = 0, b"", 0
@@ -129,9 +130,9 @@ class FrameReader:
         self._buffer = begun + data if begun else data
 
     def next(self) -> Frame | None:
-        """Give the next frame, or None when it is not whole.
+        """Return the next frame, or None if it is incomplete.
 
-        Raises `Http2ConnectionError` for one that is longer than `MAX_FRAME`.
+        Raise `Http2ConnectionError` for a frame that is longer than `MAX_FRAME`.
         """
         start = self._position + HEADER
         if start > len(self._buffer):
@@ -150,30 +151,30 @@ class FrameReader:
 
 
 def encode(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Give a frame's bytes."""
+    """Encode a frame."""
     length = len(payload)
     return _LENGTH_TYPE_FLAGS_STREAM.pack(length >> 8, length & 0xFF, kind, flags, stream) + payload
 
 
 def encode_settings(settings: Mapping[int, int]) -> bytes:
-    """Give a SETTINGS frame (6.5)."""
+    """Encode a SETTINGS frame (6.5)."""
     return encode(SETTINGS, 0, 0, b"".join(_SETTING.pack(*item) for item in settings.items()))
 
 
 def encode_number(kind: int, stream: int, number: int) -> bytes:
-    """Give a frame whose payload is one number: RST_STREAM, WINDOW_UPDATE."""
+    """Encode a frame whose payload is one number: RST_STREAM, WINDOW_UPDATE."""
     return encode(kind, 0, stream, _NUMBER.pack(number))
 
 
 def encode_goaway(last: int, code: ErrorCode, reason: str = "") -> bytes:
-    """Give a GOAWAY frame (6.8); `last` is the last stream that is answered, `reason` is for people."""
+    """Encode a GOAWAY frame (6.8); `last` is the last stream that is processed, `reason` is for people."""
     return encode(GOAWAY, 0, 0, _TWO_NUMBERS.pack(last, code) + reason.encode())
 
 
 def settings(payload: bytes) -> Iterator[tuple[int, int]]:
-    """Give the settings of a SETTINGS frame's payload (6.5).
+    """Yield the settings in a SETTINGS frame's payload (6.5).
 
-    Raises `Http2ConnectionError` for one that breaks its rules.
+    Raise `Http2ConnectionError` for an invalid one.
     """
     if len(payload) % _SETTING.size:
         raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "invalid length of a SETTINGS frame")
@@ -188,7 +189,7 @@ def settings(payload: bytes) -> Iterator[tuple[int, int]]:
 
 
 def number(frame: Frame) -> int:
-    """Give the number that is all of a frame's payload. Raises `Http2ConnectionError` for another length (6.4, 6.9)."""
+    """Return the number that is a frame's whole payload. Raise `Http2ConnectionError` for another length (6.4, 6.9)."""
     if len(frame.payload) != _NUMBER.size:
         raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "invalid length of a fixed-size frame")
     value: int = _NUMBER.unpack(frame.payload)[0]
@@ -196,9 +197,9 @@ def number(frame: Frame) -> int:
 
 
 def unpadded(frame: Frame) -> bytes:
-    """Give a frame's payload without its padding, and a HEADERS frame's without its priority (6.1, 6.2).
+    """Return a frame's payload without its padding, and a HEADERS frame's without its priority (6.1, 6.2).
 
-    Raises `Http2ConnectionError` where they leave no room.
+    Raise `Http2ConnectionError` if they exceed the frame.
     """
     payload = frame.payload
     end = len(payload)
@@ -218,9 +219,9 @@ def unpadded(frame: Frame) -> bytes:
 
 
 def depends_on_itself(frame: Frame) -> bool:
-    """Tell whether a PRIORITY frame, or a HEADERS frame with a priority, makes its stream depend on itself.
+    """Return whether a PRIORITY frame, or a HEADERS frame with a priority, makes its stream depend on itself.
 
-    RFC 7540, 5.3.1 forbids it. Priorities are not used otherwise (RFC 9113, 5.3.2).
+    RFC 7540, 5.3.1 forbids it. Priorities are otherwise unused (RFC 9113, 5.3.2).
     """
     if frame.type == PRIORITY:
         priority = frame.payload

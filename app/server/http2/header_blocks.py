@@ -1,4 +1,7 @@
-"""Header blocks: what HEADERS and CONTINUATION frames carry, put together and decompressed (RFC 9113, 4.3)."""
+"""HTTP/2 header blocks: reassembly and decompression (RFC 9113, 4.3).
+
+HEADERS and CONTINUATION frames carry the fragments of a block.
+"""
 
 import re
 from http import HTTPStatus
@@ -15,66 +18,66 @@ from app.server.http2.frames import ErrorCode, Frame, Http2ConnectionError
 from app.server.http2.hpack_table import newest
 from app.server.limits import Limits
 
-_CONTINUATIONS: Final = 64  # frames of one block: CVE-2024-27316 did it with endless ones
-# What is too large by less than this factor is decoded all the same, so that it can be answered 431 and the connection
-# live: the state of the compression is the connection's, and nothing can be left out of it.
+_CONTINUATIONS: Final = 64  # frames of one block: CVE-2024-27316 is about endless ones
+# A header list that exceeds the limit by less than this factor is decoded nevertheless, so that the request is answered
+# with 431 and the connection stays open: the compression state belongs to the connection, and no block can be skipped.
 _EXCESS: Final = 4
-# Bytes of a block, and of what it means, for which a connection remembers its last one: what comes again is mostly
-# places in the table, of some dozen fields.
+# Maximum bytes of a block, and of its header list, for which a connection remembers its last block: a repeated one is
+# mostly indices into the table, of some dozen headers.
 _SHORT: Final = 256
 _SHORT_LIST: Final = 2048
-# The changes of the table's size that a block may begin with are two (RFC 7541, 4.2), each an integer behind three bits
-# (5.1, 6.3). A block full of them would take a worker most of a second.
+# A block may begin with two changes of the table's size (RFC 7541, 4.2), each an integer with a prefix of three bits
+# (5.1, 6.3). A block full of them would take most of a second of a worker's time.
 _TOO_MANY_SIZES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*+[\x00-\x7f]){3}")
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """A header block: the frame that began it, its fields, and their size in bytes as 6.5.2 counts it."""
+    """A header block: its first frame, its headers, and their size in bytes as defined in 6.5.2."""
 
     first: Frame
     fields: Fields
     size: int
 
     def check_size(self, limits: Limits) -> None:
-        """Refuse one that is larger than a head may be. Raises `ProtocolError`: 431."""
+        """Check the limit on a request head. Raise `ProtocolError`: 431."""
         if self.size > limits.head:
             what = f"request head exceeds {limits.head} bytes (ECHO_MAX_HEADER_BYTES)"
             raise ProtocolError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, what)
 
 
 class BlockReader:
-    """Reads the header blocks of one connection."""
+    """Reader of one connection's header blocks."""
 
     def __init__(self, limits: Limits) -> None:
         self._most = _EXCESS * limits.head
         self._decoder = hpack.Decoder(max_header_list_size=self._most)
-        self._frames: list[Frame] = []  # of a block that is not whole
+        self._frames: list[Frame] = []  # of an incomplete block
         self._size = 0  # bytes of their payloads
-        self._last = b""  # the last block, if it means the same when it comes again: as most do, behind the first
+        self._last = b""  # the last block, if repeating it means the same, as for most after the first
         self._meant: tuple[Fields, int] = ((), 0)
 
     @property
     def within(self) -> bool:
-        """Whether a block has begun that is not whole."""
+        """Whether a block is incomplete."""
         return bool(self._frames)
 
     @property
     def held(self) -> int:
-        """How many bytes wait for the rest of their block."""
+        """Bytes buffered of an incomplete block."""
         return self._size if self._frames else 0
 
     def check_order(self, frame: Frame) -> None:
-        """Refuse another frame within a block (6.10). Raises `Http2ConnectionError`."""
+        """Check that no other frame interrupts a block (6.10). Raise `Http2ConnectionError`."""
         if self._frames and (frame.type != frames.CONTINUATION or frame.stream != self._frames[0].stream):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "header block interrupted by another frame")
 
     def begin(self, frame: Frame) -> Block | None:
-        """Take a HEADERS frame; give the block if that is all of it. Raises `Http2ConnectionError`."""
+        """Process a HEADERS frame; return the block if it is complete. Raise `Http2ConnectionError`."""
         self._frames, self._size = [], 0
         return self._take(frame)
 
     def go_on(self, frame: Frame) -> Block | None:
-        """Take a CONTINUATION frame; give the block if it is whole. Raises `Http2ConnectionError`."""
+        """Process a CONTINUATION frame; return the block if it is complete. Raise `Http2ConnectionError`."""
         if not self._frames:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
         return self._take(frame)
@@ -107,7 +110,7 @@ class BlockReader:
                 ErrorCode.ENHANCE_YOUR_CALM, "header list far above the limit (ECHO_MAX_HEADER_BYTES)"
             ) from error
         except HPACKError as error:
-            # Not in the library's words: they may have an address of our memory in them.
+            # The library's own text is not used: it may contain an address of our memory.
             what = f"header compression: {type(error).__name__}"
             raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, what) from error
         fields = tuple([(bytes(name), bytes(value)) for name, value in decoded])

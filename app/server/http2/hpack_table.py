@@ -1,9 +1,9 @@
-"""The tables of header compression (RFC 7541, 2.3), as far as one has to look into them."""
+"""Access to hpack's dynamic table (RFC 7541, 2.3)."""
 
 from hpack.table import HeaderTable
 
 
 def newest(table: HeaderTable) -> object:
-    """Give the entry that was added last: another one, or none, once something was added. Known by its identity."""
+    """Return the newest entry or None, to compare by identity: it is another object once an entry was added."""
     entries = table.dynamic_entries
     return entries[0] if entries else None

@@ -1,4 +1,4 @@
-"""What a request of HTTP/2 says: from its fields to the wire request, and what makes it malformed (RFC 9113, 8)."""
+"""Requests from HTTP/2 header lists: parsing, validation (RFC 9113, 8)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from app.http.request import Fields, WireRequest
 from app.server import framing_fields
 from app.server.limits import Limits
 
-# 8.2.1: visible ASCII without upper case and colon; RFC 9110, 5.1 narrows it to a token.
+# 8.2.1: visible ASCII without upper case and colon; RFC 9110, 5.1 restricts it to a token.
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
-# 8.2.1: no NUL, CR, LF anywhere, no white space at the ends; RFC 9110, 5.5 excludes the other control characters.
+# 8.2.1: no NUL, CR, LF anywhere, no whitespace at the ends; RFC 9110, 5.5 excludes the other control characters.
 _VALUE = re.compile(rb"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f]*(?<![ \t])")
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
@@ -28,9 +28,9 @@ VERSION: Final = "HTTP/2.0"
 
 
 class Requested(msgspec.Struct, frozen=True, gc=False):
-    """A request's head: the request, its `content-length` if it has one, and what it asks for.
+    """Parsed head of a request: the request, its `content-length` if it has one, and what it requests.
 
-    `protocol` is that of an extended CONNECT (RFC 8441), else empty.
+    `protocol` is that of an extended CONNECT (RFC 8441), otherwise empty.
     """
 
     request: WireRequest
@@ -40,9 +40,10 @@ class Requested(msgspec.Struct, frozen=True, gc=False):
 
 
 def read(fields: Fields, limits: Limits) -> Requested:
-    """Give what the fields of a header block say.
+    """Parse a request's header list.
 
-    Raises `ProtocolError`: 400 for a malformed request (8.1.1), 417, or 431 for too many headers.
+    Raise `ProtocolError`: 400 for a malformed request (8.1.1), 413 for an excessive `content-length`, 417, or 431 for
+    too many headers.
     """
     pseudo, regular = _apart(fields)
     _check_count(regular, limits)
@@ -65,7 +66,7 @@ def read(fields: Fields, limits: Limits) -> Requested:
 
 
 def read_trailers(fields: Fields, limits: Limits) -> Fields:
-    """Give the fields behind a body (8.1). Raises `ProtocolError`."""
+    """Validate and return trailers (8.1). Raise `ProtocolError`."""
     pseudo, regular = _apart(fields)
     if pseudo:
         raise bad_request(f"pseudo-header in the trailers: {excerpt(pseudo[0][0])}")
@@ -82,7 +83,7 @@ def _check_count(fields: Fields, limits: Limits) -> None:
 
 
 def _apart(fields: Fields) -> tuple[Fields, Fields]:
-    """Give the pseudo-fields, which must come first, and the regular ones; all of them well-formed."""
+    """Split a header list into pseudo-headers, which must come first, and regular headers. Raise `ProtocolError`."""
     count = sum(name.startswith(b":") for name, _ in fields)
     pseudo, regular = fields[:count], fields[count:]
     for name, _ in regular:
@@ -94,7 +95,7 @@ def _apart(fields: Fields) -> tuple[Fields, Fields]:
             raise bad_request(f"connection-specific header in HTTP/2: {excerpt(name)}")
     for name, value in fields:
         if not _VALUE.fullmatch(value):
-            # It is not shown: it may be one that ECHO_REDACT names.
+            # The value is not reported: it may be one that ECHO_REDACT names.
             raise bad_request(f"invalid value of {excerpt(name)}: control character, or leading or trailing whitespace")
         if name == b"te" and value.lower() != b"trailers":
             raise bad_request(f"invalid te: {excerpt(value)}; must be trailers")  # 8.2.2

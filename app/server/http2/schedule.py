@@ -1,23 +1,26 @@
-"""When the answers of a connection's streams have more to send: in order of time, and those that are due in turn."""
+"""Schedule of a connection's streams by the time of their next output.
+
+Streams that are due are served in turn.
+"""
 
 from heapq import heapify, heappop, heappush
 from typing import Final
 
 from app.server.http2.exchange import NEVER
 
-_SLACK: Final = 64  # entries of what is no more, before they are thrown away
+_SLACK: Final = 64  # outdated entries in the heap, before it is rebuilt
 
 
 class Schedule:
-    """Streams by the time at which each is due, on the loop's clock. Each step costs little, however many there are."""
+    """Streams by due time on the loop's clock. Each operation is cheap, however many there are."""
 
     def __init__(self) -> None:
         self.due: dict[int, float] = {}  # of each stream
-        self._later: list[tuple[float, int]] = []  # a heap; entries that are no stream's time any more are passed over
-        self._ready: dict[int, None] = {}  # those whose time has come, in the order in which they are served
+        self._later: list[tuple[float, int]] = []  # a heap; entries that are outdated are ignored
+        self._ready: dict[int, None] = {}  # streams that are due, in the order in which they are served
 
     def put(self, stream: int, due: float) -> None:
-        """Let a stream be due at this time, and at no other one; behind those that are due now."""
+        """Set the only due time of a stream; it is served after those that are due now."""
         self._ready.pop(stream, None)
         self.due[stream] = due
         heappush(self._later, (due, stream))
@@ -26,12 +29,12 @@ class Schedule:
             heapify(self._later)
 
     def drop(self, stream: int) -> None:
-        """Forget a stream, if it is known."""
+        """Remove a stream, if it is known."""
         self.due.pop(stream, None)
         self._ready.pop(stream, None)
 
     def ready(self, now: float) -> list[int]:
-        """Give the streams that are due, the one first that has waited longest."""
+        """Return the streams that are due, the longest waiting first."""
         later = self._later
         while later and later[0][0] <= now:
             due, stream = heappop(later)
@@ -40,7 +43,7 @@ class Schedule:
         return list(self._ready)
 
     def next(self) -> float:
-        """Give the time at which the next stream is due that was not so far, or `NEVER`."""
+        """Return the due time of the next stream that is not ready yet, or `NEVER`."""
         later = self._later
         while later and (self.due.get(later[0][1]) != later[0][0] or later[0][1] in self._ready):
             heappop(later)

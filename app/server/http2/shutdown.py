@@ -1,4 +1,7 @@
-"""The graceful shutdown of a connection: nothing that was on its way to us is refused (RFC 9113, 6.8)."""
+"""Graceful shutdown of an HTTP/2 connection by two GOAWAY frames.
+
+No request in transit to us is rejected (RFC 9113, 6.8).
+"""
 
 from app.server.http2.connection import Streams
 from app.server.http2.exchange import NEVER
@@ -7,10 +10,10 @@ from app.server.state import LAST_CALL, Service
 
 
 class Shutdown:
-    """One connection's: announced first, and final when the client had time to read that.
+    """Graceful shutdown of one connection: announced first, final once the client had time to read that.
 
-    `final` tells whether the last stream was named, above which none is taken; `due` is the time, on the loop's clock,
-    from which on a connection that is idle is left.
+    `final` is true once the last accepted stream was sent; `due` is the time, on the loop's clock, from which an idle
+    connection is closed.
     """
 
     def __init__(self, streams: Streams, service: Service) -> None:
@@ -18,14 +21,14 @@ class Shutdown:
         self.due = NEVER
         self._streams = streams
         self._service = service
-        self._answered = 0  # requests
-        self._most = 0  # of them, once it is announced
-        self._looked = False  # for what has come, when it was due
+        self._answered = 0  # number of requests answered
+        self._most = 0  # maximum of that number, once announced
+        self._looked = False  # whether data that arrived before it was due has been read
 
     def announce(self) -> None:
-        """Say, once, that no more requests should be sent; those that were sent by then are answered.
+        """Announce, once, that no more requests should be sent; those sent before the client reads it are answered.
 
-        There are at most as many of them as the client may have under way: whoever goes on asking is stopped then.
+        Their number is limited to that of concurrent streams: a client that continues beyond it is stopped.
         """
         if self.final or self.due < NEVER:
             return
@@ -34,7 +37,7 @@ class Shutdown:
         self.due = self._service.clock() + LAST_CALL
 
     def count(self) -> None:
-        """Count an answered request: the last that a connection may have announces it, and the first within a stop."""
+        """Count an answered request; announce after the last one of a connection, or after the first in a shutdown."""
         self._answered += 1
         if self.due < NEVER:
             if self._answered >= self._most and not self.final:
@@ -43,16 +46,16 @@ class Shutdown:
             self.announce()
 
     def look(self) -> None:
-        """Look at a connection on which nothing is under way: make it final when it is due."""
+        """Check a connection with nothing in flight: finish it when it is due."""
         if self.due <= self._service.clock():
-            # A timer that is late comes before what has come meanwhile is read, and would refuse it.
+            # A late timer runs before newly arrived data is read, which would then be rejected.
             if self._looked:
                 self.end(ErrorCode.NO_ERROR)
             self._looked = True
 
     def end(self, code: ErrorCode, reason: str = "") -> None:
-        """Make it final: take no more streams than have begun, and say so; `reason` is for people."""
+        """Accept no more streams than have begun, and send that in GOAWAY; `reason` is for people."""
         self.final = True
-        # What was said is not taken back (6.8); `last` goes on with streams that are refused.
+        # An announced stream number can't be raised (6.8), while `last` grows with rejected streams.
         self._streams.refuse_above = min(self._streams.last, self._streams.refuse_above)
         self._streams.go_away(self._streams.refuse_above, code, reason)
