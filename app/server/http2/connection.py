@@ -1,7 +1,7 @@
-"""The streams of one HTTP/2 connection without I/O: frames in, events out (RFC 9113).
+"""HTTP/2 connection state machine without I/O (RFC 9113).
 
-It keeps what the RFC has both sides agree on: which streams are open, the two windows of each, the state of header
-compression. What is answered, and how long anything may take, is the session's.
+Frames in, events out. It has the state that both sides share according to the RFC: which streams are open, the two
+flow-control windows of each, the state of header compression. Responses and timeouts belong to the protocol handler.
 """
 
 from collections import deque
@@ -21,33 +21,33 @@ from app.server.http2.header_blocks import Block, BlockReader
 from app.server.http2.request_parser import Requested
 from app.server.limits import Limits
 
-# Bytes that a client may send before more is allowed: a body is taken as it comes, so this costs no memory, and a
-# window that is smaller than what is under way on the network would slow an upload down.
+# Bytes that a client may send before the window is raised: a body is processed as it arrives, so this costs no memory,
+# and a window smaller than the bandwidth-delay product would slow an upload down.
 STREAM_WINDOW: Final = 1 << 20
 CONNECTION_WINDOW: Final = 1 << 22
 _INITIAL_WINDOW: Final = 65_535  # 6.9.2
 _GOAWAY: Final = 8  # bytes, at least (6.8)
-# Streams that are over and are remembered: what comes on one that was reset here is passed over, since it was on its
-# way; on another one it is an error (5.1).
+# Number of closed streams that are remembered: frames on a stream that was reset here are ignored, since they were in
+# transit; on another closed stream they are an error (5.1).
 _REMEMBERED: Final = 1000
 
 
 class Stream:
-    """What both sides agree on about one stream."""
+    """Shared state of one stream."""
 
     __slots__ = ("ended_here", "ended_there", "left", "receive_window", "send_window", "taken")
 
     def __init__(self, send_window: int, length: int | None) -> None:
         self.send_window = send_window
         self.receive_window = STREAM_WINDOW
-        self.taken = 0  # bytes that were taken and not yet given back to the window
-        self.left = length  # bytes of body still to come, where the client has said how many
+        self.taken = 0  # bytes processed and not yet returned to the window
+        self.left = length  # bytes of body still to come, if the client has declared its length
         self.ended_here = False
         self.ended_there = False
 
 
 class Streams:
-    """One connection's streams: `receive` bytes and iterate `events`; `send_...`, and write what `outgoing` gives."""
+    """State of one connection: `receive` bytes and iterate `events`; `send_...`, and write what `outgoing` returns."""
 
     def __init__(
         self,
@@ -56,20 +56,20 @@ class Streams:
         clock: Callable[[], float],
         recent: Recent[Fields, Requested] | None = None,
     ) -> None:
-        self.goes_on = True  # the client has not said that it leaves
+        self.goes_on = True  # the client has not sent GOAWAY
         self.send_window = _INITIAL_WINDOW
-        self.last = 0  # the highest stream that the client has begun
+        self.last = 0  # the highest stream that the client has opened
         self.refuse_above = frames.LAST_STREAM
-        self.taken = 0  # frames, a header block for one
+        self.taken = 0  # number of frames; a header block counts as one
         self._limits = limits
         self._most = most
         self._recent: Recent[Fields, Requested] = Recent() if recent is None else recent
         self._reader = frames.FrameReader()
-        self._told: deque[Event] = deque()  # what frames said that were taken
-        self._preface = frames.PREFACE  # what is still missing of it
-        self._settled = False  # the client's SETTINGS have come
+        self._told: deque[Event] = deque()  # events of frames that were processed
+        self._preface = frames.PREFACE  # the part of it that is missing
+        self._settled = False  # the client's SETTINGS have arrived
         self._open: dict[int, Stream] = {}
-        self._over: dict[int, bool] = {}  # the streams that were over last: whether they were reset here
+        self._over: dict[int, bool] = {}  # the streams closed last: whether they were reset here
         self._receive_window = CONNECTION_WINDOW
         self._taken = 0
         self._initial_window = _INITIAL_WINDOW
@@ -89,34 +89,34 @@ class Streams:
         )
         self._put(frames.encode_number(frames.WINDOW_UPDATE, 0, CONNECTION_WINDOW - _INITIAL_WINDOW))
 
-    # what comes in
+    # input
 
     @property
     def within_head(self) -> bool:
-        """Whether something has begun that the client has to finish: the preface, a frame, a header block.
+        """Whether the client has to complete something: the preface, a frame, a header block.
 
-        Of a frame of DATA it is the body's time that counts.
+        An incomplete DATA frame doesn't count: the body's timeout applies to it.
         """
         within_frame = self._reader.within_frame and self.partial_data[0] not in self._open
         return not self._settled or self._blocks.within or within_frame
 
     @property
     def partial_data(self) -> tuple[int, int]:
-        """Give the stream of a DATA frame of which only a part has come, and that part's length; (0, 0) without one."""
+        """The stream of an incomplete DATA frame, and the bytes of its payload received so far; (0, 0) without one."""
         return self._reader.partial_data
 
     @property
     def held(self) -> int:
-        """How many bytes have come, and wait to be read or for the rest of their frame or block."""
+        """Bytes buffered that are not parsed yet, or belong to an incomplete frame or header block."""
         return self._reader.held + self._blocks.held
 
     def ended(self, number: int) -> bool:
-        """Tell whether the client has said all that it has to say on a stream."""
+        """Return whether the client has ended its side of a stream."""
         stream = self._open.get(number)
         return stream is None or stream.ended_there
 
     def receive(self, data: bytes) -> None:
-        """Take bytes that the client sent. Raises `Http2ConnectionError`."""
+        """Process bytes from the client. Raise `Http2ConnectionError`."""
         if self._preface:
             size = min(len(self._preface), len(data))
             if data[:size] != self._preface[:size]:
@@ -125,10 +125,10 @@ class Streams:
         self._reader.receive(data)
 
     def events(self) -> Iterator[Event]:
-        """Give what the bytes so far say. Iterating may stop at any event and go on later.
+        """Yield the events in the bytes so far. Iteration may stop at any event and resume later.
 
-        Raises `Http2ConnectionError`, after which nothing can be read. What ends one stream is sent, and told by
-        `Reset`.
+        Raise `Http2ConnectionError`, after which nothing can be parsed. A stream error is sent as RST_STREAM, and
+        reported by a `Reset` event.
         """
         while True:
             while self._told:
@@ -169,7 +169,7 @@ class Streams:
             self._give_back(size)
             if stream is None and self._over.get(frame.stream):
                 self._patience.idle(frames.HEADER)
-                return ()  # it was on its way
+                return ()  # it was in transit
             raise Http2StreamError(frame.stream, ErrorCode.STREAM_CLOSED)
         if size > stream.receive_window:
             self._give_back(size)
@@ -225,7 +225,7 @@ class Streams:
         try:
             what = self._recent.get(fields) or self._read(block)
         except ProtocolError as error:
-            what = error.with_traceback(None)  # it would keep this frame, and the frame keeps it
+            what = error.with_traceback(None)  # it would refer to this frame, and the frame to it
             if error.status is HTTPStatus.BAD_REQUEST:
                 self._patience.lose("malformed requests")  # each of which is reset (8.1.1)
         length = what.length if isinstance(what, Requested) else None
@@ -236,7 +236,7 @@ class Streams:
         return (head,)
 
     def _read(self, block: Block) -> Requested:
-        """Read a request's fields; keep what they say if they come again. Raises `ProtocolError`."""
+        """Parse a request's headers; cache the result if they are repeated. Raise `ProtocolError`."""
         block.check_size(self._limits)
         return self._recent.keep(block.fields, block.size, request_parser.read(block.fields, self._limits))
 
@@ -294,9 +294,9 @@ class Streams:
         return (MoreRoom(),)
 
     def _apply(self, settings: Iterable[tuple[int, int]]) -> None:
-        """Keep to what the client's settings say (6.5.2). Raises `Http2ConnectionError`.
+        """Apply the client's settings (6.5.2). Raise `Http2ConnectionError`.
 
-        A frame may name one of them thousands of times; the streams' windows are moved once.
+        A frame may contain the same setting thousands of times; the streams' windows are adjusted once.
         """
         window = self._initial_window
         for name, value in settings:
@@ -336,7 +336,7 @@ class Streams:
 
     def _window_update(self, frame: Frame) -> Events:
         more = frames.number(frame) & frames.MAX_WINDOW
-        self._pass_over(frame)  # but for what it allows
+        self._pass_over(frame)  # only counted; its increment is applied below
         if not frame.stream:
             self.send_window += more
             if not more:
@@ -355,9 +355,9 @@ class Streams:
         return (MoreRoom(),)
 
     def _known(self, frame: Frame) -> Stream | None:
-        """Give a frame's stream, or None for one that is over (5.1).
+        """Return a frame's stream, or None if it is closed (5.1).
 
-        Raises `Http2ConnectionError` for one that never was.
+        Raise `Http2ConnectionError` for a stream that was never opened.
         """
         stream = self._open.get(frame.stream)
         if stream is None and (frame.stream > self.last or not frame.stream % 2):
@@ -377,10 +377,10 @@ class Streams:
         frames.CONTINUATION: _continuation,
     }
 
-    # what goes out
+    # output
 
     def take(self, number: int, size: int) -> None:
-        """Say that so many bytes of a stream's body are dealt with, so that the client may send as many more."""
+        """Return bytes of a processed body to the windows, so that the client may send as many more."""
         self._give_back(size, number)
 
     def _give_back(self, size: int, number: int = 0) -> None:
@@ -400,31 +400,31 @@ class Streams:
 
     @property
     def waiting(self) -> int:
-        """How many bytes are outgoing."""
+        """Number of bytes in the output buffer."""
         return self._sending.waiting
 
     def knows(self, number: int) -> bool:
-        """Tell whether a stream is open, on either side."""
+        """Return whether a stream is open, on either side."""
         return number in self._open
 
     def send_head(self, number: int, fields: Fields, *, end: bool) -> None:
-        """Send a header block: of an answer, of an interim one, or of trailers."""
+        """Send a header block: of a response, of an interim response, or of trailers."""
         self._patience.useful += self._sending.put_head(number, fields, end=end)
         if end:
             self._end_here(number)
 
     def room(self, number: int) -> int:
-        """Give how many bytes may be sent on a stream now, in one frame."""
+        """Return how many bytes can be sent on a stream now, in one frame."""
         stream = self._open[number]
         return max(0, min(stream.send_window, self.send_window, self._sending.max_frame))
 
     def wants(self, number: int) -> bool:
-        """Tell whether the client takes more on a stream, if it does on the connection."""
+        """Return whether a stream's own flow-control window is open."""
         stream = self._open.get(number)
         return stream is not None and stream.send_window > 0
 
     def send_data(self, number: int, piece: bytes, *, end: bool) -> None:
-        """Send a piece of an answer's body, of at most `room` bytes."""
+        """Send a piece of a response's body, of at most `room` bytes."""
         self._put(frames.encode(frames.DATA, frames.END_STREAM if end else 0, number, piece))
         self._patience.useful += len(piece)
         self.send_window -= len(piece)
@@ -433,16 +433,16 @@ class Streams:
             self._end_here(number)
 
     def reset(self, number: int, code: ErrorCode) -> None:
-        """End a stream, whatever is under way on it."""
+        """Reset a stream, whatever is in flight on it."""
         self._put(frames.encode_number(frames.RST_STREAM, number, code))
         self._forget(number, reset_here=True)
 
     def go_away(self, last: int, code: ErrorCode, reason: str = "") -> None:
-        """Say that streams above `last` are not answered (6.8)."""
+        """Send GOAWAY: streams above `last` are not processed (6.8)."""
         self._put(frames.encode_goaway(last, code, reason))
 
     def outgoing(self) -> bytes:
-        """Give what is to be written to the wire."""
+        """Return the bytes to write to the wire."""
         return self._sending.taken()
 
     def _end_here(self, number: int) -> None:

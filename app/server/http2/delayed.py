@@ -1,4 +1,7 @@
-"""Those answers of one HTTP/2 connection that take time: each holds up itself alone."""
+"""Delayed and streamed responses of one HTTP/2 connection.
+
+Each of them delays only its own stream.
+"""
 
 from typing import Final
 
@@ -11,13 +14,13 @@ from app.server.response import Response
 from app.server.response_body import Outgoing
 from app.server.state import Service
 
-# What is enough for a turn of the loop: bytes that answers were asked for, and how often they were.
+# Limits for a turn of the loop: bytes requested from responses, and number of steps.
 _BYTES: Final = 1 << 17
 _STEPS: Final = 100
 
 
 class Paced:
-    """Asks answers for more when that is due, what was there before is sent, and the client has room for it."""
+    """Requests the next piece of a response when it is due, earlier output was sent, and a window is open."""
 
     def __init__(self, streams: Streams, answers: Answers, service: Service) -> None:
         self._streams = streams
@@ -26,7 +29,7 @@ class Paced:
         self._schedule = answers.schedule
 
     def begin(self, number: int, exchange: Exchange, response: Response) -> None:
-        """Answer with what takes time; what is due at once is sent at once."""
+        """Start a response that takes time; send immediately what is due."""
         now = self._service.clock()
         outgoing = exchange.outgoing = Outgoing(response, self._service, with_body=exchange.request.method != b"HEAD")
         exchange.answered, exchange.head, exchange.response = True, response, response
@@ -38,17 +41,17 @@ class Paced:
             self._answers.client_reads(exchange)
 
     def expect(self, number: int, exchange: Exchange, calling: Calling) -> None:
-        """See what a call has to say now, and when next."""
+        """Send what a call has due now, and schedule its next output."""
         now = self._service.clock()
         was_due = self._schedule.due.get(number, NEVER) <= now
         self._schedule.put(number, calling.due)
-        if not exchange.out and not (was_due and calling.due <= now):  # else it is still the client's turn to read
+        if not exchange.out and not (was_due and calling.due <= now):  # else earlier output is still unread
             self._answers.client_reads(exchange)
         if calling.due <= now and self._wanted(number, exchange, calling):
             self._step(number, exchange, calling, now)
 
     def go_on(self) -> None:
-        """Take the next step of those that are due, in turn; some may be left for the loop's next turn."""
+        """Take the next step of responses that are due, in turn; some may be left for the loop's next turn."""
         now, steps, size = self._service.clock(), 0, 0
         for number in self._schedule.ready(now):
             exchange = self._answers.exchanges[number]
@@ -60,7 +63,7 @@ class Paced:
                     return
 
     def due(self) -> float:
-        """Give the time, on the loop's clock, at which there is a step to be taken, or `NEVER`."""
+        """Return the time, on the loop's clock, of the next possible step, or `NEVER`."""
         now = self._service.clock()
         for number in self._schedule.ready(now):
             exchange = self._answers.exchanges[number]
@@ -69,7 +72,7 @@ class Paced:
         return self._schedule.next()
 
     def stop(self) -> None:
-        """End what has no known end."""
+        """End responses that have no known end."""
         now = self._service.clock()
         for number, exchange in self._answers.exchanges.items():
             outgoing = exchange.outgoing
@@ -83,7 +86,7 @@ class Paced:
         return exchange.head is not None or outgoing.ending or self._streams.room(number) > 0
 
     def _step(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling, now: float) -> int:
-        """Take one step of an answer; give the bytes that it has added."""
+        """Take one step of a response; return the number of bytes that it has added."""
         if outgoing.dropped:
             self._answers.reset(number, ErrorCode.INTERNAL_ERROR)
             return 0
@@ -112,7 +115,7 @@ class Paced:
         return len(piece)
 
     def _wait(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling) -> None:
-        """See what is still to come, and when."""
+        """Record the state of the output, and schedule its next step."""
         exchange.broken = outgoing.broken
         exchange.done = outgoing.over and not outgoing.broken
         exchange.trailers = outgoing.trailers

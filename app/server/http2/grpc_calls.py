@@ -1,4 +1,7 @@
-"""The calls among the streams of one HTTP/2 connection: requests that are answered while they come, as gRPC's are."""
+"""gRPC calls among the streams of one HTTP/2 connection.
+
+They are answered while their requests are still arriving.
+"""
 
 from app.server.http2.delayed import Paced
 from app.server.http2.exchange import Exchange
@@ -10,19 +13,20 @@ from app.server.wsgi import Gateway
 
 
 class Calls:
-    """Begins them, and hands them what comes."""
+    """Starts calls, and passes them their input."""
 
     def __init__(self, gateway: Gateway, answers: Answers, paced: Paced, service: Service) -> None:
         self._gateway = gateway
         self._answers = answers
         self._paced = paced
         self._service = service
-        self.made = 0  # bytes of messages, which may be many more than came
+        self.made = 0  # bytes of decompressed messages, which may be many more than arrived
 
     def begin(self, number: int, exchange: Exchange, *, invite: bool) -> bool:
-        """Begin the call that a request asks for; tell whether the application takes it for one.
+        """Start the call that a request is for; return whether the application treats it as one.
 
-        It may `invite` the body that it waits for. One that it fails to begin is answered with that.
+        With `invite`, send 100 Continue if the call waits for a body. If the application fails, its error response is
+        sent.
         """
         response = self._gateway.ask(exchange.request, as_call=True)
         call = response.effects.call
@@ -41,7 +45,7 @@ class Calls:
         return True
 
     def receive(self, number: int, exchange: Exchange, piece: bytes) -> None:
-        """Take bytes of a request, if it is a call's."""
+        """Process bytes of a request, if it is a call's."""
         calling = exchange.outgoing
         if isinstance(calling, Calling) and not calling.over:
             exchange.received += len(piece)
@@ -50,14 +54,14 @@ class Calls:
             self._go_on(number, exchange, calling)
 
     def end(self, number: int, exchange: Exchange) -> None:
-        """Take the end of a request, if it is a call's."""
+        """Process the end of a request, if it is a call's."""
         calling = exchange.outgoing
         if isinstance(calling, Calling) and not calling.over:
             calling.end()
             self._go_on(number, exchange, calling)
 
     def _go_on(self, number: int, exchange: Exchange, calling: Calling) -> None:
-        """Let it say what is due; count what is held, unless it is over by then."""
+        """Send what the call has due; update the buffered bytes, unless it has ended."""
         self._paced.expect(number, exchange, calling)
         if number in self._answers.exchanges:
             self._answers.keep(exchange)

@@ -1,4 +1,7 @@
-"""What one call of HTTP/2 says, in the place of an answer that takes time. Without I/O."""
+"""Adapter from a streaming (gRPC) call to a response that takes time.
+
+It does no I/O.
+"""
 
 from collections.abc import Callable
 from math import inf
@@ -11,9 +14,9 @@ from app.server.state import Service
 
 
 class Calling:
-    """What a call says, as an answer that takes time: it is asked when that is due, and when something has come.
+    """Output of a call, as a body that takes time: the call is queried when output is due, and after each input.
 
-    Its names are those of `Outgoing`, whose part it takes.
+    It has the interface of `Outgoing`, which it replaces.
     """
 
     dropped: Final = False
@@ -31,28 +34,28 @@ class Calling:
         self._service = service
         self._begun = service.clock()
         self._old = self._begun + service.bounds.timeouts.websocket
-        self._failed = False  # the application has, and the call is to end with that
+        self._failed = False  # the application has raised an exception, and the call is to end with that
         self._listen(self._begun)
         self._look()
 
     @property
     def ending(self) -> bool:
-        """Whether nothing but its end is still to be sent."""
+        """Whether only the end is still to be sent."""
         now = self._service.clock()
         return self._failed or now >= self._old or self._is_silent(now) or self.call.bare
 
     def receive(self, piece: bytes) -> None:
-        """Take bytes of the request."""
+        """Process bytes of the request."""
         self._came += len(piece)
         self._quiet = self._service.body_deadline(self._listens_since, self._came)
         self._let(lambda: self.call.receive(piece, self._now()))
 
     def end(self) -> None:
-        """Take the end of the request."""
+        """Process the end of the request."""
         self._let(lambda: self.call.end(self._now()))
 
     def take(self, now: float) -> bytes:
-        """Give what is to be said now, which may be nothing."""
+        """Return the output that is due, which may be empty."""
         try:
             said = self._say(now)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one call, not the worker
@@ -61,16 +64,16 @@ class Calling:
         return self._said(said, now)
 
     def stop(self, now: float) -> None:
-        """Take it that the server stops."""
+        """Notify the call that the server stops."""
         del now
         self._let(lambda: self.call.stop(replaced=self._service.replaced))
 
     def close(self) -> None:
-        """Let go of it: nobody listens any more."""
+        """Drop the call: no client reads it any more."""
         self.over = True
 
     def _let(self, step: Callable[[], None]) -> None:
-        """Let the call take something; a fault of its application ends it."""
+        """Pass input to the call; an exception of the application ends it."""
         try:
             step()
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one call, not the worker
@@ -86,7 +89,7 @@ class Calling:
         if self._is_silent(now):
             return self.call.silent()
         due = self.call.due
-        # When that has come by the sum of the two, it has come: their difference may be a hair less.
+        # If the time has come by this sum, it has come: the difference may be slightly less because of rounding.
         return self.call.say(max(now - self._begun, due) if now >= self._begun + due else now - self._begun)
 
     def _said(self, said: Said, now: float) -> bytes:
@@ -98,17 +101,17 @@ class Calling:
         return said.body
 
     def _look(self) -> None:
-        """See when it is to be asked next."""
+        """Compute when the call is to be queried next."""
         quiet = self._quiet if self.call.listens else inf
         self.due = self._begun if self._failed else min(self._begun + self.call.due, self._old, quiet)
 
     def _listen(self, now: float) -> None:
-        """Begin the time in which the client has to say more, at the rate that is asked of a body."""
+        """Restart the timeout for the client's next data, with the minimum rate of a body."""
         self._listens_since, self._came = now, 0  # bytes since then
         self._quiet = self._service.body_deadline(now, 0)
 
     def _is_silent(self, now: float) -> bool:
-        """Tell whether the client has said nothing for too long, since what came last."""
+        """Return whether the client has exceeded the body timeout."""
         return self.call.listens and now >= self._quiet
 
     def _now(self) -> float:

@@ -1,4 +1,7 @@
-"""HTTP/2 on one connection: many requests at once, each answered as soon as it is whole (RFC 9113)."""
+"""HTTP/2 protocol handler: concurrent requests of one connection.
+
+Each is answered as soon as it is complete (RFC 9113).
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -26,17 +29,17 @@ from app.server.protocol import Channel
 from app.server.state import Phase, Service, UnderWay
 from app.server.wsgi import Gateway
 
-_TURN: Final = 100  # events that are dealt with before others are served
-_MADE: Final = 1 << 20  # bytes of calls' messages, likewise: gzip has a thousand of them in one that came
-_FLUSHED: Final = 1 << 16  # bytes that are written at once, before it is seen whether the client reads them
-# Bytes of answers above which no more requests are answered: of those that wait for the client's windows, and of those
-# that wait for their time, of which a client may well want many.
+_TURN: Final = 100  # events that are processed before other connections are served
+_MADE: Final = 1 << 20  # bytes of calls' messages, likewise: with gzip they may be a thousand times the bytes received
+_FLUSHED: Final = 1 << 16  # bytes written at once, before checking whether the client reads them
+# Bytes of responses above which no more requests are answered: of responses that wait for the client's windows, and of
+# delayed ones, of which a client may well request many.
 _QUEUED: Final = 1 << 20
 _HELD: Final = 1 << 23
 
 
 class Http2Session:
-    """Reads requests and writes their answers, those of all streams in turn."""
+    """Reads requests and writes their responses, those of all streams in turn."""
 
     def __init__(self, channel: Channel, gateway: Gateway, service: Service) -> None:
         self._channel = channel
@@ -48,10 +51,10 @@ class Http2Session:
         self._calls = Calls(gateway, self._answers, self._paced, service)
         self._websockets = WebSockets(channel, gateway, self._answers, service)
         self._exchanges = self._answers.exchanges
-        self._unanswered: deque[End] = deque()  # whole requests that wait until the client has read others' answers
+        self._unanswered: deque[End] = deque()  # complete requests that wait until the client has read other responses
         self._shutdown = Shutdown(self._streams, service)
-        self._head_deadline = NEVER  # of a preface, a frame or a header block that has begun
-        self._head_of = 0  # how many frames came before what that deadline is of
+        self._head_deadline = NEVER  # of an incomplete preface, frame or header block
+        self._head_of = 0  # number of frames before the one with that deadline
         self._idle = False
         self._over = False
 
@@ -61,11 +64,11 @@ class Http2Session:
 
     @property
     def under_way(self) -> UnderWay:
-        """What is under way on its streams."""
+        """Numbers of requests in flight and of open WebSockets."""
         return self._answers.under_way
 
     def receive(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Process bytes from the client."""
         if self._over:
             return
         if not self._guarded(partial(self._streams.receive, data)):
@@ -74,7 +77,7 @@ class Http2Session:
             self._advance()
 
     def go_on(self) -> None:
-        """Go on with a client that has read its answers, and with what is done in steps."""
+        """Resume when the client has read its responses, and with what is processed in steps."""
         for number, exchange in list(self._exchanges.items()):
             if exchange.meter and exchange.meter.pending:
                 exchange.meter.work()
@@ -87,19 +90,19 @@ class Http2Session:
             self._advance()
 
     def wake(self) -> None:
-        """Ask answers that take time for what is due."""
+        """Send what is due of responses that take time."""
         self._paced.go_on()
         if not (self._exchanges or self._over):
             self._shutdown.look()
         self._pump()
 
     def end(self) -> None:
-        """Take the end of what the client sends: without its windows there is not much to be said to it."""
+        """Process EOF from the client: without further window updates little could still be sent."""
         self._finish()
         self._channel.leave()
 
     def expire(self) -> None:
-        """End the streams whose time is over, or the connection, for which an idle one is told first."""
+        """End streams whose deadline has passed, or the connection; an idle one receives GOAWAY first."""
         now = self._service.clock()
         over, idle = self._head_deadline <= now, not self._exchanges
         for number, exchange in list(self._exchanges.items()):
@@ -112,7 +115,7 @@ class Http2Session:
             elif exchange.answered or exchange.goodbye:
                 self._answers.reset(number, ErrorCode.CANCEL)
             elif exchange.queued and self._answers.held > _HELD:
-                self._answers.client_reads(exchange)  # others are not slow, but not due
+                self._answers.client_reads(exchange)  # the client is not slow: other responses are delayed
             else:
                 what = "timeout while receiving the request body (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
                 self._answers.refuse(number, ProtocolError(HTTPStatus.REQUEST_TIMEOUT, what))
@@ -121,11 +124,11 @@ class Http2Session:
             self._finish()
         elif idle:
             self._shutdown.announce()
-            self._channel.enter(Phase.IDLE)  # or it would be over again in each look at the deadlines
+            self._channel.enter(Phase.IDLE)  # otherwise it would expire again at each check of the deadlines
         self._pump()
 
     def drain(self) -> None:
-        """Say that no more requests should come here; those that are on their way are answered still (6.8)."""
+        """Announce the shutdown by GOAWAY; requests in transit are still answered (6.8)."""
         self._shutdown.announce()
         for number, exchange in list(self._exchanges.items()):
             if exchange.websocket:
@@ -134,17 +137,17 @@ class Http2Session:
         self._pump()
 
     def last_call(self) -> None:
-        """Give the client its last second, unless it has begun: it came when the others had been told."""
+        """Announce the shutdown to clients that were not notified yet: they connected after the others were."""
         self._shutdown.announce()
         self._settle()
 
     @property
     def held(self) -> int:
-        """How many bytes are kept of requests that were not answered, and of answers for which there is no window."""
+        """Bytes buffered of unanswered requests, and of responses for which there is no window."""
         return self._streams.held + self._answers.kept + self._answers.queued
 
     def shed(self) -> None:
-        """Refuse the requests that are not whole; where that is not enough, end the connection."""
+        """Reject incomplete requests; if that is not enough, end the connection."""
         for number, exchange in list(self._exchanges.items()):
             if exchange.kept and (exchange.websocket or isinstance(exchange.outgoing, Calling)):
                 self._answers.reset(number, ErrorCode.ENHANCE_YOUR_CALM)
@@ -156,13 +159,13 @@ class Http2Session:
         self._settle()
 
     def lost(self) -> None:
-        """Let go of what is under way."""
+        """Release everything in flight."""
         self._finish()
 
-    # what comes in
+    # input
 
     def _guarded(self, step: Callable[[], None]) -> bool:
-        """Take a step, or tell the client why the connection can't go on; give whether it does."""
+        """Take a step; on a connection error send GOAWAY. Return whether the connection continues."""
         try:
             step()
         except Http2ConnectionError as error:
@@ -181,7 +184,7 @@ class Http2Session:
         for taken, event in enumerate(self._streams.events(), 1):
             self._take(event)
             if taken >= _TURN or self._streams.waiting >= _FLUSHED or self._calls.made >= enough:
-                self._channel.soon()  # others are served in between, and this one when it has read
+                self._channel.soon()  # other connections are served in between, and this one once the client has read
             if self._channel.blocked or self._over:
                 return
 
@@ -209,7 +212,7 @@ class Http2Session:
 
     def _begin(self, head: Head) -> None:
         what = head.what
-        self._idle = False  # also when all is over before the next look
+        self._idle = False  # also if everything ends before the next check
         if isinstance(what, ProtocolError):
             self._answers.refuse(head.stream, what, bodiless=head.bodiless)
             return
@@ -265,10 +268,10 @@ class Http2Session:
         what = f"request body exceeds {limit} bytes (ECHO_MAX_BODY)"
         self._answers.refuse(number, ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what))
 
-    # what goes out
+    # output
 
     def _answer_waiting(self) -> None:
-        """Answer what is whole, unless the answers before take too much memory."""
+        """Answer complete requests, unless earlier responses take too much memory."""
         while (
             self._unanswered
             and self._streams.waiting < _FLUSHED
@@ -298,7 +301,7 @@ class Http2Session:
         self._shutdown.count()
 
     def _pump(self) -> None:
-        """Send what waits, a frame of each stream in turn, until the windows or the client allow no more."""
+        """Send buffered output, a frame of each stream in turn, until the windows or the client allow no more."""
         progress = True
         while progress and not self._channel.blocked:
             progress = self._answers.send_round()
@@ -317,10 +320,10 @@ class Http2Session:
         for number in list(self._exchanges):
             self._answers.forget(number)
 
-    # and the time
+    # deadlines
 
     def _settle(self) -> None:
-        """Write what there is to write, and wait for what comes next."""
+        """Write the output buffer, and set the deadline for what comes next."""
         out = self._streams.outgoing()
         if out:
             self._channel.write(out)

@@ -1,4 +1,7 @@
-"""The answers of one HTTP/2 connection: heads, and a frame of each body in turn, as far as the windows let them."""
+"""Response output of one HTTP/2 connection: heads, DATA frames in turn.
+
+Each body sends one frame in turn, as far as the flow-control windows allow.
+"""
 
 from http import HTTPStatus
 from typing import Final
@@ -17,26 +20,26 @@ from app.server.response import FAILED, WITHOUT_CONTENT, Response, refusal, told
 from app.server.state import Phase, Service, UnderWay
 from app.server.wsgi import Count, Gateway
 
-_ECHOED: Final = 1 << 18  # bytes of a WebSocket that wait to be sent, above which no more of it is taken
+_ECHOED: Final = 1 << 18  # bytes of a WebSocket waiting to be sent, above which its window is not raised
 
 
 class Answers:
-    """Sends what the exchanges of a connection have to send, and ends them."""
+    """Sends the output of a connection's exchanges, and ends them."""
 
     def __init__(self, streams: Streams, gateway: Gateway, service: Service) -> None:
-        self.exchanges: dict[int, Exchange] = {}  # those under way
-        self.schedule = Schedule()  # of those that have more to send than what waits
-        self.queued = 0  # bytes that wait to be sent
-        self.held = 0  # bytes of whole bodies whose time has not come
-        self.kept = 0  # bytes of requests that were not answered
+        self.exchanges: dict[int, Exchange] = {}  # those in flight
+        self.schedule = Schedule()  # of those with more output than is queued
+        self.queued = 0  # bytes waiting to be sent
+        self.held = 0  # bytes of complete bodies that are delayed
+        self.kept = 0  # bytes of unanswered requests
         self._streams = streams
         self._gateway = gateway
         self._service = service
-        self._read = 0  # bytes of bodies that the client has let through
-        self._sending: dict[int, Exchange] = {}  # those of which some wait
+        self._read = 0  # bytes of bodies that the windows have admitted
+        self._sending: dict[int, Exchange] = {}  # those with queued output
 
     def respond(self, number: int, exchange: Exchange, response: Response, *, with_body: bool) -> None:
-        """Answer with what is whole, and has no effects."""
+        """Send a complete response, without effects."""
         exchange.answered = True
         exchange.response = response
         self.client_reads(exchange)
@@ -52,18 +55,18 @@ class Answers:
         self.send(number, exchange)
 
     def fail(self, number: int, exchange: Exchange) -> None:
-        """Answer 500, since the application has failed before anything was sent."""
+        """Send 500, since the application has failed before anything was sent."""
         self._gateway.watch.refused(APPLICATION_FAILED)
         self.respond(number, exchange, FAILED, with_body=True)
 
     def refuse(self, number: int, error: ProtocolError, *, bodiless: bool = False) -> None:
-        """Say what was wrong, and that no more of it is wanted (8.1): a malformed request is a stream error (8.1.1)."""
+        """Send an error response, and reset the stream (8.1): a malformed request is a stream error (8.1.1)."""
         exchange = self.exchanges.get(number)
         response, sent = refusal(error), 0
         if bodiless or (exchange is not None and exchange.request.method == b"HEAD"):
             self.send_head(number, response, None, end=True)
         elif self._streams.room(number) < len(response.body):
-            # It has no window for a line, and is not waited for: what it does not read is what is refused.
+            # The window has no room for a line, and is not waited for: the unread data is what is rejected.
             self.send_head(number, structs.replace(response, body=b""), None, end=True)
         else:
             self.send_head(number, response, len(response.body), end=False)
@@ -79,22 +82,22 @@ class Answers:
             self._gateway.refused(error, unread(version=VERSION), Count(self._service.exact(), sent, 0))
 
     def send_head(self, number: int, response: Response, length: int | None, *, end: bool) -> None:
-        """Send the head of an answer that tells this length."""
+        """Send the head of a response with this Content-Length."""
         self._streams.send_head(number, fields_of(response, date=self._service.date(), length=length), end=end)
 
     def invite(self, number: int) -> None:
-        """Tell a client that waits for it to go on with its request's body (RFC 9110, 15.2.1)."""
+        """Send 100 Continue to a client that waits for it (RFC 9110, 15.2.1)."""
         self._streams.send_head(number, ((b":status", b"100"),), end=False)
 
     def queue(self, number: int, exchange: Exchange, data: bytes) -> None:
-        """Let bytes be sent, behind those that wait."""
+        """Append bytes to the output buffer."""
         if data:
             exchange.out = memoryview(bytes(exchange.out) + data if exchange.out else data)
             self.queued += len(data)
             self._sending[number] = exchange
 
     def send(self, number: int, exchange: Exchange) -> bool:
-        """Send one frame of what waits, as far as the windows let it; tell whether there was any progress."""
+        """Send one frame of the buffered output, as far as the windows allow; return whether there was any progress."""
         size = min(self._streams.room(number), len(exchange.out))
         rest = exchange.out[size:]
         over = exchange.done and not rest
@@ -120,7 +123,7 @@ class Answers:
         return size > 0 or over or (exchange.broken and not rest)
 
     def send_round(self) -> bool:
-        """Send one frame of each that has something to send; tell whether there was any progress."""
+        """Send one frame of each exchange with queued output; return whether there was any progress."""
         progress = False
         for number, exchange in list(self._sending.items()):
             progress = self.send(number, exchange) or progress
@@ -128,15 +131,15 @@ class Answers:
 
     @property
     def under_way(self) -> UnderWay:
-        """What is under way."""
+        """Numbers of requests in flight and of open WebSockets."""
         websockets = sum(exchange.websocket is not None for exchange in self.exchanges.values())
         return UnderWay(len(self.exchanges) - websockets, websockets)
 
     def client_reads(self, exchange: Exchange) -> None:
-        """Begin the time in which the client has to let more be sent; what it waits for itself comes before that.
+        """Start the time in which the client has to admit more output; a delay of our own comes before it.
 
-        As a body's, it goes on with what is sent, at the rate that is asked for: who lets a byte through now and then
-        keeps the answer only as long as who lets nothing through.
+        It is extended as for a request's body, by what is sent, at the minimum rate: a client that admits a byte now
+        and then keeps the response in memory no longer than one that admits nothing.
         """
         now = self._service.clock()
         if exchange.outgoing and not exchange.outgoing.over:
@@ -145,10 +148,10 @@ class Answers:
         exchange.deadline = now + self._service.seconds[Phase.CLIENT_READS]
 
     def waits_its_turn(self, number: int, exchange: Exchange) -> bool:
-        """Tell whether the client would take it, and reads the others' answers at the rate that is asked for.
+        """Return whether a stream's window is open, and the client reads other responses at the minimum rate.
 
-        The connection's window is that of all streams: who has a hundred answers under way on a slow network may have
-        to wait for the last one far longer than for one.
+        The connection's window is shared by all streams: a client with a hundred responses in flight on a slow network
+        may have to wait for the last one far longer than for a single one.
         """
         seconds = self._service.clock() - exchange.reads
         fast = self._read - exchange.read_before >= max(1.0, seconds * self._service.bounds.body_rate)
@@ -156,24 +159,24 @@ class Answers:
 
     def _let_through(self, exchange: Exchange, size: int) -> None:
         if not exchange.out:
-            self.client_reads(exchange)  # what comes next
+            self.client_reads(exchange)  # for the following output
             return
         exchange.reads = min(exchange.reads, self._service.clock())
         exchange.read += size
         exchange.deadline = self._service.body_deadline(exchange.reads, exchange.read)
 
     def hold(self, exchange: Exchange, size: int) -> None:
-        """Count the bytes of a body whose time has not come."""
+        """Count the bytes of a delayed body."""
         exchange.held = size
         self.held += size
 
     def release(self, exchange: Exchange) -> None:
-        """Count them no more."""
+        """Stop counting them."""
         self.held -= exchange.held
         exchange.held = 0
 
     def keep(self, exchange: Exchange) -> None:
-        """Count what is kept of a request that is not whole, or waits for others' answers; of a call, all that is."""
+        """Update the bytes buffered of an incomplete or queued request; of a call, all its bytes."""
         if exchange.websocket:
             size = exchange.websocket.held
         elif isinstance(exchange.outgoing, Calling):
@@ -185,18 +188,18 @@ class Answers:
         exchange.kept = size
 
     def complete(self, number: int) -> None:
-        """Forget an exchange that was answered. A client that has not ended its side need not go on (8.1)."""
+        """Remove an answered exchange. A client that has not ended its side need not continue (8.1)."""
         if self._streams.knows(number):
             self._streams.reset(number, ErrorCode.NO_ERROR)
         self.forget(number, whole=True)
 
     def reset(self, number: int, code: ErrorCode) -> None:
-        """End a stream, whatever is under way on it."""
+        """Reset a stream, whatever is in flight on it."""
         self._streams.reset(number, code)
         self.forget(number)
 
     def forget(self, number: int, *, whole: bool = False) -> None:
-        """Let go of an exchange, if it is known, and of what was not sent of its answer, unless that was `whole`."""
+        """Remove an exchange, if it is known, with its unsent output; `whole` if its response was sent completely."""
         exchange = self.exchanges.pop(number, None)
         if exchange is None:
             return

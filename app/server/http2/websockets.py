@@ -1,4 +1,4 @@
-"""The WebSockets among the streams of one HTTP/2 connection (RFC 8441)."""
+"""WebSockets among the streams of one HTTP/2 connection (RFC 8441)."""
 
 from http import HTTPStatus
 from typing import Final
@@ -19,7 +19,7 @@ _STOPS: Final = "server is shutting down"
 
 
 class WebSockets:
-    """Opens them, echoes what comes on them, and closes them."""
+    """Opens WebSockets, echoes their messages, and closes them."""
 
     def __init__(self, channel: Channel, gateway: Gateway, answers: Answers, service: Service) -> None:
         self._channel = channel
@@ -28,7 +28,7 @@ class WebSockets:
         self._service = service
 
     def open(self, number: int, exchange: Exchange, what: Requested) -> None:
-        """Open a WebSocket on a stream, or say why not."""
+        """Open a WebSocket on a stream, or send why it is rejected."""
         if what.protocol != b"websocket":
             self._answers.refuse(
                 number,
@@ -51,24 +51,24 @@ class WebSockets:
             self.echo(number, exchange)
 
     def expire(self, number: int, exchange: Exchange, now: float) -> None:
-        """Close one that is silent or too old."""
+        """Close a WebSocket that is idle or has reached its maximum lifetime."""
         old = now >= exchange.begun + self._service.bounds.timeouts.websocket
         reason = "maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)" if old else "idle timeout (ECHO_IDLE_TIMEOUT)"
         self._say_goodbye(number, exchange, reason)
 
     def stop(self, number: int, exchange: Exchange) -> None:
-        """Close one since the server stops."""
+        """Close a WebSocket, because the server stops."""
         self._say_goodbye(number, exchange, _STOPS)
 
     def _say_goodbye(self, number: int, exchange: Exchange, reason: str) -> None:
-        """Close a WebSocket, behind what has come on it; who does not answer to that is dropped."""
+        """Close a WebSocket after the echo of its input; a client that sends no Close frame in return is dropped."""
         if not exchange.goodbye:
             exchange.goodbye = reason
             exchange.closes = self._service.clock() + self._service.seconds[Phase.CLOSING]
         self.echo(number, exchange)
 
     def echo(self, number: int, exchange: Exchange) -> None:
-        """Send what a WebSocket has to say."""
+        """Send the output of a WebSocket."""
         echo = exchange.websocket
         if echo is None:
             return
