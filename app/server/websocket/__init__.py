@@ -1,1 +1,1 @@
-"""WebSocket: the handshake and the frames without I/O, and the session that echoes them."""
+"""WebSocket: opening handshake, echo without I/O, protocol handler."""

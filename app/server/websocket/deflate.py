@@ -1,4 +1,4 @@
-"""The compression of WebSocket's messages, in bounds (RFC 7692)."""
+"""WebSocket message compression with limited memory (RFC 7692)."""
 
 import zlib
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.frames import Frame, Opcode
 from websockets.typing import ExtensionParameter
 
-_TAIL: Final = b"\x00\x00\xff\xff"  # what a compressed message ends with, and is not sent (RFC 7692, 7.2.1)
+_TAIL: Final = b"\x00\x00\xff\xff"  # end of a compressed message, which is not sent (RFC 7692, 7.2.1)
 
 
 class DeflateFactory(ServerPerMessageDeflateFactory):
-    """Agrees on `permessage-deflate` (RFC 7692).
+    """Negotiates `permessage-deflate` (RFC 7692).
 
-    Windows of 4 KiB instead of 32, and as little beside them, cost a tenth of the memory: it is held for as long as a
-    WebSocket lives. The echo compresses fast rather than well.
+    Windows of 4 KiB instead of 32, with a small memory level, take a tenth of the memory, which is occupied for as long
+    as a WebSocket lives. Compression is fast rather than good.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class DeflateFactory(ServerPerMessageDeflateFactory):
     def process_request_params(
         self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
     ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
-        """Give the parameters that are agreed on, and the compression by them; called by the library."""
+        """Return the negotiated parameters and the extension that applies them; called by the library."""
         agreed, extension = super().process_request_params(params, accepted_extensions)
         return agreed, _Deflate(
             extension.remote_no_context_takeover,
@@ -40,17 +40,17 @@ class DeflateFactory(ServerPerMessageDeflateFactory):
 
 
 class _Deflate(PerMessageDeflate):
-    """Undoes compression within bounds.
+    """Decompresses messages within a limit.
 
-    The library's own passes over what comes behind a final block, and keeps it in memory for as long as the connection
-    lives; RFC 7692, 7.2.3.4 lets a message end with such a block.
+    The library's own extension ignores data after a final block, and keeps it in memory for as long as the connection
+    lives; RFC 7692, 7.2.3.4 allows a message to end with such a block.
     """
 
-    _compressed = False  # the message under way
+    _compressed = False  # the current message
     _ended = False  # it had a final block
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Give the frame as it was before it was compressed, of at most `max_size` bytes, which is always set."""
+        """Return the decompressed frame, of at most `max_size` bytes, which is always set."""
         if frame.opcode >= Opcode.CLOSE:
             return frame  # control frames are never compressed (RFC 7692, 6.1)
         if frame.opcode is not Opcode.CONT:
@@ -78,7 +78,7 @@ class _Deflate(PerMessageDeflate):
                 inflated += self._piece(left, most - len(inflated))
         except zlib.error as error:
             raise exceptions.ProtocolError("decompression failed") from error
-        if self.decoder.eof:  # each costs a copy of what is behind it
+        if self.decoder.eof:  # each costs a copy of the data after it
             raise exceptions.ProtocolError("more than one final block in a frame")
         return inflated
 

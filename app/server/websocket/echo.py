@@ -1,6 +1,6 @@
-"""An echo of every frame of a WebSocket, without I/O (RFC 6455).
+"""Echo of a WebSocket's messages, without I/O (RFC 6455).
 
-The frames are read and written by the sans-I/O layer of `websockets`.
+Frames are parsed and encoded by the sans-I/O layer of `websockets`.
 https://websockets.readthedocs.io/en/stable/reference/sansio/server.html
 """
 
@@ -12,8 +12,8 @@ from websockets.extensions import Extension
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SEND_EOF, Protocol, Side, State
 
-_STEP: Final = 1 << 18  # bytes of messages that are echoed before others are served
-_FRAME: Final = 512  # bytes of a message whose echo costs as much as a frame does by itself
+_STEP: Final = 1 << 18  # bytes of messages that are echoed before other connections are served
+_FRAME: Final = 512  # bytes of a message whose echo costs as much as the frame itself
 _SHORT: Final = 125  # the longest payload whose length is in the second byte (RFC 6455, 5.2)
 _LENGTH_BYTES: Final = {126: 2, 127: 8}
 _MASKED: Final = 0x80
@@ -21,34 +21,34 @@ _OPCODE: Final = 0x0F
 
 
 class WebSocketEcho:
-    """One WebSocket: `receive` its bytes, write what `outgoing` gives. Every message comes back as it was.
+    """One WebSocket: `receive` its bytes, write what `outgoing` returns. Every message is echoed unchanged.
 
-    So do its fragments, one by one: a message is never held whole. At most `most` bytes of it are taken (1009, RFC
-    6455, 7.4.1). Only a bounded part is done at once: while `pending`, `work` does more. Who must not do any of it now
-    `take`s only.
+    Its fragments are echoed one by one: a message is never buffered as a whole. A message longer than `most` bytes
+    closes the connection (1009, RFC 6455, 7.4.1). One call does a limited amount of work: while `pending`, `work`
+    continues. To process nothing yet, call `take` instead of `receive`.
     """
 
     def __init__(self, extensions: Sequence[Extension], most: int) -> None:
         self._extensions = extensions
         self._most = most
         self._protocol = self._new_protocol()
-        self._out: list[bytes] = []  # of a protocol before
-        self.over = False  # both sides have said all, or can't go on; what was outgoing was the last of it
-        self._rest = bytearray()  # what has come and waits; its beginning is cut off without copying the rest
-        self._within_frame = 0  # bytes of the frame under way still to come
-        self._begun_frame = 0  # bytes of the frame under way that the library keeps
-        self._within_message = False  # a fragment has come, and not the last one
-        self._size = 0  # bytes of the message under way
-        self._text: codecs.IncrementalDecoder | None = None  # of a text message under way
+        self._out: list[bytes] = []  # output of the previous protocol object
+        self.over = False  # both sides have closed, or can't continue; the output so far was the last
+        self._rest = bytearray()  # bytes not processed; its beginning is removed without copying the remainder
+        self._within_frame = 0  # bytes of the current frame still to come
+        self._begun_frame = 0  # bytes of the current frame buffered by the library
+        self._within_message = False  # a fragment has arrived that is not the last one
+        self._size = 0  # bytes of the current message
+        self._text: codecs.IncrementalDecoder | None = None  # of the current text message
 
     @property
     def pending(self) -> bool:
-        """Whether bytes have come that wait for `work`."""
+        """Whether bytes have arrived that wait for `work`."""
         return not self.over and self._next_piece() > 0
 
     @property
     def held(self) -> int:
-        """How many bytes wait for the rest of their frame, or for `work`."""
+        """Bytes buffered of an incomplete frame, or until `work` is called."""
         return len(self._rest) + self._begun_frame
 
     def greet(self, message: bytes) -> None:
@@ -61,16 +61,16 @@ class WebSocketEcho:
             self._protocol.send_text(message)
 
     def receive(self, data: bytes) -> None:
-        """Take bytes that the client sent, and echo a bounded part of them."""
+        """Process bytes from the client, and echo a limited part of them."""
         self.take(data)
         self.work()
 
     def take(self, data: bytes) -> None:
-        """Take bytes that the client sent; they wait for `work`."""
+        """Append bytes from the client; `work` processes them."""
         self._rest += data
 
     def work(self) -> None:
-        """Echo what has come, frame by frame, a bounded part of it."""
+        """Echo received frames one by one, a limited part of them."""
         done = 0
         while done < _STEP and (size := self._next_piece()):
             piece = self._rest[:size]
@@ -85,25 +85,25 @@ class WebSocketEcho:
                     done += len(frame.data) + _FRAME
 
     def end(self) -> None:
-        """Take the end of what the client sends."""
+        """Process EOF from the client."""
         self._protocol.receive_eof()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close, unless that has begun."""
+        """Send a Close frame, unless closing has begun."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
 
     def outgoing(self) -> bytes:
-        """Give what is to be sent."""
+        """Return the bytes to send."""
         writes = self._out + self._protocol.data_to_send()
         self._out = []
         self.over = self.over or SEND_EOF in writes
         return b"".join(writes)
 
     def _next_piece(self) -> int:
-        """Give how many bytes are next: never beyond a frame's end, so that it is echoed before the next one is read.
+        """Return the size of the next piece: never beyond a frame's end, so that each frame is echoed before the next.
 
-        A Close frame behind a message would else be answered first, and the message never.
+        Otherwise a Close frame after a message would be answered first, and the message never.
         """
         if not self._within_frame:
             self._within_frame = _frame_size(self._rest)
@@ -112,16 +112,17 @@ class WebSocketEcho:
         return min(self._within_frame, len(self._rest))
 
     def _new_protocol(self) -> Protocol:
-        # More than is taken: what does not compress becomes longer, and the library counts pings within a message, too.
+        # More than the limit: incompressible data becomes longer, and the library counts pings within a message, too.
         room = self._most // 16 + 1024
         protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=self._most + room)
         protocol.extensions = list(self._extensions)
         return protocol
 
     def _leave_message(self) -> None:
-        """Let a Close frame come within a message, as every control frame may (RFC 6455, 5.4).
+        """Make a Close frame within a message acceptable, as every control frame is there (RFC 6455, 5.4).
 
-        The library refuses it there; one that knows nothing of the message does not, and reads nothing behind it.
+        The library rejects it there. A new protocol object, which does not know of the message, accepts it, and parses
+        nothing after it.
         """
         self._within_message = False
         if self._protocol.state is State.OPEN:
@@ -130,13 +131,13 @@ class WebSocketEcho:
 
     def _echo(self, frame: Frame) -> None:
         if self._protocol.state is not State.OPEN:
-            return  # nothing is sent behind a Close frame (RFC 6455, 5.5.1)
+            return  # nothing is sent after a Close frame (RFC 6455, 5.5.1)
         if frame.opcode is Opcode.TEXT:
             self._text, self._size = codecs.getincrementaldecoder("utf-8")(), 0
         elif frame.opcode is Opcode.BINARY:
             self._text, self._size = None, 0
         elif frame.opcode is not Opcode.CONT:
-            return  # Ping and Close are answered by the protocol, a Pong needs no answer
+            return  # the library answers Ping and Close; a Pong needs no response
         self._within_message = not frame.fin
         self._size += len(frame.data)
         if self._size > self._most:
@@ -155,18 +156,18 @@ _SEND: Final = {
 
 
 def _goes_on_in_utf8(text: codecs.IncrementalDecoder, frame: Frame) -> bool:
-    """Tell whether a text message can still become UTF-8 with this fragment."""
+    """Return whether a text message can still become valid UTF-8 with this fragment."""
     try:
         text.decode(frame.data, frame.fin)
     except UnicodeDecodeError:
         return False
     begun = text.getstate()[0]
-    # Python waits for a surrogate's third byte to see what the second one has decided (RFC 3629, 4).
+    # Python waits for the third byte of a surrogate, which the second byte has already made invalid (RFC 3629, 4).
     return not (begun[:1] == b"\xed" and begun[1:] >= b"\xa0")
 
 
 def _frame_size(data: bytearray) -> int:
-    """Give the bytes of the frame that begins here (RFC 6455, 5.2), or 0 while its head is not whole."""
+    """Return the size of the frame that begins here (RFC 6455, 5.2), or 0 if its header is incomplete."""
     if len(data) < 2:  # noqa: PLR2004 - flags and opcode, mask and length
         return 0
     length = data[1] & ~_MASKED

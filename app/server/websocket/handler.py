@@ -1,4 +1,4 @@
-"""A WebSocket on a connection of its own: what HTTP/1.1 is upgraded to."""
+"""WebSocket protocol handler of a connection upgraded from HTTP/1.1."""
 
 from typing import Final
 
@@ -12,74 +12,74 @@ _STOPS: Final = "server is shutting down"
 
 
 class WebSocketSession:
-    """Echoes until either side closes, nothing has come for the time of an idle connection, or its life is over."""
+    """Echoes until either side closes, the idle timeout passes, or the maximum lifetime is reached."""
 
     def __init__(self, channel: Channel, echo: WebSocketEcho, service: Service) -> None:
         self._channel = channel
         self._echo = echo
         self._service = service
         self._dies = service.clock() + service.bounds.timeouts.websocket
-        self._why = _STOPS if service.draining else ""  # it is to be closed
-        self._given_up: float | None = None  # when an answer to our Close frame is waited for no more
-        self._ended = False  # the client has closed its side
+        self._why = _STOPS if service.draining else ""  # reason for closing, once it is to be closed
+        self._given_up: float | None = None  # deadline for the client's response to our Close frame
+        self._ended = False  # the client has sent EOF
         self._flush()
 
     @property
     def under_way(self) -> UnderWay:
-        """Itself."""
+        """Number of open WebSockets: one."""
         return UnderWay(websockets=1)
 
     def receive(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Process bytes from the client."""
         self._echo.take(data)
         if not self._channel.blocked:
             self.go_on()
 
     def go_on(self) -> None:
-        """Echo more of what has come."""
+        """Echo more of the received bytes."""
         self._echo.work()
         self._flush()
 
     def wake(self) -> None:
-        """Leave it to `go_on`: nothing is asked for by time."""
+        """Do nothing: no timer is set."""
 
     def end(self) -> None:
-        """Take the end of what the client sends. What came before it is echoed still."""
+        """Process EOF from the client. Messages that arrived before are still echoed."""
         self._ended = True
         self._flush()
 
     def expire(self) -> None:
-        """Close what is silent or too old; drop what does not answer to that."""
+        """Close a WebSocket that is idle or too old; drop one that does not respond to Close."""
         if self._given_up is not None:
             self._channel.abort()
         else:
             self._close("idle timeout (ECHO_IDLE_TIMEOUT)")
 
     def drain(self) -> None:
-        """Tell the client that the server goes away (RFC 6455, 7.4.1)."""
+        """Send a Close frame: the server goes away (RFC 6455, 7.4.1)."""
         self._close(_STOPS)
 
     def last_call(self) -> None:
-        """Leave it to the client's answer to what `drain` said."""
+        """Do nothing: the client responds to the Close frame that `drain` has sent."""
 
     @property
     def held(self) -> int:
-        """How many bytes wait for the rest of their frame."""
+        """Bytes buffered of an incomplete frame."""
         return self._echo.held
 
     def shed(self) -> None:
-        """Drop the connection: behind half a frame no Close frame of the client's could come."""
+        """Drop the connection: after an incomplete frame the client could send no Close frame."""
         self._channel.abort()
 
     def lost(self) -> None:
-        """Let go of nothing: all is memory."""
+        """Do nothing: everything is in memory."""
 
     def _close(self, why: str) -> None:
         self._why = self._why or why
         self._flush()
 
     def _flush(self) -> None:
-        """Write what there is to write, and wait for what comes next."""
+        """Write the output, and set the deadline for what comes next."""
         self._begin_to_close()
         ended = self._ended and not self._echo.pending
         if ended:
@@ -97,7 +97,7 @@ class WebSocketSession:
             self._wait()
 
     def _begin_to_close(self) -> None:
-        """Send a Close frame, if there is reason to and the client reads: behind the echo of what came before."""
+        """Send a Close frame, if there is a reason to and the client reads: after the echo of earlier messages."""
         now = self._service.clock()
         if now >= self._dies:  # also of a client that is never silent, and hardly reads
             self._why = "maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)"

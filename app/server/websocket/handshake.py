@@ -1,5 +1,6 @@
-"""The opening handshake of WebSocket: what is agreed on, by HTTP/1.1 (RFC 6455, 4) and by HTTP/2 (RFC 8441).
+"""WebSocket opening handshake, in HTTP/1.1 and HTTP/2.
 
+RFC 6455, 4 and RFC 8441.
 https://websockets.readthedocs.io/en/stable/reference/sansio/server.html
 """
 
@@ -23,28 +24,28 @@ from app.server.websocket.deflate import DeflateFactory
 _VERSION: Final = "13"  # RFC 6455, 4.1
 _SPOKEN: Final = ("Sec-WebSocket-Version", _VERSION)
 _EXTENSIONS: Final = (DeflateFactory(),)
-_EXCERPT: Final = 200  # characters of what was wrong with a handshake that are shown
+_EXCERPT: Final = 200  # maximum characters of an error in a handshake that are reported
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A handshake that is accepted: its answer, and the extensions that were agreed on."""
+    """An accepted handshake: its response, and the negotiated extensions."""
 
     response: Response
     extensions: Sequence[Extension]
 
 
 def accept(request: WireRequest) -> Accepted:
-    """Give the answer to an opening handshake by HTTP/1.1 that asks for WebSocket (RFC 6455, 4.2).
+    """Accept an HTTP/1.1 opening handshake for WebSocket (RFC 6455, 4.2).
 
-    Raises `ProtocolError` for one that can't be accepted, with what was wrong.
+    Raise `ProtocolError` for an invalid one, with the reason.
     """
-    if request.method != b"GET":  # RFC 6455, 4.2.1; not 405: any method is answered that asks for no WebSocket
+    if request.method != b"GET":  # RFC 6455, 4.2.1; not 405: without an upgrade to WebSocket, any method is allowed
         raise bad_request("invalid WebSocket handshake: the method must be GET")
     protocol, headers = _negotiator(), _headers(request)
     version = _version(headers)
     if version != _VERSION:  # RFC 6455, 4.2.2 and 4.4; RFC 9110, 15.5.22
         raise ProtocolError(HTTPStatus.UPGRADE_REQUIRED, _other_version(version), (("Upgrade", "websocket"), _SPOKEN))
-    # That was seen before (RFC 9110, 7.8), and the library takes no list of protocols.
+    # Both were checked before (RFC 9110, 7.8), and the library accepts no list of protocols.
     for name in ("Connection", "Upgrade"):
         del headers[name]
     headers["Connection"], headers["Upgrade"] = "Upgrade", "websocket"
@@ -56,10 +57,10 @@ def accept(request: WireRequest) -> Accepted:
 
 
 def accept_extended_connect(request: WireRequest) -> Accepted:
-    """Give the answer to an opening handshake by HTTP/2 (RFC 8441, 5), which has no key. Raises `ProtocolError`."""
+    """Accept an HTTP/2 opening handshake (RFC 8441, 5), which has no key. Raise `ProtocolError`."""
     protocol, headers = _negotiator(), _headers(request)
     version = _version(headers)
-    if version != _VERSION:  # not 426, which asks for a field that HTTP/2 does not have (RFC 9113, 8.2.2)
+    if version != _VERSION:  # not 426, which requires a header that HTTP/2 does not have (RFC 9113, 8.2.2)
         raise ProtocolError(HTTPStatus.BAD_REQUEST, _other_version(version), (_SPOKEN,))
     try:
         agreed, extensions = protocol.process_extensions(headers)
@@ -75,7 +76,7 @@ def _negotiator() -> ServerProtocol:
 
 
 def _first(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Take what the client would like best: a browser fails a connection when none of its subprotocols is taken."""
+    """Return the client's preferred subprotocol: a browser fails a connection if none of its offers is selected."""
     return next(iter(offered), None)
 
 
