@@ -1,7 +1,7 @@
-"""The arbiter: gunicorn's, with a reload in which nothing is lost.
+"""gunicorn arbiter with a reload that loses no request.
 
-gunicorn's own reload ends the process by a mistake in what is read, ends the workers before others serve, waits for
-their end before it takes another signal, and lets a worker that drains count as one that serves.
+gunicorn's own reload exits the process on an error in the new configuration, stops the workers before others serve,
+waits for their exit before it handles another signal, and counts a draining worker as one that serves.
 """
 
 import enum
@@ -16,11 +16,11 @@ from gunicorn.errors import HaltServer
 
 from app.server.process import signals
 
-# Seconds between looks at the workers during a reload.
+# Seconds between checks of the workers during a reload.
 LOOK: Final = 0.05
-# Seconds between two looks at whether workers are hung, a second apart by rights, above which this process stood still.
+# Seconds between two checks for hung workers, normally one second apart, above which this process was suspended.
 _STANDSTILL: Final = 5.0
-# Seconds until a worker that could not be made is tried again.
+# Seconds before a failed start of a worker is retried.
 _AGAIN: Final = 1.0
 
 
@@ -28,51 +28,52 @@ class Phase(enum.Enum):
     """What a reload waits for."""
 
     NOTHING = enum.auto()
-    NEW_SERVE = enum.auto()  # then those of before are told to end
-    OLD_CLOSE = enum.auto()  # then whoever connects is served by the new ones
+    NEW_SERVE = enum.auto()  # then the previous ones are stopped
+    OLD_CLOSE = enum.auto()  # then new connections are served by the new ones
 
 
 class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """Keeps as many workers as there should be. Those of before a reload go on until the new ones serve."""
+    """Keeps the configured number of workers. During a reload the previous ones serve until the new ones do."""
 
     def __init__(self, app: Any) -> None:
         self._at_terminal = signals.ends_with_terminal()
-        self._asked = False  # a reload is to be begun
+        self._asked = False  # a reload is requested
         self._phase = Phase.NOTHING
-        self._makes_at = 0.0  # when a worker may be made, by the monotonic clock
+        self._makes_at = 0.0  # earliest time to start a worker, by the monotonic clock
         self._looked = self._patient_until = time.monotonic()
-        self._outdated = 0  # workers of this age or less are of before the last reload
+        self._outdated = 0  # workers of this age or less were started before the last reload
         super().__init__(app)
 
     def init_signals(self) -> None:
-        """Take signals; called by gunicorn."""
+        """Install signal handlers; called by gunicorn."""
         super().init_signals()
         signals.take_reloads()
 
     def handle_hup(self) -> None:
-        """Reload as soon as nobody is left of before an earlier reload; called by gunicorn.
+        """Reload as soon as no worker from before an earlier reload is left; called by gunicorn.
 
-        Where the signal means what it is named for, end: an echo that nobody sees any more would hold its ports.
+        If the signal means that the terminal was closed, exit: a server that nobody sees any more would occupy its
+        ports.
         """
         if self._at_terminal and not signals.has_terminal():
-            raise StopIteration  # as gunicorn's own handlers ask for the end
+            raise StopIteration  # gunicorn's own handlers exit in this way
         self._asked = True
 
     def _nothing(self) -> None:
-        """Leave a signal alone that has no meaning here: the number of workers and the log are settings."""
+        """Ignore a signal that has no meaning here: the number of workers and the log are settings."""
 
     handle_usr1 = handle_usr2 = handle_ttin = handle_ttou = handle_winch = _nothing
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[signal.Signals]:
-        """Give the signals that have come, after so many seconds at most; called by gunicorn."""
+        """Return the received signals, after `timeout` seconds at most; called by gunicorn."""
         came: list[signal.Signals] = super().wait_for_signals(timeout if self._phase is Phase.NOTHING else LOOK)
         return came
 
     def murder_workers(self) -> None:
-        """End workers that are hung; called by gunicorn.
+        """Kill hung workers; called by gunicorn.
 
-        Where all stood still, as in a container that was paused, they are given the time anew to show that they live:
-        else every request that was under way would be lost when it goes on.
+        If all processes were suspended, as in a paused container, workers have the timeout again for a heartbeat:
+        otherwise every request in flight would be lost on resumption.
         """
         now = time.monotonic()
         if now - self._looked > _STANDSTILL:
@@ -82,7 +83,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             super().murder_workers()
 
     def manage_workers(self) -> None:
-        """Go on with a reload, begin one that is asked for, see to the number of workers; called by gunicorn."""
+        """Continue a reload, start a requested one, maintain the number of workers; called by gunicorn."""
         self._go_on()
         if self._asked and (self._fails() or not self._workers(outdated=True)):
             self._asked = False
@@ -92,9 +93,9 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
                 self.spawn_worker()
 
     def spawn_worker(self) -> None:
-        """Make one more worker; called by gunicorn.
+        """Start one more worker; called by gunicorn.
 
-        Where that can't be, for want of processes, files or memory, those that serve go on, and it is tried again.
+        If that fails, for lack of processes, files or memory, the workers that serve go on, and it is retried.
         """
         try:
             super().spawn_worker()
@@ -107,11 +108,11 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._makes_at = time.monotonic() + _AGAIN
 
     def somebody_serves(self) -> bool:
-        """Tell whether any worker takes connections."""
+        """Return whether any worker accepts connections."""
         return any(worker.standing.serving for worker in self.WORKERS.values())
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's own
-        """End; called by gunicorn. Nobody is replaced any more: all drain within the same time."""
+        """Stop; called by gunicorn. No worker counts as replaced any more: all drain within the same time."""
         for worker in self.WORKERS.values():
             worker.standing.replaced = False
         super().stop(graceful)
@@ -127,11 +128,11 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._phase = Phase.NEW_SERVE
 
     def _fails(self) -> bool:
-        """Tell whether new workers of a reload end instead of serving: then the next reload may be what mends them."""
+        """Return whether new workers of a reload exit instead of serving: the next reload may fix that."""
         return self._phase is Phase.NEW_SERVE and self.worker_age - self._outdated > self.num_workers
 
     def _go_on(self) -> None:
-        """Take the next step of a reload, if what it waits for is so."""
+        """Take the next step of a reload, if its condition is met."""
         outdated, current = self._workers(outdated=True), self._workers(outdated=False)
         if self._phase is Phase.NEW_SERVE and sum(each.standing.serving for each in current) >= self.num_workers:
             self._phase = Phase.OLD_CLOSE
@@ -145,7 +146,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._await_outdated()
 
     def _await_outdated(self) -> None:
-        """Give the workers of before a reload the drain time from now on, since another reload waits for them."""
+        """Limit workers from before a reload to the drain time from now on, because another reload waits for them."""
         for worker in self._workers(outdated=True):
             if not worker.standing.awaited:
                 worker.standing.awaited = True
@@ -156,7 +157,7 @@ class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 def run(app: Any) -> None:
-    """Serve until stopped; leaves by `SystemExit`."""
+    """Serve until stopped; exits by `SystemExit`."""
     try:
         Supervisor(app).run()
     except RuntimeError as error:

@@ -1,6 +1,7 @@
-"""File descriptors: as many connections are taken as this process may have files open (getrlimit(2)).
+"""File descriptor limit, and the connections that fit (getrlimit(2)).
 
-Where none is left, libuv takes whoever connects and closes the connection without a word, probes too: nothing says why.
+If descriptors are exhausted, libuv accepts connections, those of probes too, and closes them without a message: nothing
+reports why.
 """
 
 import resource
@@ -10,14 +11,14 @@ from msgspec import structs
 
 from app.config.settings import Settings
 
-# For listeners, probes, files, libraries, and connections that are refused and not closed yet: a worker has 20 itself.
+# For listeners, probes, files, libraries, and rejected connections not closed yet: a worker has 20 itself.
 _RESERVE: Final = 256
 
 
 def fitted(settings: Settings) -> tuple[Settings, str]:
     """Raise the limit of open files as far as the settings need and the system allows, for this process and workers.
 
-    Gives the settings as they can be kept to, and what is to be said of that: a sentence, or nothing.
+    Return the settings that fit, and a message if they were reduced, otherwise an empty string.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = hard if hard != resource.RLIM_INFINITY else settings.max_connections + _RESERVE
@@ -34,5 +35,5 @@ def fitted(settings: Settings) -> tuple[Settings, str]:
 
 
 def connections(files: int) -> int:
-    """Give how many connections fit into so many open files; of few, a quarter is kept back."""
+    """Return how many connections fit into a number of open files; of a small number, a quarter is reserved."""
     return max(1, files - min(_RESERVE, max(32, files // 4)))

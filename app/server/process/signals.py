@@ -1,8 +1,8 @@
-"""Signals before anybody serves, and those that say nothing here.
+"""Signal handlers of startup, and ignored signals.
 
-At the start, and in a worker until it serves, there is nothing to finish yet: each that asks for the end ends it. From
-the fork until it sets its own handlers, a worker has the arbiter's, and they only queue: a SIGTERM would be lost, and
-the stop would take all of the drain time.
+During startup, and in a worker until it serves, there is nothing to finish yet: each stop signal exits the process at
+once. From the fork until it sets its own handlers, a worker has the arbiter's, which only queue: a SIGTERM would be
+lost, and the stop would take all of the drain time.
 """
 
 import os
@@ -11,39 +11,39 @@ from types import FrameType
 from typing import Final
 
 ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-# What gunicorn has for log files, another number of workers and another program, none of which is so here.
+# gunicorn's signals for log files, another number of workers and another program, which are not supported here.
 UNUSED: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
 _RELOADS: Final = (signal.SIGHUP,)
 
 
 def begin() -> None:
-    """Let a stop during the start end it, with exit code 0, and a reload wait until somebody takes it.
+    """Make stop signals exit with code 0 during startup, and block a reload until its handler is installed.
 
-    The first process of a container is sent no signal that it has no handler for (pid_namespaces(7)): a stop would be
-    lost.
+    The kernel delivers to the first process of a container no signal without a handler (pid_namespaces(7)): a stop
+    would be lost.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _RELOADS)
     end_at_once()
 
 
 def take_reloads() -> None:
-    """Let a reload come now that is taken, and one that came during the start."""
+    """Unblock reload signals, including one that came during startup."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _RELOADS)
 
 
 def ignore_unused() -> None:
-    """Let nothing happen to a worker by what is for the arbiter, or for nobody: sent to all, each would end it."""
+    """Ignore signals that are for the arbiter or unused: sent to all processes, each would end a worker."""
     for number in (*_RELOADS, *UNUSED):
         signal.signal(number, signal.SIG_IGN)
 
 
 def ends_with_terminal() -> bool:
-    """Tell whether a SIGHUP may say that the terminal is closed: there is one, and nohup(1) has not been asked for."""
+    """Return whether SIGHUP may mean a closed terminal: there is one, and nohup(1) is not in use."""
     return signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
 
 
 def has_terminal() -> bool:
-    """Tell whether this process has a controlling terminal, which is open still (tty(4))."""
+    """Return whether this process has a controlling terminal that is still open (tty(4))."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:
@@ -52,16 +52,16 @@ def has_terminal() -> bool:
 
 
 def end_at_once() -> None:
-    """Let the signals that ask for the end of this process end it now, with exit code 0."""
+    """Make the stop signals exit this process at once, with code 0."""
     for number in ENDS:
         signal.signal(number, _leave)
 
 
 def end_forked_at_once() -> None:
-    """Let every process that is forked from this one be ended at once, from its first moment.
+    """Make stop signals exit every process forked from this one at once, from its first moment.
 
-    Around the fork the signals are blocked, so that one which comes before the new process runs waits for it: Python
-    forgets those that it was told of before it had set itself up anew (`PyOS_AfterFork_Child`).
+    The signals are blocked around the fork, so that one that arrives before the new process runs waits for it: Python
+    discards signals that it has recorded before it has reinitialised itself after the fork (`PyOS_AfterFork_Child`).
     """
     os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_end_at_once_and_unblock)
 

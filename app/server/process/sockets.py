@@ -1,4 +1,7 @@
-"""The listening sockets, bound before anything else is started, so that a busy port is one clear sentence."""
+"""Listening sockets, bound before anything else is started.
+
+So a busy port is reported by one clear sentence.
+"""
 
 import errno
 import os
@@ -8,18 +11,18 @@ from typing import Final
 from app.config.addresses import EVERY_ADDRESS
 from app.config.settings import Settings
 
-BACKLOG: Final = 2048  # connections that the kernel keeps for us; it takes no more than net.core.somaxconn
-# Bytes of an answer that the kernel takes before it can send them, of each connection: without a bound it takes 4 MiB
-# (tcp(7), tcp_wmem) for a client that does not read, and that memory is the pod's.
+BACKLOG: Final = 2048  # connections in the kernel's backlog, which it limits to net.core.somaxconn
+# Bytes of a response that the kernel accepts before it can send them, for each connection: without a limit it accepts 4
+# MiB (tcp(7), tcp_wmem) for a client that does not read, and that memory is the pod's.
 _UNSENT: Final = 131_072
 
 
 class ListenError(Exception):
-    """A port can't be listened on; the message says which, why and which variable changes it."""
+    """A port can't be listened on; the message says which, why, and which variable changes it."""
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Listen on the echo's port and the admin port, in this order. Raises `ListenError`."""
+    """Listen on the main port and the admin port, in this order. Raise `ListenError`."""
     return [
         _listen(settings.host, settings.port, "ECHO_PORT"),
         _listen(settings.host, settings.admin_port, "ECHO_ADMIN_PORT"),
@@ -29,7 +32,8 @@ def bind(settings: Settings) -> list[socket.socket]:
 def _listen(host: str, port: int, variable: str) -> socket.socket:
     try:
         sock = _created(host, port)
-        # Connections have it from the listener. https://docs.kernel.org/networking/ip-sysctl.html (tcp_notsent_lowat)
+        # Connections inherit it from the listener (https://docs.kernel.org/networking/ip-sysctl.html,
+        # tcp_notsent_lowat).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
     except OSError as error:
         raise ListenError(_sentence(error, host, port, variable)) from error
@@ -49,5 +53,5 @@ def _sentence(error: OSError, host: str, port: int, variable: str) -> str:
         return f"port {port} is busy: set {variable} to another one"
     if error.errno == errno.EACCES:
         return f"no permission to listen on port {port}: set {variable} to one above 1023"
-    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error  # a name that is not found: below 0
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error  # an unknown host name: below 0
     return f"can't listen on {host}, port {port} ({reason}): set ECHO_HOST or {variable}"

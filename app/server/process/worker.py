@@ -1,7 +1,7 @@
-"""The worker class: what gunicorn supervises. Event loop, signals, heartbeat, listeners, and the end of them.
+"""gunicorn worker class: event loop, signals, heartbeat, listeners, drain.
 
-Follows gunicorn's custom worker interface (`gunicorn.workers.base.Worker`): the worker calls `notify()` more often
-than the timeout, ends when its parent has changed, and closes its own listeners.
+It follows gunicorn's custom worker interface (`gunicorn.workers.base.Worker`): the worker calls `notify()` more often
+than the timeout, exits when its parent has changed, and closes its own listeners.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ from app.server.tls import Contexts
 from app.server.transport_filters import Listener
 from app.server.wsgi import server_environ
 
-TICK: Final = 0.5  # seconds between heartbeats, and by which a deadline may be late
+TICK: Final = 0.5  # seconds between heartbeats, and the maximum delay of a deadline
 
 
 class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
-    """An asyncio worker over uvloop, one for each process. Its settings are those of `app.bootstrap.Server`."""
+    """An asyncio worker on uvloop, one per process. Its settings are those of `app.bootstrap.Server`."""
 
     def __init__(self, *arguments: Any) -> None:
-        """Be made, in the arbiter, with a file for the heartbeats where there is room for one.
+        """Create the worker, in the arbiter, with a heartbeat file where there is space for one.
 
-        /dev/shm may be full, now or when a worker has to be replaced, and no reason to stop those that serve. Raises
-        `HaltServer` with a sentence where no other place will do either.
+        /dev/shm may be full, now or when a worker has to be replaced, which is no reason to stop those that serve.
+        Raise `HaltServer` with a message if no other directory will do either.
         """
         try:
             super().__init__(*arguments)
@@ -65,20 +65,20 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set("worker_tmp_dir", place)
 
     def init_process(self) -> None:
-        """Make the event loop before gunicorn sets signals and calls `run`."""
+        """Create the event loop before gunicorn sets signals and calls `run`."""
         self.loop = uvloop.new_event_loop()
-        self.wake = asyncio.Event()  # something has happened that the main course waits for
+        self.wake = asyncio.Event()  # set when something happens that the main loop waits for
         self.at_once = False
-        self.read_until = -math.inf  # by the loop's clock: all that had come by then was read
-        self.deadline = math.inf  # by it, too: what is not answered then is dropped
+        self.read_until = -math.inf  # by the loop's clock: all data that had arrived by then was read
+        self.deadline = math.inf  # by the loop's clock, too: requests in flight are dropped then
         super().init_process()
 
     def init_signals(self) -> None:
-        """Let a signal end the worker until it serves; called by gunicorn before it loads the application."""
+        """Make stop signals end the worker until it serves; called by gunicorn before it loads the application."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signals.ignore_unused()
         signals.end_at_once()
-        # A worker that hangs can't run an event: the arbiter's SIGABRT is handled where the hang is.
+        # A worker that hangs can't run an event: the arbiter's SIGABRT is handled at the place where it hangs.
         signal.signal(signal.SIGABRT, self._abort)
 
     def _take_signals(self) -> None:
@@ -88,8 +88,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.loop.add_signal_handler(signal.SIGQUIT, self._stop_at_once)
 
     def _stop(self) -> None:
-        # Nine tenths of the drain time, so that the arbiter, who ends whoever is late, finds nobody. One that is
-        # replaced may take all the time that its requests take, each of which is bounded.
+        # Nine tenths of the drain time, so that the worker exits before the arbiter kills those that are late. A worker
+        # that was replaced by a reload may take all the time that its requests take, each of which is limited.
         if self.standing.awaited or not self.standing.replaced:
             self.deadline = min(self.deadline, self.loop.time() + self.app.settings.drain_seconds * 0.9)
         self.alive = False
@@ -127,11 +127,11 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         await self._drain(service, listeners)
 
     async def _turn(self, service: Service, seconds: float) -> None:
-        """Show that this worker lives, end what is late, and wait at most so long for something to happen."""
+        """Send a heartbeat, expire late connections, and wait for an event, at most `seconds`."""
         self.notify()
         service.sweep(self.read_until)
         self.app.telemetry.publish()
-        if self.contexts is not None and self.alive:  # later, files may be gone that a reload has others for
+        if self.contexts is not None and self.alive:  # later, a reload may have replaced the files
             self.contexts.refresh(self.log.error)
         self.wake.clear()
         with suppress(TimeoutError):
@@ -140,7 +140,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.read_until = await caught_up(self.loop)
 
     def _sockets(self) -> list[tuple[int, socket.socket]]:
-        """Take gunicorn's listening sockets over, by port: a duplicate of each is ours to serve and to close."""
+        """Take over gunicorn's listening sockets, by port: a duplicate of each is ours to serve and to close."""
         taken = []
         for listener in self.sockets:
             sock = socket.socket(fileno=os.dup(listener.fileno()))
@@ -164,18 +164,17 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
                 watch=self.watch or UNWATCHED,
             )
         else:
-            # Probes are answered also when there are as many connections as may be: else the kubelet would end a pod
-            # for being busy.
+            # Probes are answered even at the connection limit: otherwise the kubelet would kill a pod for being busy.
             listener = Listener(self.wsgi, environ, counted=False)
-        # Whose probe it is does not matter: the admin port's are few, and each is over at once.
+        # It does not matter which worker receives a probe: connections to the admin port are few and short.
         shared = port == settings.port and self.cfg.workers > 1
         return await Acceptor.begin(sock, partial(Connection, service, listener), self.cfg.backlog, shared=shared)
 
     async def _drain(self, service: Service, listeners: dict[int, Acceptor]) -> None:
-        """End in order: readiness fails, the echo's listener closes, what was accepted is answered, all closes.
+        """Drain: readiness fails, the main listener closes, accepted requests are answered, everything closes.
 
-        The admin port goes on to the end, so that the cluster can see that this worker is live and not ready. Where
-        others serve in its place, the echo is ready: then that port is theirs at once.
+        The admin port stays open to the end, so that the cluster can see that this worker is live and not ready. If
+        other workers have replaced this one, the service is ready: then they take over that port at once.
         """
         service.changed = self.wake.set
         service.draining, service.replaced = True, self.standing.replaced
@@ -183,9 +182,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             if service.replaced or port == self.app.settings.port:
                 await listener.close_in_order()
         self.standing.serving = False
-        # Only now: who is told that the end comes connects anew at once, and would meet a listener that is closing.
+        # Only now: notified clients reconnect at once, and would meet a listener that is closing.
         service.drain()
-        await asyncio.sleep(0)  # within a turn the loop's clock stands still: they have the whole second from here on
+        await asyncio.sleep(0)  # the loop's clock stands still within a turn: clients get the whole second from here on
         last_call = self.loop.time() + LAST_CALL
         while service.connections and not self.at_once and (now := self.loop.time()) < self.deadline:
             called = self.read_until >= last_call
@@ -195,7 +194,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         for listener in listeners.values():
             listener.close()
         service.abort()
-        await asyncio.sleep(0)  # one turn of the loop closes what was dropped
+        await asyncio.sleep(0)  # one turn of the loop closes the dropped connections
         self.app.telemetry.close()
 
 

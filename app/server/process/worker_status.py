@@ -1,13 +1,16 @@
-"""How a worker stands with its arbiter: three words in memory that both have, made before the fork."""
+"""Worker status shared with the arbiter: three flags in shared memory.
+
+It is created before the fork.
+"""
 
 import mmap
 
 
 class Standing:
-    """What the worker tells the arbiter (`serving`), and what the arbiter tells the worker (the others).
+    """Flags set by the worker (`serving`), and by the arbiter (the others).
 
-    A worker that is `serving` takes connections. One that is `replaced` ends while the echo goes on: others serve in
-    its place. It may take its time for that, unless it is `awaited`.
+    A `serving` worker accepts connections. A `replaced` worker stops while the service goes on: others serve in its
+    place. It may drain without a limit, unless it is `awaited`.
     """
 
     def __init__(self) -> None:
@@ -15,7 +18,7 @@ class Standing:
 
     @property
     def serving(self) -> bool:
-        """Whether it takes connections."""
+        """Whether the worker accepts connections."""
         return bool(self._words[0])
 
     @serving.setter
@@ -33,7 +36,7 @@ class Standing:
 
     @property
     def awaited(self) -> bool:
-        """Whether somebody waits for its end."""
+        """Whether another reload waits for its exit."""
         return bool(self._words[2])
 
     @awaited.setter
