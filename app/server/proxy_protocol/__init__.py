@@ -1,1 +1,1 @@
-"""The PROXY protocol, without I/O: the header in front of a connection's first byte, and its extensions."""
+"""PROXY protocol without I/O: header before the first byte, and TLVs."""

@@ -1,7 +1,9 @@
-"""The PROXY protocol, versions 1 and 2, without I/O: the header in front of a connection's first byte.
+"""PROXY protocol header parser, versions 1 and 2, without I/O.
 
-https://github.com/haproxy/haproxy/blob/master/doc/proxy-protocol.txt, revision of 2026/04/27; numbers in brackets
-are its sections.
+The header precedes a connection's first byte.
+https://github.com/haproxy/haproxy/blob/master/doc/proxy-protocol.txt, revision of 2026/04/27
+
+Numbers in brackets are its sections.
 """
 
 import re
@@ -17,10 +19,10 @@ from app.http.request import shown
 from app.server.proxy_protocol.tlvs import read_tlvs
 
 _V1_SIGNATURE: Final = b"PROXY "
-_V1_LONGEST: Final = 107  # bytes of a line, CRLF and all (2.1)
+_V1_LONGEST: Final = 107  # bytes of a line, including CRLF (2.1)
 _V2_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _V2_START: Final = struct.Struct("!12sBBH")  # signature, version and command, family and protocol, bytes that follow
-_V2_LONGEST: Final = 4096  # bytes of a header; 536 are meant to be enough (2), a client's certificate takes more
+_V2_LONGEST: Final = 4096  # bytes of a header; 536 are intended to be enough (2), a client certificate takes more
 _LOCAL: Final = 0x20
 _PROXY: Final = 0x21
 
@@ -29,8 +31,8 @@ _INET6: Final = struct.Struct("!16s16sHH")
 _UNIX: Final = struct.Struct("!108s108s")
 _NO_ADDRESSES: Final = struct.Struct("!")
 
-# The 14th byte: what it is called, and how its addresses are laid out (2.2). Not here is a family without a protocol:
-# it does not say how long its addresses are, and a receiver is free to reject it.
+# The 14th byte: its name, and the layout of the addresses (2.2). A family without a protocol is missing: it does not
+# define the length of its addresses, and a receiver is free to reject it.
 _TRANSPORTS: Final = {
     0x00: ("UNSPEC", _NO_ADDRESSES),
     0x01: ("UNSPEC", _NO_ADDRESSES),
@@ -42,11 +44,11 @@ _TRANSPORTS: Final = {
     0x31: ("UNIX_STREAM", _UNIX),
     0x32: ("UNIX_DGRAM", _UNIX),
 }
-_FAMILIES: Final = {4: socket.AF_INET, 16: socket.AF_INET6}  # by the bytes of an address
+_FAMILIES: Final = {4: socket.AF_INET, 16: socket.AF_INET6}  # by the size of an address in bytes
 
-# Decimal without heading zeros, which might be taken for octal (2.1).
+# Decimal without leading zeros, which might be taken for octal (2.1).
 _IPV4: Final = re.compile(rb"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
-_IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]+")  # inet_pton(3) knows the rest, and the form ::ffff:192.0.2.1
+_IPV6: Final = re.compile(rb"[0-9A-Fa-f:.]+")  # inet_pton(3) checks the rest, and accepts the form ::ffff:192.0.2.1
 _V1_TRANSPORTS: Final = {b"TCP4": (socket.AF_INET, _IPV4), b"TCP6": (socket.AF_INET6, _IPV6)}
 _V1_UNKNOWN: Final = re.compile(rb"PROXY UNKNOWN(?: .*)?", re.DOTALL)
 _PORT: Final = re.compile(rb"0|[1-9][0-9]{0,4}")
@@ -55,18 +57,18 @@ _V1_WORDS: Final = 4  # source, destination, source port, destination port
 
 
 class ProxyReader:
-    """Reads the header of one connection, which has to be there: a receiver must not guess (2).
+    """Reader of one connection's header, which is mandatory: a receiver must not guess (2).
 
-    `left` is, once `receive` has given the header, what came behind it.
+    Once `receive` has returned the header, `left` are the bytes after it.
     """
 
     def __init__(self) -> None:
         self.left = b""
 
     def receive(self, data: bytes) -> ProxyProtocol | None:
-        """Take bytes from the connection; give the header once it is complete, and None until then.
+        """Process bytes from the connection; return the header once it is complete, None until then.
 
-        Raises `ProtocolError`, 400, for what is no header, after which the connection can't be read on.
+        Raise `ProtocolError`, 400, for an invalid header, after which the connection can't be parsed further.
         """
         self.left += data
         size = _size(self.left)
@@ -77,7 +79,7 @@ class ProxyReader:
 
 
 def _size(received: bytes) -> int | None:
-    """Give a header's length in bytes, None as long as its beginning does not say."""
+    """Return a header's length in bytes, or None while too few bytes have arrived."""
     if received.startswith(_V2_SIGNATURE):
         return _size_v2(received)
     if received.startswith(_V1_SIGNATURE):
@@ -103,7 +105,7 @@ def _size_v1(received: bytes) -> int | None:
 
 def _parse_v1(header: bytes) -> ProxyProtocol:
     line = header.removesuffix(b"\r\n")
-    if _V1_UNKNOWN.fullmatch(line):  # what follows is to be ignored
+    if _V1_UNKNOWN.fullmatch(line):  # the rest is to be ignored
         return ProxyProtocol(1, "PROXY", "UNKNOWN")
     name, _, rest = line.removeprefix(_V1_SIGNATURE).partition(b" ")
     words = rest.split(b" ")
@@ -153,7 +155,7 @@ def _size_v2(received: bytes) -> int | None:
 
 def _parse_v2(header: bytes) -> ProxyProtocol:
     _, command, transport, _ = _V2_START.unpack_from(header)
-    if command == _LOCAL:  # must be accepted, and all that follows discarded
+    if command == _LOCAL:  # must be accepted, and everything after it discarded
         return ProxyProtocol(2, "LOCAL")
     name, layout = _TRANSPORTS[transport]
     source, destination = _endpoints(layout.unpack_from(header, _V2_START.size))
@@ -162,7 +164,7 @@ def _parse_v2(header: bytes) -> ProxyProtocol:
 
 
 def _endpoints(unpacked: tuple[Any, ...]) -> tuple[Endpoint | UnixEndpoint | UnsetType, ...]:
-    """Give source and destination, as they were laid out."""
+    """Return source and destination of the unpacked addresses."""
     match unpacked:
         case (source, destination, source_port, destination_port):
             return Endpoint(_ip(source), source_port), Endpoint(_ip(destination), destination_port)
@@ -176,6 +178,6 @@ def _ip(packed: bytes) -> str:
 
 
 def _path(padded: bytes) -> str:
-    """Give a socket's path; one of the abstract namespace begins with NUL (unix(7))."""
+    """Return a socket's path; one in the abstract namespace begins with NUL (unix(7))."""
     path = padded.rstrip(b"\0")
     return shown(path if path.startswith(b"\0") else path.partition(b"\0")[0])

@@ -1,4 +1,7 @@
-"""The extensions of a PROXY protocol header of version 2: type, length, value (2.2 of the specification)."""
+"""TLVs of a PROXY protocol header, version 2 (section 2.2).
+
+Each has a type, a length and a value.
+"""
 
 import struct
 from base64 import b64encode
@@ -22,13 +25,13 @@ _AZURE_LINK: Final = struct.Struct("<BI")
 _GCP_CONNECTION: Final = struct.Struct("!Q")
 
 Vectors = Iterable[tuple[int, bytes]]  # types and their values
-Reader = Callable[[bytes], dict[str, Any]]  # fields by name; none where the value has not the form of its type
+Reader = Callable[[bytes], dict[str, Any]]  # fields by name; none if the value does not have its type's layout
 
 
 def read_tlvs(header: bytes, start: int) -> Tlvs | None:
-    """Give the extensions of a header, which begin at `start`, or None where there are none to be told.
+    """Return the TLVs of a header, which begin at `start`, or None if there is nothing to report.
 
-    Raises `ProtocolError`, 400: one is cut off, or the header is not what its checksum was made of.
+    Raise `ProtocolError`, 400, if one is truncated, or the checksum does not match.
     """
     vectors = list(_vectors(header, start))
     _verify(header[:start], vectors)
@@ -49,7 +52,7 @@ def _vectors(block: bytes, start: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _named(vectors: Vectors, readers: Mapping[int, Reader]) -> dict[str, Any]:
-    """Give the fields that the vectors hold. What has no name, or comes again, is kept as it came."""
+    """Return the fields of the TLVs. Unknown and repeated ones are reported as raw bytes."""
     fields: dict[str, Any] = {}
     others: list[RawTlv] = []
     for kind, value in vectors:
@@ -62,7 +65,7 @@ def _named(vectors: Vectors, readers: Mapping[int, Reader]) -> dict[str, Any]:
 
 
 def _verify(before: bytes, vectors: list[tuple[int, bytes]]) -> None:
-    """Hold a header against its checksum, if it has one: it was made with zeros in the checksum's place (2.2.3)."""
+    """Compare a header with its checksum, if it has one, which is computed with zeros in its place (2.2.3)."""
     checksums = [value for kind, value in vectors if kind == _CRC32C]
     if not checksums:
         return
@@ -78,7 +81,7 @@ def _verify(before: bytes, vectors: list[tuple[int, bytes]]) -> None:
 
 def _crc32c_of_byte(value: int) -> int:
     for _ in range(8):
-        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)  # Castagnoli's polynomial, its bits in reverse
+        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)  # Castagnoli's polynomial, its bits reversed
     return value
 
 
@@ -86,7 +89,7 @@ _CRC32C_OF_BYTES: Final = tuple(map(_crc32c_of_byte, range(256)))
 
 
 def crc32c(data: bytes) -> int:
-    """Give the CRC-32C of bytes (RFC 4960, appendix B)."""
+    """Return the CRC-32C of bytes (RFC 4960, appendix B)."""
     value = 0xFFFFFFFF
     for byte in data:
         value = value >> 8 ^ _CRC32C_OF_BYTES[(value ^ byte) & 0xFF]
@@ -119,11 +122,12 @@ def _ssl(value: bytes) -> dict[str, Any]:
     return {"ssl": SslTlv(names, verify, **_named(_vectors(value, _SSL_START.size), _SSL_TLVS))}
 
 
-# The clouds' own are of the range for applications (2.2.8): a value of another form may be another application's.
+# The clouds' own types are from the range for applications (2.2.8): a value with another layout may be another
+# application's.
 
 
 def _aws(value: bytes) -> dict[str, Any]:
-    """Give the VPC endpoint's id, which is text behind a subtype.
+    """Return the VPC endpoint's ID, which is text after a subtype.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol
     """
@@ -131,7 +135,7 @@ def _aws(value: bytes) -> dict[str, Any]:
 
 
 def _azure(value: bytes) -> dict[str, Any]:
-    """Give the private endpoint's LINKID, 32 bits behind a subtype, the least significant byte first.
+    """Return the private endpoint's LINKID, 32 bits after a subtype, the least significant byte first.
 
     https://learn.microsoft.com/azure/private-link/private-link-service-overview
     """
@@ -141,7 +145,7 @@ def _azure(value: bytes) -> dict[str, Any]:
 
 
 def _gcp(value: bytes) -> dict[str, Any]:
-    """Give the Private Service Connect connection's id, 64 bits in network order.
+    """Return the Private Service Connect connection's ID, 64 bits in network byte order.
 
     https://cloud.google.com/vpc/docs/about-vpc-hosted-services#proxy-protocol
     """
