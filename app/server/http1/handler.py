@@ -123,7 +123,7 @@ class Http1Session:
         return self._reader.held + 2 * len(self._head.request.head) + kept
 
     def shed(self) -> None:
-        """Reject an incomplete request. Data behind a response is no more than what arrived with its request."""
+        """Reject an incomplete request. Data after a response is no more than what arrived with its request."""
         if not (self._answering or self._over):
             self._refuse(full())
 
