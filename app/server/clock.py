@@ -35,7 +35,10 @@ class Time(msgspec.Struct, frozen=True):
 
 
 def time_of(loop: asyncio.AbstractEventLoop, wall: Callable[[], float]) -> Time:
-    """Return the clock of an event loop, whose times may be whole milliseconds, truncated."""
+    """Return the clock of an event loop, whose times may be whole milliseconds, truncated.
+
+    https://docs.libuv.org/en/v1.x/loop.html#c.uv_now
+    """
 
     def later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         return loop.call_later((math.ceil(seconds * 1000) + 1) / 1000, call)  # without one more, it may be too early
