@@ -53,7 +53,7 @@ class AccessLog:
 
     def __init__(self, kind: str, facts: Facts, wall: Callable[[], float] = time.time) -> None:
         self.lines: Callable[[Sequence[Answered]], bytes] = self._json if kind == "json" else self._common
-        """Gives the lines of requests, each with its end, of at most `LONGEST` bytes."""
+        """Format the lines of requests, each with its line end, of at most `LONGEST` bytes."""
         self._facts = facts
         self._wall = wall
 

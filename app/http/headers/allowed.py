@@ -113,7 +113,7 @@ def why_not(name: str, value: str, *, cookies: bool = False) -> str:
 
 
 NOT_BY_A_FIELD: Final = "only echo_header in the query can set it: caches distinguish responses by URL"
-"""Why a field that `is_for_caches` is not set because a field asks for it."""
+"""Why a header that `is_for_caches` can't be set by a request header."""
 
 
 def is_for_caches(name: str) -> bool:

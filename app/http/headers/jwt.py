@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 MOST_CHARACTERS: Final = 16_384
-"""Characters of a token that is decoded: tokens with hundreds of groups stay below."""
+"""Maximum length in characters of a decoded token: tokens with hundreds of groups stay below."""
 MAX_DEPTH: Final = 16
-"""Levels of nested JSON in a token that is shown."""
+"""Maximum nesting depth of the JSON in a token."""
 
 # RFC 7515, 2, omits padding. Some issuers write it anyway, such as AWS load balancers.
 _BASE64URL = re.compile(r"([A-Za-z0-9_-]*+)={0,2}")
@@ -30,7 +30,7 @@ class Decoded(NamedTuple):
 
 
 Verify = Callable[[str, Decoded], str | None]
-"""What knows keys: gives why a token, and what it says, can't be believed, one clause about `it`; None where it can."""
+"""Function that knows the keys: returns why a token is not valid, as one clause about `it`, or None if it is."""
 
 
 def looks_like_one(text: str) -> bool:

@@ -51,10 +51,10 @@ def _cgi_key(name: bytes) -> str | None:
 
 
 canonical: Final = Remembered(_canonical).__getitem__
-"""Give a field name as most people write it: `x-forwarded-for` as `X-Forwarded-For`."""
+"""Return a header name in canonical spelling: `x-forwarded-for` as `X-Forwarded-For`."""
 
 cgi_key: Final = Remembered(_cgi_key).__getitem__
-"""Give the key of a field in a WSGI environ (RFC 3875, 4.1.18), or None for what must not be there.
+"""Return the WSGI environ key of a header (RFC 3875, 4.1.18), or None if it must be omitted.
 
 A name with `_` would pass for one with `-`.
 """
