@@ -1,4 +1,4 @@
-"""All that an answer may be made of, as one value."""
+"""The context of a response: everything that it is built from."""
 
 import msgspec
 
@@ -9,9 +9,9 @@ from app.http.timestamp import time_of
 
 
 class Context(msgspec.Struct, frozen=True):
-    """One request, how it came, and who answers.
+    """A request, its connection, and the policy of the server that responds.
 
-    `id` is the request's; `now` is POSIX time in seconds. `pretty` tells that JSON is for people.
+    `id` is the request ID; `now` is POSIX time in seconds; `pretty` means that JSON is indented.
     """
 
     request: WireRequest
@@ -24,5 +24,5 @@ class Context(msgspec.Struct, frozen=True):
 
     @property
     def time(self) -> str:
-        """The time as RFC 3339 has it, in UTC, to the millisecond."""
+        """The time in RFC 3339 format, in UTC, with milliseconds."""
         return time_of(self.now)

@@ -1,4 +1,4 @@
-"""The answers to what can't be done: which wish is wrong and why, or which forms there are."""
+"""Error responses: 400 for invalid controls, 406 for unavailable types."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -35,7 +35,7 @@ class _Mistaken(msgspec.Struct, frozen=True):
 
 
 def mistaken(context: Context, mistakes: Sequence[Refused], form: str | None) -> Answer:
-    """Say which wishes are wrong: in JSON to who gets the reflection in JSON, else in lines of text."""
+    """Return the 400 response to invalid controls: JSON if the response format is JSON, else lines of text."""
     status = HTTPStatus.BAD_REQUEST.value
     if form == "json":
         body = msgspec.json.encode(_Mistaken(f"{_BAD}: {_UNDONE}", context.applied, context.id))
@@ -47,6 +47,6 @@ def mistaken(context: Context, mistakes: Sequence[Refused], form: str | None) ->
 
 def _line(mistake: Refused) -> str:
     bound = f"; must be {mistake.bound}" if mistake.bound else ""
-    # As JSON has it, so that no character of it ends the line.
+    # Encoded as JSON, so that no character of the value ends the line.
     value = msgspec.json.encode(mistake.value).decode()
     return f"  {mistake.name}={value}: {mistake.reason}{bound}"

@@ -1,4 +1,7 @@
-"""The echo: what one request is answered with. It decides; how an answer looks is its form's business."""
+"""The request handler: from a request to its response.
+
+It decides what the response is; the format decides how it looks.
+"""
 
 import time
 from collections.abc import Callable
@@ -26,11 +29,11 @@ from app.http.redaction import redacted
 from app.http.request import ABOUT_KEY, WEBSOCKET_KEY, Environ, connection_of, request_of
 from app.http.response import Answer
 
-_SUCCESS: Final = 2  # the class of status (RFC 9110, 15)
+_SUCCESS: Final = 2  # the class of 2xx status codes (RFC 9110, 15)
 
 
 class Echo:
-    """One echo: its settings and policy, the clock, chance, and what it remembers of tries."""
+    """The handler of echo requests: settings, policy, clock, random generator and attempt counter."""
 
     def __init__(self, settings: Settings, policy: Policy, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -42,9 +45,9 @@ class Echo:
         self._tries = Tries()
 
     def answer(self, environ: Environ) -> Outcome:
-        """Answer a request: as it is asked for, or with what was wrong about that.
+        """Return the requested response, or an error response if a control is invalid or no type is acceptable.
 
-        Of the answer it leaves an `About` in the environ, for who watches.
+        An `About` of the response is stored in the environ, for logs, metrics and traces.
         """
         websocket = WEBSOCKET_KEY in environ
         request = request_of(environ, self._settings.max_decoded)
@@ -71,10 +74,10 @@ class Echo:
         )
         answer = self._answer(context, asked, form)
         if request.method == b"CONNECT" and not websocket and answer.status // 100 == _SUCCESS:
-            # A 2xx answer to it would open a tunnel (RFC 9110, 9.3.6), and its body would never be read as one.
+            # A 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6), and its body would not be read as a body.
             answer = structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
         if websocket and not isinstance(answer.body, bytes):
-            answer = structs.replace(answer, body=b"")  # a message is no stream
+            answer = structs.replace(answer, body=b"")  # a WebSocket message can't be streamed
         outcome = done(answer, asked.wishes, choice, (request_id.NAME, context.id))
         environ[ABOUT_KEY] = About(_name(asked, form), context.id, context.now, context.applied)
         if request.trailers and accepts_trailers(request):
@@ -83,9 +86,9 @@ class Echo:
         return outcome
 
     def _form(self, accept: str, asked: Asked, *, websocket: bool, message: bool) -> str | None:
-        """Give the name of the answer's form, None where no type that is accepted is one that there is.
+        """Return the name of the response format, None if no accepted type is available.
 
-        What is one `message` is no stream of events.
+        If the response must be a single `message`, JSON replaces server-sent events.
         """
         wished, dialect = asked.wishes.format, self._settings.dialect
         if wished and wished != renderers.ECHO:
@@ -93,7 +96,7 @@ class Echo:
         elif dialect != renderers.ECHO and not wished:
             form = dialect
         elif websocket:
-            # Its first message is the reflection: hardly anybody names types there.
+            # The first message is the reflection, in JSON by default: WebSocket clients rarely send Accept.
             form = renderers.negotiated(accept, "json") or "json"
         else:
             form = renderers.negotiated(accept, self._settings.format)
@@ -111,7 +114,7 @@ class Echo:
 
 
 def _name(asked: Asked, form: str | None) -> str:
-    """Give a name for what is answered: that of the form, or of what is asked for instead of it."""
+    """Return a name for the kind of response: that of its format, or of the control that replaces the reflection."""
     if asked.mistakes or form is None:
         return "mistake"
     if asked.wishes is NONE:
@@ -120,7 +123,7 @@ def _name(asked: Asked, form: str | None) -> str:
 
 
 def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
-    """Find what can't be done with this form, or for a request without an id, and what has nothing to do."""
+    """Reject controls that this format or a request without an ID does not support; ignore those without effect."""
     wishes = asked.wishes
     if asked.mistakes:
         return asked

@@ -1,4 +1,7 @@
-"""The Bottle applications: what is answered on which port. Plain WSGI; they know no sockets."""
+"""The Bottle applications of the echo port and the admin port.
+
+They are plain WSGI applications, independent of sockets.
+"""
 
 from collections.abc import Callable, Collection, Iterable
 from functools import cache
@@ -15,9 +18,9 @@ from app.echo.openapi.document import document
 from app.http.request import CALL_KEY, DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
 from app.http.response import HARMLESS, JSON, Sent
 
-Metrics = Callable[[str], tuple[bytes, str]]  # from an Accept field to the metrics and their media type
+Metrics = Callable[[str], tuple[bytes, str]]  # from an Accept header to the metrics and their media type
 
-# Every path, also one with a line break in it, which `.` would leave out.
+# Every path, including one with a line break, which `.` would not match.
 _EVERY_PATH = r"/<:re:[\s\S]*>"
 _EVERY_METHOD = "ANY"
 
@@ -27,9 +30,9 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Sent:
 
 
 def echo(echoing: Echo, called: Handler | None = None) -> Routed:
-    """Give the application of the port that echoes: every method, every path.
+    """Return the application of the echo port: every method, every path.
 
-    A request that asks for a call is `called`'s to answer, where there is one.
+    If `called` is set, it handles the requests for gRPC calls.
     """
 
     def reflected(environ: Environ) -> Sent:
@@ -46,14 +49,14 @@ def echo(echoing: Echo, called: Handler | None = None) -> Routed:
 
 
 def admin(settings: Settings, metrics: Metrics | None = None, media_types: Collection[str] = ()) -> Routed:
-    """Give the application of the cluster's port: liveness, readiness, version, OpenAPI, metrics if there are any.
+    """Return the application of the admin port: liveness, readiness, version, OpenAPI, and metrics if enabled.
 
-    `media_types` are those in which the metrics may come. All else is 404 in JSON.
+    `media_types` are those that the metrics are available in. All other requests get 404 in JSON.
 
-    Kubernetes takes any status from 200 to 399 for success.
+    Kubernetes treats any status from 200 to 399 as success.
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
     """
-    # Made for the first who asks, and not at each start.
+    # Generated on the first request, not at every start.
     described = cache(lambda: _json(document(settings, media_types)))
     routes: dict[str, Handler] = {
         "/livez": _live,
@@ -94,7 +97,7 @@ def _version(_: Environ) -> Sent:
 
 
 def by_port(applications: dict[int, Application]) -> Application:
-    """Give one application that hands each request to that of the port on which it came."""
+    """Return an application that passes each request to the application of the port that received it."""
     by_name = {str(port): application for port, application in applications.items()}
 
     def dispatch(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
