@@ -1,1 +1,4 @@
-"""Controls: what a client may ask of the answer, by `echo_*` in the query or by `X-Echo-*` fields."""
+"""Controls of the response, set by the client.
+
+They are `echo_*` parameters in the query or `X-Echo-*` headers.
+"""

@@ -1,4 +1,7 @@
-"""Does what was asked for: an answer and wishes become a status, fields, a content, and effects."""
+"""Application of the controls to a response.
+
+A response and control parameters become a status, headers, a body and effects.
+"""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -14,14 +17,14 @@ from app.http.streamed_body import PIECE, Content, first_half, generated, in_pie
 
 
 class Outcome(Sent, frozen=True):
-    """An answer as it is sent. A `body` of bytes is whole; one that is not is `streamed`, as its effects say."""
+    """A response as it is sent. A `body` of bytes is complete; any other is `streamed`, and marked so in `effects`."""
 
     effects: Effects = NO_EFFECTS
 
 
 def done(answer: Answer, wishes: Wishes, choice: Choice, *more: tuple[str, str]) -> Outcome:
-    """Do what was asked for; `more` are fields that every answer has."""
-    if wishes is NONE and isinstance(answer.body, bytes) and not answer.delay:  # most of what ever comes
+    """Apply the controls to a response; `more` are headers that every response has."""
+    if wishes is NONE and isinstance(answer.body, bytes) and not answer.delay:  # most requests
         return Outcome(answer.status, (("Content-Type", answer.content_type), *answer.fields, *more), answer.body)
     answer = _replaced(answer, wishes)
     status = int(choice.status or (HTTPStatus.FOUND if wishes.redirect else answer.status))
@@ -49,7 +52,7 @@ def done(answer: Answer, wishes: Wishes, choice: Choice, *more: tuple[str, str])
 
 
 def _replaced(answer: Answer, wishes: Wishes) -> Answer:
-    """Give the answer that is asked for instead of the echo's own."""
+    """Return the response with the body that a control sets; unchanged without such a control."""
     if wishes.body is not None:
         return structs.replace(answer, body=wishes.body, content_type=TEXT, fields=HARMLESS, interval=0.0)
     if wishes.size is not None:
@@ -59,7 +62,7 @@ def _replaced(answer: Answer, wishes: Wishes) -> Answer:
 
 
 def _fields(answer: Answer, wishes: Wishes) -> list[tuple[str, str]]:
-    """Give the answer's fields: those that are asked for stand in the place of those of the same name."""
+    """Return the response headers; those set by controls replace others of the same name."""
     asked = (*wishes.header, *wishes.cookie)
     names = {name.lower() for name, _ in asked}
     fields = [("Content-Type", answer.content_type)]
@@ -70,7 +73,7 @@ def _fields(answer: Answer, wishes: Wishes) -> list[tuple[str, str]]:
 
 
 def _held(content: bytes | Content) -> int:
-    """Give the bytes that are kept until the last piece of a content was sent."""
+    """Return the number of bytes that stay in memory until the last piece of a body is sent."""
     return len(content) if isinstance(content, bytes) else content.held
 
 
@@ -79,7 +82,7 @@ def _pieces(content: bytes | Content, piece: int) -> Iterable[bytes]:
 
 
 def _compressed(content: bytes | Content, wish: str, coding: str, fields: list[tuple[str, str]]) -> bytes | Content:
-    """Give a content in a coding, if there is one, and say so in the fields."""
+    """Return a body compressed with a coding, unchanged without one; append the related headers to `fields`."""
     if wish == compress.AUTO:
         fields.append(("Vary", "Accept-Encoding"))  # RFC 9110, 12.5.5
     if not coding:
@@ -92,7 +95,7 @@ def _compressed(content: bytes | Content, wish: str, coding: str, fields: list[t
 
 
 def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[bytes | Content, float]:
-    """Give a content in pieces, and the seconds between two, so that the last is sent at the end of the time."""
+    """Return a body in pieces and the seconds between two, so that the last is sent at the end of the drip time."""
     length = len(content) if isinstance(content, bytes) else content.length
     if not length:
         return content, 0.0
@@ -102,7 +105,7 @@ def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[bytes | Content,
 
 
 def _cut(content: bytes | Content) -> Content:
-    """Give the first half, with the length of the whole."""
+    """Return the first half of a body, with the length of the whole."""
     if isinstance(content, bytes):
         return Content(len(content), first_half((content,), len(content)), held=len(content))
     return Content(content.length, first_half(content.pieces, content.length), held=content.held)

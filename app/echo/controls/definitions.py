@@ -1,6 +1,6 @@
-"""The controls: a row for each, with what it does, its bound, and how its value is read.
+"""Definitions of the controls: one row each with effect, limit and parser.
 
-The README's table, the OpenAPI document and the answers to what can't be read are made of these rows.
+The README's table, the OpenAPI document and the responses to invalid controls are generated from these rows.
 """
 
 import re
@@ -19,9 +19,9 @@ STATUS_MOST: Final = 599
 _MOST_FAILURES: Final = 1000
 _LONGEST_SEED: Final = 64  # bytes
 
-# https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1, without the quotes that a value may stand in
+# https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1, without the optional quotes around a value
 _COOKIE: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[!#-+\--:<-\[\]-~]*")
-# A target that stays here: a path, a query, a fragment, but neither a scheme nor, by // or /\, another host.
+# A redirect target on the same host: a path, query or fragment, without a scheme, and without a host after // or /\.
 _RELATIVE: Final = re.compile(r"(?:/(?![/\\])|\.{1,2}/|\?|#)[^\\]*|\.{1,2}|/")
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#\\\s][^\\\s]*")
 
@@ -29,10 +29,10 @@ Read = Callable[[bytes, Settings], Any]
 
 
 class Control(NamedTuple):
-    """One control: `read` gives its value or raises `RefusedError`; `bound` says what may be asked for.
+    """One control: `read` parses its value or raises `RefusedError`; `bound` describes the accepted values.
 
-    `permission` names the setting that may forbid it; `wish` is the field of `Wishes` that its value becomes, where
-    that is not its name.
+    `permission` names the setting that can disable it; `wish` is the attribute of `Wishes` that holds its value, if
+    that differs from its name.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Control(NamedTuple):
 
     @property
     def field(self) -> str:
-        """The field of `Wishes` that its value becomes."""
+        """The attribute of `Wishes` that holds its value."""
         return self.wish or self.name
 
     def allowed(self, settings: Settings) -> bool:
-        """Tell whether it may be asked for at all."""
+        """Return whether the settings allow this control."""
         return not self.permission or settings.allows(self.permission.removeprefix("allow_"))
 
 
@@ -119,7 +119,7 @@ def _cookie(raw: bytes, settings: Settings) -> tuple[str, str]:
     text = _text(raw)
     if not _COOKIE.fullmatch(text):
         raise RefusedError("invalid cookie (RFC 6265, 4.1.1)")
-    # Without Domain it is this host's alone; no script reads it, and no other site sends it.
+    # Without Domain the cookie is for this host only; scripts can't read it, and other sites' requests don't send it.
     return "Set-Cookie", f"{text}; HttpOnly; SameSite=Strict"
 
 
@@ -216,7 +216,7 @@ CONTROLS: Final = (
         _delay("s"),
         permission="allow_delay",
     ),
-    # Peers that call it so take a number alone for milliseconds.
+    # Other echo servers that use this name interpret a plain number as milliseconds.
     Control(
         "time",
         "as delay, but a plain number is milliseconds",

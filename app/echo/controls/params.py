@@ -1,4 +1,4 @@
-"""What a client may ask for, once it is read: a value for each control."""
+"""Typed parameters: the parsed value of each control."""
 
 from typing import Literal
 
@@ -8,9 +8,9 @@ from app.echo.controls.values import Choices, Span
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """All that one request asks for; each default is what is done where nothing is asked.
+    """The control parameters of one request; each default is the behavior without the control.
 
-    `header` and `cookie` are fields of the answer; `delay` and `drip` are in seconds, `size` is in bytes.
+    `header` and `cookie` are headers of the response; `delay` and `drip` are in seconds, `size` is in bytes.
     """
 
     format: str = ""

@@ -1,4 +1,4 @@
-"""Finds what a request asks for: wishes that are met, wishes that are refused, and mistakes."""
+"""Parser of the controls in a request: applied, ignored and invalid ones."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,17 +16,17 @@ from app.http.headers import allowed
 from app.http.request import PERCENT, WireRequest, query_pairs, shown, split_target
 from app.http.text import shortened
 
-PARAMETERS: Final = ("echo_", "echo-")  # how a query's parameter begins that is one
+PARAMETERS: Final = ("echo_", "echo-")  # prefixes of the query parameters that are controls
 FIELD: Final = b"x-echo-"
-MOST: Final = 64  # wishes of one request
-# The classes of status (RFC 9110, 15).
+MOST: Final = 64  # maximum number of controls in one request
+# Classes of status codes (RFC 9110, 15).
 _SUCCESS: Final = 2
 _REDIRECTION: Final = 3
-_SHOWN: Final = 80  # characters of a name or value that are shown
+_SHOWN: Final = 80  # maximum characters of a name or value in the report
 
-_QUESTION_MARK: Final = 0x3F  # as a number, as `PERCENT` is
+_QUESTION_MARK: Final = 0x3F  # as a byte value, like `PERCENT`
 
-# How a parameter begins, its characters percent-encoded or not.
+# The prefix of a control, with its characters percent-encoded or not.
 _PARAMETER: Final = re.compile(
     rb"(?:^|&)"
     + b"".join(b"(?:%c|%%%02x|%%%02X)" % (byte, byte, byte) for byte in b"echo")
@@ -37,14 +37,14 @@ Source = Literal["query", "header"]
 
 
 class Asked(NamedTuple):
-    """What a request asks for. With `mistakes` it is answered 400, and no wish is met but those about its form."""
+    """The controls of a request. With `mistakes` the response is 400, and only its format controls are applied."""
 
     wishes: Wishes = NONE
     applied: Applied = NOTHING
     mistakes: tuple[Refused, ...] = ()
 
     def without(self, name: str, reason: str) -> "Asked":
-        """Give the same, where this control is asked for without that wish, which is shown as refused."""
+        """Return a copy in which this control, if it was requested, is ignored and reported with the reason."""
         found = [each for each in self.applied.granted if each.name == name]
         if not found:
             return self
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
         return Asked(wishes if wishes != NONE else NONE, Applied(granted, (*self.applied.refused, *refused)))
 
     def but(self, names: Sequence[str], reason: str) -> "Asked":
-        """Give the same, with the wishes of these controls among the mistakes, where they are asked for."""
+        """Return a copy in which these controls, if they were requested, are rejected as mistakes."""
         found = [each for each in self.applied.granted if each.name in names]
         mistakes = [Refused(_written(each.name, each.source), each.value, each.source, reason) for each in found]
         return _mistaken(self.wishes, self.applied.refused, mistakes) if mistakes else self
@@ -64,26 +64,26 @@ NOTHING_ASKED: Final = Asked()
 
 
 class _Wish(NamedTuple):
-    """One parameter or field as it came."""
+    """One control as received, from a query parameter or a header."""
 
-    name: str  # without echo_ or X-Echo-, in lower case, with _ between its words
+    name: str  # without echo_ or X-Echo-, in lower case, its words separated by _
     written: str
     value: bytes
     source: Source
 
 
 def read(request: WireRequest, settings: Settings, *, websocket: bool = False) -> Asked:
-    """Give what a request asks for by its query and its fields.
+    """Parse the controls in the query and the headers of a request.
 
-    A wish of the query wins over one of a field. What can't be done as it is asked for is a mistake; what the operator
-    does not allow, and what nobody knows, is refused without one: the answer is given all the same, and says so.
+    The query takes precedence over headers. Invalid controls are mistakes. Disabled and unknown controls are ignored:
+    the response is sent all the same, and reports them.
     """
     wishes = _wishes(request)
     return _judged(request, wishes, settings, websocket=websocket) if wishes else NOTHING_ASKED
 
 
 def _wishes(request: WireRequest) -> list[_Wish]:
-    # Most requests ask for nothing: one look at all of the head, or of the target, is enough to know it.
+    # Most requests have no controls: one search of the whole head, or of the target, is enough to detect that.
     found = []
     if not request.head or FIELD in request.head.lower():
         found = [
@@ -105,7 +105,7 @@ def _wishes(request: WireRequest) -> list[_Wish]:
 
 
 def _written(name: str, source: Source) -> str:
-    """Give the parameter, or the field, by which a control is asked for."""
+    """Return the name of the query parameter or header that sets a control."""
     return f"echo_{name}" if source == "query" else f"X-Echo-{name.title().replace('_', '-')}"
 
 
@@ -139,7 +139,7 @@ def _judged(request: WireRequest, wishes: list[_Wish], settings: Settings, *, we
 
 
 def _value(control: Control, wish: _Wish, settings: Settings, *, again: bool) -> Any:
-    """Read a wish's value. Raises `RefusedError`."""
+    """Parse the value of a control. Raise `RefusedError` if it is invalid or repeated."""
     if again and not control.repeatable:
         raise RefusedError("given more than once")
     value = control.read(wish.value, settings)
@@ -154,7 +154,7 @@ def _mistaken(wishes: Wishes, refused: Sequence[Refused], mistakes: Sequence[Ref
 
 
 def _why_not(control: Control, wish: _Wish, settings: Settings, by_query: set[str], *, websocket: bool) -> str:
-    """Say why a wish is passed over, though it may be well formed; nothing where it is not."""
+    """Return why a control is ignored, even if its value is valid; an empty string if it is not ignored."""
     if wish.source == "header" and control.field in by_query:
         return "overridden by the query"
     if not control.allowed(settings):
@@ -179,7 +179,7 @@ def _refused(wish: _Wish, reason: str, bound: str = "") -> Refused:
 
 
 def _contradictions(given: dict[str, Any], wishes: list[_Wish], *, connect: bool) -> Iterator[Refused]:
-    """Find what can't be done together, or in answer to CONNECT."""
+    """Yield controls that can't be combined, or that a response to CONNECT can't have."""
 
     def wrong(field: str, reason: str) -> Refused:
         return _refused(next(wish for wish in wishes if _field(wish) == field), reason)

@@ -1,4 +1,7 @@
-"""Chooses what a wish leaves open: the status of a weighted list, the delay of a range, whether a try fails."""
+"""Resolution of controls that leave a choice.
+
+It chooses the status of a weighted list, the delay of a range, the content coding, and whether an attempt fails.
+"""
 
 from http import HTTPStatus
 from random import Random
@@ -13,9 +16,9 @@ from app.http.controls_report import Applied
 
 
 class Choice(NamedTuple):
-    """What was chosen where a wish left it open: the status, 0 for the answer's own; the delay in seconds; the coding.
+    """The chosen values: the status, 0 for the response's own; the delay in seconds; the content coding.
 
-    `tries` is how often the request was tried, where that is counted.
+    `tries` is the number of attempts, 0 if they are not counted.
     """
 
     status: int = 0
@@ -28,9 +31,9 @@ NOTHING: Final = Choice()
 
 
 def choose(wishes: Wishes, random: Random, tries: Tries, request_id: str, accept_encoding: str) -> Choice:
-    """Choose a status, a delay and a coding. With a seed, the same wish is always chosen alike.
+    """Choose a status, a delay and a content coding. With a seed, the same controls always get the same choices.
 
-    A try that is to fail has its status, whatever else is asked for.
+    An attempt that must fail gets status 503, whatever other status is requested.
     """
     if wishes is NONE:
         return NOTHING
@@ -44,7 +47,7 @@ def choose(wishes: Wishes, random: Random, tries: Tries, request_id: str, accept
 
 
 def noted(applied: Applied, choice: Choice) -> Applied:
-    """Note what was chosen beside what was asked for."""
+    """Return the report with the chosen values added to the applied controls."""
     if choice is NOTHING:
         return applied
     chosen: dict[str, Any] = {

@@ -1,10 +1,13 @@
-"""The values of controls: durations, sizes, weighted lists. Each is read whole or refused in a few words."""
+"""Parsers of control values: durations, sizes, weighted lists.
+
+Each parses a whole value, or raises `RefusedError` with a short reason.
+"""
 
 import re
 from random import Random
 from typing import Final, NamedTuple
 
-MOST_CHOICES: Final = 32  # of a weighted list
+MOST_CHOICES: Final = 32  # maximum entries of a weighted list
 MOST_WEIGHT: Final = 1_000_000.0
 
 _NUMBER: Final = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
@@ -17,33 +20,33 @@ _BYTES: Final = {
 
 
 class RefusedError(ValueError):
-    """What is wrong with a value, in a few words."""
+    """An invalid value; the message is a short reason."""
 
 
 class Span(NamedTuple):
-    """A duration, or a range of them, in seconds."""
+    """A duration, or a range of durations, in seconds."""
 
     least: float
     most: float
 
     def choose(self, random: Random) -> float:
-        """Give a duration, any of the range alike."""
+        """Return a random duration, uniformly distributed over the range."""
         return self.least if self.least == self.most else random.uniform(self.least, self.most)
 
 
 class Choices(NamedTuple):
-    """Values, each with its weight."""
+    """A choice of values, each with its weight."""
 
     values: tuple[int, ...]
     weights: tuple[float, ...]
 
     def choose(self, random: Random) -> int:
-        """Give a value, as often as its weight says."""
+        """Return a random value, with a probability proportional to its weight."""
         return self.values[0] if len(self.values) == 1 else random.choices(self.values, self.weights)[0]
 
 
 def duration(text: str, unit: str = "s") -> float:
-    """Read `250ms`, `1.5s`, `2m`, or a number alone in the given unit; gives seconds. Raises `RefusedError`."""
+    """Parse `250ms`, `1.5s`, `2m`, or a plain number in the given unit, as seconds. Raise `RefusedError`."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise RefusedError("invalid duration")
@@ -51,7 +54,10 @@ def duration(text: str, unit: str = "s") -> float:
 
 
 def span(text: str, unit: str = "s") -> Span:
-    """Read a duration, or two with `-` between, of which the first takes the unit of the second where it has none."""
+    """Parse a duration, or a range such as `100-250ms`. Raise `RefusedError`.
+
+    If the start of a range has no unit, it has the unit of the end.
+    """
     first, dash, second = text.partition("-")
     if not dash:
         return Span(duration(first, unit), duration(first, unit))
@@ -63,7 +69,7 @@ def span(text: str, unit: str = "s") -> Span:
 
 
 def size(text: str) -> int:
-    """Read `1000`, `10kB`, `10MiB`; gives bytes. Raises `RefusedError`."""
+    """Parse `1000`, `10kB` or `10MiB` as bytes. Raise `RefusedError`."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise RefusedError("invalid size")
@@ -71,16 +77,16 @@ def size(text: str) -> int:
 
 
 def whole(text: str) -> int:
-    """Read a whole number. Raises `RefusedError`."""
+    """Parse a whole number. Raise `RefusedError`."""
     if not re.fullmatch(r"[0-9]{1,12}", text):
         raise RefusedError("not a whole number")
     return int(text)
 
 
 def choices(text: str, least: int, most: int) -> Choices:
-    """Read `503`, or a weighted list `500:10,200:90` of numbers from `least` to `most`. Raises `RefusedError`.
+    """Parse `503`, or a weighted list `500:10,200:90` of numbers from `least` to `most`. Raise `RefusedError`.
 
-    A value without a weight has the weight 1.
+    The default weight is 1.
     """
     elements = text.split(",")
     if len(elements) > MOST_CHOICES:
