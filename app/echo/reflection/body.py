@@ -1,4 +1,7 @@
-"""How a body is shown: what was measured of it, its beginning, and what that beginning says where it is the whole."""
+"""The body in the reflection: size, digest, beginning, parsed content.
+
+JSON and forms are parsed only if the beginning is the whole body.
+"""
 
 import codecs
 from base64 import b64encode
@@ -15,15 +18,16 @@ FORM: Final = b"application/x-www-form-urlencoded"
 JSON: Final = b"application/json"
 JSON_SUFFIX: Final = b"+json"  # RFC 6839, 3.1
 
-# Levels of nested JSON that are shown. Indented for people, the depth is a factor of the answer's length: at this one
-# 64 KiB become at most some 4 MB.
+# Maximum nesting depth of JSON in the reflection: indentation makes the depth a factor of the response's length, and at
+# this depth 64 KiB become at most some 4 MB.
 MAX_DEPTH: Final = 64
 
 
 class ReflectedContent(msgspec.Struct, frozen=True):
-    """A body without the content codings that its Content-Encoding lists, or, in one line, why it was `refused`.
+    """A decoded body, or the reason why it was not decoded.
 
-    The other fields mean what they do for a body as it came.
+    `codings` are those in Content-Encoding; `refused` is the reason, in one line. The other attributes mean the same as
+    those of `ReflectedBody`.
     """
 
     codings: list[str]
@@ -36,7 +40,11 @@ class ReflectedContent(msgspec.Struct, frozen=True):
 
 
 class ReflectedPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One part of a multipart body: the length of its content in bytes, its SHA-256, and what its fields say of it."""
+    """One part of a multipart body.
+
+    `length` is that of its content in bytes, `sha256` the digest of its content; the other attributes are from its
+    headers.
+    """
 
     name: str | UnsetType = UNSET
     filename: str | UnsetType = UNSET
@@ -46,11 +54,14 @@ class ReflectedPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ReflectedBody(msgspec.Struct, frozen=True, rename="camel"):
-    """A body: of the whole, its length in bytes and its SHA-256; of its beginning, `text` if UTF-8, else `base64`.
+    """The body of a request.
 
-    `truncated` tells that the beginning is not the whole. `decoded` is the same without content codings. What its
-    Content-Type promises is shown without them, too: `json` as it was written, where the whole is shown and valid;
-    the pairs of a `form`, where the whole is shown; the parts of a `multipart` body, or why they can't be told.
+    `length` in bytes and `sha256` are those of the whole body. Its beginning is in `text` if it is UTF-8, else in
+    `base64`; `truncated` means that the beginning is not the whole. `decoded` is the same without content codings.
+
+    These depend on Content-Type, and are also without content codings: `json`, unchanged, if it is valid and shown as a
+    whole; the pairs of a `form`, if it is shown as a whole; the parts of a `multipart` body, or in `multipart_refused`
+    the reason why they can't be parsed.
     """
 
     length: int
@@ -67,15 +78,15 @@ class ReflectedBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def reflect_body(body: Body, fields: Fields) -> ReflectedBody:
-    """Show a body that came behind these fields."""
-    if body is NONE:  # as it is of most requests
+    """Return the reflection of a body with these headers."""
+    if body is NONE:  # most requests have no body
         return _NOTHING
     text, base64 = _beginning(body)
     reflected = ReflectedBody(body.length, body.sha256, body.chunked, _truncated(body), text, base64)
     if not body.length:
         return reflected
     content = content_of(fields)
-    # What is coded and was not decoded says nothing.
+    # A body with content codings that was not decoded can't be parsed.
     plain = body.decoded.content if body.decoded else None if content.codings else body
     whole = plain.kept if plain and not _truncated(plain) else None
     parts = plain.multipart if plain else None
@@ -97,9 +108,9 @@ def _truncated(body: Body) -> bool:
 
 
 def _beginning(body: Body) -> tuple[str | UnsetType, str | UnsetType]:
-    """Give what is kept as text, or, if it is none, in base64; the other is unset."""
+    """Return the kept bytes as text, or in base64 if they are not UTF-8; the other is `UNSET`."""
     try:
-        # A cut may go through a character: the rest of it is left out.
+        # Truncation may split a character, whose incomplete bytes are omitted.
         text, _ = codecs.utf_8_decode(body.kept, "strict", not _truncated(body))
     except UnicodeDecodeError:
         return UNSET, b64encode(body.kept).decode("ascii")
@@ -119,10 +130,10 @@ def _is_json(media_type: bytes) -> bool:
 
 
 def _json(text: bytes) -> Raw | UnsetType:
-    """Give JSON as it was written: numbers, the order of keys and doubled ones are not ours to change.
+    """Return JSON unchanged, with its numbers, the order of its keys, and duplicate keys.
 
-    It stands in an answer that others parse: what is invalid (RFC 8259), or beyond what readers can take (a number
-    out of range, too deep a nesting), is left out.
+    Clients parse the response that contains it. Return `UNSET` for JSON that is invalid (RFC 8259) or beyond what
+    parsers accept (a number out of range, nesting too deep).
     """
     try:
         value = msgspec.json.decode(text)
@@ -132,7 +143,7 @@ def _json(text: bytes) -> Raw | UnsetType:
 
 
 def _deeper(value: Any, levels: int) -> bool:
-    """Tell whether arrays and objects are nested more than so many levels deep."""
+    """Return whether arrays and objects are nested more than so many levels deep."""
     nested = _nested([value])
     for _ in range(levels):
         if not nested:

@@ -1,4 +1,7 @@
-"""What a request says about who asks: Basic credentials, and JSON Web Tokens, verified only where keys are set."""
+"""Credentials in a request: Basic credentials and JSON Web Tokens.
+
+Tokens are verified only if keys are set (ECHO_JWKS).
+"""
 
 import binascii
 import re
@@ -18,24 +21,27 @@ from app.http.request import shown
 NO_KEYS: Final = "no keys are set (ECHO_JWKS)"
 
 _AUTHORIZATION: Final = "Authorization"
-_MOST_TOKENS: Final = 8  # of a request: verifying one takes up to a millisecond
+_MOST_TOKENS: Final = 8  # maximum per request: verifying one takes up to a millisecond
 _LONGEST_SCHEME: Final = 32
 _SCHEME = re.compile(rf"({TCHARS})(?: ++([^ ].*))?", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Basic(msgspec.Struct, frozen=True):
-    """Basic credentials (RFC 7617); the password is masked unless ECHO_SHOW_PASSWORDS says otherwise."""
+    """Basic credentials (RFC 7617).
+
+    The password is masked unless ECHO_SHOW_PASSWORDS is on.
+    """
 
     user: str
     password: str
 
 
 class Jwt(msgspec.Struct, frozen=True, rename="camel"):
-    """A JSON Web Token (RFC 7519): where it came, its header and claims decoded, and whether they can be believed.
+    """A decoded JSON Web Token (RFC 7519).
 
-    `not_verified` says why not; it is absent, and `verified` true, only where a key of ECHO_JWKS has signed it and its
-    times hold.
+    `field` is the name of the HTTP header that contains it. `verified` is true only if a key of ECHO_JWKS verifies its
+    signature and its times are valid; otherwise `not_verified` is the reason.
     """
 
     field: str
@@ -46,7 +52,10 @@ class Jwt(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What was found; `invalid` has, by field name, why a credential can't be read."""
+    """The credentials in a request's headers.
+
+    `invalid` has, by header name, the reason why a credential is invalid.
+    """
 
     scheme: str | UnsetType = UNSET
     basic: Basic | UnsetType = UNSET
@@ -55,13 +64,13 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 def credentials_of(headers: dict[str, list[str]], policy: Policy) -> Credentials | UnsetType:
-    """Give what a request's fields (shown values by canonical name) say of who asks, unset where they say nothing."""
+    """Return the credentials in the headers (lossless text by canonical name), `UNSET` if there are none."""
     if _AUTHORIZATION not in headers and not policy.jwt_fields:
         return UNSET
     invalid: dict[str, str] = {}
     scheme, rest = _authorization(headers.get(_AUTHORIZATION, []), invalid)
     basic: Basic | UnsetType = UNSET
-    found: list[tuple[str, str]] = []  # tokens, and the fields that they came in
+    found: list[tuple[str, str]] = []  # tokens, each after the name of its header
     if scheme and scheme.lower() == "basic":
         basic = _basic(rest, invalid, show_password=policy.show_passwords)
     elif scheme and scheme.lower() == "bearer" and looks_like_one(rest):
@@ -76,9 +85,9 @@ def credentials_of(headers: dict[str, list[str]], policy: Policy) -> Credentials
 
 
 def _authorization(values: list[str], invalid: dict[str, str]) -> tuple[str, str]:
-    """Give the scheme of Authorization, and what it says (RFC 9110, 11.4); nothing where there is none."""
+    """Return the scheme and the rest of Authorization (RFC 9110, 11.4); empty if absent, masked or invalid."""
     if len(values) > 1:
-        # Servers differ in which they believe: RFC 9110, 5.3, lets it come once.
+        # Servers differ in which of several they use; RFC 9110, 5.3, allows only one.
         invalid[_AUTHORIZATION] = f"sent {len(values)} times; must be one header"
         return "", ""
     if not values or values[0] == MASK:

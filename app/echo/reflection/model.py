@@ -1,7 +1,7 @@
-"""The reflection: what a request was, as a value to be shown.
+"""The reflection: the model of a request that formats render.
 
-The fields up to `pod` and their meaning are those of the Gateway API's echo server, so that its conformance client
-can read ours; the others are ours. https://github.com/kubernetes-sigs/gateway-api, conformance/echo-basic
+The keys up to `pod` and their meaning are those of the Gateway API's echo server, so that its conformance client can
+parse this JSON; the other keys are additions. https://github.com/kubernetes-sigs/gateway-api, conformance/echo-basic
 """
 
 import msgspec
@@ -24,12 +24,12 @@ _spellings = Remembered(lambda name: (shown(name), canonical(name))).__getitem__
 
 
 class Reflection(msgspec.Struct, frozen=True, kw_only=True):
-    """One request and who answers it.
+    """A request, and the server that responds to it.
 
-    `path` is the whole request target, `headers` are by canonical name. `pseudo` has the pseudo-fields of HTTP/2,
-    `received` every other field, as they came, in order; `query` the pairs of the query, decoded, in order; `cookies`
-    those of the cookies; `trailers` the fields behind the body. `tls` is there when TLS carried it, `trace` and
-    `credentials` where fields say something of them. `time` is RFC 3339's.
+    `path` is the whole request target; `headers` has the values by canonical name. `pseudo` has the pseudo-headers of
+    HTTP/2, `received` all other headers, both unchanged and in order. `query` has the decoded pairs of the query in
+    order, `cookies` the pairs of the cookies, `trailers` the headers after the body. `tls` is set if the connection
+    uses TLS, `trace` and `credentials` if headers contain them. `time` is in RFC 3339 format.
     """
 
     path: str
@@ -61,7 +61,7 @@ class Reflection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reflect(context: Context) -> Reflection:
-    """Give a request's reflection. Values of one name stand in the order in which they came."""
+    """Return the reflection of a request. The values of one header are in the order received."""
     request, policy = context.request, context.policy
     said = once(request, _Said, _said)
     headers = said.headers
@@ -96,7 +96,7 @@ def reflect(context: Context) -> Reflection:
 
 
 class _Said(msgspec.Struct, frozen=True):
-    """What is shown of a head, which follows from it alone."""
+    """The part of a reflection that depends on the request head alone."""
 
     path: str
     host: str
@@ -125,7 +125,7 @@ def _said(request: WireRequest) -> _Said:
 
 
 def _fields(request: WireRequest) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
-    """Give the fields as they came, and their values by canonical name."""
+    """Return the headers as received, and their values by canonical name."""
     show = bytes.decode if is_plain(request.head) else shown
     received: list[tuple[str, str]] = []
     headers: dict[str, list[str]] = {}
@@ -140,6 +140,6 @@ def _fields(request: WireRequest) -> tuple[list[tuple[str, str]], dict[str, list
 
 
 def _cookies(values: list[str]) -> list[tuple[str, str]]:
-    """Give the pairs of Cookie fields as they are written (RFC 6265, 4.2.1); what is no pair is a name alone."""
+    """Return the pairs of Cookie headers, undecoded (RFC 6265, 4.2.1); text without `=` is a name without a value."""
     pairs = (pair.strip(" \t").partition("=") for value in values for pair in value.split(";"))
     return [(name, value) for name, _, value in pairs if name or value]
