@@ -1,1 +1,4 @@
-"""What the echo is, told to programs: an OpenAPI document and a JSON Schema, made of the tables that it runs by."""
+"""The OpenAPI document and the JSON Schema of the reflection.
+
+Both are generated from the tables and types that the code uses.
+"""

@@ -1,5 +1,6 @@
-"""The OpenAPI document (3.1) of one echo: both of its ports, as it is set, made of the tables that the code runs by.
+"""The OpenAPI document (3.1) of one server, with both of its ports.
 
+It describes the server as configured, and is generated from the tables that the code uses.
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
@@ -17,7 +18,7 @@ from app.echo.reflection.model import Reflection
 from app.http.response import HARMLESS, JSON
 
 VERSION: Final = "3.1.1"
-# Those that a document can name. https://spec.openapis.org/oas/v3.1.1.html#path-item-object
+# The methods that a document can describe. https://spec.openapis.org/oas/v3.1.1.html#path-item-object
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _WITH_BODY: Final = frozenset(("put", "post", "patch"))
 
@@ -33,7 +34,7 @@ done is answered 400; what is not known, or not allowed here, is passed over, an
 
 
 def document(settings: Settings, metrics: Collection[str] = ()) -> dict[str, Any]:
-    """Give the document of an echo with these settings, and these media types of metrics."""
+    """Return the document of a server with these settings and these media types of metrics."""
     definitions: Definitions = dict(DEFINITIONS)
     schema_of(Reflection, SCHEMAS, definitions)
     asked = parameters(settings)
@@ -104,12 +105,12 @@ def _with_content() -> dict[str, Any]:
 
 
 def _without_content() -> dict[str, Any]:
-    """Give the answers to HEAD, which have the fields of those to GET, and nothing else (RFC 9110, 9.3.2)."""
+    """Return the responses to HEAD, which have the headers of those to GET, and no content (RFC 9110, 9.3.2)."""
     return {status: {key: answer[key] for key in ("description", "headers")} for status, answer in answers().items()}
 
 
 def _cluster_paths(settings: Settings, metrics: Collection[str]) -> dict[str, Any]:
-    """Give the items of the admin port's paths."""
+    """Return the path items of the admin port."""
     servers = [_server(settings, settings.admin_port, "The admin port")]
     answers = {
         "/livez": ("Liveness", {"200": _json("It lives", "status")}),

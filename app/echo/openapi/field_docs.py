@@ -1,6 +1,7 @@
-"""What each field of an answer means, in a line: the README's table and the schemas are made of these.
+"""Descriptions of the JSON keys in responses, one line each.
 
-By type, then by the field's name in JSON. Markdown, as OpenAPI and JSON Schema readers show it.
+They are by type, then by JSON key, in Markdown, which viewers of OpenAPI and JSON Schema render. The README's table and
+the schemas are generated from them.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from app.http.headers.trace_context import Trace
 from app.http.tls_info import TLS
 
 MEANINGS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
-    # The first eleven are those of the Gateway API's own echo server.
+    # The first eleven keys are those of the Gateway API's echo server.
     Reflection: {
         "path": "the request target as received, with its query; `:path` for HTTP/2",
         "host": "the Host header; `:authority` for HTTP/2",

@@ -1,7 +1,7 @@
-"""The controls as parameters of an OpenAPI document: what may be asked for by the query and by fields, and how.
+"""The controls as query and header parameters of the OpenAPI document.
 
-A schema says what form a value has. What it can't say (a duration's bound in seconds) the description does, in the
-words of the table, with the bounds as the settings have them.
+A schema defines the format of a value. What it can't express (a duration's limit in seconds) is in the description, in
+the words of the table of controls, with the limits from the settings.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _DURATION: Final = rf"{_NUMBER}(ms|s|m|us|µs)?"
 _CHOICE: Final = rf"[2-5][0-9]{{2}}(:{_NUMBER})?"
 _SPAN: Final = {"type": "string", "pattern": f"^{_DURATION}(-{_DURATION})?$"}
 
-# By the control's name; a value that is of this form may still be out of its bound.
+# By control name; a value that matches may still exceed its limit.
 _FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "format": {"enum": [*FORMAT_NAMES]},
     "pretty": {"enum": ["0", "1", "off", "on", "false", "true", "no", "yes"]},
@@ -46,7 +46,7 @@ _FORMS: Final[Mapping[str, dict[str, Any]]] = {
 
 
 def parameters(settings: Settings) -> dict[str, Parameter]:
-    """Give the parameters, each by its name: those that these settings allow, and the fields beside them."""
+    """Return the parameters by name: controls that these settings allow, and the other headers that have an effect."""
     allowed = {name: control for name, control in BY_NAME.items() if control.allowed(settings)}
     by_query = [_by_query(name, control, settings) for name, control in allowed.items()]
     by_field = [_by_field(name, control, settings) for name, control in allowed.items()]

@@ -1,4 +1,7 @@
-"""The answers of the port that echoes, as an OpenAPI document has them: what each status means, fields, contents."""
+"""The responses of the echo port in the OpenAPI document.
+
+Each status has a description, headers and contents.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,11 +18,11 @@ TEXT: Final[Schema] = {"type": "string"}
 
 
 def reference(kind: str, name: str) -> dict[str, str]:
-    """Give a reference to a component."""
+    """Return a reference to a component."""
     return {"$ref": f"{COMPONENTS}/{kind}/{name}"}
 
 
-# What is JSON and neither ours is another echo's, which its own documents describe.
+# Any other JSON is that of an emulated echo server, described in its own documentation.
 DEFINITIONS: Final[Mapping[str, Schema]] = {
     "Shown": {
         "description": "The reflection, or the response of the requested dialect.",
@@ -52,7 +55,7 @@ HEADERS: Final[Mapping[str, Any]] = {
 }
 
 _SHOWN: Final = {"schema": reference("schemas", "Shown")}
-# By media type, where it is more than text. Of events, OpenAPI can tell no schema before 3.2.
+# By media type, those that are more than text; OpenAPI before 3.2 has no schema for server-sent events.
 _CONTENTS: Final[Mapping[str, Any]] = {
     JSON: _SHOWN,
     YAML: _SHOWN,
@@ -61,7 +64,7 @@ _CONTENTS: Final[Mapping[str, Any]] = {
 
 
 def answers() -> dict[str, Any]:
-    """Give the answers by status; of the keys that cover one, the more exact counts."""
+    """Return the responses by status; of the keys that match a status, the most specific applies."""
     contents = {media_type: _CONTENTS.get(media_type, {"schema": TEXT}) for media_type, _ in media_types()}
     mistaken = {"anyOf": [reference("schemas", "Mistaken"), reference("schemas", "Shown")]}
     told = {
@@ -80,7 +83,7 @@ def answers() -> dict[str, Any]:
     del found["204"]["content"]
     found["302"]["headers"] |= {"Location": reference("headers", "Location")}
     found["400"]["content"] = contents | {JSON: {"schema": mistaken}}
-    for status in ("400", "4XX", "503", "5XX"):  # what can't be read has no id
+    for status in ("400", "4XX", "503", "5XX"):  # a request that was not parsed has no ID
         found[status]["headers"] |= {REQUEST_ID: dict(HEADERS[REQUEST_ID], required=False)}
     return found
 

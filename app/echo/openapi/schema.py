@@ -1,7 +1,8 @@
-"""A JSON Schema (2020-12) of what answers hold, made of the types that they are made of.
+"""JSON Schema (2020-12) of responses, generated from their types.
 
-msgspec's own schemas say what its decoder takes, where a field that has a default may be missing. These say what is
-written: every field that can't be unset. And they know unions of structs, which no decoder of ours has to tell apart.
+msgspec's own schemas describe what its decoder accepts, which allows a key with a default to be missing. These describe
+what is encoded: every key is required that can't be unset. They also support unions of structs, which no decoder here
+has to distinguish.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ _PLAIN: Final[Mapping[Any, Schema]] = {
     Any: {},
     Raw: {},
 }
-# What is known of a value beside its type, by the name of its field, whichever struct has it.
+# Constraints on a value besides its type, by JSON key, in every struct.
 _KNOWN: Final[Mapping[str, Schema]] = {
     "base64": {"contentEncoding": "base64"},
     "length": {"minimum": 0},
@@ -39,17 +40,17 @@ _KNOWN: Final[Mapping[str, Schema]] = {
 
 
 def reflection_schema() -> Schema:
-    """Give the JSON Schema of the reflection."""
+    """Return the JSON Schema of the reflection."""
     definitions: Definitions = {}
     schema = schema_of(Reflection, "#/$defs/", definitions)
     return {"$schema": DIALECT, "title": "What an echo shows of a request", **schema, "$defs": definitions}
 
 
 def schema_of(type_: Any, place: str, definitions: Definitions) -> Schema:
-    """Give the schema of a type's values in JSON.
+    """Return the schema of a type's values in JSON.
 
-    Each struct is defined once, in `definitions`, and referred to there; `place` is how such a reference begins.
-    Raises `TypeError` for a type that is none of those that answers are made of.
+    Each struct is defined once, in `definitions`, and referenced from elsewhere; `place` is the prefix of a reference.
+    Raise `TypeError` for a type that responses don't contain.
     """
     if type_ in _PLAIN:
         return dict(_PLAIN[type_])
@@ -85,7 +86,7 @@ def _any_of(schemas: list[Schema]) -> Schema:
 def _reference(struct: type[msgspec.Struct], place: str, definitions: Definitions) -> Schema:
     name = struct.__name__.lstrip("_")
     if name not in definitions:
-        definitions[name] = {}  # so that one that refers to itself ends here
+        definitions[name] = {}  # ends the recursion of a struct that contains itself
         definitions[name] = _object(struct, place, definitions)
     return {"$ref": place + name}
 
