@@ -1,4 +1,4 @@
-"""The forms in which a request is shown: for each, its name, its media type, and how it is written."""
+"""Response formats: the name, media type and renderer of each."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -18,41 +18,41 @@ from app.http.response import HARMLESS, HTML, JSON, TEXT, YAML, Answer, harmless
 
 BARE: Final = "bare"
 EVENTS: Final = "events"
-ECHO: Final = "echo"  # in the place of a dialect
+ECHO: Final = "echo"  # this server's own formats, instead of a dialect
 
 _PAGE_FIELDS: Final = harmless(document.FIELDS)
 
 
 def bare(context: Context) -> Answer:
-    """Give the bare answer: the decoded path in bold, harmless in HTML, bytes that are not UTF-8 as U+FFFD."""
+    """Return the bare response: the decoded path in bold, HTML-escaped, with U+FFFD for bytes that are not UTF-8."""
     path = decoded_path(context.request.target).decode("utf-8", "replace")
     return Answer(b"<b>Got: %b</b>!" % escape(path).encode(), HTML, 200, HARMLESS)
 
 
 def html(context: Context) -> Answer:
-    """Give the reflection as a page for browsers."""
+    """Return the reflection as an HTML page."""
     return Answer(document.page(context), HTML, fields=_PAGE_FIELDS)
 
 
 def json(context: Context) -> Answer:
-    """Give the reflection as JSON, indented by two spaces where it is for people."""
+    """Return the reflection as JSON, indented by two spaces if `pretty` is on."""
     text = msgspec.json.encode(reflect(context))
     return Answer((msgspec.json.format(text, indent=2) if context.pretty else text) + b"\n", JSON, fields=HARMLESS)
 
 
 def yaml(context: Context) -> Answer:
-    """Give the reflection as YAML."""
+    """Return the reflection as YAML."""
     text = msgspec.json.encode(reflect(context))
     return Answer(yaml_text(text, msgspec.json.decode(text)), YAML, fields=HARMLESS)
 
 
 def text(context: Context) -> Answer:
-    """Give the request as it was on the wire, byte for byte: its head, an empty line, and what is kept of its body."""
+    """Return the request as it was on the wire, byte for byte: head, empty line, and the kept part of the body."""
     return Answer(wire_head(context.request) + context.request.body.kept, TEXT, fields=HARMLESS)
 
 
 def _harmless(dialect: Callable[[Context], Answer]) -> Callable[[Context], Answer]:
-    """Give a dialect whose answers have what makes ours harmless, where they have no such field of their own."""
+    """Return a dialect whose responses also have the security headers, except those that it sets itself."""
 
     def answer(context: Context) -> Answer:
         told = dialect(context)
@@ -61,7 +61,7 @@ def _harmless(dialect: Callable[[Context], Answer]) -> Callable[[Context], Answe
     return answer
 
 
-# By name; those that have a media type are offered by it, in this order. Server-sent events are beside them.
+# Renderers by format name. Server-sent events have none here, as they also need a clock and a count.
 WRITE: Final[dict[str, Callable[[Context], Answer]]] = {
     BARE: bare,
     "html": html,
@@ -69,6 +69,7 @@ WRITE: Final[dict[str, Callable[[Context], Answer]]] = {
     "text": text,
     "yaml": yaml,
 } | {name: _harmless(dialect) for name, dialect in DIALECTS.items()}
+# The formats that can be negotiated by Accept, offered in this order.
 _NAMES: Final = {
     "text/html": "html",
     "application/json": "json",
@@ -81,12 +82,12 @@ _OFFERS: Final = tuple(_NAMES)
 
 
 def media_types() -> tuple[tuple[str, str], ...]:
-    """Give the media types that there are, each with the name of its form."""
+    """Return the available media types, each with the name of its format."""
     return tuple(_NAMES.items())
 
 
 def negotiated(accept: str, default: str) -> str | None:
-    """Give the name of the form that an Accept field prefers: the `default` for who takes any, None for none."""
+    """Return the name of the format that Accept prefers: `default` if it accepts any type, None if no type matches."""
     return _remembered(accept, default) if len(accept) <= _LONGEST_REMEMBERED else _negotiated(accept, default)
 
 
@@ -95,6 +96,6 @@ def _negotiated(accept: str, default: str) -> str | None:
     return default if media_type == ANY else media_type and _NAMES[media_type]
 
 
-# The same few fields come with every request; a client that makes them up can't fill the memory.
+# Most requests have one of few Accept headers; the limits keep a client that generates others from filling the memory.
 _LONGEST_REMEMBERED: Final = 256
 _remembered = lru_cache(maxsize=256)(_negotiated)

@@ -1,23 +1,23 @@
-"""A reflection as YAML."""
+"""YAML renderer of the reflection."""
 
 import re
 from typing import Any, Final
 
 import yaml
 
-# Cost above which the text is YAML's flow style, that is JSON (YAML 1.2, 1.3). In block style the library takes some 5
-# microseconds for a value, and as much for a few of its characters; 64 KiB of a query may be 30,000 values.
+# Cost above which the output is in YAML's flow style, which is JSON (YAML 1.2, 1.3). In block style PyYAML takes some
+# 5 microseconds for a value, and as much for a few of its characters; 64 KiB of a query may have 30,000 values.
 _MOST_IN_BLOCKS: Final = 2000
-_CHARACTERS: Final = 16  # of a string, that cost as much as a value
-# Characters that JSON may hold as they are, and YAML may not (YAML 1.2, 5.1), or takes for a line break (1.1, 4.1.4).
+_CHARACTERS: Final = 16  # of a string, which cost as much as one value
+# Characters that are valid in JSON, but invalid in YAML (YAML 1.2, 5.1) or a line break there (YAML 1.1, 4.1.4).
 _ESCAPED: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's own, but for strings that it would write so that a reader takes one of their characters for another."""
+    """PyYAML's safe dumper, which also escapes the characters that a parser would read as others."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        """Give a string's node: in double quotes, where characters can be escaped, if one of them must be."""
+        """Return the node of a string: in double quotes, which allow escapes, if a character must be escaped."""
         return self.represent_scalar("tag:yaml.org,2002:str", text, '"' if _ESCAPED.search(text) else None)
 
 
@@ -25,7 +25,7 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def yaml_text(json: bytes, value: Any) -> bytes:
-    """Give a value as YAML; `json` is the same value, written as JSON. Lists and objects keep their order."""
+    """Encode a value as YAML; `json` is the same value encoded as JSON. Lists and objects keep their order."""
     if _costs_more_than(value, _MOST_IN_BLOCKS):
         return _ESCAPED.sub(lambda each: f"\\u{ord(each[0]):04x}", json.decode()).encode()
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=2**30)
@@ -33,7 +33,7 @@ def yaml_text(json: bytes, value: Any) -> bytes:
 
 
 def _costs_more_than(value: Any, most: int) -> bool:
-    """Tell whether a value costs so much, looking no further than that."""
+    """Return whether a value costs more than `most`; counting stops there."""
     waiting, cost = [value], 0
     while waiting and cost <= most:
         each = waiting.pop()

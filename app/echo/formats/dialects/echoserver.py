@@ -1,4 +1,4 @@
-"""As Kubernetes' echoserver: its text.
+"""Emulation of Kubernetes' echoserver and its text response.
 
 https://github.com/kubernetes/kubernetes/tree/v1.26.0/test/images/echoserver
 """
@@ -11,14 +11,14 @@ from app.echo.formats.dialects import go_http
 from app.http.request import WireRequest, split_target
 from app.http.response import TEXT, Answer
 
-# What its template escapes, as for HTML, though its answer is plain text.
+# Characters that its template escapes as for HTML, though its response is plain text.
 _ESCAPED: Final = ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&quot;"), (b"'", b"&#39;"))
-# As nginx counts.
+# HTTP versions as nginx reports them.
 _VERSIONS: Final = {"HTTP/1.0": b"1", "HTTP/1.1": b"1.1", "HTTP/2.0": b"2"}
 
 
 def echoserver(context: Context) -> Answer:
-    """Answer as echoserver, whatever the path: who answers, then the request, of its body what is kept."""
+    """Return echoserver's response to any path: the server, then the request with the kept part of its body."""
     lines = [b"", b"", b"Hostname: " + go_http.hostname().encode(), b""]
     lines += [b"Pod Information:", *_pod(context), b""]
     lines += [b"Server values:", b"\tserver_version=echo: " + __version__.encode(), b""]
@@ -59,13 +59,13 @@ def _request(context: Context) -> list[bytes]:
 
 
 def _without_port(host: bytes) -> bytes:
-    """Give a host without its port; an address of IPv6 stands in brackets (RFC 3986, 3.2.2)."""
+    """Return a host without its port; an IPv6 address is in brackets (RFC 3986, 3.2.2)."""
     name, colon, port = host.rpartition(b":")
     return name if colon and port.isdigit() else host
 
 
 def _headers(request: WireRequest) -> list[bytes]:
-    """Give the fields, sorted, names in lower case; two spaces stand behind a value that is alone."""
+    """Return the headers sorted, with names in lower case; two spaces follow the value of a name with only one."""
     values: dict[bytes, list[bytes]] = {}
     for name, value in request.fields:
         values.setdefault(name.lower(), []).append(value)

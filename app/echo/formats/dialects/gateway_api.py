@@ -1,5 +1,6 @@
-"""As the Gateway API's echo server: its JSON, which its conformance client reads, and what it does when asked.
+"""Emulation of the Gateway API's echo server, echo-basic.
 
+Its conformance client can parse the JSON, and its delay, status and response headers can be requested.
 https://github.com/kubernetes-sigs/gateway-api/blob/v1.4.1/conformance/echo-basic/echo-basic.go
 """
 
@@ -18,9 +19,9 @@ from app.http.response import JSON, TEXT, Answer
 from app.http.text import quoted
 from app.http.tls_info import CIPHER_SUITES, TLS
 
-# Whole, as echo-basic has it, but for a query by which this dialect itself is asked for.
+# The whole target, as in echo-basic, except for a query that selects this dialect.
 _STATUS: Final = re.compile(rb"/status/([0-9]{3})(?:\?echo[_-]format=gateway-api)?")
-# Final statuses that HTTP has (RFC 9110, 15).
+# The final status codes of HTTP (RFC 9110, 15).
 _LEAST, _MOST = 200, 599
 _SET_HEADER: Final = "X-Echo-Set-Header"
 
@@ -34,7 +35,7 @@ class _Tls(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Assertions(msgspec.Struct, frozen=True):
-    """What is said of a request. `httpPort` is of later versions than v1.4.1."""
+    """The JSON about a request. `httpPort` is from versions later than v1.4.1."""
 
     path: str
     host: str
@@ -50,7 +51,7 @@ class _Assertions(msgspec.Struct, frozen=True):
 
 
 def gateway_api(context: Context) -> Answer:
-    """Answer as echo-basic: `/health`, `/status/NNN`, and the request for every other path.
+    """Return echo-basic's response: `/health`, `/status/NNN`, and the request for every other path.
 
     `delay` in the query or a form delays the response; X-Echo-Set-Header adds headers to it. The response to an invalid
     request is 400 with a message.
@@ -98,7 +99,7 @@ def _tls(tls: TLS) -> _Tls:
 
 
 def _status(context: Context) -> Answer:
-    """Give the status that the path asks for, and nothing else; 400 where it asks for none that an answer can have."""
+    """Return an empty response with the status in the path; 400 if that is not a final status code."""
     match = _STATUS.fullmatch(context.request.target)
     status = int(match[1]) if match else 0
     if not _LEAST <= status <= _MOST:
@@ -108,9 +109,9 @@ def _status(context: Context) -> Answer:
 
 
 def _fields(context: Context) -> tuple[tuple[str, str], ...]:
-    """Give the fields that X-Echo-Set-Header asks for: `name:value`, more of them behind commas, or repeated.
+    """Return the response headers in X-Echo-Set-Header: `name:value`, several after commas or in repeated headers.
 
-    Of one name the values are joined. Raises `WishError` for a field that an answer may not have.
+    The values of one name are joined by commas. Raise `WishError` for a header that a response must not have.
     """
     asked: dict[str, list[str]] = {}
     for line in go_http.header(context.request).get(_SET_HEADER, ()):

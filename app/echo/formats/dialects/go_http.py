@@ -1,7 +1,7 @@
-"""A request as Go's net/http hands it to a handler: the echoes that are written in Go show no more of it.
+"""A request as Go's net/http passes it to a handler.
 
-What is lost there is lost here, too: order and case of names, and bytes that are not UTF-8, each of which Go's JSON
-shows as U+FFFD. Who wants to see them asks for the reflection. https://pkg.go.dev/net/http#Request
+Echo servers written in Go show no more of it. What Go loses is lost here, too: order and case of names, and bytes that
+are not UTF-8, each of which Go's JSON shows as U+FFFD. The reflection shows them. https://pkg.go.dev/net/http#Request
 """
 
 import re
@@ -22,14 +22,14 @@ Values = dict[str, list[str]]
 _FORM: Final = "application/x-www-form-urlencoded"
 # Methods of the requests whose body Request.ParseForm reads.
 _FORM_METHODS: Final = frozenset((b"POST", b"PUT", b"PATCH"))
-# The server takes these out of the header: it has them elsewhere.
+# Headers that net/http removes from Request.Header, as Request has other attributes for them.
 _ELSEWHERE: Final = frozenset(("Host", "Transfer-Encoding", "Trailer"))
 _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?([^/?#]*)")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BYTE: Final = re.compile("[\udc80-\udcff]")
-# Beside letters, digits and `_.-~`, what stands for itself in a path: net/url, validEncoded.
+# Unescaped characters of a path besides letters, digits and `_.-~`: net/url, validEncoded.
 _PATH_SAFE: Final = "/!$&'()*+,;=:@[]%"
-# What encoding/json writes as an escape; outside of strings JSON has none of it.
+# Characters that encoding/json escapes; JSON has them only within strings.
 _ESCAPED: Final = (
     (b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"),
     (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"),
@@ -37,14 +37,14 @@ _ESCAPED: Final = (
 
 
 def text(raw: bytes) -> str:
-    """Give bytes as Go's JSON shows them: each that is not UTF-8 as U+FFFD."""
+    """Decode bytes as Go's JSON shows them: each that is not UTF-8 as U+FFFD."""
     if raw.isascii():
         return raw.decode("ascii")
     return _BYTE.sub("\N{REPLACEMENT CHARACTER}", raw.decode("utf-8", "surrogateescape"))
 
 
 def header(request: WireRequest) -> dict[str, list[bytes]]:
-    """Give the header fields by canonical name, sorted, without those that Go keeps elsewhere."""
+    """Return the headers by canonical name, sorted, without those that Go keeps elsewhere."""
     values: dict[str, list[bytes]] = {}
     for name, value in request.fields:
         values.setdefault(canonical(name), []).append(value)
@@ -52,17 +52,17 @@ def header(request: WireRequest) -> dict[str, list[bytes]]:
 
 
 def shown(values: dict[str, list[bytes]]) -> Values:
-    """Show values by name."""
+    """Decode the values of each name."""
     return {name: [text(each) for each in several] for name, several in values.items()}
 
 
 def first(values: dict[str, list[bytes]], name: str) -> bytes:
-    """Give the first value of a name; empty where there is none."""
+    """Return the first value of a name, empty if there is none."""
     return values[name][0] if name in values else b""
 
 
 def host(request: WireRequest) -> bytes:
-    """Give whom the request is for: by its target, where that says so, else by its Host field (RFC 9112, 3.3)."""
+    """Return the host of a request: from :authority or an absolute target, else from Host (RFC 9112, 3.3)."""
     if request.authority:
         return request.authority
     absolute = _AUTHORITY.match(request.target)
@@ -72,12 +72,12 @@ def host(request: WireRequest) -> bytes:
 
 
 def is_chunked(request: WireRequest) -> bool:
-    """Tell whether chunks carried the body: in HTTP/1.1 by the field, which HTTP/2 has not."""
+    """Return whether the body was chunked: by Transfer-Encoding in HTTP/1.1, never in HTTP/2."""
     return any(name.lower() == b"transfer-encoding" for name, _ in request.fields)
 
 
 def path_and_query(request: WireRequest) -> bytes:
-    """Give path and query as net/url writes them: what must not stand in a path is escaped."""
+    """Return path and query as net/url writes them, with invalid characters of the path escaped."""
     path, query = split_target(request.target)
     path = quote_from_bytes(path, _PATH_SAFE).encode("ascii")
     return path + (b"?" + query if b"?" in request.target else b"")
@@ -109,7 +109,7 @@ def _decoded(raw: bytes) -> str:
 
 
 def form(request: WireRequest) -> dict[str, str]:
-    """Return the first value of each name in a form; nothing if the method has no form or part of the body is lost."""
+    """Return the first value of each name in a form; empty if the method has no form or part of the body is lost."""
     if request.method not in _FORM_METHODS or not is_whole(request.body):
         return {}
     content_type = text(first(header(request), "Content-Type")).partition(";")[0].strip().lower()
@@ -117,19 +117,19 @@ def form(request: WireRequest) -> dict[str, str]:
 
 
 def is_whole(body: Body) -> bool:
-    """Tell whether all of a body is kept."""
+    """Return whether all of a body is kept."""
     return body.length == len(body.kept)
 
 
 def address(endpoint: Endpoint) -> str:
-    """Give an address and its port: `192.0.2.1:80`, `[2001:db8::1]:80`."""
+    """Return an address and its port: `192.0.2.1:80`, `[2001:db8::1]:80`."""
     template = "[{}]:{}" if ":" in endpoint.address else "{}:{}"
     return template.format(endpoint.address, endpoint.port)
 
 
 @lru_cache(maxsize=1)
 def hostname() -> str:
-    """Give this machine's name; in a pod that is the pod's."""
+    """Return the host name of this machine, which is the pod's name in a pod."""
     return gethostname()
 
 

@@ -17,7 +17,7 @@ _NANOSECONDS: Final = {
 }  # fmt: skip
 _TERM: Final = re.compile(rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_NANOSECONDS)})")
 _DURATION: Final = re.compile(rf"[+-]?(?:0|(?:{_TERM.pattern})+)")
-# Go accepts leading zeros, so the number of digits is bounded more loosely than the value.
+# Go accepts leading zeros, so the limit on digits is looser than the limit on the value.
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
 
 

@@ -9,7 +9,7 @@ _SECOND: Final = 10**9  # nanoseconds
 
 
 class WishError(ValueError):
-    """Why a request is rejected, in a few words."""
+    """A rejected request; the message is a short reason."""
 
 
 def permit(control: str, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""Other echoes' ways of answering: by name, what each gives for a request."""
+"""The dialects by name: renderers that emulate other echo servers."""
 
 from collections.abc import Callable
 from typing import Final

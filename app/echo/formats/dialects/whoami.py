@@ -1,4 +1,6 @@
-"""As Traefik's whoami: who answers, and the request as it would be sent on.
+"""Emulation of Traefik's whoami.
+
+It shows the server, and the request as net/http would forward it.
 
 https://github.com/traefik/whoami
 """
@@ -19,7 +21,7 @@ from app.http.response import JSON, TEXT, Answer
 from app.http.tls_info import Certificate
 
 _BENCH_TYPE: Final = "text/plain"
-# net/http, Request.Write: these stand before the others, or the body's framing says them.
+# net/http, Request.Write: User-Agent precedes the other headers, and Content-Length follows from the body's framing.
 _WRITTEN_FIRST: Final = frozenset(("User-Agent", "Content-Length"))
 # crypto/x509/pkix, Name.String: the attributes in this order, with these names; others, which it shows as numbers,
 # come last.
@@ -48,9 +50,9 @@ class _Data(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def whoami(context: Context) -> Answer:
-    """Answer as whoami: `/api`, `/bench`, `/data`, `/health`, and the text for every other path.
+    """Return whoami's response: `/api`, `/bench`, `/data`, `/health`, and the text for every other path.
 
-    Its environment is never shown, and its health is not the client's to set.
+    Unlike whoami, it never shows the environment, and clients can't set the health.
     """
     path = "/".join(go_http.segments(context.request))
     try:
@@ -71,7 +73,7 @@ def _text(context: Context) -> Answer:
 
 
 def _wait(context: Context) -> float:
-    """Give the seconds of `wait`; what is no duration is passed over."""
+    """Return the delay in `wait` in seconds, 0 if it is invalid."""
     asked = go_http.query(context.request).get("wait", "")
     try:
         return delay(asked, context.policy.limits)
@@ -80,13 +82,13 @@ def _wait(context: Context) -> float:
 
 
 def _addresses(context: Context) -> list[str]:
-    """Give the addresses that are known to be this pod's: the one that was asked, and the one that Kubernetes tells."""
+    """Return the known addresses of this pod: the one reported by Kubernetes, and that of the connection."""
     known = (context.policy.identity.kubernetes.pod_ip, context.connection.server.address)
     return list(dict.fromkeys(address for address in known if address))
 
 
 def _subject(certificate: Certificate) -> str:
-    """Give a certificate's subject (RFC 2253)."""
+    """Return the subject of a certificate as text (RFC 2253)."""
     by_name: dict[str, list[str]] = {name: [] for name in _ATTRIBUTES}
     for name, value in certificate.subject:
         escaped = _SPECIAL.sub(lambda found: "\\" + found[0], value)
@@ -95,9 +97,9 @@ def _subject(certificate: Certificate) -> str:
 
 
 def _written(request: WireRequest) -> bytes:
-    """Give the request as HTTP/1.1, as net/http sends it on: fields sorted, the body in chunks where it came in chunks.
+    """Encode the request as HTTP/1.1, as net/http forwards it: headers sorted, the body chunked if it was before.
 
-    Of a body beyond what is kept, the beginning, without an end.
+    If only the beginning of the body is kept, only that is included, and the last chunk is omitted.
     """
     header = go_http.header(request)
     lines = [request.method + b" " + go_http.path_and_query(request) + b" HTTP/1.1", b"Host: " + go_http.host(request)]
@@ -139,12 +141,12 @@ def _api(context: Context) -> Answer:
 
 
 def _bench(context: Context) -> Answer:
-    del context  # it is always the same
+    del context  # the response is constant
     return Answer(b"1", _BENCH_TYPE)
 
 
 def _health(context: Context) -> Answer:
-    """Say that all is well. A health that a client sets would be everybody's."""
+    """Return 200; reject POST with 405, as a health set by one client would apply to all."""
     if context.request.method == b"POST":
         return Answer(b"the health is not to be set\n", TEXT, 405, (("Allow", "GET, HEAD"),))
     return Answer(b"", TEXT)

@@ -1,4 +1,4 @@
-"""whoami's /data: as many bytes as are asked for, always the same."""
+"""whoami's /data: a constant text of the requested size."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +16,10 @@ _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 
 
 def data(context: Context) -> Answer:
-    """Give `size` bytes, or so many of a `unit`, made while they are sent; as a file where `attachment` says so."""
+    """Return `size` bytes, or that many of a `unit`, generated while they are sent; a download if `attachment` is true.
+
+    Raise `WishError` if the size is above the limit, or disabled.
+    """
     values = go_http.query(context.request)
     try:
         size = max(0, go_values.integer(values.get("size", "")))
@@ -28,12 +31,12 @@ def data(context: Context) -> Answer:
     if size > limits.max_size:
         raise WishError(f"size {size} exceeds {limits.max_size} bytes (ECHO_MAX_SIZE)")
     fields = (("Content-Disposition", "Attachment"),) if values.get("attachment", "") in _TRUE else ()
-    length = size if size > 1 else 0  # as whoami has it
+    length = size if size > 1 else 0  # as in whoami
     return Answer(Content(length, _pieces(length)), TEXT, fields=fields)
 
 
 def _pieces(length: int) -> Iterator[bytes]:
-    """Give so many bytes: the alphabet, again and again, between two `|`."""
+    """Yield so many bytes: the alphabet repeated, between two `|`."""
     for start in range(0, length, len(_PIECE)):
         piece = _PIECE[: length - start]
         if not start:

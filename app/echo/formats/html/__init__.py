@@ -1,1 +1,1 @@
-"""The HTML page for browsers: one document without scripts or other resources."""
+"""The HTML page: one document without scripts or external resources."""

@@ -1,21 +1,24 @@
-"""What the page is made of, as values: a section has a heading and blocks, a block is a table, a text or a remark."""
+"""View model of the page: sections, tables, texts and remarks.
+
+A section has a heading and blocks; a block is a table, a text or a remark.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 import msgspec
 
-ROWS: Final = 1000  # of one table; a query of 64 KiB may have 32,768 pairs
-_LEVELS: Final = 6  # of nested values that are told apart
+ROWS: Final = 1000  # maximum rows of one table; a query of 64 KiB may have 32,768 pairs
+_LEVELS: Final = 6  # maximum nesting levels that are flattened
 
 Row = tuple[str, ...]
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Rows under the heads of their columns; the first cell of a row is its head.
+    """A table with column headings; the first cell of a row is the row's heading.
 
-    `wire` tells that this head is a client's, too, and `numbered` that the order of the rows says something. `left_out`
-    rows are not shown.
+    `wire` means that row headings are data from the client, too; `numbered` that rows are numbered, as their order
+    matters. `left_out` is the number of rows omitted.
     """
 
     kind: ClassVar[str] = "table"
@@ -28,7 +31,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A text of its own, as it is; `whole` tells that it is selected as a whole, to be copied."""
+    """A preformatted text; `whole` means that a click selects all of it, for copying."""
 
     kind: ClassVar[str] = "text"
     caption: str
@@ -37,7 +40,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class Remark(msgspec.Struct, frozen=True):
-    """A sentence of ours."""
+    """A sentence written by the server."""
 
     kind: ClassVar[str] = "remark"
     text: str
@@ -47,7 +50,7 @@ Block = Table | Text | Remark
 
 
 class Section(msgspec.Struct, frozen=True):
-    """One section; `id` is its fragment, `hint` a few words under its title. One without blocks is not shown."""
+    """A section; `id` is its URL fragment, `hint` a short text under its title. Without blocks it is not shown."""
 
     id: str
     title: str
@@ -56,24 +59,24 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def pairs(caption: str, rows: Sequence[Row], *, wire: bool = True, numbered: bool = False) -> list[Block]:
-    """Give names and values as a table, none where there are none."""
+    """Return a list with a table of names and values, empty without rows."""
     return table(caption, ("Name", "Value"), rows, wire=wire, numbered=numbered)
 
 
 def table(caption: str, columns: Row, rows: Sequence[Row], *, wire: bool = True, numbered: bool = False) -> list[Block]:
-    """Give a table of as many rows as are shown, none where there are none."""
+    """Return a list with a table of at most `ROWS` rows, empty without rows."""
     if not rows:
         return []
     return [Table(caption, columns, rows[:ROWS], max(0, len(rows) - ROWS), wire, numbered)]
 
 
 def told(*labelled: tuple[str, str | int | None]) -> list[Row]:
-    """Give rows of what is known; what is None or empty was not told."""
+    """Return rows of labels and values, without those whose value is None or empty."""
     return [(label, str(value)) for label, value in labelled if value not in {None, ""}]
 
 
 def named(value: Any) -> list[Row]:
-    """Give a value of any shape as names and values, the names as in the reflection: `ssl.client[0]`."""
+    """Flatten a value of any shape into names and values, with names as in the reflection: `ssl.client[0]`."""
     return list(_named("", msgspec.to_builtins(value), _LEVELS))
 
 
@@ -86,7 +89,7 @@ def _named(name: str, value: Any, levels: int) -> Iterator[Row]:
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    """Give what a value holds by how it is reached from it; a list of pairs is reached by their names."""
+    """Yield the items of a value, each after its path suffix: `.name` or `[index]`; a list of pairs has names."""
     if isinstance(value, dict):
         yield from ((f".{name}", inner) for name, inner in value.items())
     elif all(isinstance(item, list | tuple) and [type(each) for each in item] == [str, str] for item in value):
@@ -96,10 +99,10 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """Give a number with its noun."""
+    """Return a number with its noun, singular or plural."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def shortened(text: str, longest: int) -> str:
-    """Give a text, its end left out where it is longer than so many characters."""
+    """Return a text, truncated with an ellipsis if it is longer than `longest` characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,4 +1,7 @@
-"""A request as a curl command for a POSIX shell, by which the same arrives again."""
+"""The request as a curl command for a POSIX shell.
+
+The command sends the same request again.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,19 +16,19 @@ from app.echo.formats.html.shell import printing, quoted, verbatim
 from app.http.connection_info import Endpoint
 from app.http.request import Fields, WireRequest, shown
 
-# Fields of one connection (RFC 9110, 7.6.1), and those that curl makes out of its other options.
+# Headers of one connection (RFC 9110, 7.6.1), and those that curl generates from its other options.
 _LEFT_OUT: Final = frozenset(
     b"connection content-length host http2-settings keep-alive proxy-connection te trailer transfer-encoding"
     b" upgrade".split()
 )
-# What curl sends where nobody says otherwise; named without a value, it does not. The last one goes with a body.
+# Headers that curl sends by default, unless they are set without a value; the last one only with a body.
 _ADDED: Final = (b"User-Agent", b"Accept", b"Content-Type")
 
-# What a URL holds without curl writing it anew; any other target is given by an option, byte for byte.
+# A target that curl does not rewrite in a URL; any other is set by --request-target, byte for byte.
 _PLAIN_TARGET: Final = re.compile(rb"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*")
 _DOTS: Final = frozenset((b".", b".."))
 _AUTHORITY: Final = re.compile(rb"([A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?")
-# What curl sends in Host as it stands: it writes capitals small, and what looks like a number as an address.
+# A host that curl sends unchanged in Host: it converts capitals to lower case, and numbers to an IP address.
 _PLAIN_HOST: Final = re.compile(rb"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": b"80", "https": b"443"}
@@ -36,14 +39,14 @@ _HEAD_SECONDS: Final = 5
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A command, and, in sentences, what it does not send as it came."""
+    """A curl command, and remarks on what it does not send as received."""
 
     text: str
     remarks: Sequence[str]
 
 
 def curl_command(context: Context) -> Command:
-    """Give the command; nothing of the request gets out of its quotes."""
+    """Return the curl command for a request; no data of the request can escape the shell quotes."""
     request, scheme = context.request, "https" if context.connection.tls else "http"
     with_body = bool(request.body.length or request.body.chunked or _values(request.fields, b"content-length"))
     pipe, body = _body(request.body.kept) if with_body else ("", ())
@@ -62,7 +65,7 @@ def _values(fields: Fields, name: bytes) -> list[bytes]:
 
 
 def _target(request: WireRequest, scheme: str, server: Endpoint) -> Iterator[str]:
-    """Give the URL, then what makes target and Host the same bytes as they were."""
+    """Yield the URL, then the options that keep the target and Host byte for byte."""
     hosts = [request.authority] if request.authority else _values(request.fields, b"host")
     host = hosts[0] if len(hosts) == 1 else b""
     plain = bool(_PLAIN_TARGET.fullmatch(request.target))
@@ -106,7 +109,7 @@ def _version(version: str, scheme: str) -> Iterator[str]:
     elif version == "HTTP/1.0":
         yield "--http1.0"
     elif scheme == "https":
-        yield "--http1.1"  # curl offers HTTP/2, too
+        yield "--http1.1"  # by default curl also offers HTTP/2
 
 
 def _method(method: bytes, *, with_body: bool) -> Iterator[str]:
@@ -114,12 +117,12 @@ def _method(method: bytes, *, with_body: bool) -> Iterator[str]:
         yield "--head"
     elif method != (b"POST" if with_body else b"GET"):
         yield f"--request {quoted(method)}"
-        if method == b"HEAD":  # curl waits for the content that the answer has none of
+        if method == b"HEAD":  # curl would wait for content, which the response does not have
             yield f"--max-time {_HEAD_SECONDS}"
 
 
 def _headers(request: WireRequest, *, with_body: bool) -> Iterator[str]:
-    """Give the fields in their order, and take away those that curl would add."""
+    """Yield the options for the headers in order, then those that remove what curl would add."""
     for name, value in request.fields:
         if not _left_out(name, value, request):
             yield _header(name, value)
@@ -131,12 +134,12 @@ def _headers(request: WireRequest, *, with_body: bool) -> Iterator[str]:
 def _left_out(name: bytes, value: bytes, request: WireRequest) -> bool:
     lower = name.lower()
     if lower == b"transfer-encoding":
-        return value.lower() != b"chunked"  # curl takes it for an order
+        return value.lower() != b"chunked"  # curl then chunks the body itself
     return lower in _LEFT_OUT or lower in _options(request.fields) or not _fits(name, value)
 
 
 def _options(fields: Fields) -> set[bytes]:
-    """Give the names of the fields that are of this connection alone because it says so (RFC 9110, 7.6.1)."""
+    """Return the names, in lower case, of the headers listed in Connection (RFC 9110, 7.6.1)."""
     return {name.strip(b" \t").lower() for value in _values(fields, b"connection") for name in value.split(b",")}
 
 
@@ -149,7 +152,7 @@ def _header(name: bytes, value: bytes) -> str:
 
 
 def _body(kept: bytes) -> tuple[str, Iterable[str]]:
-    """Give what goes before curl, and its options. `--data-raw` alone takes no `@` for the name of a file."""
+    """Return the text before curl, and its options. `--data-raw` does not read a file after `@`."""
     word = verbatim(kept)
     return ("", (f"--data-raw {word}",)) if word else (f"{printing(kept)} |\n", ("--data-binary @-",))
 

@@ -1,4 +1,4 @@
-"""The document: the template and the style beside this file, filled with what a request was."""
+"""Renderer of the page: template and style sheet, filled from a request."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -23,19 +23,19 @@ _STYLE: Final = (_HERE / "style.css").read_text(encoding="utf-8")
 _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode("ascii")
 _TEMPLATE: Final = SimpleTemplate((_HERE / "page.html").read_text(encoding="utf-8"), escape_func=escaped)
 _LONGEST_TITLE: Final = 80  # characters
-_LONG_PATH: Final = 120  # characters above which the heading is set smaller, and scrolls
+_LONG_PATH: Final = 120  # characters above which the heading is smaller, and scrolls
 
-# The other forms that a browser shows, and what may stand in a reference as it is (RFC 3986, 3.4).
+# The other formats that a browser can display, and the unescaped characters of a query (RFC 3986, 3.4).
 _FORMS: Final = (("JSON", b"json"), ("YAML", b"yaml"), ("plain text", b"text"))
 _CHOICES: Final = (b"echo_format=", b"echo-format=")
 _QUERY_CHARACTERS: Final = "!$%&'()*+,-./:;=?@_~"
 
-# Of what every answer forbids, this style alone is allowed.
+# The policy of every response, with this style sheet as the only exception.
 FIELDS: Final = (("Content-Security-Policy", f"{POLICY}; style-src 'sha256-{_STYLE_HASH}'"),)
 
 
 def page(context: Context) -> bytes:
-    """Give the page about a request, UTF-8; its body begins as the bare answer."""
+    """Return the page about a request, as UTF-8; its body begins like the bare response."""
     reflected = reflect(context)
     sections = sections_of(reflected, context)
     path = decoded_path(context.request.target).decode("utf-8", "replace")
@@ -54,7 +54,7 @@ def page(context: Context) -> bytes:
 
 
 def _forms(request: WireRequest) -> list[tuple[str, str]]:
-    """Give references to the other forms of the answer; other requests than a GET are not repeated by a link."""
+    """Return links to the other formats of the response; none unless the method is GET, the only one a link sends."""
     if request.method != b"GET":
         return []
     query = split_target(request.target)[1].split(b"&")

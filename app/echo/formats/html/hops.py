@@ -1,4 +1,4 @@
-"""The way of a request at a glance: who sent what, through which hops, to which pod."""
+"""The hop diagram: a request's path from the client to the pod."""
 
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -10,15 +10,15 @@ from app.echo.formats.html.components import counted, shortened
 from app.echo.reflection.model import Reflection
 from app.http.headers.client_address import Hop
 
-_MOST: Final = 6  # stops that are shown, so that they fit beside each other
-_FIRST, _LAST = 2, 3  # of them, those that are shown of a longer way, beside one for the others
-_LONGEST: Final = 48  # characters of a name or target that are shown here; the sections have all of it
+_MOST: Final = 6  # maximum nodes before the pod, so that they fit side by side
+_FIRST, _LAST = 2, 3  # the first and last nodes of a longer path, with one node for those between
+_LONGEST: Final = 48  # maximum characters of a name or target in the diagram; the sections show all of it
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """One stop: its `role`, its name, and a few words each about it.
+    """A node of the diagram: its `role`, its name, and short details.
 
-    A `claim` is a stop that only somebody who is not trusted tells of; `more` stands for several.
+    A `claim` is a hop that only an untrusted peer reports; `more` stands for several hops.
     """
 
     kind: Literal["client", "claim", "proxy", "more", "pod"]
@@ -28,14 +28,14 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Journey(msgspec.Struct, frozen=True):
-    """The stops, and a sentence in pieces, each of which is stressed or not."""
+    """The hop diagram: its nodes, and a sentence in pieces, each emphasized or not."""
 
     stops: Sequence[Stop]
     sentence: Sequence[tuple[str, bool]]
 
 
 def journey_of(reflected: Reflection) -> Journey:
-    """Give the way of a request, by what is known and what is said of it."""
+    """Return the hop diagram of a request, from its connection and the hops that headers report."""
     hops = _hops(reflected)
     asking = _who_asks(hops)
     stops = [_stop(hop, place - asking, _told(hop, reflected)) for place, hop in enumerate(hops)]
@@ -50,7 +50,7 @@ def _hops(reflected: Reflection) -> list[Hop]:
 
 
 def _who_asks(hops: Sequence[Hop]) -> int:
-    """Give the place of the last hop that is no trusted proxy; of trusted ones alone, that of the first."""
+    """Return the index of the last hop that is not a trusted proxy, 0 if all are trusted."""
     return max((place for place, hop in enumerate(hops) if not hop.trusted), default=0)
 
 
@@ -64,7 +64,7 @@ def _told(hop: Hop, reflected: Reflection) -> str:
 
 
 def _stop(hop: Hop, behind: int, told: str) -> Stop:
-    """Give the stop of a hop that stands so many places behind the one that asks."""
+    """Return the node of a hop that is so many places after the client, negative before it."""
     name = _name(hop)
     if behind < 0:
         return Stop("claim", "Claimed", name, (told, "not verified"))

@@ -1,4 +1,7 @@
-"""The sections about who takes part: the client, its TLS, its trace and credentials, and the pod that answers."""
+"""Sections of the page about the client and the server.
+
+They show the client, TLS, the pod, the trace, credentials and controls.
+"""
 
 import msgspec
 from msgspec import UNSET
@@ -9,7 +12,7 @@ from app.http.tls_info import TLS
 
 
 def client(reflected: Reflection) -> Section:
-    """Give who sent the request, and what is said about who is behind it."""
+    """Return the section about the peer address and the addresses that proxies report."""
     who = reflected.client
     rows = told(("Address", who.address), ("Port", who.port), ("Effective address", who.effective))
     blocks = pairs("Connection", rows, wire=False)
@@ -29,7 +32,7 @@ def client(reflected: Reflection) -> Section:
 
 
 def tls(reflected: Reflection) -> Section:
-    """Give what TLS said of the connection."""
+    """Return the section about the connection's TLS."""
     return Section("tls", "TLS", "TLS of this connection", _tls(reflected.tls or None))
 
 
@@ -51,7 +54,7 @@ def _tls(tls: TLS | None) -> list[Block]:
 
 
 def pod(reflected: Reflection) -> Section:
-    """Give where it ran, as far as it was told."""
+    """Return the section about the pod and the server, as far as known."""
     where = reflected.kubernetes
     rows = told(
         ("Pod", reflected.pod),
@@ -79,13 +82,13 @@ def pod(reflected: Reflection) -> Section:
 
 
 def trace(reflected: Reflection) -> Section:
-    """Give the trace that the request belongs to."""
+    """Return the section about the request's trace."""
     blocks = pairs("Trace", named(reflected.trace)) if reflected.trace else []
     return Section("trace", "Trace", "Parsed traceparent header", blocks)
 
 
 def credentials(reflected: Reflection) -> Section:
-    """Give who the request says that asks; each token says whether it can be believed."""
+    """Return the section about credentials; each token is marked as verified or not."""
     found = reflected.credentials or None
     blocks: list[Block] = []
     if found is not None:
@@ -103,7 +106,7 @@ def _why(reason: str) -> str:
 
 
 def applied(reflected: Reflection) -> Section:
-    """Give what the client asked of the answer, and what became of it."""
+    """Return the section about the controls, each applied or ignored."""
     asked = reflected.applied
     rows: list[Row] = [(each.name, each.value, each.source, _done(each.done)) for each in asked.granted]
     rows += [(each.name, each.value, each.source, _refused(each.reason, each.bound)) for each in asked.refused]

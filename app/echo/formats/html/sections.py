@@ -1,4 +1,4 @@
-"""The sections of the page, in their order, and those about the request itself."""
+"""Sections of the page in order, and those about the request itself."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,12 +13,12 @@ from app.echo.formats.html.curl import curl_command
 from app.echo.reflection.body import ReflectedBody, ReflectedContent
 from app.echo.reflection.model import Reflection
 
-_LONGEST_JSON: Final = 262_144  # characters of indented JSON; nested deeply, 64 KiB become 4 MB
+_LONGEST_JSON: Final = 262_144  # characters of indented JSON; deeply nested, 64 KiB become 4 MB
 _BASE64_LINE: Final = 76
 
 
 def sections_of(reflected: Reflection, context: Context) -> Sequence[Section]:
-    """Give the sections, also those that have nothing to show."""
+    """Return all sections, including those without blocks."""
     return (
         _request(reflected),
         _fields(reflected),
@@ -90,7 +90,7 @@ def _body(body: ReflectedBody) -> Section:
 
 
 def _meaning(body: ReflectedBody) -> list[Block]:
-    """Give what the body says by its type."""
+    """Return blocks of the body parsed according to its Content-Type."""
     blocks: list[Block] = []
     if body.json is not UNSET:
         blocks += _json(bytes(body.json), body.text or "")

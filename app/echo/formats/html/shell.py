@@ -1,4 +1,6 @@
-"""Bytes as words of a POSIX shell, and as what a pipe carries: nothing of them is ever more than data.
+"""POSIX shell quoting of bytes, as a word or as input of a pipe.
+
+The shell never interprets a byte of them as anything but data.
 
 https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html
 """
@@ -8,16 +10,17 @@ from base64 import b64encode
 from functools import lru_cache
 from typing import Final
 
-# What printf's format has a use for, what would end the quotes, and `!`, for which an interactive bash looks in its
-# history where double quotes are around; and all that is not plain ASCII, to be looked at.
+# Characters that are special in printf's format, that would end the quotes, and `!`, which an interactive bash expands
+# from its history within double quotes; and all that are not printable ASCII, which `_written` decides on.
 _TO_BE_WRITTEN: Final = re.compile(r"(?:[%\\'!]|[^ -~])+")
 _SHORT: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def quoted(raw: bytes) -> str:
-    """Give bytes as one word: in single quotes, or, where some of them don't show or are not UTF-8, by printf.
+    """Quote bytes as one word: in single quotes, or by printf if some are not printable or not UTF-8.
 
-    The shell takes line feeds off the end of what printf wrote, and no word holds NUL: don't give such.
+    The input must not end with a line feed, which the shell removes from printf's output, nor contain NUL, which no
+    word can contain.
     """
     text = raw.decode("utf-8", "surrogateescape")
     if text.isprintable():
@@ -26,10 +29,10 @@ def quoted(raw: bytes) -> str:
 
 
 def verbatim(raw: bytes) -> str | None:
-    """Give a text of several lines as one word in single quotes, None where it can't be written so.
+    """Quote a text of several lines as one word in single quotes; return None if that is impossible.
 
-    An interactive bash of the older ones (macOS has 3.2) forgets at the end of a line that quotes are open, and would
-    look for `!` in its history.
+    An interactive bash of an older version (macOS has 3.2) forgets at the end of a line that quotes are open, and would
+    expand `!` from its history.
     """
     text = raw.decode("utf-8", "surrogateescape")
     fit = text.replace("\n", "").isprintable() and not ("\n" in text and "!" in text)
@@ -37,7 +40,7 @@ def verbatim(raw: bytes) -> str | None:
 
 
 def printing(raw: bytes) -> str:
-    """Give a command that prints any bytes: as text where they are UTF-8, else out of base64."""
+    """Return a command that prints any bytes: as text if they are UTF-8, else decoded from base64."""
     try:
         return _printf(raw.decode())
     except UnicodeDecodeError:
@@ -50,14 +53,14 @@ def _in_quotes(text: str) -> str:
 
 def _printf(text: str) -> str:
     written = _TO_BE_WRITTEN.sub(lambda found: "".join(map(_written, found[0])), text)
-    if written.startswith("-"):  # else it would be an option
+    if written.startswith("-"):  # printf would parse it as an option
         written = r"\055" + written[1:]
     return f"printf '{written}'"
 
 
 @lru_cache(maxsize=1024)
 def _written(character: str) -> str:
-    """Write a character for printf; those that are not ASCII and show stand for themselves."""
+    """Return a character as an escape of printf's format; printable non-ASCII characters are unchanged."""
     if character > "~" and character.isprintable():
         return character
     return _SHORT.get(character) or "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))
