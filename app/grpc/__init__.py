@@ -1,1 +1,4 @@
-"""gRPC: the calls that one port answers beside everything else. Without I/O; the carrier knows the streams."""
+"""gRPC: the calls on the echo port, without I/O.
+
+The streams of HTTP/2 belong to `app.server`.
+"""

@@ -1,4 +1,7 @@
-"""One call: from the bytes of its request to those of its answer, and how it ends. Without I/O, and without a clock."""
+"""State machine of one gRPC call, without I/O and without a clock.
+
+It turns the bytes of the request into those of the response, and determines the status.
+"""
 
 from collections.abc import Callable
 from math import inf
@@ -14,13 +17,13 @@ from app.grpc.status import CallError, Code, code_of, trailers
 from app.http.call import Said
 from app.http.grpc_record import Ending
 
-_TURN: Final = 100  # messages that are answered before others are served
-_PIECE: Final = 65_536  # bytes of answers after which the client has to take them first
+_TURN: Final = 100  # messages processed in a row before other connections are served
+_PIECE: Final = 65_536  # bytes of output after which the client must read before more is generated
 _STOPPED: Final = trailers(Code.UNAVAILABLE, "server is shutting down")
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a call is held to: `timeout` and `delay` in seconds; the code that a client wants, which may be OK."""
+    """Options of a call: `timeout` and `delay` in seconds; the status code requested by the client, which may be OK."""
 
     timeout: float = inf
     delay: float = 0.0
@@ -28,7 +31,10 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class GrpcCall:
-    """One call. What is wrong with it ends it, with a code and a sentence, and nothing else."""
+    """One call. An error ends it with a status code and a message, and affects nothing else.
+
+    Times are in seconds since the request head.
+    """
 
     def __init__(self, asked: Asked, method: Method, messages: Messages, terms: Terms, ending: Ending) -> None:
         self._asked = asked
@@ -37,22 +43,22 @@ class GrpcCall:
         self._terms = terms
         self._ending = ending
         self._size = sum(len(name) + len(value) for name, value in asked.request.fields)
-        self._due = inf  # when there is something to be said, but for the deadline
-        self._ended = False  # the client has said all
-        self._over = False  # and so have we
-        self._outcome: Said | None = None  # with which it ends when that is due
-        self._watched: bytes | None = None  # the message of who watches
-        self._answers = False  # it has, of a dialogue, at least once
-        self._stops: bool | None = None  # the server does; or only one of its workers
+        self._due = inf  # time of the next output, apart from the deadline
+        self._ended = False  # the request is complete
+        self._over = False  # the response is complete
+        self._outcome: Said | None = None  # the last output, sent when it is due
+        self._watched: bytes | None = None  # the request message of a Watch
+        self._answers = False  # a bidirectional stream has sent at least one response
+        self._stops: bool | None = None  # True: the server stops; False: only this worker, which is replaced
 
     @property
     def due(self) -> float:
-        """When it has something to say, if nothing happens before."""
+        """The time of the next output, if nothing happens before."""
         return inf if self._over else min(self._due, self._terms.timeout)
 
     @property
     def held(self) -> int:
-        """How many bytes of what came, and of what is to be said, it keeps."""
+        """Number of buffered bytes, of the request and of pending output."""
         return (
             self._size
             + self._messages.held
@@ -62,13 +68,13 @@ class GrpcCall:
 
     @property
     def listens(self) -> bool:
-        """Whether the client has to say more before it can go on."""
+        """Whether the call needs more of the request before it can continue."""
         answers = self._method.kind is Kind.DIALOGUE and self._messages.waiting
         return not (self._ended or self._over or self._outcome or answers)
 
     @property
     def bare(self) -> bool:
-        """Whether what it says next is its end and nothing else."""
+        """Whether the next output is the trailers only."""
         if self._terms.timeout < self._due:
             return True
         if self._outcome:
@@ -78,18 +84,18 @@ class GrpcCall:
         return self._stops is False
 
     def receive(self, piece: bytes, now: float) -> None:
-        """Take bytes of the request's body."""
+        """Process bytes of the request body."""
         if not (self._ended or self._over or self._outcome):
             self._guarded(lambda: self._take(piece, now))
 
     def end(self, now: float) -> None:
-        """Take the end of the request."""
+        """Process the end of the request."""
         if not (self._ended or self._over or self._outcome):
             self._ended = True
             self._guarded(lambda: self._begin(now))
 
     def say(self, now: float) -> Said:
-        """Give what is to be said by now."""
+        """Return the output that is due by now, empty if there is none."""
         if self._over or now < self.due:
             return Said()
         if now >= self._terms.timeout:
@@ -101,7 +107,10 @@ class GrpcCall:
         return self._told_last(said) if said.trailers else said
 
     def stop(self, *, replaced: bool) -> None:
-        """Take it that the server stops: who watches is told so, a dialogue ends behind an answer."""
+        """Prepare to end, since the server stops, or this worker is `replaced`.
+
+        A Watch ends, after a last status unless the worker is replaced. A bidirectional stream ends after a response.
+        """
         if self._method.kind is Kind.UNARY or self._over or self._outcome:
             return
         self._stops = not replaced
@@ -110,7 +119,7 @@ class GrpcCall:
             self._due = 0.0
 
     def silent(self) -> Said:
-        """End, since the client has said nothing for too long."""
+        """End with DEADLINE_EXCEEDED, since the client sent nothing for too long."""
         return self._finish(
             CallError(
                 Code.DEADLINE_EXCEEDED, "timeout while receiving the request (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
@@ -118,13 +127,13 @@ class GrpcCall:
         )
 
     def old(self) -> Said:
-        """End, since it has gone on for as long as anything may."""
+        """End with UNAVAILABLE, since the maximum lifetime of a call is reached."""
         return self._finish(
             CallError(Code.UNAVAILABLE, "maximum lifetime of a call reached (ECHO_WEBSOCKET_TIMEOUT); retry")
         )
 
     def fail(self) -> Said:
-        """End, since what it should have said could not be made."""
+        """End with INTERNAL, since its output could not be generated."""
         return self._finish(CallError(Code.INTERNAL, "internal error"))
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -140,7 +149,7 @@ class GrpcCall:
             self._due = now if self._messages.waiting or self._is_to_end else inf
 
     def _begin(self, now: float) -> None:
-        """Begin to answer, since the request is whole."""
+        """Start the response, since the request is complete. Raise `CallError` if its messages are invalid."""
         self._messages.end()
         self._due = now
         if self._method.kind is Kind.DIALOGUE:
@@ -163,7 +172,7 @@ class GrpcCall:
             return _ended_by(error)
 
     def _next(self) -> Said:
-        """Give what is next of several messages. Raises `CallError`."""
+        """Return the next output of a method with several responses. Raise `CallError`."""
         if self._watched is not None:
             return self._told(self._watched)
         said = bytearray()
@@ -172,7 +181,7 @@ class GrpcCall:
                 break
             said += framed(self._method.answer(self._asked, self._messages.next()))
         if self._messages.waiting:
-            return Said(bytes(said))  # it is due still
+            return Said(bytes(said))  # more output is due at once
         self._due = inf
         self._answers = True
         if self._ended:
@@ -181,11 +190,11 @@ class GrpcCall:
 
     @property
     def _is_to_end(self) -> bool:
-        """Whether a dialogue ends, since the server does: not before the client has had an answer to something."""
+        """Whether a bidirectional stream ends, since the server stops: not before it has sent a response."""
         return self._answers and self._stops is not None
 
     def _told(self, watched: bytes) -> Said:
-        """Give the status that is watched; when the server stops, the last one, and the end."""
+        """Return the status for a Watch; when the server stops, the last status and the trailers."""
         self._due = inf
         if self._stops is None:
             return Said(framed(self._method.answer(self._asked, watched)))
@@ -207,7 +216,7 @@ def _ended_by(error: CallError) -> Said:
 
 
 class Refused:
-    """A call that ends as soon as it has begun: nothing of its request is read."""
+    """A call that is rejected at once, without reading its request body."""
 
     due = 0.0
     held = 0
@@ -219,21 +228,21 @@ class Refused:
         self._said = _ended_by(error)
 
     def receive(self, piece: bytes, now: float) -> None:
-        """Take what nobody reads."""
+        """Ignore bytes of the request body."""
 
     def end(self, now: float) -> None:
-        """Take what nobody waits for."""
+        """Ignore the end of the request."""
 
     def say(self, now: float) -> Said:
-        """Give its end."""
+        """Return the trailers."""
         del now
         return self._said
 
     def stop(self, *, replaced: bool) -> None:
-        """Take what changes nothing."""
+        """Ignore that the server stops, as the call ends anyway."""
 
     def silent(self) -> Said:
-        """Give its end, whatever else ends it."""
+        """Return the same trailers, whatever else ends the call."""
         return self._said
 
     old = fail = silent

@@ -1,4 +1,4 @@
-"""What a call is answered by: the request, how it came, who answers."""
+"""The context of a gRPC call: its request, connection and server."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from app.http.request import ConnectionInfo, WireRequest
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One call, as its head has it. `request` has no value that nobody may see; `services` are those that there are."""
+    """One call, from its request head. `request` is redacted; `services` are the available services."""
 
     request: WireRequest
     connection: ConnectionInfo
@@ -18,5 +18,5 @@ class Asked(msgspec.Struct, frozen=True):
     draining: bool = False
 
 
-# From a message of the request to one of the answer, both without their prefix. Raises `CallError`.
+# From a request message to a response message, both without their prefix. Raises `CallError`.
 Answer = Callable[[Asked, bytes], bytes]

@@ -1,4 +1,4 @@
-"""What a client may ask of a call, by metadata of the names that fields have: a row for each."""
+"""Controls of a gRPC call, from its x-echo-* metadata."""
 
 import re
 from typing import Any, Final
@@ -15,14 +15,14 @@ from app.http.headers.allowed import NOT_BY_A_FIELD, is_for_caches
 from app.http.request import Fields, shown
 from app.http.text import shortened
 
-_SHOWN: Final = 80  # characters of a value
+_SHOWN: Final = 80  # maximum characters of a value in a message
 # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests: ASCII-Value
 _ASCII: Final = re.compile(r"[\x20-\x7e]*")
 _RESERVED: Final = "grpc-"
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What a client asks for: the code with which a call ends, the time before it does, fields of the answer."""
+    """The controls of a call: its status code, the delay in seconds before its end, and response headers."""
 
     status: Code = Code.OK
     delay: Span = Span(0.0, 0.0)
@@ -33,9 +33,9 @@ NONE: Final = Wishes()
 
 
 def read(fields: Fields, settings: Settings) -> Wishes:
-    """Give what metadata asks for. Raises `CallError` for what can't be done, or is not allowed.
+    """Parse the controls in metadata. Raise `CallError` if one is invalid or disabled.
 
-    What no control is named after is passed over.
+    Unknown controls are ignored.
     """
     asked = [(name[len(FIELD) :], value) for name, value in fields if name.startswith(FIELD)]
     if not asked:
@@ -60,7 +60,7 @@ def read(fields: Fields, settings: Settings) -> Wishes:
 
 
 def _value(control: Control, raw: bytes, settings: Settings, *, again: bool) -> Any:
-    """Read one value. Raises `RefusedError`, or `CallError` for what the operator does not allow."""
+    """Parse one value. Raise `RefusedError` if it is invalid, `CallError` if the control is disabled."""
     if control.field not in Wishes.__struct_fields__:
         raise RefusedError("not supported for gRPC")
     if again and not control.repeatable:

@@ -1,4 +1,4 @@
-"""The time that a client gives a call."""
+"""The deadline of a call: parser of grpc-timeout."""
 
 import re
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from app.grpc.status import CallError, Code
 FIELD: Final = b"grpc-timeout"
 _TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
-_SHOWN: Final = 20  # bytes of what is none
+_SHOWN: Final = 20  # maximum bytes of an invalid value in a message
 
 
 def timeout(values: Sequence[Given]) -> float:
-    """Give the seconds that a client gives a call, from its head on; infinity where it says nothing.
+    """Return the timeout of a call in seconds since its request head; infinity if the client sets none.
 
-    `values` are those of `grpc-timeout`. Raises `CallError` for what is none.
+    `values` are those of `grpc-timeout`. Raise `CallError` if there are several, or an invalid one.
     https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
     """
     if not values:

@@ -1,4 +1,4 @@
-"""gRPC's part of the application: what a request says that asks for a call becomes that call."""
+"""The gRPC dispatcher: from the head of a request to its call."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -29,17 +29,17 @@ from app.http.request import (
 )
 from app.http.response import Sent
 
-NAME: Final = "grpc"  # as the access log and the metrics have the answer's format
+NAME: Final = "grpc"  # the response format in the access log and the metrics
 _FIELDS: Final = (
     ("Content-Type", "application/grpc"),
     ("grpc-accept-encoding", ",".join(each.decode() for each in framing.CODINGS)),
 )
 _WRITTEN: Final = (b"application/grpc", b"application/grpc+proto")
-_SHOWN: Final = 60  # bytes of a media type
+_SHOWN: Final = 60  # maximum bytes of a media type in a message
 
 
 class Grpc:
-    """Begins calls: settings and policy, the clock, chance."""
+    """The dispatcher of calls: settings, policy, clock and random generator."""
 
     def __init__(self, settings: Settings, policy: Policy, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -49,7 +49,7 @@ class Grpc:
         self._ids = request_id.Ids(policy.hidden)
 
     def begin(self, environ: Environ) -> Sent:
-        """Answer the head of a request with that of a call, and leave the call in the environ."""
+        """Return the response head for a request head, and store the call in the environ."""
         request = request_of(environ, self._settings.max_decoded)
         identified = (request_id.NAME, self._ids.given(environ) or self._ids.new())
         ending = Ending()
@@ -60,9 +60,9 @@ class Grpc:
         return Sent(200, (*_FIELDS, identified, *fields), b"")
 
     def _call(self, request: WireRequest, environ: Environ, ending: Ending) -> tuple[Call, tuple[tuple[str, str], ...]]:
-        """Give the call that a request asks for, and the fields that it wants of the answer.
+        """Return the call for a request, and the response headers that its controls set.
 
-        What nobody may see (ECHO_REDACT_RESPONSES) stands in no message, and is no wish, as in any other answer.
+        Redacted values (ECHO_REDACT_RESPONSES) are in no message and set no control, as in any other response.
         """
         told = redacted(request, self._policy.hidden)
         try:
@@ -87,7 +87,7 @@ class Grpc:
 
 
 def _check(media_types: Sequence[Given]) -> None:
-    """Raise `CallError` where messages are written in another way than protobuf's."""
+    """Raise `CallError` if messages are not encoded as protobuf."""
     for each in media_types:
         if each.value.partition(b";")[0].strip().lower() not in _WRITTEN:
             raise CallError(

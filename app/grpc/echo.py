@@ -1,4 +1,4 @@
-"""GrpcEcho: what arrived, in the words of the Gateway API's conformance tests."""
+"""The GrpcEcho service of the Gateway API's conformance tests."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _RESPONSE = messages.message(f"{_PACKAGE}.EchoResponse")
 
 
 def echo(asked: Asked, raw: bytes) -> bytes:
-    """Give what arrived: metadata in the order of the wire, values of `-bin` in the base64 in which they came."""
+    """Return the request: metadata in the order received, values of `-bin` in base64 as received."""
     request, identity = asked.request, asked.policy.identity
     response = _RESPONSE(request=messages.parsed(_REQUEST, raw))
     told = response.assertions
@@ -34,7 +34,7 @@ def echo(asked: Asked, raw: bytes) -> bytes:
 
 
 def unimplemented(asked: Asked, raw: bytes) -> bytes:
-    """Raise `CallError`, as the conformance tests want it of one method."""
+    """Raise `CallError`, as the conformance tests require of one method."""
     del raw
     raise CallError(Code.UNIMPLEMENTED, f"{shown(asked.request.target)} is unimplemented on purpose")
 

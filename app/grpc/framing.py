@@ -1,4 +1,6 @@
-"""Messages in the body of a call: a flag, a length, and as many bytes, compressed where the flag says so.
+"""Framing of messages in the body of a call.
+
+A message is a flag, a length, and as many bytes, compressed if the flag is set.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
 """
@@ -11,17 +13,17 @@ from typing import Final
 from app.grpc.metadata import Given
 from app.grpc.status import CallError, Code
 
-PREFIX: Final = 5  # bytes: the flag, and the length, the most significant byte first
-CODINGS: Final = (b"identity", b"gzip")  # of messages, as `grpc-accept-encoding` tells
-_GZIP: Final = 31  # zlib's name for the format of RFC 1952
-_SHOWN: Final = 20  # bytes of a coding's name
-_WAITING: Final = 1000  # messages: what a client sends ahead of the answers
+PREFIX: Final = 5  # bytes: the flag, and the length in big-endian order
+CODINGS: Final = (b"identity", b"gzip")  # of messages, as listed in `grpc-accept-encoding`
+_GZIP: Final = 31  # zlib's `wbits` for gzip (RFC 1952)
+_SHOWN: Final = 20  # maximum bytes of a coding's name in a message
+_WAITING: Final = 1000  # maximum number of messages that a client sends ahead of their responses
 
 
 def coding(values: Sequence[Given]) -> bytes:
-    """Give the coding of a call's compressed messages, by the values of `grpc-encoding`.
+    """Return the coding of a call's compressed messages, from the values of `grpc-encoding`.
 
-    Raises `CallError` for an unknown one.
+    Raise `CallError` if it is unknown.
     """
     if not values:
         return CODINGS[0]
@@ -33,20 +35,23 @@ def coding(values: Sequence[Given]) -> bytes:
 
 
 def framed(message: bytes) -> bytes:
-    """Give a message as it is sent: never compressed, since compression of what a client sent can be read from afar."""
+    """Return a message with its prefix, never compressed: the compressed length of client data can leak its content."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
 def cardinality(came: str) -> CallError:
-    """Give what ends a call of which not one message `came`: https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
+    """Return the error of a call without exactly one request message; `came` says how many were received.
+
+    https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+    """
     return CallError(Code.UNIMPLEMENTED, f"the method requires exactly one request message, but received {came}")
 
 
 class Messages:
-    """The messages of a body: `receive` its pieces, take messages by `next`, and `end` it.
+    """The reader of the messages in a body: `receive` its pieces, get messages by `next`, and `end` it.
 
-    Each may have `most` bytes, compressed or not; where it is to be `alone`, a second one is not even read. What can't
-    be read raises `CallError`, once.
+    A message has at most `most` bytes, compressed or not; if it must be `alone`, a second one is not even read. An
+    invalid one raises `CallError`, once.
     """
 
     def __init__(self, coding: bytes, most: int, *, alone: bool = False) -> None:
@@ -55,20 +60,20 @@ class Messages:
         self._alone = alone
         self._buffer = bytearray()
         self._whole: deque[bytes] = deque()
-        self._size = 0  # bytes of these
+        self._size = 0  # total bytes of the complete messages
 
     @property
     def held(self) -> int:
-        """How many bytes are kept."""
+        """Number of buffered bytes."""
         return len(self._buffer) + self._size
 
     @property
     def waiting(self) -> int:
-        """How many messages are there to be taken."""
+        """Number of complete messages that `next` can return."""
         return len(self._whole)
 
     def receive(self, piece: bytes) -> None:
-        """Take the next piece. Raises `CallError`."""
+        """Process the next piece of the body. Raise `CallError` if a message is invalid or above a limit."""
         buffer = self._buffer
         buffer += piece
         start = 0
@@ -84,13 +89,13 @@ class Messages:
         del buffer[:start]
 
     def next(self) -> bytes:
-        """Give the next message of those that are `waiting`."""
+        """Return the next of the `waiting` messages."""
         message = self._whole.popleft()
         self._size -= len(message)
         return message
 
     def end(self) -> None:
-        """Take the end of the body. Raises `CallError` where a message is not whole."""
+        """Process the end of the body. Raise `CallError` if a message is incomplete."""
         if self._buffer:
             raise CallError(Code.INTERNAL, f"request ended within a message, after {len(self._buffer)} bytes of it")
 
@@ -111,7 +116,7 @@ class Messages:
             raise self._too_large(length)
 
     def _inflated(self, message: bytes) -> bytes:
-        """Undo gzip, of one member: whoever compresses a message makes no more."""
+        """Decompress gzip of exactly one member, as compressors of messages generate no more. Raise `CallError`."""
         stream = zlib.decompressobj(_GZIP)
         try:
             inflated = stream.decompress(message, self._most + 1)

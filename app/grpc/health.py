@@ -1,4 +1,6 @@
-"""grpc.health.v1.Health: whether the server, or one of its services, takes calls.
+"""The grpc.health.v1.Health service.
+
+It reports whether the server, or one of its services, accepts calls.
 
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
@@ -13,7 +15,7 @@ _RESPONSE = messages.message("grpc.health.v1.HealthCheckResponse")
 
 
 def check(asked: Asked, raw: bytes) -> bytes:
-    """Give the status of the service that is asked for. Raises `CallError` for one that there is not."""
+    """Return the status of the requested service. Raise `CallError` if it is unknown."""
     name = messages.parsed(_REQUEST, raw).service
     if name and name not in asked.services:
         raise CallError(Code.NOT_FOUND, f"unknown service {quoted(name)}; available: {', '.join(asked.services)}")
@@ -21,7 +23,7 @@ def check(asked: Asked, raw: bytes) -> bytes:
 
 
 def watch(asked: Asked, raw: bytes) -> bytes:
-    """Give the status that Watch begins with, and, asked again when the server stops, the last one."""
+    """Return the first status of a Watch; called again when the server stops, return the last one."""
     name = messages.parsed(_REQUEST, raw).service
     return _told("SERVICE_UNKNOWN" if name and name not in asked.services else _serving(asked))
 

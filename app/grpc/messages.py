@@ -1,6 +1,6 @@
-"""The messages of the services: their classes by full name, and the files that describe them.
+"""Message classes of the gRPC services, and their file descriptors.
 
-What `protobuf` needs is 6 MB of memory, and 25 ms to be imported: only who is called by gRPC pays for it.
+Importing `protobuf` takes 6 MB of memory and 25 ms: only workers that receive gRPC calls import this module.
 https://googleapis.dev/python/protobuf/latest/
 """
 
@@ -12,18 +12,18 @@ from google.protobuf.message import DecodeError
 from app.grpc.descriptors import FILES
 from app.grpc.status import CallError, Code
 
-_POOL = descriptor_pool.DescriptorPool()  # of our own: others' messages of the same names are theirs
+_POOL = descriptor_pool.DescriptorPool()  # not the default pool, where others may register messages of the same names
 for _file in FILES:
     _POOL.AddSerializedFile(_file)
 
 
 def message(name: str) -> Any:
-    """Give the class of a message by its full name."""
+    """Return the class of a message by its full name. Raise `KeyError` if it is unknown."""
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
 
 
 def parsed(kind: Any, raw: bytes) -> Any:
-    """Give a message of this class from its bytes. Raises `CallError`."""
+    """Parse a message of this class. Raise `CallError` if it is invalid."""
     try:
         return kind.FromString(raw)
     except DecodeError:
@@ -31,12 +31,12 @@ def parsed(kind: Any, raw: bytes) -> Any:
 
 
 def file_named(name: str) -> bytes:
-    """Give a file's FileDescriptorProto. Raises `KeyError`."""
+    """Return the FileDescriptorProto of a file. Raise `KeyError` if it is unknown."""
     described: bytes = _POOL.FindFileByName(name).serialized_pb
     return described
 
 
 def file_of(symbol: str) -> bytes:
-    """Give the FileDescriptorProto of the file that says what a symbol is. Raises `KeyError`."""
+    """Return the FileDescriptorProto of the file that defines a symbol. Raise `KeyError` if none does."""
     described: bytes = _POOL.FindFileContainingSymbol(symbol).serialized_pb
     return described

@@ -1,4 +1,6 @@
-"""grpc.reflection.v1.ServerReflection: what the server has, for clients that have no file of it.
+"""The grpc.reflection.v1.ServerReflection service.
+
+It describes the server's services to clients that have no .proto file of them.
 
 https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 """
@@ -15,7 +17,7 @@ _RESPONSE = messages.message("grpc.reflection.v1.ServerReflectionResponse")
 
 
 def reflect(asked: Asked, raw: bytes) -> bytes:
-    """Answer one question of those that a stream may have. Raises `CallError` for none."""
+    """Return the response to one request message of a stream. Raise `CallError` if it is empty or invalid."""
     request = messages.parsed(_REQUEST, raw)
     kind = request.WhichOneof("message_request")
     if kind is None:
@@ -44,9 +46,9 @@ def _answer(response: Any, kind: str, value: Any, asked: Asked) -> None:
 
 
 def _found(kind: str, value: Any) -> bytes | None:
-    """Give a file, or None where a type is asked for its extensions, of which there are none.
+    """Return a file descriptor, or None if the request is for a type's extensions, of which there are none.
 
-    Raises `KeyError`.
+    Raise `KeyError` if nothing is found.
     """
     if kind == "file_by_filename":
         return messages.file_named(value)

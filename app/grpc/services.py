@@ -1,4 +1,4 @@
-"""The services that there are: a row for each method."""
+"""The available gRPC services: one row for each method."""
 
 from enum import Enum, auto
 from typing import Final, NamedTuple
@@ -10,19 +10,19 @@ from app.http.request import shown
 from app.http.text import shortened
 
 OTHER: Final = "other"
-_LONGEST: Final = 200  # characters of a path that are shown
+_LONGEST: Final = 200  # maximum characters of a path in a message
 
 
 class Kind(Enum):
-    """What a method's request and answer are made of."""
+    """The kind of a method: the messages of its request and response."""
 
-    UNARY = auto()  # one message, and one
-    WATCH = auto()  # one message; one at once, and one when the server stops
-    DIALOGUE = auto()  # any number, and one for each
+    UNARY = auto()  # one request message, one response message
+    WATCH = auto()  # one request message; a response message at once, and one when the server stops
+    DIALOGUE = auto()  # any number of request messages, one response message for each
 
 
 class Method(NamedTuple):
-    """One method. One that is `controlled` does what metadata asks for."""
+    """One method. If it is `controlled`, the controls in metadata are applied."""
 
     answer: Answer
     kind: Kind = Kind.UNARY
@@ -42,13 +42,16 @@ SERVICES: Final = tuple(sorted({path.split("/")[1] for path in METHODS}))
 
 
 def name_of(path: bytes) -> str:
-    """Give a method's full name, as it is told: of one that there is not, a word for all of them."""
+    """Return the full name of a method for logs and metrics; `other` for every unknown one."""
     text = path.decode("latin-1")
     return text[1:] if text in METHODS else OTHER
 
 
 def method(path: bytes, told: bytes) -> Method:
-    """Give the method of a path. Raises `CallError`, which says what there is, and the path as it may be `told`."""
+    """Return the method of a path.
+
+    Raise `CallError` if it is unknown, with the available methods and the redacted path `told`.
+    """
     found = METHODS.get(path.decode("latin-1"))
     if found is None:
         named = shortened(shown(told), _LONGEST)

@@ -1,4 +1,4 @@
-"""How a call ends: a code, a sentence, and the trailers that carry both.
+"""The status of a call: code, message, and the trailers with both.
 
 https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 """
@@ -10,7 +10,7 @@ from app.http.request import Fields
 
 
 class Code(IntEnum):
-    """The codes that there are."""
+    """The status codes of gRPC."""
 
     OK = 0
     CANCELLED = 1
@@ -35,7 +35,7 @@ BY_NAME: Final = {code.name: code for code in Code} | {str(code.value): code for
 
 
 class CallError(Exception):
-    """Why a call ends without what it was made for."""
+    """An error that ends a call, with a status code and a message."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -44,18 +44,18 @@ class CallError(Exception):
 
 
 def trailers(code: Code, message: str = "") -> Fields:
-    """Give the trailers of a call that ends so."""
+    """Return the trailers of a call with this status."""
     status = (b"grpc-status", b"%d" % code)
     return (status, (b"grpc-message", encoded(message))) if message else (status,)
 
 
 def code_of(trailers: Fields) -> Code:
-    """Give the code that trailers tell."""
+    """Return the status code in trailers."""
     return Code(int(dict(trailers)[b"grpc-status"]))
 
 
 def encoded(message: str) -> bytes:
-    """Give a message as a field has it: its UTF-8, without what is not visible, and `%`, percent-encoded.
+    """Encode a message for `grpc-message`: UTF-8, with `%` and bytes other than printable ASCII percent-encoded.
 
     https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses
     """
