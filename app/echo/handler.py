@@ -114,7 +114,7 @@ class Echo:
 
 
 def _name(asked: Asked, form: str | None) -> str:
-    """Return a name for the kind of response: that of its format, or of the control that replaces the reflection."""
+    """Return a name for the response: its format, the control that replaces the reflection, or `mistake`."""
     if asked.mistakes or form is None:
         return "mistake"
     if asked.wishes is NONE:
