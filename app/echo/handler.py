@@ -74,7 +74,7 @@ class Echo:
         )
         answer = self._answer(context, asked, form)
         if request.method == b"CONNECT" and not websocket and answer.status // 100 == _SUCCESS:
-            # A 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6), and its body would not be read as a body.
+            # A 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6), and clients would not read its body.
             answer = structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
         if websocket and not isinstance(answer.body, bytes):
             answer = structs.replace(answer, body=b"")  # a WebSocket message can't be streamed

@@ -15,7 +15,7 @@ from app.http.headers.allowed import NOT_BY_A_FIELD, is_for_caches
 from app.http.request import Fields, shown
 from app.http.text import shortened
 
-_SHOWN: Final = 80  # maximum characters of a value in a message
+_SHOWN: Final = 80  # maximum characters of a value in an error message
 # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests: ASCII-Value
 _ASCII: Final = re.compile(r"[\x20-\x7e]*")
 _RESERVED: Final = "grpc-"

@@ -11,7 +11,7 @@ from app.grpc.status import CallError, Code
 FIELD: Final = b"grpc-timeout"
 _TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
-_SHOWN: Final = 20  # maximum bytes of an invalid value in a message
+_SHOWN: Final = 20  # maximum bytes of an invalid value in an error message
 
 
 def timeout(values: Sequence[Given]) -> float:

@@ -35,7 +35,7 @@ _FIELDS: Final = (
     ("grpc-accept-encoding", ",".join(each.decode() for each in framing.CODINGS)),
 )
 _WRITTEN: Final = (b"application/grpc", b"application/grpc+proto")
-_SHOWN: Final = 60  # maximum bytes of a media type in a message
+_SHOWN: Final = 60  # maximum bytes of a media type in an error message
 
 
 class Grpc:

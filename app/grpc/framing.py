@@ -14,9 +14,9 @@ from app.grpc.metadata import Given
 from app.grpc.status import CallError, Code
 
 PREFIX: Final = 5  # bytes: the flag, and the length in big-endian order
-CODINGS: Final = (b"identity", b"gzip")  # of messages, as listed in `grpc-accept-encoding`
+CODINGS: Final = (b"identity", b"gzip")  # codings of messages, as listed in `grpc-accept-encoding`
 _GZIP: Final = 31  # zlib's `wbits` for gzip (RFC 1952)
-_SHOWN: Final = 20  # maximum bytes of a coding's name in a message
+_SHOWN: Final = 20  # maximum bytes of a coding's name in an error message
 _WAITING: Final = 1000  # maximum number of messages that a client sends ahead of their responses
 
 

@@ -13,7 +13,7 @@ class Given(NamedTuple):
     told: bytes
 
     def quoted(self, most: int) -> str:
-        """Return at most so many bytes of the redacted form, as lossless text for a message."""
+        """Return at most so many bytes of the redacted form, as lossless text for an error message."""
         return shown(self.told[:most])
 
 

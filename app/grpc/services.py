@@ -10,7 +10,7 @@ from app.http.request import shown
 from app.http.text import shortened
 
 OTHER: Final = "other"
-_LONGEST: Final = 200  # maximum characters of a path in a message
+_LONGEST: Final = 200  # maximum characters of a path in an error message
 
 
 class Kind(Enum):
