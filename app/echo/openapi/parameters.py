@@ -17,7 +17,7 @@ from app.http.headers.request_id import NAME as REQUEST_ID
 Parameter = dict[str, Any]
 
 ID_FORM: Final = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@~-]{1,128}$"}
-"""Of an X-Request-Id that is taken over."""
+"""Form of an X-Request-Id that the response repeats."""
 
 _NUMBER: Final = r"[0-9]{1,12}(\.[0-9]{1,9})?"
 _DURATION: Final = rf"{_NUMBER}(ms|s|m|us|µs)?"
