@@ -1,1 +1,1 @@
-"""The echo as a process, asked over real sockets."""
+"""HTTP tests against an echo process over real sockets."""

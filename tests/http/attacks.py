@@ -1,4 +1,7 @@
-"""The payloads of attacks on who looks at an answer: what a file of `payloads` says, read and checked."""
+"""Attack payloads from the files in `payloads`, parsed and validated.
+
+They target the programs that display a response.
+"""
 
 import tomllib
 from pathlib import Path
@@ -10,14 +13,14 @@ _FOLDER: Final = Path(__file__).parent / "payloads"
 
 
 class Payloads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Payloads of one kind, each character a byte of Latin-1; `markup` tells that each is so where HTML has text."""
+    """Payloads of one kind, one Latin-1 character per byte; `markup` marks those that are markup in HTML text."""
 
     what: str
     markup: bool
     payloads: list[str]
 
     def bytes(self) -> list[bytes]:
-        """Give them as they are sent."""
+        """Return the payloads as they are sent."""
         return [payload.encode("latin-1") for payload in self.payloads]
 
 

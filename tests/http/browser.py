@@ -1,4 +1,4 @@
-"""A real Chromium, and axe-core to look for what keeps people from a page."""
+"""A real Chromium, with axe-core for accessibility checks."""
 
 import base64
 import hashlib
@@ -23,9 +23,10 @@ Scheme = Literal["light", "dark"]
 
 _AXE = "4.14.1"
 _AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
-# Every level that axe-core knows below AAA, and what is no level but good practice.
+# All axe-core levels below AAA, and its best practices, which belong to no level.
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# What is scrolled away seems to lie under what stands where it would be: its colours are those of a short text.
+# axe-core takes content that is scrolled out of view for content covered by other elements and leaves its contrast
+# undecided; a short text has the same colours.
 _FOUND = """async rules => {
   const {violations, incomplete, passes} = await axe.run(document, {runOnly: rules});
   const scrolledAway = ({any}) => any.length && any.every(({data}) => data?.messageKey === "elmPartiallyObscured");
@@ -37,8 +38,8 @@ _FOUND = """async rules => {
 
 @contextmanager
 def chromium(*more: str) -> Iterator[Browser]:
-    """Run Debian's Chromium without a window, with more arguments."""
-    arguments = [*more, "--no-sandbox"] if os.geteuid() == 0 else [*more]  # its sandbox refuses root
+    """Run Debian's Chromium headless, with additional arguments."""
+    arguments = [*more, "--no-sandbox"] if os.geteuid() == 0 else [*more]  # Chromium's sandbox refuses to run as root
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program("chromium"), args=arguments, timeout=DEADLINE * 1000
@@ -51,7 +52,7 @@ def chromium(*more: str) -> Iterator[Browser]:
 
 @cache
 def _axe_core() -> str:
-    """Give the script of axe-core in the version of the tests, as npm gives it, whose hash is known."""
+    """Return the axe-core script in the version of the tests, downloaded from npm and verified by its hash."""
     script = BUILT.parent / f"axe-{_AXE}.min.js"
     if not script.exists():
         script.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def _from_npm(folder: str) -> bytes:
 
 
 def barriers(page: Page) -> list[str]:
-    """Give what axe-core finds wrong with a page, and what it can't decide; it must have looked at something."""
+    """Return the problems that axe-core finds in a page or cannot decide; check that it ran more than 20 rules."""
     page.evaluate(_axe_core())
     found: tuple[list[str], int] = page.evaluate(_FOUND, _RULES)
     assert found[1] > 20
@@ -84,7 +85,7 @@ def barriers(page: Page) -> list[str]:
 
 
 def show(page: Page, url: str, html: bytes, fields: dict[str, str]) -> list[str]:
-    """Show an answer that came by another client as if the browser had it from a URL; give what the console says."""
+    """Show a response received by another client as if the browser had loaded it; return the console messages."""
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))

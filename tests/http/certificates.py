@@ -1,4 +1,4 @@
-"""Certificates for the tests with TLS: who vouches for them, files as Kubernetes mounts them, clients that trust."""
+"""Certificates for TLS tests: CA, mounted Secret and trusting clients."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ AUTHORITY = trustme.CA()
 
 
 class Secret:
-    """A folder as Kubernetes mounts a Secret: files that are links through `..data` to a folder that is swapped."""
+    """A folder mounted like a Kubernetes Secret: the files are links through `..data` to a folder that is swapped."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,7 +28,7 @@ class Secret:
         self.swap()
 
     def swap(self) -> None:
-        """Put a new certificate in the place of the one before, as the kubelet does it."""
+        """Replace the certificate with a new one, as the kubelet does."""
         self._count += 1
         new = self.folder / f"..{self._count}"
         new.mkdir()
@@ -42,13 +42,13 @@ class Secret:
 
     @property
     def settings(self) -> dict[str, object]:
-        """Give the settings that serve it."""
+        """Return the settings that make the echo serve this certificate."""
         return {"tls_cert": self.folder / "tls.crt", "tls_key": self.folder / "tls.key"}
 
 
 def trusting(*, alpn: str = "", certificate: trustme.LeafCert | None = None) -> ssl.SSLContext:
-    """Give what a client trusts and offers."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without a system's authorities, which take longer than a handshake
+    """Return a client's TLS context with the CA it trusts and the protocol and certificate it offers."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the system's CAs, which load slower than a handshake
     AUTHORITY.configure_trust(made)
     if alpn:
         made.set_alpn_protocols([alpn])
@@ -58,24 +58,24 @@ def trusting(*, alpn: str = "", certificate: trustme.LeafCert | None = None) -> 
 
 
 def connect(echo: Echo, **offered: Any) -> ssl.SSLSocket:
-    """Open a connection by TLS, on which an end that TLS does not tell raises `ssl.SSLEOFError`."""
+    """Open a TLS connection on which an end without close_notify raises `ssl.SSLEOFError`."""
     return shake_hands(echo.connect(), **offered)
 
 
 def shake_hands(sock: socket.socket, **offered: Any) -> ssl.SSLSocket:
-    """Speak TLS from here on."""
+    """Start TLS on a connection."""
     return trusting(**offered).wrap_socket(sock, server_hostname="localhost", suppress_ragged_eofs=False)
 
 
 def reflect(sock: socket.socket) -> dict[str, Any]:
-    """Ask for the reflection on a connection that is kept."""
+    """Request the reflection on a connection that stays open."""
     sock.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n")
     told: dict[str, Any] = json.loads(read_answer(sock)[1])
     return told
 
 
 def served_serial(echo: Echo) -> int:
-    """Give the serial number of the certificate that a new connection is served with."""
+    """Return the serial number of the certificate served on a new connection."""
     with connect(echo) as sock:
         der = sock.getpeercert(binary_form=True)
     assert der
@@ -83,7 +83,7 @@ def served_serial(echo: Echo) -> int:
 
 
 class Slow:
-    """A client that does TLS by hand: it can send in pieces, and end what it sends while it still reads."""
+    """A client that drives TLS itself: it can send in pieces, and close its sending side while it still reads."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -91,12 +91,12 @@ class Slow:
         self._tls = trusting().wrap_bio(self._came, self._goes, server_hostname="localhost")
 
     def begin(self) -> None:
-        """Send a byte of the handshake, so that it is under way."""
+        """Send one byte of the handshake, so that it is in progress."""
         self._done(self._tls.do_handshake)
         self._sock.sendall(self._goes.read(1))
 
     def shake_hands(self) -> None:
-        """Do the handshake, a byte at a time."""
+        """Perform the handshake, one byte at a time."""
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while not self._done(self._tls.do_handshake):
             while byte := self._goes.read(1):
@@ -105,18 +105,18 @@ class Slow:
         self._sock.sendall(self._goes.read())
 
     def send_all(self, data: bytes) -> None:
-        """Send, and say that nothing more comes: by TLS, and by TCP."""
+        """Send the data, then close the sending side with a TLS close_notify and a TCP FIN."""
         self._tls.write(data)
         self._done(self._tls.unwrap)
         self._sock.sendall(self._goes.read())
         self._sock.shutdown(socket.SHUT_WR)
 
     def read_to_end(self) -> bytes:
-        """Give all that comes until TLS tells the end; without that, `ssl.SSLWantReadError` is raised."""
+        """Return everything received until close_notify; without it, `ssl.SSLWantReadError` is raised."""
         while piece := self._sock.recv(65_536):
             self._came.write(piece)
         taken = []
-        with suppress(ssl.SSLZeroReturnError):  # the end, when ours was told before
+        with suppress(ssl.SSLZeroReturnError):  # the peer's close_notify, after ours was sent
             while piece := self._tls.read(65_536):
                 taken.append(piece)
         return b"".join(taken)

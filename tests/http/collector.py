@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP that remembers the spans it was sent, as a collector would take them.
+"""A receiver of OTLP over HTTP that stores spans like a collector.
 
 https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
@@ -19,7 +19,7 @@ from tests.http.process import DEADLINE
 
 
 class Collector:
-    """What came: spans, and what is told of who sent them."""
+    """The received spans and the resource attributes of their sender."""
 
     def __init__(self, port: int) -> None:
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -28,7 +28,7 @@ class Collector:
         self._came = threading.Condition()
 
     def take(self, request: ExportTraceServiceRequest) -> None:
-        """Take what was sent."""
+        """Store the spans of an export request."""
         with self._came:
             for of_resource in request.resource_spans:
                 self.resource = attributes(of_resource.resource)
@@ -37,14 +37,14 @@ class Collector:
             self._came.notify_all()
 
     def spans(self, count: int) -> list[Span]:
-        """Give the spans, once so many have come, in the order in which they began."""
+        """Wait for at least `count` spans and return all of them, sorted by start time."""
         with self._came:
             assert self._came.wait_for(lambda: len(self._spans) >= count, DEADLINE), self._spans
             return sorted(self._spans, key=lambda span: span.start_time_unix_nano)
 
 
 def attributes(of: Any) -> dict[str, Any]:
-    """Give the attributes of a span or a resource."""
+    """Return the attributes of a span or a resource."""
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in of.attributes}
 
 

@@ -1,4 +1,4 @@
-"""An echo for the tests that change nothing of it."""
+"""An echo with default settings, shared by tests that do not alter it."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ pytest.register_assert_rewrite("tests.http.under_way")
 
 @pytest.fixture(scope="package")
 def echo() -> Iterator[Echo]:
-    """Give a running echo with its default settings."""
+    """Yield a running echo with its default settings."""
     with running() as echo:
         yield echo
         assert echo.process.poll() is None, "it has lived through all of it"

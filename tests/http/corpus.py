@@ -1,4 +1,7 @@
-"""The corpus of odd and malformed requests: what a file of `cases` says, read and checked (cases/README.md)."""
+"""The corpus of odd and malformed requests (cases/README.md).
+
+The files in `cases` are parsed and validated.
+"""
 
 import tomllib
 from pathlib import Path
@@ -22,14 +25,14 @@ ErrorCode = Literal[
 
 
 class Repeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The same text many times; `{n}` in it is the number of each."""
+    """The same text many times; `{n}` in it is replaced by the number of the repetition."""
 
     repeat: str
     times: int
 
 
 class RepeatedField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The same field many times; `{n}` in its value is the number of each."""
+    """The same header many times; `{n}` in its value is replaced by the number of the repetition."""
 
     repeat: tuple[str, str]
     times: int
@@ -41,12 +44,12 @@ Pairs = list[tuple[bytes, bytes]]
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the cases of both protocols say.
+    """The properties of a case that both protocols share.
 
-    `rfc` is the section that asks for it, `what` names it. `says` is part of the reason of a refusal, `answer` the
-    whole body of another answer, `shows` some fields of a reflection, `counts` the lengths of some of its lists.
-    `settings` are those of the echo that are not the default. `proxies` says of a proxy, by name, why its client does
-    not get the answer that the echo gives it.
+    `rfc` is the section that requires the behaviour, `what` describes it. `says` is part of the reason of a rejection,
+    `answer` the whole body of another response, `shows` some fields of a reflection, `counts` the lengths of some of
+    its lists. `settings` are the echo's settings that differ from the default. `proxies` says, by the name of a proxy,
+    why its client does not get the response that the echo sends.
     """
 
     rfc: str
@@ -60,7 +63,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Http1Case(Case, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A request of HTTP/1.1, its answer's status, and whether the connection is closed after it."""
+    """An HTTP/1.1 request, the status of its response, and whether the connection is closed after it."""
 
     protocol: Literal["HTTP/1.1"] = "HTTP/1.1"
     send: Text
@@ -69,17 +72,17 @@ class Http1Case(Case, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def ends(self) -> bool:
-        """Whether the connection is closed: a refusal closes it, where the case does not say otherwise."""
+        """Whether the connection is closed: a rejection closes it unless the case says otherwise."""
         return self.refused if self.closes is None else self.closes
 
     @property
     def refused(self) -> bool:
-        """Whether the request is, rather than answered with that status."""
+        """Whether the request is rejected: an error status without a reflection."""
         return self.status >= 400 and not self.shows
 
 
 class RawFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frame of HTTP/2, sent so many `times`; of HEADERS and the like, `fields` may be the payload."""
+    """An HTTP/2 frame, sent `times` times; for HEADERS and similar types, `fields` may replace the payload."""
 
     type: str | int
     stream: int
@@ -90,13 +93,13 @@ class RawFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Http2Case(Case, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a client of HTTP/2 sends, and what becomes of stream 1 and of the connection.
+    """The frames that an HTTP/2 client sends, and the outcome for stream 1 and the connection.
 
-    `frames` are sent first, then, on stream 1, the request that `fields`, `data` (a DATA frame each) and `trailers`
-    make; `ends` tells whether it ends. `opens` stands for the connection preface.
+    `frames` are sent first, then, on stream 1, the request made of `fields`, `data` (one DATA frame each) and
+    `trailers`; `ends` says whether the stream is closed by the client. `opens` replaces the connection preface.
 
-    `status` is the answer's; `reset` and `goaway` are error codes; `error` is one that comes either way, as RFC 9113,
-    5.4.1 leaves it open. Where none of these two comes, the connection lives.
+    `status` is the status of the response; `reset` and `goaway` are error codes; `error` is an error code that may
+    arrive either way, as RFC 9113, 5.4.1 allows both. If neither arrives, the connection stays open.
     """
 
     protocol: Literal["HTTP/2"]
@@ -113,12 +116,12 @@ class Http2Case(Case, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def refused(self) -> bool:
-        """Whether an answer says so."""
+        """Whether the response is an error."""
         return (self.status or 0) >= 400
 
 
 def wire(text: str | Text) -> bytes:
-    """Give the bytes of a text: its characters are those of Latin-1."""
+    """Encode a text, one byte per character, as Latin-1."""
     pieces = [text] if isinstance(text, str) else text
     return b"".join(map(_piece, pieces))
 
@@ -130,7 +133,7 @@ def _piece(piece: str | Repeat) -> bytes:
 
 
 def pairs(fields: FieldList) -> Pairs:
-    """Give the fields of a list, as bytes."""
+    """Return the headers of a list, as bytes."""
     return [pair for each in fields for pair in _fields(each)]
 
 
@@ -143,7 +146,7 @@ def _fields(each: tuple[str, str] | RepeatedField) -> Pairs:
 
 
 def read(path: Path) -> Http1Case | Http2Case:
-    """Read a file. Raises `ValueError` with the file's name and what is wrong with it."""
+    """Read a file. Raises `ValueError` with the file's name and the error."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         if raw.get("protocol") == "HTTP/2":
@@ -154,7 +157,7 @@ def read(path: Path) -> Http1Case | Http2Case:
 
 
 def names() -> dict[str, Path]:
-    """Give the files of the corpus by name, which is the path without its suffix."""
+    """Return the files of the corpus by name, which is the path without its suffix."""
     return {str(path.relative_to(CASES).with_suffix("")): path for path in sorted(CASES.rglob("*.toml"))}
 
 

@@ -1,4 +1,7 @@
-"""Requests that have payloads in every place where bytes of a client can stand, and their harmless twins."""
+"""Requests with payloads wherever client bytes may appear.
+
+Each of them has a harmless twin.
+"""
 
 import json
 import re
@@ -9,16 +12,16 @@ from urllib.parse import quote_from_bytes
 
 from tests.http.attacks import ALL
 
-BATCH: Final = 90  # payloads of one request: the page shows a thousand rows of a table
+BATCH: Final = 90  # payloads per request: the page shows a thousand rows of a table
 BATCHES: Final = tuple(ALL[start : start + BATCH] for start in range(0, len(ALL), BATCH))
-_CONTROLS: Final = 20  # of a request, in either way: 64 are taken
-# An echo that takes such requests.
+_CONTROLS: Final = 20  # controls per request, in the query and in headers each; 64 are accepted
+# Settings with which the echo accepts such requests.
 SETTINGS: Final = {"max_header_bytes": 1 << 20, "max_headers": 10_000}
 
 _NO_VALUE: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _NO_TOKEN: Final = re.compile(rb"[^!#$%&'*+\-.^`|~0-9A-Za-z]")
 _NO_HOST: Final = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=]")
-# Alike in the grammars of all fields, and nothing in HTML's.
+# Replacements that are equivalent in the grammars of all headers, and have no meaning in HTML.
 _TWINS: Final = bytes.maketrans(b"<>&'", b"[]+*")
 _NO_WORD: Final = re.compile(rb"[^0-9A-Za-z]")
 
@@ -27,22 +30,22 @@ Pair = tuple[bytes, bytes]
 
 
 def twin(payload: bytes) -> bytes:
-    """Give what every parser but that of HTML takes alike."""
+    """Return a payload that every parser except HTML's handles alike."""
     return payload.translate(_TWINS)
 
 
 def harmless(payload: bytes) -> bytes:
-    """Give letters and digits of the same length."""
+    """Return a payload of letters and digits with the same length."""
     return _NO_WORD.sub(b"x", payload)
 
 
 def encoded(payload: bytes) -> bytes:
-    """Give a payload for a target, every byte of it percent-encoded that means anything there."""
+    """Return a payload for a request target, with every byte that has a meaning there percent-encoded."""
     return quote_from_bytes(payload, safe="").encode("ascii")
 
 
 def _value(payload: bytes) -> bytes:
-    """Give what of a payload a field's value can be; what can't is refused, which another test sees."""
+    """Return the part of a payload that is valid in a header value; another test covers the rejection of the rest."""
     return _NO_VALUE.sub(b"", payload).strip()
 
 
@@ -51,7 +54,7 @@ def _token(payload: bytes) -> bytes:
 
 
 def _lists(payloads: Payloads) -> Iterator[Pair]:
-    """Give the fields that are lists, each of all payloads."""
+    """Return the headers that are lists, each with all payloads."""
     values = [_value(payload) for payload in payloads]
     quotable = [re.sub(rb'(["\\])', rb"\\\1", value) for value in values]
     yield b"Cookie", b"; ".join(b"c%d=%b" % (place, value) for place, value in enumerate(values))
@@ -67,7 +70,7 @@ _SINGLE: Final = (
 
 
 def _fields(payloads: Payloads, one: bytes, *, lists: bool) -> Iterator[Pair]:
-    """Give fields of every kind; `one` is the payload of those that have but one value."""
+    """Return headers of every kind; `one` is the payload of those that have a single value."""
     value = _value(one)
     for place, payload in enumerate(payloads):
         yield b"X-P%d" % place, _value(payload)
@@ -95,7 +98,7 @@ def _json(payloads: Payloads) -> tuple[bytes, bytes]:
 
 
 def _multipart(payloads: Payloads) -> tuple[bytes, bytes]:
-    """Give a part for each payload: its name, its file's name, its type and its content."""
+    """Return one part for each payload: in its name, its filename, its content type and its content."""
 
     def part(payload: bytes) -> bytes:
         quoted = payload.replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A").replace(b"\0", b"%00")
@@ -126,10 +129,10 @@ def request(  # noqa: PLR0913 - a place each
     fields: bool = True,
     lists: bool = True,
 ) -> bytes:
-    """Give a request that has these payloads in its target, its fields, a body of this kind, and its trailers.
+    """Return a request with these payloads in its target, headers, a body of this kind, and trailers.
 
-    `query` is ours; `one` tells the payload of the places that have but one. Without `fields`
-    they are in the body alone; without `lists` in no field that is a list of all of them.
+    `query` is added unchanged; `one` is the index of the payload used where there is a single value. Without `fields`,
+    the payloads are in the body and its trailers only; without `lists`, headers that list all payloads are omitted.
     """
     lines = (
         _head(payloads, query, payloads[one], lists=lists) if fields else [b"POST /?%b HTTP/1.1" % query, b"Host: a"]
@@ -153,6 +156,6 @@ def _head(payloads: Payloads, query: bytes, single: bytes, *, lists: bool) -> li
 
 
 def asking(query: bytes, *, target: bytes = b"/", fields: Sequence[Pair] = ()) -> bytes:
-    """Give a plain request, whose connection is closed."""
+    """Return a plain request that closes the connection."""
     lines = (b"GET %b?%b HTTP/1.1" % (target, query), b"Host: a", *(b"%b: %b" % field for field in fields))
     return b"\r\n".join((*lines, b"Connection: close", b"", b""))

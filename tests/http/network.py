@@ -1,7 +1,9 @@
-"""A network for a browser in which every host is this one: what is asked of whom is known, and nothing gets out.
+"""A network for a browser, in which every host resolves to this machine.
 
-Some paths lead to an echo: instead of the browser's own request it gets another, byte for byte, and the browser gets
-its answer, byte for byte; but in a frame, where one that must not be framed is seen without that one directive.
+All requests are recorded, and none leaves the machine.
+
+Some paths lead to an echo: it gets another request, byte for byte, instead of the browser's own, and the browser gets
+its response, byte for byte. In a frame, only the frame-ancestors directive is removed from the response.
 """
 
 import re
@@ -14,22 +16,22 @@ from typing import Final
 
 from tests.http.process import DEADLINE, read_to_end
 
-ECHO: Final = "echo.test"  # where the echo seems to be
+ECHO: Final = "echo.test"  # the host name of the echo
 EVIL: Final = "evil.test"
 _FORWARDED: Final = "/forwarded/"
 _FRAMED: Final = "/framed/"
 
 _HEAD: Final = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n(?:.*\r\n)*?(?i:host): *(\S+)\r\n")
-_TLS: Final = b"\x16"  # a record's type: a handshake
-_ICON: Final = "/favicon.ico"  # browsers ask for it by themselves
-_TEST: Final = b".test"  # what Chromium asks its maker for is no matter of ours
+_TLS: Final = b"\x16"  # the record type of a handshake
+_ICON: Final = "/favicon.ico"  # requested by browsers on their own
+_TEST: Final = b".test"  # ignore Chromium's requests to its vendor
 _UNFRAMED: Final = b"; frame-ancestors 'none'"
 
 Page = tuple[str, str]  # host and path
 
 
 class Network(socketserver.ThreadingTCPServer):
-    """All servers that there are. `strays` are the requests that nobody has foreseen: method, host, target."""
+    """All servers of the network. `strays` are the unexpected requests: method, host, target."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -44,24 +46,24 @@ class Network(socketserver.ThreadingTCPServer):
 
     @property
     def rule(self) -> str:
-        """The argument by which Chromium finds every host here."""
+        """The argument with which Chromium resolves every host to this server."""
         return f"--host-resolver-rules=MAP * 127.0.0.1:{self.server_address[1]}"
 
     def forward(self, port: int, request: bytes, *, framed: bool = False) -> str:
-        """Give the path at which a request's answer is found; the request must ask for the connection's end."""
+        """Return the path that serves the response to a request; the request must ask to close the connection."""
         path = f"{_FRAMED if framed else _FORWARDED}{len(self._forwarded)}"
         self._forwarded[path] = (port, request)
         return path
 
     def page(self, host: str, path: str, body: bytes, fields: Mapping[str, str]) -> str:
-        """Give the address at which a page of our own is found."""
+        """Return the URL that serves a page of the tests."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         head = f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         self.pages[host, path] = head.encode() + body
         return f"http://{host}{path}"
 
     def answer(self, raw: bytes) -> bytes:
-        """Give the answer to a browser's request."""
+        """Return the response to a browser's request."""
         match = _HEAD.match(raw)
         if match is None:
             if _TEST in raw:
@@ -77,7 +79,7 @@ class Network(socketserver.ThreadingTCPServer):
         return b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nstray"
 
     def _asked(self, path: str) -> bytes:
-        """Ask the echo what the path stands for."""
+        """Send the request registered for a path to the echo and return the response."""
         port, request = self._forwarded[path]
         with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
             sock.sendall(request)
@@ -97,17 +99,17 @@ class _Handler(socketserver.BaseRequestHandler):
         try:
             while b"\r\n\r\n" not in raw and not raw.startswith(_TLS):
                 piece = self.request.recv(65_536)
-                if not piece:  # browsers open connections ahead, and may not use them
+                if not piece:  # browsers open connections in advance, and may not use them
                     return
                 raw += piece
             self.request.sendall(self.server.answer(raw))
-        except OSError:  # a browser may go at any time
+        except OSError:  # a browser may disconnect at any time
             return
 
 
 @contextmanager
 def network() -> Iterator[Network]:
-    """Run a network."""
+    """Run the network and yield its server."""
     with Network() as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:

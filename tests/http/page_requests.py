@@ -1,10 +1,10 @@
-"""Requests whose pages are looked at: one with everything, a large one, and a hostile one."""
+"""Requests for tests of the page: with everything, large, and hostile."""
 
 from collections.abc import Iterable
 from typing import Final
 
 ACCEPT: Final = (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8")
-# What the downward API tells of the pod that answers.
+# The downward API's values for the responding pod.
 POD: Final = {
     "POD_NAME": "echo-7d9cf5b6c4-x2vkq",
     "NAMESPACE": "shop",

@@ -1,7 +1,9 @@
-"""The echoes whose dialects ours speaks: real ones, recorded ones, and what both are asked.
+"""Other echo servers whose dialects are supported: real and recorded.
 
-`python -m tests.http.peers NAME PORT SAYS` asks one that runs at a port of this machine all that is in the table, and
-writes its recording; SAYS is which one it is.
+`REQUESTS` and `OWN_REQUESTS` are sent to both.
+
+`python -m tests.http.peers NAME PORT SAYS` sends all requests of the tables to a peer at a port of this machine and
+writes its recording; SAYS identifies the peer.
 """
 
 import io
@@ -23,7 +25,7 @@ from tests.http.programs import missing
 from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 _RECORDINGS = Path(__file__).parent / "recordings"
-_PAUSE = 0.02  # seconds between two looks at a peer that starts
+_PAUSE = 0.02  # seconds between two checks of a peer that starts
 _CHUNKS = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 _MULTIPART = (
     b'--xx\r\nContent-Disposition: form-data; name="b"\r\n\r\n1\r\n'
@@ -49,7 +51,7 @@ def _json(body: bytes) -> bytes:
     return _request("POST /anything/json?x=1", "Content-Type: application/json", body=body)
 
 
-# What every peer is asked, by name. The path is one that each of them echoes.
+# The requests sent to every peer, by name. Each peer echoes this path.
 REQUESTS: dict[str, bytes] = {
     "plain": _request("GET /anything"),
     "query": _request("GET /anything/q?a=1&a=2&b&=c&d=%20+e&f=%zz&g=1;h=2&%C3%BC=%C3%9f&<>&'\""),
@@ -87,7 +89,7 @@ REQUESTS: dict[str, bytes] = {
     "HTTP/1.0": _request("GET /anything HTTP/1.0"),
 }
 
-# What only the one peer knows, by name.
+# The requests that only one peer supports, by name.
 OWN_REQUESTS: dict[str, dict[str, bytes]] = {
     "gateway-api": {
         "health": _request("GET /health"),
@@ -128,7 +130,7 @@ OWN_REQUESTS: dict[str, dict[str, bytes]] = {
 
 @dataclass(frozen=True)
 class Told:
-    """An answer: status, fields by name in lower case, and body."""
+    """A response: status, headers by name in lower case, and body."""
 
     status: int
     fields: dict[str, str]
@@ -136,19 +138,19 @@ class Told:
 
 
 def asked(dialect: str) -> dict[str, bytes]:
-    """Give all that a peer is asked."""
+    """Return all requests that are sent to a peer."""
     return REQUESTS | OWN_REQUESTS[dialect]
 
 
 def ask(port: int, request: bytes) -> bytes:
-    """Send a request as it is to a port of this machine; give all that comes back."""
+    """Send a request unchanged to a port of this machine; return everything received."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
         sock.sendall(request)
         return read_to_end(sock)
 
 
 class _Held:
-    """An answer that has come whole, as what `HTTPResponse` reads from."""
+    """A complete response, as the object that `HTTPResponse` reads from."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -159,7 +161,7 @@ class _Held:
 
 
 def told(request: bytes, raw: bytes) -> Told:
-    """Read an answer; values of one name are joined."""
+    """Parse a response; the values of one name are joined."""
     method = request.split(b" ")[0].decode()
     answer = HTTPResponse(_Held(raw), method=method)  # type: ignore[arg-type] # all that it asks of a socket
     answer.begin()
@@ -186,9 +188,9 @@ REAL = {"gateway-api": _echo_basic}
 def running_peer(
     dialect: str, log: Path, settings: Mapping[str, str] = MappingProxyType({}), *, secure: bool = False
 ) -> Iterator[int]:
-    """Run the real echo of a dialect, with these settings in its environment, and end it whatever happens.
+    """Run the real echo of a dialect, with these settings in its environment, and always stop it.
 
-    Gives its port, the one with TLS where that is meant, once it takes connections there.
+    Yields its port (the TLS port if `secure`), once it accepts connections there.
     """
     ports = free_ports(3)
     port = ports[1 if secure else 0]
@@ -222,7 +224,7 @@ def _takes_connections(port: int) -> bool:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a peer answered: which one it was, where it ran, and its answers, by the name of what it was asked."""
+    """A recorded peer: its identification, where it ran, and its responses by the name of the request."""
 
     says: str
     hostname: str
@@ -231,7 +233,7 @@ class Recording:
 
 
 def recording(dialect: str) -> Recording:
-    """Give a recording. What was asked is still what is asked."""
+    """Return a recording; fails if the recorded requests differ from the current ones."""
     kept = json.loads((_RECORDINGS / f"{dialect}.json").read_text())
     exchanges = {name: [text.encode("latin-1") for text in pair] for name, pair in kept["exchanges"].items()}
     assert {name: request for name, (request, _) in exchanges.items()} == asked(dialect), "record it anew"

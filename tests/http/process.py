@@ -1,4 +1,7 @@
-"""A real echo: `python -m app` as a process of its own, on free ports, with a deadline for everything."""
+"""A real echo: `python -m app` as a process of its own, on free ports.
+
+Every wait has a deadline.
+"""
 
 import http.client
 import os
@@ -20,14 +23,14 @@ import pytest
 from tools.commands import ROOT
 
 DEADLINE = 20.0  # seconds after which a wait has failed
-_TRIES = 5  # to do something within a second
+_TRIES = 5  # attempts to do something within a second
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ports on which nobody listens, on any address.
+    """Return ports that are not in use, on any address.
 
-    They are below those that the kernel gives to outgoing connections (ip_local_port_range of ip(7)), one of which
-    might take a port before the echo does; and other ones than those of tests that run beside these.
+    They are below the range that the kernel uses for outgoing connections (ip_local_port_range of ip(7)), one of which
+    might occupy a port before the echo does. Tests that run in parallel get different ports.
     """
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
     first = 20_000 + 1_000 * beside
@@ -48,20 +51,20 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """Give a port on which nothing listens, and that nobody else can take before the end of the block."""
+    """Yield a port on which nothing listens, and that nothing else can bind before the end of the block."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Give the environment of a process with these settings (`port=1` is ECHO_PORT=1) and no others."""
+    """Return the environment of a process with these settings (`port=1` is ECHO_PORT=1) and no others."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("ECHO_")}
     return bare | {f"ECHO_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def read_lines(stream: IO[bytes], count: int) -> list[str]:
-    """Give the next lines of a process's output; fails with what has come at the deadline."""
+    """Return the next lines of a process's output; fails at the deadline with the lines read so far."""
     lines: list[str] = []
     give_up = time.monotonic() + DEADLINE
     while len(lines) < count:
@@ -75,7 +78,7 @@ def read_lines(stream: IO[bytes], count: int) -> list[str]:
 def ask(
     port: int, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET"
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Ask a port of this machine on a connection of its own; give the answer and its body."""
+    """Send a request to a port of this machine on a connection of its own; return the response and its body."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     try:
         client.request(method, path, headers=dict(headers or {}))
@@ -95,11 +98,11 @@ class Echo:
     announced: list[str] = field(default_factory=list)
 
     def connect(self) -> socket.socket:
-        """Open a connection, with the deadline on each of its waits."""
+        """Open a connection, with the deadline as timeout of each of its waits."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 
     def exchange(self, sent: bytes) -> bytes:
-        """Send bytes on a connection of their own; give all that comes until the echo closes it."""
+        """Send bytes on a connection of their own; return everything received until the echo closes it."""
         with self.connect() as sock:
             sock.sendall(sent)
             return read_to_end(sock)
@@ -107,15 +110,15 @@ class Echo:
     def get(
         self, path: str, headers: Mapping[str, str] | None = None, *, port: int | None = None, method: str = "GET"
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        """Ask by a client that knows HTTP; give the answer and its body."""
+        """Send a request with an HTTP client; return the response and its body."""
         return ask(port or self.port, path, headers, method=method)
 
     def ready(self) -> bool:
-        """Tell whether it says so."""
+        """Return whether /readyz responds with 200."""
         return self.get("/readyz", port=self.admin_port)[0].status == 200
 
     def says(self, count: int = 1) -> list[str]:
-        """Give the next lines that it says on stdout."""
+        """Return the next lines from stdout."""
         assert self.process.stdout is not None
         return read_lines(self.process.stdout, count)
 
@@ -125,28 +128,28 @@ class Echo:
         return read_lines(self.process.stderr, count)
 
     def workers(self) -> list[int]:
-        """Give the process ids of the workers."""
+        """Return the process ids of the workers."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal and give the exit code."""
+        """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(DEADLINE)
 
     def errors(self) -> str:
-        """Give what it said on stderr, once it has ended."""
+        """Return the unread output on stderr, after the process has ended."""
         assert self.process.stderr is not None
         return self.process.stderr.read().decode()
 
 
 def read_to_end(sock: socket.socket) -> bytes:
-    """Give all that comes until the other side closes."""
+    """Return everything received until the peer closes the connection."""
     return b"".join(iter(lambda: sock.recv(65_536), b""))
 
 
 def read_answer(sock: socket.socket) -> tuple[http.client.HTTPResponse, bytes]:
-    """Give the next answer on a connection that is kept."""
+    """Return the next response on a connection that stays open."""
     answer = http.client.HTTPResponse(sock)
     answer.begin()
     return answer, answer.read()
@@ -166,7 +169,7 @@ def start(*arguments: str, **given: object) -> subprocess.CompletedProcess[str]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process of ours, whatever it takes."""
+    """Stop a process of the tests, with SIGKILL if SIGTERM does not stop it."""
     process.terminate()
     try:
         process.wait(DEADLINE)
@@ -176,18 +179,18 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Ask again and again until something holds; `what` is told at the deadline."""
+    """Check repeatedly until a condition holds; `what` is reported at the deadline."""
     give_up = time.monotonic() + DEADLINE
     while not holds():
         assert time.monotonic() < give_up, f"not so after {DEADLINE} s: {what}"
 
 
 class LateError(Exception):
-    """What had to be done within a second was not: the machine has left us no processor, which proves nothing."""
+    """An action was not done within a second: the machine had no CPU time to spare, so the test proves nothing."""
 
 
 def in_time(check: Callable[[], None]) -> None:
-    """Check something, and again when it says that it was late."""
+    """Run a check, and again when it raises `LateError`."""
     for _ in range(_TRIES):
         with suppress(LateError):
             check()
@@ -197,9 +200,9 @@ def in_time(check: Callable[[], None]) -> None:
 
 @contextmanager
 def starting(*launcher: str, **settings: object) -> Iterator[Echo]:
-    """Begin to run an echo with these settings; it is ended whatever happens.
+    """Start an echo with these settings; it is always stopped.
 
-    A `launcher` is a command that changes what is around it and then becomes it, as env and prlimit do.
+    A `launcher` is a command that changes the process environment and then executes the echo, as env and prlimit do.
     """
     ports = dict(zip(("port", "admin_port"), free_ports(2), strict=True)) | settings
     process = subprocess.Popen(
@@ -208,7 +211,7 @@ def starting(*launcher: str, **settings: object) -> Iterator[Echo]:
         env=environment(**ports),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        bufsize=0,  # what has come and was not read shows to select
+        bufsize=0,  # unbuffered, so that select sees output that was not read yet
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -221,10 +224,10 @@ def starting(*launcher: str, **settings: object) -> Iterator[Echo]:
 
 @contextmanager
 def running(*launcher: str, **settings: object) -> Iterator[Echo]:
-    """Run an echo with these settings, from when it listens, as `starting` does; it is ended whatever happens."""
+    """Run an echo with these settings, as `starting` does, and yield it once it listens; it is always stopped."""
     with starting(*launcher, **settings) as echo:
         try:
-            logs = settings.get("access_log", "off") != "off"  # then stdout is the log's alone
+            logs = settings.get("access_log", "off") != "off"  # then stdout carries only the access log
             echo.announced = echo.complains(2) if logs else echo.says(2)
         except AssertionError as error:
             echo.process.kill()

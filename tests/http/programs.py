@@ -1,4 +1,4 @@
-"""Programs of others that ask an echo: where they are, and the TLS that they trust."""
+"""Third-party client programs for tests: their paths and trusted TLS."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ from tests.http.process import Echo, running
 from tools.commands import run
 from tools.toolchain.__main__ import BUILT, HERE
 
-_BUILD_DEADLINE = 300.0  # seconds; Go compiles its standard library the first time
-# What brings a program that may be missing.
+_BUILD_DEADLINE = 300.0  # seconds; the first time, Go compiles its standard library
+# How to install a program that may be missing.
 _BROUGHT_BY = {
     "chromium": "apt-get install chromium",
     "curl": "apt-get install curl",
@@ -30,21 +30,22 @@ _BROUGHT_BY = {
 
 
 def missing(reason: str) -> NoReturn:
-    """End a test that can't run on this machine: it fails in CI, where nothing may be missing, else it is skipped."""
+    """End a test that cannot run on this machine: it fails in CI, where nothing may be missing, else it is skipped."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def program(name: str) -> str:
-    """Give where a program is."""
+    """Return the path of a program."""
     return shutil.which(name) or missing(f"no {name} on this machine: {_BROUGHT_BY[name]}")
 
 
 def go_program(name: str) -> Path:
-    """Give a program of ours beside the toolchain, built from its source as it is now; Go's cache makes that quick.
+    """Build one of the tests' own Go programs from its current source and return its path.
 
-    Tests that run at once may ask for the same: none of them runs it while another one writes it.
+    Go's cache makes that quick. Tests that run in parallel may need the same program; the lock keeps two builds from
+    writing it at once.
     """
     built = BUILT / name
     BUILT.mkdir(parents=True, exist_ok=True)
@@ -60,20 +61,20 @@ def go_program(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Secure:
-    """An echo that speaks TLS, too, as `localhost` and 127.0.0.1; `authority` is the PEM file of who vouches for it."""
+    """An echo with TLS for `localhost` and 127.0.0.1; `authority` is the PEM file of its CA certificate."""
 
     echo: Echo
     authority: Path
 
     @property
     def url(self) -> str:
-        """Give its URL, without a path."""
+        """Return its URL, without a path."""
         return f"https://localhost:{self.echo.port}"
 
 
 @contextmanager
 def running_with_tls(folder: Path, **settings: object) -> Iterator[Secure]:
-    """Run an echo with a certificate that lies in a folder."""
+    """Run an echo with a certificate stored in a folder."""
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(folder / "ca.pem")

@@ -1,4 +1,7 @@
-"""Real proxies in front of an echo: Debian's haproxy and nginx, in the foreground, all they write in one folder."""
+"""Real proxies in front of an echo: Debian's haproxy and nginx.
+
+They run in the foreground, and write all their files to one folder.
+"""
 
 import os
 import shutil
@@ -13,7 +16,7 @@ from pathlib import Path
 from tests.http.process import DEADLINE, end, free_ports
 from tests.http.programs import missing
 
-# What a test needs, where Debian has it, and by which package. Ordinary users have no sbin on their PATH.
+# The files that tests need, their paths in Debian, and their packages. PATH of ordinary users has no sbin.
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"))
 _NGINX_MODULES = "/usr/lib/nginx/modules"
 _NEEDED = {
@@ -21,11 +24,11 @@ _NEEDED = {
     "nginx": ("nginx", _PATH, "nginx-light"),
     "nginx's stream module": ("ngx_stream_module.so", _NGINX_MODULES, "libnginx-mod-stream"),
 }
-_PAUSE = 0.02  # seconds between two looks at a proxy that starts
+_PAUSE = 0.02  # seconds between two checks of a proxy that starts
 
 
 def needs(name: str) -> str:
-    """Give where something that a test needs is. Without it the test fails in CI and is skipped elsewhere."""
+    """Return the path of a file that a test needs. Without it the test fails in CI and is skipped elsewhere."""
     file, path, package = _NEEDED[name]
     found = shutil.which(file, os.F_OK, path)
     if found is None:
@@ -35,28 +38,28 @@ def needs(name: str) -> str:
 
 @dataclass
 class Proxy:
-    """A running proxy, and the port of 127.0.0.1 on which it takes clients."""
+    """A running proxy, and the port of 127.0.0.1 on which it accepts clients."""
 
     process: subprocess.Popen[bytes]
     port: int
     log: Path
 
     def connect(self) -> socket.socket:
-        """Open a connection, with the deadline on each of its waits."""
+        """Open a connection, with the deadline as timeout of each of its waits."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 
     def said(self) -> str:
-        """Give what it has written to its log so far."""
+        """Return its log so far."""
         return self.log.read_text(errors="replace")
 
     def wait_until_said(self, words: str) -> None:
-        """Wait until its log has these words; fails with the log at the deadline, or when it ends."""
+        """Wait until its log contains these words; fails with the log at the deadline, or if the proxy ends."""
         give_up = time.monotonic() + DEADLINE
         while words not in self.said():
             self.look_again(give_up, f"it has not said {words!r}")
 
     def look_again(self, give_up: float, state: str) -> None:
-        """Let a moment pass; fails with the state when it was the last, or when the proxy has ended."""
+        """Wait a moment; fails with the state if the deadline has passed or the proxy has ended."""
         try:
             code = self.process.wait(_PAUSE)
         except subprocess.TimeoutExpired:
@@ -78,7 +81,7 @@ def _wait_until_ready(proxy: Proxy) -> None:
 
 @contextmanager
 def _running(command: list[str], folder: Path, port: int) -> Iterator[Proxy]:
-    """Run a proxy until it takes connections, and end it whatever happens; what fails meanwhile shows its log."""
+    """Start a proxy, yield it once it accepts connections, and always stop it; failures inside include its log."""
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -121,7 +124,7 @@ backend echo
 
 @contextmanager
 def haproxy(folder: Path, echo: int, server: str = "", *, bind: str = "", mode: str = "tcp") -> Iterator[Proxy]:
-    """Run haproxy in front of an echo's port, with these parameters behind its `server` and its `bind`.
+    """Run haproxy in front of an echo's port, with these additional parameters of `server` and `bind`.
 
     https://docs.haproxy.org/2.6/configuration.html
     """
@@ -135,7 +138,7 @@ def haproxy(folder: Path, echo: int, server: str = "", *, bind: str = "", mode: 
         yield proxy
 
 
-# A master that is root would give its workers to another user, who can't write to the folder.
+# A master that runs as root would run its workers as another user, who can't write to the folder.
 _NGINX = """\
 {user}
 {load}
@@ -154,7 +157,7 @@ stream {{
     }}
 }}
 """
-# Bodies of any size, which are kept where the test cleans up.
+# Accept bodies of any size, and store them in the folder that the test removes.
 _NGINX_BODIES = """\
     client_body_temp_path {folder}/client_body;
     proxy_temp_path {folder}/proxy;
@@ -202,7 +205,7 @@ def _nginx(folder: Path, echo: int, config: str, load: str = "") -> Iterator[Pro
 
 @contextmanager
 def nginx_stream(folder: Path, echo: int) -> Iterator[Proxy]:
-    """Run nginx as a proxy of TCP that sends the PROXY protocol.
+    """Run nginx as a TCP proxy that sends the PROXY protocol.
 
     https://nginx.org/en/docs/stream/ngx_stream_proxy_module.html#proxy_protocol
     """
@@ -213,7 +216,7 @@ def nginx_stream(folder: Path, echo: int) -> Iterator[Proxy]:
 
 @contextmanager
 def nginx_http(folder: Path, echo: int) -> Iterator[Proxy]:
-    """Run nginx as a proxy of HTTP that keeps its connections and passes bodies on as they come.
+    """Run nginx as an HTTP proxy that reuses its connections and forwards bodies unbuffered.
 
     https://nginx.org/en/docs/http/ngx_http_proxy_module.html
     """
@@ -221,8 +224,8 @@ def nginx_http(folder: Path, echo: int) -> Iterator[Proxy]:
         yield proxy
 
 
-# Proxies of HTTP that give each request a number of their own, which the echo shows, and say it with the answer that
-# they take for that request's. Clients may close their side behind what they ask (`proxy_ignore_client_abort`).
+# HTTP proxies that add an ID of their own to each request, which the echo reflects, and to the response that they match
+# with that request. Clients may close their sending side after the request (`proxy_ignore_client_abort`).
 _HAPROXY_NUMBERING = """\
 global
     log stdout format raw local0 debug
@@ -282,7 +285,7 @@ http {{
 
 @dataclass
 class Numbering:
-    """A running proxy that numbers its requests, and its ports by what it speaks there to clients."""
+    """A running proxy that adds request IDs, and its ports by the protocol that it speaks there to clients."""
 
     proxy: Proxy
     ports: dict[str, int]
@@ -290,7 +293,7 @@ class Numbering:
 
 @contextmanager
 def haproxy_numbering(folder: Path, echo: int) -> Iterator[Numbering]:
-    """Run haproxy in front of an echo's port, which shows the number of each request as X-Proxied."""
+    """Run haproxy in front of an echo's port, with the ID of each request in X-Proxied, which the echo reflects."""
     program = needs("haproxy")
     http1, http2 = free_ports(2)
     config = folder / "haproxy.cfg"
@@ -301,7 +304,7 @@ def haproxy_numbering(folder: Path, echo: int) -> Iterator[Numbering]:
 
 @contextmanager
 def nginx_numbering(folder: Path, echo: int) -> Iterator[Numbering]:
-    """Run nginx likewise; on a port more it takes a body whole before it asks."""
+    """Run nginx like `haproxy_numbering`; on one more port, it buffers the whole request body before it forwards it."""
     program = needs("nginx")
     ports = dict(zip(("http1", "http2", "buffering"), free_ports(3), strict=True))
     file = folder / "nginx.conf"

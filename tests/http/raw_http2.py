@@ -1,6 +1,6 @@
-"""A client of HTTP/2 that sends whatever it is told to, frame by frame, and judges nothing (RFC 9113).
+"""An HTTP/2 client that sends any frame it is given (RFC 9113).
 
-Its framing is its own, so that no library's opinion stands between a test and the wire.
+It validates nothing, and has its own framing, so that no library's checks stand between a test and the wire.
 """
 
 import socket
@@ -43,13 +43,13 @@ ERRORS: Final = (
     "INADEQUATE_SECURITY",
     "HTTP_1_1_REQUIRED",
 )
-_FRAME: Final = 16_384  # bytes that every peer takes in one frame: 4.2
-_WINDOW: Final = 1 << 24  # bytes that are taken without asking for more
+_FRAME: Final = 16_384  # maximum frame size in bytes that every peer accepts: 4.2
+_WINDOW: Final = 1 << 24  # bytes accepted before another WINDOW_UPDATE is needed
 _INITIAL_WINDOW_SIZE: Final = 4  # 6.5.2
 
 
 class Frame(NamedTuple):
-    """One frame that came."""
+    """A received frame."""
 
     type: str
     flags: int
@@ -59,7 +59,7 @@ class Frame(NamedTuple):
 
 @dataclass
 class Stream:
-    """What was answered on a stream: `reset` is the name of an error code."""
+    """The response on a stream: `reset` is the name of an error code."""
 
     fields: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -68,28 +68,28 @@ class Stream:
 
     @property
     def status(self) -> int:
-        """Give the answer's status, 0 while there is none."""
+        """Return the status of the response, 0 before it arrives."""
         return int(self.fields.get(":status", 0))
 
     @property
     def over(self) -> bool:
-        """Whether nothing more can come."""
+        """Whether the stream is closed for receiving."""
         return self.complete or self.reset is not None
 
 
 def frame(kind: str | int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Give a frame's bytes (4.1)."""
+    """Return a frame's bytes (4.1)."""
     number = TYPES.index(kind) if isinstance(kind, str) else kind
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", number, flags, stream) + payload
 
 
 def block(fields: Pairs) -> bytes:
-    """Give a header block that leaves nothing behind in the other side's table (RFC 7541, 6.2.3)."""
+    """Encode a header block that adds nothing to the peer's dynamic table (RFC 7541, 6.2.3)."""
     return hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(name, value) for name, value in fields])
 
 
 def headers(stream: int, fields: Pairs, *, ends: bool) -> bytes:
-    """Give the HEADERS frame of these fields, with as many CONTINUATION frames as it takes (6.2, 6.10)."""
+    """Return the HEADERS frame of these headers, with as many CONTINUATION frames as needed (6.2, 6.10)."""
     whole = block(fields)
     pieces = [whole[start : start + _FRAME] for start in range(0, len(whole), _FRAME)] or [b""]
     flags = [0] * (len(pieces) - 1) + [FLAGS["END_HEADERS"]]
@@ -99,19 +99,19 @@ def headers(stream: int, fields: Pairs, *, ends: bool) -> bytes:
 
 
 def request(path: bytes, stream: int) -> bytes:
-    """Give a plain request."""
+    """Return a plain request."""
     fields = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", path), (b":authority", b"a")]
     return headers(stream, fields, ends=True)
 
 
 def opening() -> bytes:
-    """Give what a client's connection begins with, and a window for large answers (3.4)."""
+    """Return the client's connection preface, with a window for large responses (3.4)."""
     settings = struct.pack(">HI", _INITIAL_WINDOW_SIZE, _WINDOW)
     return PREFACE + frame("SETTINGS", 0, 0, settings) + frame("WINDOW_UPDATE", 0, 0, struct.pack(">I", _WINDOW))
 
 
 def sent(case: Http2Case) -> bytes:
-    """Give all that a case says."""
+    """Return all bytes that a case sends."""
     opens = opening() if case.opens is None else wire(case.opens)
     return opens + b"".join(map(_raw, case.frames)) + b"".join(_request_of(case))
 
@@ -135,7 +135,7 @@ def _request_of(case: Http2Case) -> Iterator[bytes]:
 
 
 class Client:
-    """A connection: `send` bytes, `hear` until something has come; `streams`, `goaway` and `closed` say what has."""
+    """A client connection that records the frames, streams, GOAWAY and close that it receives."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.streams: dict[int, Stream] = {}
@@ -149,7 +149,7 @@ class Client:
         self._block = b""
 
     def send(self, data: bytes, by: int | None = None) -> None:
-        """Send bytes, in pieces of `by` at most; an end of the connection shows in `hear`."""
+        """Send bytes, in pieces of at most `by`; `hear` detects a closed connection."""
         step = by or len(data)
         try:
             for start in range(0, len(data), step):
@@ -158,11 +158,11 @@ class Client:
             pass
 
     def over(self, stream: int) -> bool:
-        """Tell whether a stream is, with or without the connection."""
+        """Return whether a stream is closed, by itself or because of GOAWAY."""
         return self.goaway is not None or (stream in self.streams and self.streams[stream].over)
 
     def hear(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Take what comes until the condition holds or the connection is closed. Raises `TimeoutError`."""
+        """Receive frames until the condition holds or the connection is closed. Raises `TimeoutError`."""
         while not self.closed and not until():
             try:
                 data = self._sock.recv(65_536)

@@ -1,4 +1,4 @@
-"""What opens a WebSocket, as bytes (RFC 6455, 1.3)."""
+"""The opening handshake of a WebSocket, as bytes (RFC 6455, 1.3)."""
 
 from typing import Final
 

@@ -1,4 +1,7 @@
-"""A tap between a proxy and an echo: it passes bytes on, and keeps what the echo has answered on each connection."""
+"""A recording TCP relay between a proxy and an echo.
+
+It forwards bytes, and records the echo's responses on each connection.
+"""
 
 import asyncio
 import threading
@@ -9,9 +12,9 @@ from tests.http.process import DEADLINE, free_ports
 
 
 class Tap:
-    """Passes connections on to a port, in a loop of its own; `port` is where it takes them.
+    """Forwards connections to a port, in an event loop of its own; `port` is where it accepts them.
 
-    `answered` are the bytes that came back, by connection, in the order in which the connections were opened.
+    `answered` are the response bytes by connection, in the order in which the connections were opened.
     """
 
     def __init__(self, to: int) -> None:
@@ -19,10 +22,10 @@ class Tap:
         self.answered: list[bytearray] = []
         self.asked: list[bytearray] = []
         self._to = to
-        self._passing: set[asyncio.Task[None] | None] = set()  # the loop itself holds on to none of them
+        self._passing: set[asyncio.Task[None] | None] = set()  # the loop itself keeps no strong reference to its tasks
 
     async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
-        """Take connections until it is told to stop."""
+        """Accept connections until `stop` is set."""
         async with await asyncio.start_server(self._pass_on, "127.0.0.1", self.port):
             started.set()
             await stop.wait()
@@ -43,7 +46,7 @@ class Tap:
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter, kept: bytearray) -> None:
-    """Pass bytes on to their end, each after it was kept: what somebody has received is known here."""
+    """Forward bytes until the end, recorded before they are sent, so that all bytes that a peer received are known."""
     try:
         while data := await source.read(65_536):
             kept += data
@@ -62,7 +65,7 @@ async def _end_all() -> None:
 
 @contextmanager
 def tap(to: int) -> Iterator[Tap]:
-    """Run a tap in front of a port of this machine; whoever connects to it has to end before it."""
+    """Run a tap in front of a port of this machine; its clients must disconnect before it ends."""
     tapped = Tap(to)
     loop, stop, started = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(tapped.serve(started, stop),))

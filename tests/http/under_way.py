@@ -1,4 +1,7 @@
-"""What can be under way when the echo is told to end, or to reload: a table of how each begins and how it must end."""
+"""Activities that can be in progress when the echo shuts down or reloads.
+
+The table says how each of them begins and how it must end.
+"""
 
 import gzip
 import select
@@ -23,7 +26,7 @@ from tests.unit.test_websocket import frame as websocket_frame
 
 
 class Begun(NamedTuple):
-    """Something that is under way: what checks how it ends, and what it says, or looks at, once the echo is told."""
+    """An activity in progress: `finish` checks how it ends; `ask` sends or checks something after the signal."""
 
     finish: Callable[[], None]
     ask: Callable[[], None] = lambda: None
@@ -38,7 +41,7 @@ UNDER_WAY: Final[dict[str, Begin]] = {}
 
 
 def row(what: str) -> Callable[[Begin], Begin]:
-    """Put a row into the table."""
+    """Add a row to the table."""
 
     def put(begin: Begin) -> Begin:
         UNDER_WAY[what] = begin
@@ -48,19 +51,19 @@ def row(what: str) -> Callable[[Begin], Begin]:
 
 
 class UnderWay:
-    """All of it. `failed` is what did not end as it must."""
+    """All activities of the table. `failed` are those that did not end as they must."""
 
     def __init__(self, begun: dict[str, Begun]) -> None:
         self.begun = begun
         self.failed: dict[str, str] = {}
 
     def ask(self, told: float) -> None:
-        """Say what is to be said after the echo was told, at the earliest at this time. Raises `LateError`.
+        """Run every activity's `ask` after the signal, which was sent at `told` or later. Raises `LateError`.
 
-        Who says nothing for a second need not be waited for.
+        The echo need not wait for a client that sends nothing for a second.
         """
         for each in self.begun.values():
-            with suppress(OSError):  # that it was left too early shows when it is to end
+            with suppress(OSError):  # a connection closed too early is detected by `finish`
                 each.ask()
         if time.monotonic() > told + LAST_CALL:
             raise LateError
@@ -68,10 +71,10 @@ class UnderWay:
 
 @contextmanager
 def everything(echo: Echo) -> Iterator[UnderWay]:
-    """Begin all of it; behind the block, in which it must `ask`, all of it ends, at once."""
+    """Begin all activities; after the block, which must call `ask`, all of them finish at once."""
     with ExitStack() as stack, ThreadPoolExecutor(len(UNDER_WAY)) as pool:
         under_way = UnderWay({what: begin(echo, stack) for what, begin in UNDER_WAY.items()})
-        # A connection later than theirs is answered: so what they have sent was taken, by this worker, the only one.
+        # A response on a later connection proves that the only worker has received everything sent before.
         assert echo.get("/")[0].status == 200
         yield under_way
         for what, ended in {what: pool.submit(each.finish) for what, each in under_way.begun.items()}.items():
@@ -81,12 +84,12 @@ def everything(echo: Echo) -> Iterator[UnderWay]:
 
 
 def asking(query: str, *fields: str) -> bytes:
-    """Give a request that asks for something."""
+    """Return a request with controls in its query."""
     return "\r\n".join((f"GET /a?{query} HTTP/1.1", "Host: a", *fields, "", "")).encode()
 
 
 def _is_last(sock: socket.socket, body: bytes) -> None:
-    """Check that the answer is this one, with the connection's end announced, and that it ends."""
+    """Check that the response has this body and announces the connection's end, and that the connection ends."""
     answer, came = read_answer(sock)
     assert (answer.headers["Connection"], came) == ("close", body)
     assert read_to_end(sock) == b""
@@ -155,7 +158,7 @@ def _ends(sock: socket.socket) -> None:
 @row("a delayed answer")
 def _delayed(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
-    sock.sendall(asking("echo_delay=4s"))  # for longer than new workers take to start, before the old are told to end
+    sock.sendall(asking("echo_delay=4s"))  # longer than new workers take to start, after which the old ones are stopped
 
     def ask() -> None:
         if select.select([sock], [], [], 0)[0]:
@@ -191,7 +194,7 @@ def _large(echo: Echo, stack: ExitStack) -> Begun:
 
 
 def _unchunked(chunks: bytes) -> bytes:
-    """Undo the chunked coding, which must be whole (RFC 9112, 7.1)."""
+    """Decode the chunked coding, which must be complete (RFC 9112, 7.1)."""
     whole = bytearray()
     while size := int(chunks.partition(b"\r\n")[0], 16):
         start = chunks.index(b"\r\n") + 2

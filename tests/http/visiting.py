@@ -1,4 +1,7 @@
-"""A browser's visits of many addresses, and what it makes of each: the shape of the document, without its texts."""
+"""A browser's visits to many paths, and the shape of each document.
+
+The shape is the document without its text.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -7,10 +10,10 @@ from playwright.sync_api import Page
 
 from tests.http.process import DEADLINE
 
-_WINDOWS: Final = 4  # that are opened, or frames, which then go from one address to the next
-_PATIENCE: Final = 3 * DEADLINE  # seconds for one of them
-# Every node but texts: a line for each, of its parent, its name and its attributes. Of an address that goes on with a
-# client's query, the beginning.
+_WINDOWS: Final = 4  # windows or frames, each of which visits one path after the other
+_PATIENCE: Final = 3 * DEADLINE  # seconds for one visit
+# Return one line for every node except text: its parent, its name and its attributes. Of a link that continues with the
+# client's query, only the beginning is kept.
 _VISIT: Final = """async ([paths, framed, windows, deadline]) => {
   const line = node => {
     if (node.nodeType !== 1) return `#${node.nodeType}`;
@@ -61,9 +64,9 @@ Seen = dict[str, Any]
 
 
 def visit(page: Page, paths: Sequence[str], *, framed: bool) -> list[Seen]:
-    """Navigate to paths of a page's own origin, in several windows or frames at once; give what each document is.
+    """Visit paths of the page's own origin, in several windows or frames at once; return each document's shape.
 
-    Its text is given of windows alone: it is long.
+    The text is returned for windows only, because it is long.
     """
     seen: list[Seen] = page.evaluate(_VISIT, [list(paths), framed, _WINDOWS, _PATIENCE * 1000])
     return seen
