@@ -1,4 +1,7 @@
-"""The admin port, and what the process says: no secret of a client's, nothing of the environment."""
+"""The admin port, rejections and process output leak no secrets.
+
+Neither a client's secrets nor the environment's values are shown.
+"""
 
 import json
 import re
@@ -31,9 +34,9 @@ FIELDS = (
     ("traceparent", SECRET), ("X-Forwarded-For", SECRET), ("Referer", f"http://a/?token={SECRET}"), ("Origin", SECRET),
     ("X-Echo-Body", SECRET), ("X-Echo-Header", f"X-A: {SECRET}"), ("Range", SECRET),
 )  # fmt: skip
-# What the access log is there to show.
+# Headers that the access log shows on purpose.
 LOGGED = ("X-Request-Id", "X-Echo-Body", "X-Echo-Header")
-# What can't be read, with a secret in it: of a head, of a field that is cut in two, of a length, of a chunk.
+# Malformed requests with a secret in the head, a folded or split header, an oversized head, or a trailer.
 MALFORMED = (
     f"GET /\r\nHost: a\r\nAuthorization: {SECRET}\r\n\r\n",
     f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {SECRET}\x01\r\n\r\n",
@@ -51,7 +54,7 @@ MALFORMED = (
 
 @pytest.fixture(scope="module")
 def come(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, str]:
-    """Give what came from an echo with secrets around it: from its admin port, as its refusals, as its outputs."""
+    """Return what an echo surrounded by secrets sent: admin responses, rejections, and process output."""
     keys = tmp_path_factory.mktemp(SECRET) / "keys.json"
     key = {"kty": "oct", "k": urlsafe_b64encode(SECRET.encode() * 4).decode(), "alg": "HS256"}
     keys.write_text(json.dumps({"keys": [key]}))
@@ -71,12 +74,12 @@ def come(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, str]:
 
 
 def field_lines(but: Container[str] = ()) -> str:
-    """Give field lines with a secret in each."""
+    """Return header lines with a secret in each."""
     return "".join(f"{name}: {value}\r\n" for name, value in FIELDS if name not in but)
 
 
 def every_request() -> str:
-    """Give requests for every path by every method, on one connection."""
+    """Return requests for every path with every method, on one connection."""
     lines = (f"{method} {path} HTTP/1.1\r\nHost: a\r\n" for method, path in product(METHODS, PATHS))
     body = f"Content-Length: {len(SECRET)}\r\n\r\n{SECRET}"
     requests = (f"{line}{field_lines()}{body}" for line in lines)
@@ -84,14 +87,14 @@ def every_request() -> str:
 
 
 def asked(port: int, request: str) -> bytes:
-    """Send bytes to a port; give all that comes until it closes."""
+    """Send bytes to a port; return everything received until it closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
         sock.sendall(request.encode("latin-1"))
         return read_to_end(sock)
 
 
 def test_the_admin_port_shows_no_secret(come: tuple[bytes, bytes, str]) -> None:
-    """Neither a client's nor one of the environment, whatever is asked for and however."""
+    """The admin port shows no secret of a client or of the environment, for any path, method or malformed request."""
     answers = come[0]
     statuses = Counter(re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answers))
     assert sum(statuses.values()) == len(METHODS) * len(PATHS) + 1 + len(MALFORMED)
@@ -103,13 +106,13 @@ def test_the_admin_port_shows_no_secret(come: tuple[bytes, bytes, str]) -> None:
 
 
 def test_no_refusal_shows_a_hidden_field(come: tuple[bytes, bytes, str]) -> None:
-    """ECHO_REDACT_RESPONSES holds for what can't be read, too."""
+    """ECHO_REDACT_RESPONSES also applies to the rejection of malformed requests."""
     assert come[1].count(b"HTTP/1.1 4") == len(MALFORMED)
     assert SECRET.encode() not in come[1]
 
 
 def test_the_process_says_nothing_of_a_client(come: tuple[bytes, bytes, str]) -> None:
-    """Neither on stdout nor on stderr: where it listens, and in its log what was asked for, but no secret."""
+    """Both stdout and stderr contain the listening addresses and the logged request targets, but no secret."""
     assert SECRET not in come[2]
     assert come[2].startswith("echo ")
     assert come[2].count(f'"/{PATH}') == 5
@@ -125,7 +128,7 @@ def test_the_process_says_nothing_of_a_client(come: tuple[bytes, bytes, str]) ->
     ],
 )
 def test_a_secret_in_the_place_of_its_files_name_is_not_said(setting: str, content: str) -> None:
-    """A start that fails is what everybody reads in a log."""
+    """If a setting holds a secret instead of a path, the startup error, which ends up in logs, does not show it."""
     with pytest.raises(SettingsError, match=f"^ECHO_{setting.upper()} must be the path of a file") as refusal:
         settings.read({f"ECHO_{setting.upper()}": content}, READERS)
     assert SECRET not in "".join(refusal.value.args)

@@ -1,4 +1,4 @@
-"""What a client sees: the contract, over a real socket."""
+"""The contract of responses, as a client sees it over a real socket."""
 
 import json
 
@@ -12,7 +12,7 @@ HOST = b"Host: a\r\n"
 
 
 def test_the_readmes_curl_gets_exactly_its_answer(echo: Echo) -> None:
-    """No newline, HTML, UTF-8."""
+    """The response to the README's curl command has no newline, is HTML, and is UTF-8."""
     answer, body = echo.get("/blah/blah")
     assert (answer.status, body) == (200, b"<b>Got: blah/blah</b>!")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -20,7 +20,7 @@ def test_the_readmes_curl_gets_exactly_its_answer(echo: Echo) -> None:
 
 
 def test_a_script_comes_back_harmless(echo: Echo) -> None:
-    """Escaped, and under a policy that would not run it."""
+    """A script in the path is escaped, and the response has a policy that would not run it."""
     answer, body = echo.get("/<script>alert(1)</script>")
     assert body == b"<b>Got: &lt;script&gt;alert(1)&lt;/script&gt;</b>!"
     assert answer.headers["Content-Security-Policy"] == POLICY
@@ -29,7 +29,7 @@ def test_a_script_comes_back_harmless(echo: Echo) -> None:
 
 @pytest.mark.parametrize("target", ["/%2e%2e/%00/%ff/ü".encode(), b"/%2e%2e/%00/%ff/\xfc"], ids=["utf-8", "latin-1"])
 def test_odd_paths_are_shown_and_kept(echo: Echo, target: bytes) -> None:
-    """The bare answer has U+FFFD for bytes that are not UTF-8; `path` has what was sent."""
+    """The bare response has U+FFFD for bytes that are not UTF-8; `path` in the reflection keeps what was sent."""
     bare = echo.exchange(b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n")
     shown = b"<b>Got: ../\x00/\xef\xbf\xbd/" + (b"\xc3\xbc" if b"\xc3" in target else b"\xef\xbf\xbd") + b"</b>!"
     assert bare.endswith(b"\r\n\r\n" + shown)
@@ -40,7 +40,7 @@ def test_odd_paths_are_shown_and_kept(echo: Echo, target: bytes) -> None:
 
 
 def test_the_reflection_is_what_was_sent(echo: Echo) -> None:
-    """Target, method, fields: duplicates in order, names with `_` too."""
+    """The reflection has the target, method and headers as sent: duplicates in order, and names with `_`."""
     with echo.connect() as sock:
         sock.sendall(
             b"pURGE //a%2Fb?x=&x=1 HTTP/1.1\r\nhOST: Example\r\n"
@@ -67,14 +67,14 @@ def test_the_reflection_is_what_was_sent(echo: Echo) -> None:
 
 
 def test_json_is_pretty_for_people(echo: Echo) -> None:
-    """Two spaces, and a line's end for the prompt."""
+    """JSON is indented by two spaces, and ends with a newline for the shell prompt."""
     _, body = echo.get("/", {"Accept": "application/json"})
     assert body.startswith(b'{\n  "path": "/",\n')
     assert body.endswith(b"}\n")
 
 
 def test_head_has_gets_headers_and_no_body(echo: Echo) -> None:
-    """RFC 9110, 9.3.2."""
+    """A response to HEAD has the headers of GET and no body (RFC 9110, 9.3.2)."""
     head, nothing = echo.get("/blah/blah", method="HEAD")
     get, _ = echo.get("/blah/blah")
     assert nothing == b""
@@ -84,12 +84,12 @@ def test_head_has_gets_headers_and_no_body(echo: Echo) -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/version", "/metrics"])
 def test_the_admin_ports_paths_are_echoed_on_the_echos(echo: Echo, path: str) -> None:
-    """It keeps no path for itself."""
+    """The echo port reserves no path for itself."""
     assert echo.get(path)[1] == f"<b>Got: {path[1:]}</b>!".encode()
 
 
 def test_the_admin_port_is_for_the_cluster(echo: Echo) -> None:
-    """Liveness, readiness, version; else 404 in JSON."""
+    """The admin port serves liveness, readiness and version; other paths get 404 in JSON."""
     answers = {path: echo.get(path, port=echo.admin_port) for path in ("/livez", "/readyz", "/version", "/blah")}
     assert [answer.status for answer, _ in answers.values()] == [200, 200, 200, 404]
     assert {answer.headers["Content-Type"] for answer, _ in answers.values()} == {"application/json"}

@@ -1,4 +1,7 @@
-"""The corpus of odd and malformed requests (cases/README.md), against a running echo and against its reader."""
+"""The corpus of odd and malformed requests (cases/README.md).
+
+It is run against a running echo and against its request reader.
+"""
 
 import json
 import os
@@ -26,15 +29,15 @@ from tests.http.raw_http2 import Client
 
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 NEXT_ANSWER = b"<b>Got: next</b>!"
-NEXT_STREAM = 2001  # beyond those of any case
-# In how many pieces a request arrives, at most: byte by byte, unless it is larger.
+NEXT_STREAM = 2001  # higher than the streams of any case
+# The maximum number of pieces in which a request arrives: byte by byte, unless it is larger.
 WAYS = {"whole": 1, "byte by byte": 5000}
 
 EchoWith = Callable[[Mapping[str, int]], Echo]
 
 
 class Answer(NamedTuple):
-    """An answer of HTTP/1.1, its field names in lower case."""
+    """An HTTP/1.1 response, with header names in lower case."""
 
     status: int
     fields: dict[str, str]
@@ -43,7 +46,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture(scope="module")
 def echo_with() -> Iterator[EchoWith]:
-    """Give an echo with some settings: one for each that are asked for."""
+    """Yield a function that returns an echo with some settings, one echo for each combination."""
     echoes: dict[str, Echo] = {}
     with ExitStack() as stack:
 
@@ -58,13 +61,13 @@ def echo_with() -> Iterator[EchoWith]:
 
 
 def parameters(cases: Mapping[str, Http1Case] | Mapping[str, Http2Case]) -> list[object]:
-    """Give the cases as parameters of a test."""
+    """Return the cases as parameters of a test."""
     return [pytest.param(case, id=name) for name, case in cases.items()]
 
 
 @contextmanager
 def noted(way: str) -> Iterator[None]:
-    """Note beside what fails how the request was sent: a test of its own for each would take twice the time."""
+    """Add to a failure how the request was sent: a separate test for each way would take twice the time."""
     try:
         yield
     except BaseException as error:
@@ -73,7 +76,7 @@ def noted(way: str) -> Iterator[None]:
 
 
 def complaints(echo: Echo) -> str:
-    """Give what an echo has said on stderr since it was last asked."""
+    """Return what an echo has written to stderr since the last call."""
     assert echo.process.stderr is not None
     said = b""
     while select.select([echo.process.stderr], [], [], 0)[0] and (piece := os.read(echo.process.stderr.fileno(), 4096)):
@@ -82,7 +85,7 @@ def complaints(echo: Echo) -> str:
 
 
 def next_answer(stream: BinaryIO, *, with_body: bool = True) -> Answer | None:
-    """Give the next final answer of a connection, whole and well-formed; None at the connection's end."""
+    """Return the next final response on a connection, complete and well-formed; None at the connection's end."""
     lines: list[str] = []
     while (line := stream.readline()) != b"\r\n":
         if not line and not lines:
@@ -103,7 +106,7 @@ def next_answer(stream: BinaryIO, *, with_body: bool = True) -> Answer | None:
 
 
 def check_answer(case: Http1Case | Http2Case, status: int, fields: Mapping[str, str], body: bytes) -> None:
-    """Hold an answer against its case: a refusal is one line that says why, another shows what the case says."""
+    """Compare a response with its case: a rejection is one line with the reason, another shows what the case lists."""
     if case.refused:
         phrase = HTTPStatus(status).phrase
         reason = body.decode("ascii").removeprefix(f"{status} {phrase}: ")
@@ -124,7 +127,7 @@ def check_answer(case: Http1Case | Http2Case, status: int, fields: Mapping[str, 
 
 
 def test_a_mistake_in_a_case_is_said_with_its_file(tmp_path: Path) -> None:
-    """A name that is not known, a section that is missing: no case is half read."""
+    """An error in a case is reported with its file: no case with an unknown or missing key is accepted."""
     file = tmp_path / "odd.toml"
     file.write_text('rfc = "RFC 9112, 3"\nwhat = "a"\nsend = ["a"]\nstatus = 400\nstates = "b"\n')
     with pytest.raises(ValueError, match=r"odd\.toml: .*`states`"):
@@ -133,9 +136,9 @@ def test_a_mistake_in_a_case_is_said_with_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", parameters(HTTP1))
 def test_a_request_is_answered_as_its_case_says(echo_with: EchoWith, case: Http1Case) -> None:
-    """Completely, at once, without a word on stderr; alone, and with another one behind it.
+    """Every case's request gets its response, alone and followed by another request, with no output on stderr.
 
-    Where the connection is to be closed, it is, and what came behind is not answered; else the next request is.
+    If the case closes the connection, the following request gets no response; otherwise it gets one.
     """
     echo = echo_with(case.settings)
     for way, behind in (("alone", b""), ("with one behind it", NEXT)):
@@ -145,7 +148,7 @@ def test_a_request_is_answered_as_its_case_says(echo_with: EchoWith, case: Http1
 
 
 def check_request(echo: Echo, case: Http1Case, behind: bytes) -> None:
-    """Send a case's request, with something behind it or nothing, and compare what comes back."""
+    """Send a case's request, followed by `behind`, and compare the responses."""
     wire = corpus.wire(case.send)
     with_body = not wire.startswith(b"HEAD ")
     with echo.connect() as sock, sock.makefile("rb") as stream:
@@ -168,14 +171,14 @@ def check_request(echo: Echo, case: Http1Case, behind: bytes) -> None:
 
 @pytest.mark.parametrize("case", parameters(HTTP1))
 def test_the_reader_takes_a_request_as_its_case_says(case: Http1Case) -> None:
-    """However it arrives: with the same status and reason where it is refused, else the same request."""
+    """The reader parses a request alike in one piece or byte by byte; a rejection has the case's status and reason."""
     for way, pieces in WAYS.items():
         with noted(way):
             check_reader(case, pieces)
 
 
 def check_reader(case: Http1Case, pieces: int) -> None:
-    """Read a case's request in so many pieces, and compare what is made of it."""
+    """Parse a case's request in at most `pieces` pieces, and compare the result."""
     wire = corpus.wire(case.send)
     reader = RequestReader(limits(case))
     step = -(-len(wire) // pieces)
@@ -192,13 +195,13 @@ def check_reader(case: Http1Case, pieces: int) -> None:
 
 
 def limits(case: Case) -> Limits:
-    """Give the limits of a reader in an echo with the case's settings."""
+    """Return the limits of a reader in an echo with the case's settings."""
     settings = msgspec.structs.replace(Settings(), **case.settings)
     return Limits(settings.max_header_bytes, settings.max_headers, settings.max_body)
 
 
 def read(reader: RequestReader, wire: bytes, step: int) -> Iterator[object]:
-    """Give the events of bytes that arrive in pieces, all of a body as one piece."""
+    """Yield the events of bytes that arrive in pieces, each body as one piece."""
     body = b""
     for start in range(0, len(wire), step):
         reader.receive(wire[start : start + step])
@@ -214,7 +217,7 @@ def read(reader: RequestReader, wire: bytes, step: int) -> Iterator[object]:
 
 @pytest.mark.parametrize("case", parameters(HTTP2))
 def test_a_stream_ends_as_its_case_says(echo_with: EchoWith, case: Http2Case) -> None:
-    """By its answer, by RST_STREAM, by both, or with the connection, which otherwise lives on for the next request."""
+    """A stream ends with its response, RST_STREAM, both, or GOAWAY; without GOAWAY, the next request is served."""
     echo = echo_with(case.settings)
     wire = raw_http2.sent(case)
     for way, pieces in WAYS.items():
@@ -227,7 +230,7 @@ def test_a_stream_ends_as_its_case_says(echo_with: EchoWith, case: Http2Case) ->
 
 
 def check_end(case: Http2Case, client: Client) -> None:
-    """Hear how a case ends, and compare it with what the case says."""
+    """Receive the end of a case, and compare it with the case."""
     if case.goaway or case.error:
         client.hear(lambda: case.error is not None and 1 in client.streams and client.streams[1].reset is not None)
         if case.goaway or client.goaway:

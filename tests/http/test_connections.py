@@ -1,4 +1,4 @@
-"""Connections that are kept, pipelined, slow, cut off: the carrier over real sockets."""
+"""Persistent, pipelined, slow and broken connections over real sockets."""
 
 import json
 import random
@@ -20,7 +20,7 @@ LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 def test_a_connection_is_kept_for_many_requests(echo: Echo) -> None:
-    """One after the other on the same socket."""
+    """A connection serves many requests, one after the other."""
     with echo.connect() as sock:
         for number in range(200):
             sock.sendall(GET % number)
@@ -28,7 +28,7 @@ def test_a_connection_is_kept_for_many_requests(echo: Echo) -> None:
 
 
 def test_upgrade_to_h2c_is_answered_by_http_1_1(echo: Echo) -> None:
-    """RFC 9110, 7.8: the headers are shown as sent, and the connection goes on with HTTP/1.1."""
+    """An Upgrade to h2c is ignored (RFC 9110, 7.8): its headers are shown as sent, and HTTP/1.1 continues."""
     sent = [
         ["Connection", "Upgrade, HTTP2-Settings"],
         ["Upgrade", "h2c"],
@@ -47,7 +47,7 @@ def test_upgrade_to_h2c_is_answered_by_http_1_1(echo: Echo) -> None:
 
 
 def test_pipelined_requests_are_answered_in_their_order(echo: Echo) -> None:
-    """A thousand sent at once, on a connection that is read all the while."""
+    """A thousand pipelined requests get their responses in order, on a connection that is read continuously."""
     answers = echo.exchange(b"".join(GET % number for number in range(1000)) + LAST)
     bodies = [b"<b>Got: %d</b>!" % number for number in range(1000)] + [b"<b>Got: last</b>!"]
     position = 0
@@ -58,7 +58,7 @@ def test_pipelined_requests_are_answered_in_their_order(echo: Echo) -> None:
 
 @pytest.mark.parametrize("how", ["whole", "byte by byte", "at random"])
 def test_both_framings_of_a_body_end_where_they_say(echo: Echo, how: str) -> None:
-    """Each body is followed by a request that is answered, however the bytes arrive."""
+    """After a body of either framing, the next request gets a response, however the bytes are split."""
     wire = LENGTH + CHUNKED + LENGTH + LAST
     rng = random.Random(7)  # noqa: S311 - the same cuts each time
     cuts = {"whole": [], "byte by byte": list(range(len(wire))), "at random": rng.sample(range(len(wire)), 20)}[how]
@@ -72,7 +72,7 @@ def test_both_framings_of_a_body_end_where_they_say(echo: Echo, how: str) -> Non
 
 
 def test_a_client_that_waits_for_100_gets_it(echo: Echo) -> None:
-    """Before it sends its body (RFC 9110, 10.1.1)."""
+    """A client that sends Expect: 100-continue gets 100 before it sends its body (RFC 9110, 10.1.1)."""
     with echo.connect() as sock:
         sock.sendall(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -81,12 +81,12 @@ def test_a_client_that_waits_for_100_gets_it(echo: Echo) -> None:
 
 
 def test_old_clients_are_answered_and_closed(echo: Echo) -> None:
-    """HTTP/1.0 without Host, and without keep-alive."""
+    """HTTP/1.0 requests without Host and keep-alive get a response, and the connection is closed."""
     assert echo.exchange(b"GET /old HTTP/1.0\r\n\r\n").endswith(b"<b>Got: old</b>!")
 
 
 def test_half_a_connection_is_enough_for_an_answer(echo: Echo) -> None:
-    """A client that says all it has to say and closes its side, as netcat does."""
+    """A client that closes its sending side after the request, as netcat does, gets its response."""
     with echo.connect() as sock:
         sock.sendall(GET % 7)
         sock.shutdown(socket.SHUT_WR)
@@ -107,7 +107,7 @@ def test_half_a_connection_is_enough_for_an_answer(echo: Echo) -> None:
     ],
 )
 def test_what_can_not_be_read_is_refused_and_the_connection_closed(echo: Echo, sent: bytes, status: int) -> None:
-    """With a line that says why; a pipelined request behind it is not answered."""
+    """A malformed request gets an error with a reason and closes the connection; later requests get no response."""
     answer = echo.exchange(sent + GET % 1)
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert answer.count(b"\r\n\r\n") == 1
@@ -115,7 +115,7 @@ def test_what_can_not_be_read_is_refused_and_the_connection_closed(echo: Echo, s
 
 
 def test_what_all_make_a_worker_hold_is_a_setting() -> None:
-    """Half bodies, here: the one that is too much is answered 503, as soon as it is that."""
+    """Above ECHO_MEMORY_BUDGET, here reached by incomplete bodies, requests get 503 at once."""
     half = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n" + bytes(65_535)
     with running(memory_budget=1 << 20) as echo, ExitStack() as opened:
         socks = [opened.enter_context(echo.connect()) for _ in range(20)]
@@ -128,7 +128,7 @@ def test_what_all_make_a_worker_hold_is_a_setting() -> None:
 
 
 def test_the_bounds_are_the_settings() -> None:
-    """Head, fields, body and connections, each set small."""
+    """The limits of head size, header count, body size and connections are the configured settings."""
     with running(max_header_bytes=1024, max_headers=3, max_body=3, max_connections=2) as echo:
         assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 1024)
         assert b" 431 " in echo.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nX: y\r\nX: y\r\n\r\n")
@@ -141,7 +141,7 @@ def test_the_bounds_are_the_settings() -> None:
 
 
 def test_the_times_are_the_settings() -> None:
-    """Of a head and a body that have begun, and of a connection on which nothing has."""
+    """Incomplete heads and bodies get 408 after their timeouts; an idle connection is closed without a response."""
     with running(header_timeout=0.2, body_timeout=0.2) as echo:
         assert b" 408 " in echo.exchange(b"GET / HT")
         assert b" 408 " in echo.exchange(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")

@@ -1,4 +1,7 @@
-"""What a client may ask for, over real sockets: time, size, failures, and that nobody else waits for it."""
+"""Controls over real sockets: delays, sizes and failures.
+
+One client's controls do not delay the requests of others.
+"""
 
 import asyncio
 import hashlib
@@ -29,14 +32,14 @@ DELAYED = 1000
 
 
 def asking(query: str, *fields: str, version: str = "1.1", method: str = "GET") -> bytes:
-    """Give a request that asks for something."""
+    """Return a request with controls in its query."""
     lines = (f"{method} /a?{query} HTTP/{version}", "Host: a", *fields, "", "")
     return "\r\n".join(lines).encode()
 
 
 @pytest.fixture(scope="module")
 def many_files() -> Iterator[None]:
-    """Let this process, and the echoes that it starts, open as many sockets as these tests need."""
+    """Raise the limit of open files, so that this process and its echoes can open the sockets of these tests."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 4 * DELAYED
     assert hard == resource.RLIM_INFINITY or hard >= wanted, f"ulimit -n {wanted}"
@@ -47,7 +50,7 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_files")
 def test_a_thousand_delayed_requests_keep_nobody_waiting() -> None:
-    """A plain request is answered while all of them wait; when one is over, it is answered."""
+    """While a thousand requests are delayed, a plain request and one with a short delay get their responses."""
     with running(drain_seconds=0.5) as echo, ExitStack() as stack:
         delayed = [stack.enter_context(echo.connect()) for _ in range(DELAYED)]
         for sock in delayed:
@@ -64,13 +67,13 @@ def test_a_thousand_delayed_requests_keep_nobody_waiting() -> None:
 
 
 def test_what_is_asked_behind_a_delayed_request_is_answered_behind_it(echo: Echo) -> None:
-    """HTTP/1.1 has no other order (RFC 9112, 9.3.2)."""
+    """A request pipelined after a delayed one gets its response after it, as RFC 9112, 9.3.2 requires."""
     came = echo.exchange(asking("echo_delay=50ms") + b"GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert re.findall(b"<b>Got: .</b>!", came) == [b"<b>Got: a</b>!", b"<b>Got: b</b>!"]
 
 
 def test_a_drip_comes_piece_by_piece(echo: Echo) -> None:
-    """The first piece is here, and others are answered, long before the last."""
+    """The first piece of a drip arrives, and other requests get responses, long before the last piece."""
     with echo.connect() as sock, echo.connect() as other:
         sock.sendall(asking("echo_size=10&echo_drip=60s"))
         came = b""
@@ -85,7 +88,7 @@ def test_a_drip_comes_piece_by_piece(echo: Echo) -> None:
 
 
 def test_a_drip_ends_with_its_last_byte(echo: Echo) -> None:
-    """And the connection goes on."""
+    """A drip ends with its last byte, and the connection stays usable."""
     with echo.connect() as sock:
         for _ in range(2):
             sock.sendall(asking("echo_size=3&echo_drip=20ms"))
@@ -93,7 +96,7 @@ def test_a_drip_ends_with_its_last_byte(echo: Echo) -> None:
 
 
 def test_a_large_body_is_made_while_it_is_sent() -> None:
-    """256 MiB in 16 MiB of memory, right to the last byte, and somebody else is served in between."""
+    """A body of 256 MiB is complete and uses at most 16 MiB of memory; other requests are served meanwhile."""
     size = 256 * MIB
     with running() as echo, closing(httpx.Client(base_url=f"http://127.0.0.1:{echo.port}")) as client:
         assert echo.get("/")[0].status == 200, "its worker is there"
@@ -112,7 +115,7 @@ def test_a_large_body_is_made_while_it_is_sent() -> None:
 
 
 def test_a_client_that_does_not_read_costs_nothing(echo: Echo) -> None:
-    """No more is made than it takes."""
+    """Clients that do not read use little memory: no more of a body is generated than is sent."""
     with at_most(16 * MIB, echo), ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(echo.connect()).sendall(asking("echo_size=1GiB"))
@@ -121,7 +124,7 @@ def test_a_client_that_does_not_read_costs_nothing(echo: Echo) -> None:
 
 @pytest.mark.parametrize("query", ["echo_abort=before", "echo_abort=before&echo_delay=10ms&echo_size=10"])
 def test_a_connection_is_cut_off_before_the_head(echo: Echo, query: str) -> None:
-    """Not one byte comes."""
+    """With echo_abort=before, the connection is closed without a byte."""
     with echo.connect() as sock:
         sock.sendall(asking(query))
         with suppress(ConnectionResetError):
@@ -138,7 +141,7 @@ def test_a_connection_is_cut_off_before_the_head(echo: Echo, query: str) -> None
     ],
 )
 def test_a_connection_is_cut_off_in_the_middle(echo: Echo, query: str, version: str, half: bytes) -> None:
-    """Behind half of what Content-Length has promised."""
+    """With echo_abort=middle, the connection is closed after half of the bytes announced in Content-Length."""
     came = echo.exchange(asking(query + "&echo_abort=middle", version=version))
     head, _, body = came.partition(b"\r\n\r\n")
     assert b"HTTP/1.1 200 OK" in head
@@ -147,7 +150,7 @@ def test_a_connection_is_cut_off_in_the_middle(echo: Echo, query: str, version: 
 
 
 def test_a_body_of_unknown_length_is_cut_off_without_its_last_chunk(echo: Echo) -> None:
-    """So that no client takes it for whole."""
+    """An aborted chunked body has no last chunk, so that no client takes it for complete."""
     came = echo.exchange(asking("echo_format=events&echo_abort=middle"))
     assert b"Transfer-Encoding: chunked" in came
     assert b"id: 1\n" in came
@@ -155,24 +158,24 @@ def test_a_body_of_unknown_length_is_cut_off_without_its_last_chunk(echo: Echo) 
 
 
 def curl(*arguments: str) -> str:
-    """Give what curl gets."""
+    """Return the output of curl."""
     return run(program("curl"), "--silent", *arguments)
 
 
 def curl_ends(*arguments: str) -> int:
-    """Give the code with which curl ends (https://curl.se/docs/manpage.html#EXIT)."""
+    """Return curl's exit code (https://curl.se/docs/manpage.html#EXIT)."""
     command = [program("curl"), "--silent", "--output", "/dev/null", *arguments]
     return subprocess.run(command, timeout=DEADLINE, check=False).returncode
 
 
 def test_clients_see_the_cut(echo: Echo) -> None:
-    """By the exit codes of curl: an empty reply, and a transfer that is incomplete."""
+    """The exit codes of curl report an empty reply or an incomplete transfer."""
     url = f"http://127.0.0.1:{echo.port}/?echo_size=1000&echo_abort="
     assert [curl_ends("--http1.1", url + when) for when in ("before", "middle")] == [52, 18]
 
 
 def test_over_http_2_only_the_stream_is_cut_off(echo: Echo) -> None:
-    """Its connection may carry others' requests."""
+    """Over HTTP/2, an abort resets only its stream, because the connection may carry other requests."""
     url = f"http://127.0.0.1:{echo.port}/?echo_size=1000&echo_abort="
     for when in ("before", "middle"):
         assert curl_ends("--http2-prior-knowledge", url + when) == 92, "a stream error"
@@ -187,7 +190,7 @@ def test_over_http_2_only_the_stream_is_cut_off(echo: Echo) -> None:
 
 
 def test_over_http_2_a_delay_holds_up_its_own_stream_only(echo: Echo) -> None:
-    """Another of the same connection is answered while it waits."""
+    """Over HTTP/2, a delay does not hold up other streams of the same connection."""
 
     async def both() -> list[dict[str, Any]]:
         base = f"http://127.0.0.1:{echo.port}"
@@ -207,7 +210,7 @@ def test_over_http_2_a_delay_holds_up_its_own_stream_only(echo: Echo) -> None:
     "query", ["echo_size=3000000", "echo_size=100000&echo_drip=50ms", "echo_size=300000&echo_compress=br"]
 )
 def test_real_clients_get_what_they_ask_for(echo: Echo, query: str, version: str) -> None:
-    """By both protocols, coded or not."""
+    """Real clients receive generated bodies over both protocols, with and without content coding."""
     told = curl("--compressed", version, f"http://127.0.0.1:{echo.port}/?{query}")
     size = int(re.findall("size=([0-9]+)", query)[0])
     assert told.encode() == b"".join(generated(size))
@@ -215,7 +218,7 @@ def test_real_clients_get_what_they_ask_for(echo: Echo, query: str, version: str
 
 @pytest.mark.parametrize("status", [204, 205, 304])
 def test_a_status_without_content_has_none(echo: Echo, status: int) -> None:
-    """And the next answer begins where it should."""
+    """A status without content has no body, and the next response on the connection is valid."""
     with echo.connect() as sock:
         sock.sendall(asking(f"echo_status={status}&echo_size=100"))
         answer, body = read_answer(sock)
@@ -226,13 +229,13 @@ def test_a_status_without_content_has_none(echo: Echo, status: int) -> None:
 
 
 def test_head_has_the_length_of_what_get_would_have(echo: Echo) -> None:
-    """Without making it."""
+    """HEAD has the Content-Length that GET would have, without generating the body."""
     answer, body = echo.get("/?echo_size=1GiB", method="HEAD")
     assert (answer.headers["Content-Length"], body) == (str(1 << 30), b"")
 
 
 def test_a_redirect_is_followed(echo: Echo) -> None:
-    """To a target of the same echo."""
+    """A redirect to a target of the same echo is followed by curl."""
     told = curl(
         "--location",
         f"http://127.0.0.1:{echo.port}/a?echo_redirect=/b%3Fecho_format%3Djson",
@@ -241,7 +244,7 @@ def test_a_redirect_is_followed(echo: Echo) -> None:
 
 
 def test_the_first_tries_fail_as_a_client_that_tries_again_sees(echo: Echo) -> None:
-    """As curl does by itself when it is answered 503."""
+    """With echo_fail_first, curl's retry after 503 succeeds."""
     told = curl(
         "--retry", "5", "--retry-delay", "1", "--header", "X-Request-Id: retried",
         f"http://127.0.0.1:{echo.port}/a?echo_fail_first=1&echo_format=json",
@@ -251,7 +254,7 @@ def test_the_first_tries_fail_as_a_client_that_tries_again_sees(echo: Echo) -> N
 
 
 def test_events_come_one_by_one_through_a_proxy_that_buffers(echo: Echo, tmp_path: Path) -> None:
-    """The first is sent on when it is made: nginx is told not to wait for more."""
+    """The first event passes a buffering proxy as soon as it is generated: the response disables nginx's buffering."""
     with nginx_http(tmp_path, echo.port) as nginx, nginx.connect() as sock:
         sock.sendall(asking("echo_count=600", "Accept: text/event-stream"))
         came = b""
@@ -264,14 +267,14 @@ def test_events_come_one_by_one_through_a_proxy_that_buffers(echo: Echo, tmp_pat
 
 
 def test_a_mistake_is_told_over_the_wire(echo: Echo) -> None:
-    """As text, and never as HTML."""
+    """An invalid control is reported with 400 as text, never as HTML."""
     answer, body = echo.get("/?echo_status=<b>")
     assert (answer.status, answer.headers["Content-Type"]) == (400, "text/plain; charset=utf-8")
     assert b'echo_status="<b>": not a whole number' in body
 
 
 def test_a_hostile_field_does_not_reach_the_head(echo: Echo) -> None:
-    """No line of it can be ended."""
+    """A control cannot inject a header line into the response head."""
     with socket.create_connection(("127.0.0.1", echo.port), DEADLINE) as sock:
         sock.sendall(asking("echo_header=X-A:b%0d%0aSet-Cookie:%20c=d"))
         answer, _ = read_answer(sock)

@@ -1,4 +1,4 @@
-"""The page's curl command, run: what arrives is what came before."""
+"""The page's curl command reproduces the original request."""
 
 import re
 import subprocess
@@ -24,13 +24,13 @@ from tests.http.process import DEADLINE, Echo
 from tests.http.programs import Secure, program, running_with_tls
 
 HOST = (b"Host", b"shop.example:8443")
-ACCEPT = (b"aCCept", b"text/plain")  # the echo answers with what came, byte for byte
+ACCEPT = (b"aCCept", b"text/plain")  # the echo responds with the request, byte for byte
 AGENT = (b"User-Agent", b"a 'browser'")
 PLAIN = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("127.0.0.1", 8080))
 
 
 class Shell:
-    """Runs commands with a configuration of curl that leads to an echo, whatever name they ask for."""
+    """Runs commands with a curl configuration that connects every host name to an echo."""
 
     def __init__(self, folder: Path, port: int, *more: str) -> None:
         program("curl")
@@ -39,7 +39,7 @@ class Shell:
         (folder / ".curlrc").write_text("\n".join(lines))
 
     def __call__(self, command: str, *, interactive: bool = False) -> bytes:
-        """Give what a command prints; in a file or typed it may be longer than an argument."""
+        """Return a command's output; as a file or on stdin, it may be longer than an argument."""
         script = self._folder / "script"
         script.write_text(command)
         with script.open("rb") as typed:
@@ -51,7 +51,7 @@ class Shell:
                 capture_output=True,
                 timeout=DEADLINE,
                 check=False,
-                start_new_session=True,  # an interactive shell would take the terminal
+                start_new_session=True,  # an interactive shell would take over the terminal
             )
         assert done.returncode == 0, (command, done.stderr)
         return done.stdout
@@ -59,19 +59,19 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(echo: Echo, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """Give a shell whose curl asks the echo."""
+    """Return a shell whose curl connects to the echo."""
     return Shell(tmp_path_factory.mktemp("curl"), echo.port)
 
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    """Give an echo that speaks TLS."""
+    """Yield an echo with TLS."""
     with running_with_tls(tmp_path_factory.mktemp("tls")) as secure:
         yield secure
 
 
 def command_for(request: WireRequest, raw: bytes = b"", connection: ConnectionInfo = PLAIN) -> str:
-    """Give the command for a request with this body."""
+    """Return the curl command for a request with this body."""
     meter = Meter(content_of(request.fields), MAX_DECODED)
     meter.take(raw)
     while meter.pending:
@@ -82,7 +82,7 @@ def command_for(request: WireRequest, raw: bytes = b"", connection: ConnectionIn
 
 
 def arrived(wire: bytes) -> tuple[bytes, Fields, bytes]:
-    """Give the first line, the fields but Host, and the body of what the echo saw."""
+    """Return the first line, the headers except Host, and the body of the request that the echo received."""
     head, _, body = wire.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
     fields = tuple((name, value.lstrip()) for name, _, value in (each.partition(b":") for each in lines))
@@ -90,7 +90,7 @@ def arrived(wire: bytes) -> tuple[bytes, Fields, bytes]:
 
 
 def came_again(shell: Shell, request: WireRequest, raw: bytes = b"", *, interactive: bool = False) -> None:
-    """Run the command for a request, and compare; the length of a body is told by a field of curl's own."""
+    """Run the command for a request, and compare; curl sends a Content-Length of its own."""
     line, fields, body = arrived(shell(command_for(request, raw), interactive=interactive))
     assert line == request.method + b" " + request.target + b" " + request.version.encode()
     sent = tuple(field for field in fields if field[0] not in {b"Content-Length", b"Connection"})
@@ -99,7 +99,7 @@ def came_again(shell: Shell, request: WireRequest, raw: bytes = b"", *, interact
 
 
 def get(target: bytes = b"/a", *fields: tuple[bytes, bytes], method: bytes = b"GET") -> WireRequest:
-    """Give a request."""
+    """Return a request."""
     return WireRequest(method, target, "HTTP/1.1", (HOST, ACCEPT, AGENT, *fields))
 
 
@@ -121,7 +121,7 @@ BODIES = st.one_of(
     BODIES,
 )
 def test_the_same_arrives_again(shell: Shell, method: bytes, target: bytes, fields: Fields, raw: bytes) -> None:
-    """Method, target, fields in their order and case, body: byte for byte, whatever they are."""
+    """The command reproduces method, target, headers with order and case, and body, byte for byte."""
     length = ((b"Content-Length", b"%d" % len(raw)),) if raw else ()
     came_again(shell, get(target, *fields, *length, method=method), raw)
 
@@ -142,7 +142,7 @@ def test_the_same_arrives_again(shell: Shell, method: bytes, target: bytes, fiel
     ],
 )
 def test_a_target_is_kept(shell: Shell, target: bytes) -> None:
-    """In all of its forms, with dots, brackets, and what curl would write anew."""
+    """A target is kept in all of its forms, with dots, brackets, and characters that curl would rewrite."""
     came_again(shell, get(target))
 
 
@@ -151,14 +151,14 @@ def test_a_target_is_kept(shell: Shell, target: bytes) -> None:
 )
 @pytest.mark.parametrize("coding", [True, False], ids=["chunked", "length"])
 def test_a_body_is_kept(shell: Shell, raw: bytes, *, coding: bool) -> None:
-    """As large as a page has one, in one piece or in chunks, also one without bytes."""
+    """A body up to the page's maximum is kept, with a length or chunked, even if it is empty."""
     field = (b"Transfer-Encoding", b"chunked") if coding else (b"Content-Length", b"%d" % len(raw))
     came_again(shell, get(b"/a", (b"Content-Type", b"a/b"), field, method=b"POST"), raw)
 
 
 @pytest.mark.parametrize("raw", [b"!a !! $(id)", b"a\n!b '!c' \"!d\"\n", b"!\r\n!", b"a\n'\nb"])
 def test_an_interactive_shell_takes_all_for_data(shell: Shell, raw: bytes) -> None:
-    """Bash looks for `!` in its history, line by line, and in double quotes."""
+    """An interactive Bash expands no `!`, for which it searches its history, line by line and in double quotes."""
     field = (b"X-A", raw.split(b"\n")[0].strip() + b'\xe9!e "!f"')
     more = ((b"Content-Type", b"a/b"), (b"Content-Length", b"%d" % len(raw)))
     came_again(
@@ -168,26 +168,26 @@ def test_an_interactive_shell_takes_all_for_data(shell: Shell, raw: bytes) -> No
 
 @pytest.mark.parametrize("host", [b"a", b"A.test", b"a:80", b"127.1", b"[::1]:1", b"a_b.test.", b"0x7f", b"xn--a"])
 def test_host_is_kept(shell: Shell, host: bytes) -> None:
-    """Also where curl would write it in another way."""
+    """Host is kept, even if curl would normalize it."""
     wire = shell(command_for(structs.replace(get(), fields=((b"Host", host), ACCEPT, AGENT))))
     assert re.findall(rb"(?mi)^host: (.*)\r$", wire) == [host]
 
 
 def test_http_1_0_needs_no_host(shell: Shell) -> None:
-    """And none is sent, if there was none."""
+    """An HTTP/1.0 request without Host is sent without one."""
     wire = shell(command_for(structs.replace(get(), version="HTTP/1.0", fields=(ACCEPT, AGENT))))
     assert wire == b"GET /a HTTP/1.0\r\naCCept: text/plain\r\nUser-Agent: a 'browser'\r\n\r\n"
 
 
 def test_head_is_head(shell: Shell) -> None:
-    """Its answer has no body, and the command does not wait for one."""
+    """HEAD has no body in its response, and the command does not wait for one."""
     assert b"200" in shell(command_for(get(method=b"HEAD")))
 
 
 @pytest.mark.parametrize("tls", [None, TLS("TLSv1.3", "shop.example", "")], ids=["cleartext", "TLS"])
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2.0"])
 def test_the_version_is_kept(echo: Echo, secure: Secure, tmp_path: Path, version: str, tls: TLS | None) -> None:
-    """With and without TLS."""
+    """The HTTP version is kept, with and without TLS."""
     port = secure.echo.port if tls else echo.port
     run = Shell(tmp_path, port, f'cacert = "{secure.authority}"')
     fields = ((b"accept", b"text/plain"), (b"user-agent", b"a"), (b"x-a", b"b"))

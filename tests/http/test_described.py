@@ -1,4 +1,7 @@
-"""What /openapi.json says of the echo, held against the echo itself: requests made of it, answers compared with it."""
+"""/openapi.json compared with the running echo.
+
+Requests are generated from the document, and their responses are compared with it.
+"""
 
 import copy
 import json
@@ -26,7 +29,7 @@ from app.echo.openapi.schema import reflection_schema
 from app.http.response import EVENTS, JSON
 from tests.http.process import DEADLINE, Echo, running
 
-# Small, so that nothing takes long; without what leaves no answer to be compared.
+# Small limits keep the tests fast; aborts are disabled because they leave no response to compare.
 SMALL = {"max_delay": 0.05, "max_size": 4096, "max_events": 1, "allow_abort": "off", "allow_cookie": "on"}
 CONFORM = [
     content_type_conformance,
@@ -34,7 +37,7 @@ CONFORM = [
     response_schema_conformance,
     status_code_conformance,
 ]
-# Statuses that nobody asks for by number: 503 is what `fail_first` is for.
+# Statuses that are not requested by number: 503 comes from `fail_first`.
 UNASKED = {200, 204, 302, 400, 406, 503}
 MAKING = settings(
     derandomize=True,
@@ -53,18 +56,18 @@ AnyCase = schemathesis.Case[Any]
 
 
 class Described(NamedTuple):
-    """A running echo, and what it says of itself."""
+    """A running echo and its OpenAPI document."""
 
     echo: Echo
     document: dict[str, Any]
 
     def operation(self, path: str, method: str) -> Operation:
-        """Give one operation of the document."""
+        """Return one operation of the document."""
         operation: Operation = schemathesis.openapi.from_dict(self.document)[path][method]
         return operation
 
     def with_one(self, name: str) -> Operation:
-        """Give GET, as if this were all that may be asked for."""
+        """Return GET with this control as its only one."""
         item = self.document["paths"]["/{path}"]
         wish = f"#/components/parameters/{name}"
         parameters = [each for each in item["parameters"] if each.get("$ref") in {None, wish}]
@@ -73,7 +76,7 @@ class Described(NamedTuple):
         return operation
 
     def answer(self, case: AnyCase, **fields: str) -> schemathesis.Response:
-        """Ask the port that echoes; give the answer, which is as the document says."""
+        """Send a request to the echo port; return the response, which conforms to the document."""
         answer = case.call(base_url=f"http://127.0.0.1:{self.echo.port}", headers=fields, timeout=DEADLINE)
         case.validate_response(answer, checks=CONFORM)
         return answer
@@ -81,21 +84,21 @@ class Described(NamedTuple):
 
 @pytest.fixture(scope="module")
 def described() -> Iterator[Described]:
-    """Give an echo and its document."""
+    """Yield an echo and its document."""
     with running(**SMALL) as echo:
         yield Described(echo, json.loads(echo.get("/openapi.json", port=echo.admin_port)[1]))
         assert echo.process.poll() is None, "it has lived through all of it"
 
 
 def asked(case: AnyCase) -> dict[str, Any]:
-    """Give what a request asks for, by the names of the controls."""
+    """Return the controls of a request by their names."""
     by_field = {name.lower().removeprefix("x-echo-"): value for name, value in (case.headers or {}).items()}
     by_query = {name.removeprefix("echo_"): value for name, value in (case.query or {}).items()}
     return by_field | by_query
 
 
 def check(case: AnyCase, answer: schemathesis.Response) -> None:
-    """Hold an answer against what the request asks for, where the document has to leave it open."""
+    """Compare a response with the request's controls, for details that the document has to leave open."""
     wishes = asked(case)
     form = str(wishes.get("format", "")).lower()
     if not ({"status", "code"} & wishes.keys() or form in DIALECTS):
@@ -119,9 +122,10 @@ def check(case: AnyCase, answer: schemathesis.Response) -> None:
 def test_whatever_is_asked_for_is_answered_as_the_document_says(
     described: Described, method: str, mode: GenerationMode
 ) -> None:
-    """By every method that a document can name; much at once, which mostly contradicts itself, or is nonsense.
+    """Every method of the document, with many controls at once, gets the response that the document describes.
 
-    Status, media type, fields and content are those that are told; 5xx is never more than what was asked for.
+    Most combinations contradict each other or are invalid. Status, media type, headers and content match the document;
+    5xx occurs only if it was requested.
     """
 
     @settings(MAKING, max_examples=8)
@@ -133,8 +137,8 @@ def test_whatever_is_asked_for_is_answered_as_the_document_says(
 
 
 def test_each_wish_alone_is_answered_as_the_document_says(described: Described) -> None:
-    """In every form of the answer; most of them are granted."""
-    forms = [name for name, _ in media_types() if name != EVENTS]  # those take their time, and have a test of their own
+    """Each control alone, in every format, gets the response that the document describes; most are applied."""
+    forms = [name for name, _ in media_types() if name != EVENTS]  # events are slow, and have a test of their own
     seen: set[tuple[int, str]] = set()
     for name in described.document["components"]["parameters"]:
 
@@ -153,7 +157,7 @@ def test_each_wish_alone_is_answered_as_the_document_says(described: Described) 
 
 @pytest.mark.parametrize(("had", "status"), [("0", 200), ("1", 204)])
 def test_events_are_answered_as_the_document_says(described: Described, had: str, status: int) -> None:
-    """Each has the reflection; who has had all gets nothing."""
+    """Each event has the reflection; a client that has received all events gets 204."""
     case = described.operation("/{path}", "GET").Case(path_parameters={"path": "a"})
     answer = described.answer(case, Accept=EVENTS, **{"Last-Event-ID": had})
     assert answer.status_code == status
@@ -162,7 +166,7 @@ def test_events_are_answered_as_the_document_says(described: Described, had: str
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/version", "/openapi.json"])
 def test_the_port_for_the_cluster_answers_as_the_document_says(described: Described, path: str) -> None:
-    """Each of its paths, and it has no others."""
+    """The admin port serves each of its documented paths, and no others."""
     case = described.operation(path, "GET").Case()
     answer = case.call(base_url=f"http://127.0.0.1:{described.echo.admin_port}", timeout=DEADLINE)
     case.validate_response(answer, checks=CONFORM)
@@ -184,7 +188,7 @@ def test_the_port_for_the_cluster_answers_as_the_document_says(described: Descri
 def test_a_document_that_says_otherwise_is_found_out(
     described: Described, place: tuple[str, ...], value: object
 ) -> None:
-    """So that the tests above mean something."""
+    """The checks above find errors in a document."""
     document = copy.deepcopy(described.document)
     *way, last = place
     part = document["components"]

@@ -1,4 +1,7 @@
-"""The dialects of other echoes: the same requests to a real or a recorded one and to ours, compared field by field."""
+"""The dialects of other echoes, compared with real or recorded ones.
+
+Both get the same requests, and their responses are compared field by field.
+"""
 
 import json
 import re
@@ -22,19 +25,19 @@ from tests.http.programs import go_program, program, running_with_tls
 from tools.commands import run
 
 DIALECTS = ("gateway-api", "whoami", "echoserver")
-# Where it runs, as the peers are told that it does.
+# The pod that both the peers and the echo are configured to run in.
 POD = {"POD_NAME": "pod", "NAMESPACE": "ns"}
 
-# Fields of an answer that are about the connection, or that ours has beside those of the peer.
+# Headers that concern the connection, or that the echo adds to those of the peer.
 PASSED_OVER = {
     "date", "server", "connection", "transfer-encoding", "content-length",
     "cache-control", "content-security-policy", "x-content-type-options", "x-request-id",
-    # With these every page could read what an echo shows of its reader.
+    # With these, every page could read what an echo shows of its reader.
     "access-control-allow-origin", "access-control-allow-credentials",
     "access-control-allow-methods", "access-control-max-age",
 }  # fmt: skip
 
-# What differs on purpose: in all answers of a dialect, or in those to one request; where, and why.
+# Intended differences, in all responses of a dialect or in those to one request: where, and why.
 EVERYWHERE: dict[str, dict[str, str]] = {
     "gateway-api": {
         "body.httpPort": "of later versions than v1.4.1",
@@ -88,7 +91,7 @@ DIFFERENCES: dict[str, dict[str, dict[str, str]]] = {
 
 
 def parsed_json(body: bytes) -> Any:
-    """Give JSON as it is read; without the port of the peer's other end."""
+    """Parse JSON; the client's port is removed."""
     read = json.loads(body)
     if "remoteAddr" in read:
         read["remoteAddr"] = without_port(read["remoteAddr"])
@@ -96,12 +99,12 @@ def parsed_json(body: bytes) -> Any:
 
 
 def without_port(address: str) -> str:
-    """Give an address without its port."""
+    """Return an address without its port."""
     return re.sub(r":\d+$", "", address)
 
 
 def parsed_whoami(body: bytes) -> dict[str, Any]:
-    """Give whoami's text by its names: the IPs, the request line, the header fields in order, the body."""
+    """Parse whoami's text by its names: the IPs, the request line, the headers in order, the body."""
     head, _, rest = body.decode("latin-1").partition("\r\n\r\n")
     if not rest and "\r\n" not in head:
         return {"": head}
@@ -115,7 +118,7 @@ def parsed_whoami(body: bytes) -> dict[str, Any]:
 
 
 def parsed_echoserver(body: bytes) -> dict[str, Any]:
-    """Give echoserver's text by its sections, each as lines."""
+    """Parse echoserver's text by its sections, each as lines."""
     sections = re.findall(r"(?:^|\n)(\w[\w ]*):\n(.*?)(?=\n\n\w[\w ]*:\n|$)", body.decode("latin-1"), re.DOTALL)
     first, *_ = body.decode("latin-1").partition("\n\nPod Information:")
     return {"first": first} | {name: text.split("\n") for name, text in sections}
@@ -128,7 +131,7 @@ PARSERS: dict[str, Callable[[bytes], dict[str, Any]]] = {
 
 
 def by_place(dialect: str, answer: Told) -> dict[str, Any]:
-    """Give all that an answer says, by where it says it."""
+    """Return everything in a response, by its place."""
     places: dict[str, Any] = {"status": answer.status}
     places |= {name: value for name, value in answer.fields.items() if name not in PASSED_OVER}
     parse = PARSERS.get(dialect)
@@ -141,7 +144,7 @@ def by_place(dialect: str, answer: Told) -> dict[str, Any]:
 
 
 def different(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Give what two answers say otherwise, by where."""
+    """Return the differences between two responses, by place."""
     return {
         place: (theirs.get(place), ours.get(place))
         for place in theirs.keys() | ours.keys()
@@ -151,9 +154,9 @@ def different(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, tuple[A
 
 @dataclass(frozen=True)
 class Pair:
-    """A dialect, the port of the echo of ours that speaks it, and how its peer answers, by the request's name.
+    """A dialect, the port of an echo that speaks it, and the peer's responses by the name of the request.
 
-    `there` is where a peer that was recorded ran: its machine's name, and its port.
+    `there` is where a recorded peer ran: its host name and its port.
     """
 
     dialect: str
@@ -176,7 +179,7 @@ def _pair(dialect: str, log: Path) -> Iterator[Pair]:
 
 @pytest.fixture(scope="module")
 def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Pair]]:
-    """Give, by dialect, an echo of ours that speaks it by its settings, and what a real or a recorded peer answers."""
+    """Yield a function that returns, by dialect, an echo configured for it and the responses of its peer."""
     folder = tmp_path_factory.mktemp("peers")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as ended:
         for name, value in POD.items():
@@ -185,7 +188,7 @@ def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 
 def as_there(answer: Told, here: int, there: tuple[str, int]) -> Told:
-    """Give an answer of the echo at a port as it would be on another machine, at another port."""
+    """Return a response of the echo as it would be on another machine, at another port."""
     name, port = there
     body = re.sub(rb'(Hostname: |"hostname":")[^"\n]+', rb"\g<1>" + name.encode(), answer.body, count=1)
     return Told(answer.status, answer.fields, body.replace(b".test:%d/" % here, b".test:%d/" % port))
@@ -195,21 +198,21 @@ def as_there(answer: Told, here: int, there: tuple[str, int]) -> Told:
 def test_ours_answers_as_the_peer_but_for_what_is_listed(
     pair_of: Callable[[str], Pair], dialect: str, name: str
 ) -> None:
-    """Status, fields and content; each difference that is listed is there, and has its reason."""
+    """Status, headers and content equal the peer's; each listed difference occurs, and has its reason."""
     pair, request = pair_of(dialect), asked(dialect)[name]
     theirs, ours = pair.answers[name], told(request, ask(pair.port, request))
     if pair.there:
         ours = as_there(ours, pair.port, pair.there)
     found = different(by_place(dialect, theirs), by_place(dialect, ours))
     listed = DIFFERENCES[dialect].get(name, {})
-    # Contents of other kinds have no places in common.
+    # Bodies of different content types have no places in common.
     places = {"body" if place.startswith("body") and "body" in listed else place for place in found}
     assert places - EVERYWHERE[dialect].keys() == listed.keys(), found
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_no_dialect_is_taken_for_another_type_than_it_says(pair_of: Callable[[str], Pair], dialect: str) -> None:
-    """Whatever is asked: never HTML, nothing to be guessed, nothing to be kept, and nothing that another page reads."""
+    """No response of a dialect is HTML, or can be sniffed as another type, cached, or read by another page."""
     pair = pair_of(dialect)
     for name, request in asked(dialect).items():
         fields = told(request, ask(pair.port, request)).fields
@@ -227,7 +230,7 @@ def test_no_dialect_is_taken_for_another_type_than_it_says(pair_of: Callable[[st
     ],
 )
 def test_one_request_may_ask_for_a_dialect(echo: Echo, dialect: str, sign: bytes) -> None:
-    """By its query or a field, of an echo that speaks none of them."""
+    """A request selects a dialect by query or header, although the echo is configured for none."""
     for path, fields in ((f"/anything?echo_format={dialect}", {}), ("/anything", {"X-Echo-Format": dialect})):
         answer, body = echo.get(path, fields)
         assert answer.status == 200
@@ -235,7 +238,7 @@ def test_one_request_may_ask_for_a_dialect(echo: Echo, dialect: str, sign: bytes
 
 
 def test_a_request_may_ask_for_the_echos_own_words(pair_of: Callable[[str], Pair]) -> None:
-    """Of an echo that speaks a dialect."""
+    """A request selects the bare format, although the echo is configured for a dialect."""
     raw = ask(pair_of("whoami").port, b"GET /a?echo_format=bare HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert raw.endswith(b"<b>Got: a</b>!")
 
@@ -245,7 +248,7 @@ def test_a_request_may_ask_for_the_echos_own_words(pair_of: Callable[[str], Pair
     [("gateway-api", "/?delay=150ms"), ("whoami", "/?wait=150ms")],
 )
 def test_an_answer_waits_as_it_is_asked_to(pair_of: Callable[[str], Pair], dialect: str, path: str) -> None:
-    """The time passes before its first byte."""
+    """The dialects' own delay parameters delay the first byte of a response."""
     began = time.monotonic()
     raw = ask(pair_of(dialect).port, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
     assert raw.startswith(b"HTTP/1.1 200 ")
@@ -257,12 +260,12 @@ def test_an_answer_waits_as_it_is_asked_to(pair_of: Callable[[str], Pair], diale
 
 @pytest.fixture(scope="module")
 def gateway_client() -> Path:
-    """Give the conformance tests' client."""
+    """Return the client of the conformance tests."""
     return go_program("gateway-client")
 
 
 def captured(client: Path, *arguments: str | Path) -> dict[str, Any]:
-    """Ask by it; give what it says that it read."""
+    """Send a request with the client; return what it reports."""
     report: dict[str, Any] = json.loads(run(client, *arguments, deadline=DEADLINE))
     return report
 
@@ -271,7 +274,7 @@ def captured(client: Path, *arguments: str | Path) -> dict[str, Any]:
 def test_the_conformance_client_reads_what_it_sent(
     gateway_client: Path, pair_of: Callable[[str], Pair], protocol: str
 ) -> None:
-    """Its parser finds each field, and the field that it asked the answer for."""
+    """The conformance client's parser finds each header, and the response header that it requested."""
     report = captured(
         gateway_client,
         *(["-h2c"] if protocol == "HTTP/2.0" else []),
@@ -298,7 +301,7 @@ def test_the_conformance_client_reads_what_it_sent(
 
 
 def test_the_conformance_client_reads_the_tls_that_it_spoke(gateway_client: Path, tmp_path: Path) -> None:
-    """Version, name and cipher suite."""
+    """The conformance client reads the version, server name and cipher suite of its TLS connection."""
     with running_with_tls(tmp_path, dialect="gateway-api") as secure:
         report = captured(gateway_client, "-cert", tmp_path / "echo.pem", "-server", "localhost", f"{secure.url}/a")
     tls = report["request"]["tls"]
@@ -311,8 +314,8 @@ def test_the_conformance_client_reads_the_tls_that_it_spoke(gateway_client: Path
     ["", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"],
 )
 def test_tls_shows_as_echo_basic_shows_it(tmp_path: Path, cipher: str) -> None:
-    """Over TLS 1.3, and over TLS 1.2 with each cipher that both take; with the client's certificate."""
-    # An authority that the client does not know, or OpenSSL would send its certificate, too: not every Python shows it.
+    """TLS details equal echo-basic's over TLS 1.3 and with each cipher of TLS 1.2, including the client certificate."""
+    # The client does not know this CA; otherwise OpenSSL would send its certificate too, which not every Python shows.
     authority, clients = trustme.CA(), trustme.CA()
     served, client = authority.issue_cert("localhost"), clients.issue_cert("client")
     files = {name: tmp_path / f"{name}.pem" for name in ("pem", "ca")}
@@ -336,7 +339,7 @@ def test_tls_shows_as_echo_basic_shows_it(tmp_path: Path, cipher: str) -> None:
         running_peer("gateway-api", tmp_path / "log", theirs_settings, secure=True) as port,
     ):
         theirs, ours = (tls_told(each, trusting) for each in (port, echo.port))
-    if not cipher:  # of TLS 1.3's, each server prefers its own
+    if not cipher:  # each server prefers another cipher suite of TLS 1.3
         assert {theirs.pop("cipherSuite"), ours.pop("cipherSuite")} <= {
             "TLS_AES_128_GCM_SHA256",
             "TLS_AES_256_GCM_SHA384",
@@ -346,7 +349,7 @@ def test_tls_shows_as_echo_basic_shows_it(tmp_path: Path, cipher: str) -> None:
 
 
 def tls_told(port: int, trusting: ssl.SSLContext) -> dict[str, Any]:
-    """Give what an echo says of a connection's TLS."""
+    """Return what an echo shows of a connection's TLS."""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock,
         trusting.wrap_socket(sock, server_hostname="localhost") as secured,
@@ -357,7 +360,7 @@ def tls_told(port: int, trusting: ssl.SSLContext) -> dict[str, Any]:
 
 
 def test_go_and_openssl_name_the_cipher_suites_differently() -> None:
-    """OpenSSL itself says which name of its own is which of the IANA's, which Go has."""
+    """The mapping of cipher suites to IANA names, which Go uses, equals OpenSSL's own."""
     lines = run(program("openssl"), "ciphers", "-stdname", "ALL:COMPLEMENTOFALL:@SECLEVEL=0").splitlines()
     standard = {openssl: name for name, _, openssl, *_ in map(str.split, lines)}
     assert {name: standard[name] for name in CIPHER_SUITES} == CIPHER_SUITES

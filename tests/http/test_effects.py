@@ -1,4 +1,7 @@
-"""What answers do beyond their bytes, over real sockets and real time: the carrier with an application of its own."""
+"""Effects of responses over real sockets, in real time.
+
+The carrier runs an application of the tests.
+"""
 
 import asyncio
 import http.client
@@ -38,17 +41,17 @@ class Carried:
         self.plans = plans
 
     def connect(self) -> socket.socket:
-        """Open a connection, with the deadline on each of its waits."""
+        """Open a connection, with the deadline as timeout of each of its waits."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
 
     def ask(self, name: str, version: str = "1.1") -> socket.socket:
-        """Ask on a connection of its own; give that."""
+        """Send a request on a connection of its own; return the socket."""
         sock = self.connect()
         sock.sendall(f"GET /{name} HTTP/{version}\r\nHost: a\r\n\r\n".encode())
         return sock
 
     def url(self, name: str) -> str:
-        """Give the URL of what is planned."""
+        """Return the URL of a planned response."""
         return f"http://127.0.0.1:{self.port}/{name}"
 
 
@@ -85,7 +88,7 @@ def carried(**plans: Plan) -> Iterator[Carried]:
 
 
 def test_delays_hold_up_nobody() -> None:
-    """A few hundred connections wait, and plain requests are answered long before."""
+    """While a few hundred connections wait, plain requests get their responses."""
     with carried(slow=Plan(Effects(delay=60.0), lambda: [b"slow"])) as echo, ExitStack() as stack:
         waiting = [stack.enter_context(echo.ask("slow")) for _ in range(300)]
         for _ in range(20):
@@ -95,7 +98,7 @@ def test_delays_hold_up_nobody() -> None:
 
 
 def test_delays_are_never_too_short() -> None:
-    """Of many that wait at once."""
+    """Delays of many simultaneous requests are never too short."""
     with carried(slow=Plan(Effects(delay=1.0), lambda: [b"slow"])) as echo, ExitStack() as stack:
         begun = time.monotonic()
         for sock in [stack.enter_context(echo.ask("slow")) for _ in range(300)]:
@@ -104,7 +107,7 @@ def test_delays_are_never_too_short() -> None:
 
 
 def test_a_large_body_is_made_as_the_client_reads_it() -> None:
-    """What the kernel's buffers hold is all that is made in advance; then it is sent to its end."""
+    """A large body is generated only as far ahead as kernel buffers allow, and is sent completely."""
     count = 1024
     plan = Plan(STREAMED, lambda: (bytes(PIECE) for _ in range(count)), [("Content-Length", str(count * PIECE))])
     with carried(large=plan) as echo, echo.ask("large") as sock:
@@ -123,7 +126,7 @@ def test_a_large_body_is_made_as_the_client_reads_it() -> None:
 
 
 def test_a_client_that_goes_away_ends_the_making() -> None:
-    """The body is closed when the connection breaks."""
+    """The body's iterator is closed when the client disconnects."""
     plan = Plan(STREAMED, lambda: endless(PIECE))
     with carried(large=plan) as echo:
         with echo.ask("large") as sock:
@@ -132,7 +135,7 @@ def test_a_client_that_goes_away_ends_the_making() -> None:
 
 
 def test_a_drip_takes_its_time() -> None:
-    """Each piece arrives by itself."""
+    """The pieces of a drip arrive one by one, each after the interval."""
     plan = Plan(Effects(streamed=True, interval=0.05), lambda: [b"%d" % number for number in range(5)])
     with carried(drip=plan) as echo, echo.ask("drip") as sock:
         begun = time.monotonic()
@@ -157,19 +160,19 @@ def test_a_drip_takes_its_time() -> None:
     ids=["before", "middle", "middle, streamed", "fails", "fails, HTTP/1.0", "middle, HTTP/1.0"],
 )
 def test_a_client_sees_that_an_answer_is_broken(plan: Plan, version: str, sees: type[Exception]) -> None:
-    """By what its own library says."""
+    """The client's library reports that a response is incomplete."""
     with carried(cut=plan) as echo, echo.ask("cut", version) as sock, pytest.raises(sees):
         read_answer(sock)
 
 
 def test_http_1_0_reads_to_the_end() -> None:
-    """Of the connection, which is the body's."""
+    """A response of unknown length over HTTP/1.0 ends with the connection."""
     with carried(drip=Plan(STREAMED)) as echo, echo.ask("drip", "1.0") as sock:
         assert read_to_end(sock).endswith(b"Connection: close\r\n\r\none two three")
 
 
 def test_a_large_body_is_one_stream_among_others() -> None:
-    """Another implementation's client of HTTP/2 reads it to its end, and asks other things meanwhile."""
+    """An HTTP/2 client of another implementation reads a large body completely, with other requests in between."""
     plan = Plan(STREAMED, lambda: (bytes(PIECE) for _ in range(256)))
     with carried(large=plan, slow=Plan(Effects(delay=0.1), lambda: [b"slow"])) as echo:
         with httpx.Client(http1=False, http2=True, timeout=DEADLINE) as client:

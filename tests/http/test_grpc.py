@@ -1,4 +1,7 @@
-"""gRPC by real clients: grpcio, and grpcurl, which knows only what reflection tells it."""
+"""gRPC with real clients: grpcio and grpcurl.
+
+grpcurl knows only what reflection returns.
+"""
 
 import json
 import os
@@ -26,7 +29,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    """Give an echo that speaks TLS, too, on the same port."""
+    """Yield an echo that also speaks TLS, on the same port."""
     with running_with_tls(tmp_path_factory.mktemp("grpc"), max_message=MAX_MESSAGE) as secure:
         yield secure
         assert secure.echo.process.poll() is None, "it has lived through all of it"
@@ -34,7 +37,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 
 @pytest.fixture(scope="module", params=["h2c", "TLS"])
 def channel(request: pytest.FixtureRequest, secure: Secure) -> Iterator[grpc.Channel]:
-    """Give a channel to it, in cleartext or by TLS."""
+    """Yield a channel to the echo, unencrypted or with TLS."""
     target = f"localhost:{secure.echo.port}"
     if request.param == "TLS":
         trusted = grpc.ssl_channel_credentials(secure.authority.read_bytes())
@@ -46,14 +49,14 @@ def channel(request: pytest.FixtureRequest, secure: Secure) -> Iterator[grpc.Cha
 
 
 def call(channel: grpc.Channel, method: str, raw: bytes = b"", *, metadata: Metadata = (), **how: Any) -> Any:
-    """Call a method of the echo with the bytes of a message; give the answer, read. Raises `grpc.RpcError`."""
-    # It writes and reads these bytes as they are.
+    """Call a method with the bytes of a message; return the parsed response. Raises `grpc.RpcError`."""
+    # Without serializers, grpcio sends and returns bytes unchanged.
     answer: bytes = channel.unary_unary(method)(raw, metadata=metadata, **({"timeout": DEADLINE} | how))
     return RESPONSE.FromString(answer)
 
 
 def test_what_arrived_is_told(channel: grpc.Channel, secure: Secure) -> None:
-    """The method, the authority, the metadata in its order, and of TLS what was agreed on."""
+    """A response reports the method, the authority, the metadata in order, and the negotiated TLS parameters."""
     metadata: Metadata = (("x-b", "1"), ("x-a", "2"), ("x-b", "3"), ("x-c-bin", b"\0\xff"))
     for method in ("Echo", "EchoTwo"):
         told = call(channel, f"/{SERVICE}/{method}", metadata=metadata).assertions
@@ -68,7 +71,7 @@ def test_what_arrived_is_told(channel: grpc.Channel, secure: Secure) -> None:
 
 
 def test_tls_is_told_where_it_is_spoken(secure: Secure) -> None:
-    """And there alone."""
+    """A response reports TLS only if the call used TLS."""
     trusted = grpc.ssl_channel_credentials(secure.authority.read_bytes())
     target = f"localhost:{secure.echo.port}"
     with grpc.secure_channel(target, trusted) as by_tls, grpc.insecure_channel(target) as clear:
@@ -78,7 +81,7 @@ def test_tls_is_told_where_it_is_spoken(secure: Secure) -> None:
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
 def test_a_client_may_ask_for_each_code(channel: grpc.Channel, code: grpc.StatusCode) -> None:
-    """By name and by number."""
+    """A client can request each status code by name and by number."""
     for name in (code.name, str(code.value[0])):
         with pytest.raises(grpc.RpcError) as ended:
             call(channel, ECHO, metadata=(("x-echo-status", name),))
@@ -123,7 +126,7 @@ def test_a_client_may_ask_for_each_code(channel: grpc.Channel, code: grpc.Status
 def test_what_can_not_be_done_ends_with_a_code_and_a_sentence(  # noqa: PLR0913, PLR0917 - the table's columns
     channel: grpc.Channel, method: str, raw: bytes, metadata: Metadata, how: dict[str, Any], code: str, told: str
 ) -> None:
-    """And the next call on the connection is answered."""
+    """An invalid call ends with a code and a message, and the next call on the connection succeeds."""
     with pytest.raises(grpc.RpcError) as ended:
         call(channel, method, raw, metadata=metadata, **how)
     assert ended.value.code() is grpc.StatusCode[code]
@@ -132,20 +135,20 @@ def test_what_can_not_be_done_ends_with_a_code_and_a_sentence(  # noqa: PLR0913,
 
 
 def test_compressed_messages_are_read(channel: grpc.Channel) -> None:
-    """By gzip, which is what clients have."""
+    """Messages compressed with gzip, which clients support, are accepted."""
     raw = b"\x0a\x64" + bytes(100)  # an unknown field, long enough to be worth it
     call(channel, ECHO, raw, compression=grpc.Compression.Gzip)
 
 
 def test_a_client_may_ask_for_initial_metadata_after_a_delay(channel: grpc.Channel) -> None:
-    """As of HTTP's answers for fields."""
+    """A client can request initial metadata and a delay, as HTTP clients can request headers."""
     metadata = (("x-echo-header", "x-answer:42"), ("x-echo-delay", "10ms"))
     _, told = channel.unary_unary(ECHO).with_call(b"", metadata=metadata, timeout=DEADLINE)
     assert ("x-answer", "42") in [(each.key, each.value) for each in told.initial_metadata()]
 
 
 def test_calls_at_once_are_answered_each_for_itself(channel: grpc.Channel) -> None:
-    """More than one connection takes at once wait for their turn; some have a delay, and hold up none of the others."""
+    """Calls above the limit of one connection wait for their turn; delayed calls do not hold up the others."""
     delays = ["50ms" if number % 3 else "1ms" for number in range(300)]
     method = channel.unary_unary(ECHO, response_deserializer=RESPONSE.FromString)
     futures = [
@@ -158,18 +161,18 @@ def test_calls_at_once_are_answered_each_for_itself(channel: grpc.Channel) -> No
 
 
 def metrics(echo: Echo) -> str:
-    """Give the metrics."""
+    """Return the metrics."""
     return echo.get("/metrics", port=echo.admin_port)[1].decode()
 
 
 def in_flight(echo: Echo) -> float:
-    """Give how many requests are under way, by the metrics."""
+    """Return the number of requests in flight, from the metrics."""
     (line,) = [line for line in metrics(echo).splitlines() if line.startswith("echo_requests_in_flight")]
     return float(line.rpartition(" ")[2])
 
 
 def test_a_cancelled_call_stops(channel: grpc.Channel, secure: Secure) -> None:
-    """It is under way no more, long before its time."""
+    """A cancelled call is no longer in flight, long before its delay ends."""
     future = channel.unary_unary(ECHO).future(b"", metadata=(("x-echo-delay", "60s"),), timeout=2 * DEADLINE)
     wait_until(lambda: in_flight(secure.echo) == 1, "the call is under way")
     future.cancel()
@@ -177,7 +180,7 @@ def test_a_cancelled_call_stops(channel: grpc.Channel, secure: Secure) -> None:
 
 
 def test_who_watches_the_health_learns_of_the_end() -> None:
-    """The status when it begins, the one when the server stops; which waits for nobody who only watches."""
+    """Watch reports the status at the start and at shutdown; the server does not wait for clients that only watch."""
     request, response = HEALTH
     with running() as echo, grpc.insecure_channel(f"127.0.0.1:{echo.port}") as channel:
         check = channel.unary_unary("/grpc.health.v1.Health/Check", request.SerializeToString, response.FromString)
@@ -197,7 +200,7 @@ def test_who_watches_the_health_learns_of_the_end() -> None:
 
 
 def test_the_log_and_the_metrics_have_the_method_and_the_code() -> None:
-    """Of methods that there are; what a client writes becomes no label. One that is cancelled says so."""
+    """Log and metrics have the status code, also of cancelled calls; unknown methods become no metric label."""
     with running(access_log="json") as echo, grpc.insecure_channel(f"127.0.0.1:{echo.port}") as channel:
         call(channel, ECHO)
         for method, metadata in ((ECHO, (("x-echo-status", "NOT_FOUND"),)), ("/a.B/C", ())):
@@ -226,14 +229,14 @@ def test_the_log_and_the_metrics_have_the_method_and_the_code() -> None:
 
 
 def test_by_http1_it_is_any_request(secure: Secure) -> None:
-    """Calls are made by HTTP/2 alone."""
+    """A gRPC request over HTTP/1.1 is handled as an ordinary request, because gRPC requires HTTP/2."""
     answer, body = secure.echo.get(ECHO, {"Content-Type": "application/grpc"}, method="POST")
     assert (answer.status, body.decode()) == (200, f"<b>Got: {ECHO[1:]}</b>!")
 
 
 @pytest.fixture(scope="module")
 def grpcurl() -> Path:
-    """Give the program, built if need be."""
+    """Return the path of grpcurl, built if necessary."""
     try:
         return find(TOOLS["grpcurl"], os.environ)
     except ToolError as error:
@@ -241,7 +244,7 @@ def grpcurl() -> Path:
 
 
 def asked(grpcurl: Path, secure: Secure, flags: tuple[str, ...], *what: str) -> subprocess.CompletedProcess[str]:
-    """Ask by grpcurl, in cleartext and by TLS, which must say the same; give what it said."""
+    """Run grpcurl unencrypted and with TLS; check that the results are equal, and return one."""
     target = f"localhost:{secure.echo.port}"
     (clear, by_tls) = (
         subprocess.run(
@@ -254,7 +257,7 @@ def asked(grpcurl: Path, secure: Secure, flags: tuple[str, ...], *what: str) -> 
 
 
 def test_grpcurl_lists_what_there_is(grpcurl: Path, secure: Secure) -> None:
-    """Without a file, by reflection."""
+    """Without a file, grpcurl lists and describes the services by reflection."""
     assert asked(grpcurl, secure, (), "list").stdout.split() == sorted(
         [SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]
     )
@@ -265,7 +268,7 @@ def test_grpcurl_lists_what_there_is(grpcurl: Path, secure: Secure) -> None:
 
 
 def test_grpcurl_calls_by_name(grpcurl: Path, secure: Secure) -> None:
-    """It has the messages from reflection, too, on the same connection."""
+    """Methods are called by name: grpcurl loads the messages by reflection, on the same connection."""
     told = json.loads(asked(grpcurl, secure, ("-H", "x-a: b"), f"{SERVICE}/Echo").stdout)["assertions"]
     assert {"key": "x-a", "value": "b"} in told["headers"]
     assert told["tlsAssertions"]["negotiatedProtocol"] == "h2"
