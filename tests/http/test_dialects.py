@@ -314,7 +314,7 @@ def test_the_conformance_client_reads_the_tls_that_it_spoke(gateway_client: Path
     ["", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"],
 )
 def test_tls_shows_as_echo_basic_shows_it(tmp_path: Path, cipher: str) -> None:
-    """TLS details equal echo-basic's over TLS 1.3 and with each cipher of TLS 1.2, including the client certificate."""
+    """TLS details, with the client certificate, equal echo-basic's over TLS 1.3 and with TLS 1.2 ciphers of both."""
     # The client does not know this CA; otherwise OpenSSL would send its certificate too, which not every Python shows.
     authority, clients = trustme.CA(), trustme.CA()
     served, client = authority.issue_cert("localhost"), clients.issue_cert("client")

@@ -1,7 +1,7 @@
-"""Harmless reflection: whatever somebody sends, no browser that looks at the answer does anything of it.
+"""Harmless reflection: no request makes a browser act on its response.
 
-The payloads are those of the folder `payloads`. Each stands in every place of a request where a client's bytes can
-stand, and a real Chromium looks at the answer in every form; the page is compared with that to a harmless twin.
+The payloads are those of the folder `payloads`. Each is sent in every place of a request where client bytes may appear,
+and a real Chromium loads the response in every format; the page is compared with that of a harmless twin.
 """
 
 import re
@@ -37,16 +37,16 @@ TYPES: Final = frozenset(
         "text/event-stream",
     )
 )
-# All names of fields that an answer may have of itself.
+# The names of all headers that a response may have without a request for others.
 FIELDS: Final = frozenset(
     b"allow cache-control connection content-length content-security-policy content-type date location"
     b" trailer transfer-encoding vary x-accel-buffering x-content-type-options x-request-id".split()
 )
 FORMS: Final = [form for form in FORMAT_NAMES if form not in {"html", "yaml", "echo"}]
 LAST: Final = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-# What the console says of every status from 400 on.
+# The console message for every status from 400 on.
 STATUS: Final = "Failed to load resource: the server responded with a status of "
-# What a browser makes of a text that it shows.
+# The nodes that a browser creates to display plain text.
 PLAIN: Final = {
     "#document > HTML ", "HTML > HEAD ", "HEAD > META name=color-scheme content=light dark",
     "HEAD > META charset=utf-8", "HTML > BODY ", "BODY > PRE ",
@@ -56,7 +56,7 @@ PLAIN: Final = {
 
 
 class Looking(NamedTuple):
-    """A browser in a network of its own, at a page that seems to be the echo's; what it says."""
+    """A browser in a network of its own, at a page of the echo's host; `said` collects its messages."""
 
     echo: Echo
     net: Network
@@ -64,7 +64,7 @@ class Looking(NamedTuple):
     said: list[str]
 
     def see(self, requests: list[bytes], *, port: int = 0, framed: bool = True) -> list[Seen]:
-        """Send requests, and look at their answers; nothing may come of it but a document."""
+        """Send requests, and load their responses; fails if one causes anything but a document."""
         paths = [self.net.forward(port or self.echo.port, each, framed=framed) for each in requests]
         seen = visit(self.page, paths, framed=framed)
         for path, document in zip(paths, seen, strict=True):
@@ -74,14 +74,14 @@ class Looking(NamedTuple):
         return seen
 
     def check_peace(self) -> None:
-        """Nothing was said, asked for or kept."""
+        """Check that there are no messages, unexpected requests or cookies."""
         assert self.said == []
         assert self.net.strays == []
         assert self.page.context.cookies() == []
 
 
 def check_head(answer: bytes, *more: bytes) -> list[tuple[bytes, bytes]]:
-    """Hold the head of an answer against what the echo's own may have; give its fields."""
+    """Check that a response has only headers of the echo and `more`; return its headers."""
     status, *lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert re.fullmatch(rb"HTTP/1\.1 [2-5][0-9]{2} [A-Za-z' -]+", status), status
     fields = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
@@ -95,7 +95,7 @@ def check_head(answer: bytes, *more: bytes) -> list[tuple[bytes, bytes]]:
 
 @pytest.fixture(scope="module")
 def looking() -> Iterator[Looking]:
-    """Give the one browser of these tests, and an echo that takes large requests."""
+    """Yield the shared browser of these tests, with an echo that accepts large requests."""
     with (
         running(**hostile.SETTINGS) as echo,
         network() as net,
@@ -109,7 +109,7 @@ def looking() -> Iterator[Looking]:
 
 
 def listened(context: BrowserContext) -> list[str]:
-    """Give the list to which all will be added that pages say, by dialogs and in the console."""
+    """Return a list that will collect the dialogs, console messages and downloads of a context's pages."""
     said: list[str] = []
 
     def log(message: ConsoleMessage) -> None:
@@ -130,7 +130,7 @@ def listened(context: BrowserContext) -> list[str]:
 
 
 def test_each_payload_of_markup_would_be_markup(looking: Looking) -> None:
-    """Where it is not escaped; its twin would not."""
+    """Unescaped, each payload of markup creates nodes; its twin creates none."""
     texts = [[each.decode("utf-8", "replace") for each in (payload, twin(payload), b"")] for payload in MARKUP]
     made = looking.page.evaluate(
         """texts => texts.map(three => three.map(text => {
@@ -152,7 +152,7 @@ def test_each_payload_of_markup_would_be_markup(looking: Looking) -> None:
 
 
 def test_what_a_payload_does_would_be_seen(looking: Looking) -> None:
-    """A dialog, a request, a cookie, another place: all of it shows, where a page is not harmless."""
+    """The checks detect a dialog, a request, a cookie, or a navigation on a page that is not harmless."""
     assert looking.page.context.browser is not None
     context = looking.page.context.browser.new_context()
     said = listened(context)
@@ -170,7 +170,7 @@ def test_what_a_payload_does_would_be_seen(looking: Looking) -> None:
 
 
 def test_the_page_is_of_the_same_shape_whatever_is_sent(looking: Looking) -> None:
-    """Node for node and attribute for attribute as for the harmless twin, and of no kind that harmless ones lack."""
+    """The page has the same nodes and attributes as for the harmless twin, and no kind that harmless requests lack."""
     kinds = tuple(hostile.BODIES)
 
     def seen(change: Callable[[bytes], bytes]) -> list[Seen]:
@@ -195,7 +195,7 @@ def test_the_page_is_of_the_same_shape_whatever_is_sent(looking: Looking) -> Non
 
 
 def test_the_page_is_harmless_as_it_stands(looking: Looking) -> None:
-    """In a window of its own, with all that its head says."""
+    """The page and the bare format are harmless in a window of their own, with their own headers unchanged."""
     hostiles = [request(BATCHES[0][:20], b"echo_format=html"), request(BATCHES[-1], b"echo_format=bare", body="text")]
     page, bare = looking.see(hostiles, framed=False)
     for payload in filter(str.isprintable, (each.decode("latin-1") for each in BATCHES[0][:20])):
@@ -205,10 +205,10 @@ def test_the_page_is_harmless_as_it_stands(looking: Looking) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_other_form_is_a_bold_line_or_a_text(looking: Looking, form: str) -> None:
-    """Nothing in it is a node."""
+    """Every other format is a bold line or plain text, and no payload becomes a node."""
     query = b"echo_count=1&echo_format=" + form.encode()
     kinds = tuple(hostile.BODIES)
-    # One place shows like the next here: what is one text has no other shape for a longer one.
+    # Lists are omitted: all places look alike here, and a longer text has the same shape.
     requests = [request(batch, query, body=kinds[at % 4], one=at, lists=False) for at, batch in enumerate(BATCHES)]
     seen = looking.see([*requests, request(BATCHES[0][::3], query, body="text")])
     bold = {"#document > HTML ", "HTML > HEAD ", "HTML > BODY ", "BODY > B "}
@@ -219,7 +219,7 @@ def test_every_other_form_is_a_bold_line_or_a_text(looking: Looking, form: str) 
 
 
 def test_yaml_is_not_shown_at_all(looking: Looking) -> None:
-    """It is a file to be kept, of which a browser makes nothing."""
+    """YAML is downloaded, not displayed."""
     path = looking.net.forward(looking.echo.port, request(ALL, b"echo_format=yaml", body="json", fields=False))
     with looking.page.expect_download() as download:
         looking.page.evaluate("path => { location.href = path; }", path)
@@ -229,7 +229,7 @@ def test_yaml_is_not_shown_at_all(looking: Looking) -> None:
 
 
 def test_refusals_are_texts(looking: Looking) -> None:
-    """Of the echo, which shows what was asked for; of other echoes; of the carrier; of the admin port."""
+    """Rejections by controls, dialects, the carrier and the admin port are displayed as plain text or JSON."""
     names = [control.name.encode() for control in CONTROLS]
     requests = []
     for shift in range(len(names)):
@@ -257,14 +257,14 @@ def test_refusals_are_texts(looking: Looking) -> None:
 
 
 def test_a_body_is_a_text_whatever_it_begins_with(looking: Looking) -> None:
-    """What begins like a page, a picture, a program, or with the mark of an encoding."""
+    """A body is plain text, even if it begins like a page, an image or a program, or with a byte order mark."""
     alone = [each for kind in ("known", "sniffing", "encodings") for each in BY_KIND[kind].bytes()]
     for document in looking.see([asking(b"echo_body=" + encoded(each)) for each in alone]):
         assert (document["type"], set(document["lines"]) <= PLAIN) == ("text/plain", True)
 
 
 def heads(port: int, requests: list[bytes]) -> list[bytes]:
-    """Send requests on one connection; give their answers, whole, each up to where its length says that it ends."""
+    """Send requests on one connection; return their complete responses, split by Content-Length."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
         sock.sendall(b"".join(requests) + LAST)
         come = read_to_end(sock)
@@ -280,13 +280,13 @@ def heads(port: int, requests: list[bytes]) -> list[bytes]:
 
 
 def unsplit(control: bytes, value: bytes) -> bytes:
-    """Give a request that asks for a field of the answer by the query."""
+    """Return a request with a control in its query."""
     return b"GET /a?echo_%b=%b HTTP/1.1\r\nHost: a\r\n\r\n" % (control, encoded(value))
 
 
 @pytest.mark.parametrize("control", [b"header", b"cookie", b"redirect", b"status", b"seed", b"compress"])
 def test_no_control_splits_an_answer(splitting: Echo, control: bytes) -> None:
-    """Each is answered once, with fields that are the echo's own, and the one that was asked for."""
+    """Each request gets one response, with the echo's own headers and at most the requested one, each once."""
     prefix = {b"header": b"X-Asked:", b"cookie": b"asked="}.get(control, b"")
     values = [*(prefix + payload for payload in ALL), *ALL]
     asked, granted = {b"header": b"x-asked", b"cookie": b"set-cookie"}.get(control), 0
@@ -295,13 +295,13 @@ def test_no_control_splits_an_answer(splitting: Echo, control: bytes) -> None:
         names = Counter(name for name, _ in check_head(answer, *own, *filter(None, [asked])))
         assert set(names.values()) == {1}, value
         granted += asked in names
-    # A payload may hold nothing that a field's value, or a cookie's, can't be.
+    # A payload may contain nothing that is valid in a header value or a cookie.
     assert granted > {b"header": 500, b"cookie": 10}.get(control, -1)
 
 
 @pytest.fixture(scope="module")
 def splitting() -> Iterator[Echo]:
-    """Give an echo that allows cookies, and says nothing while all is asked of it."""
+    """Yield an echo that allows cookies, and check that it writes nothing to stderr."""
     with running(allow_cookie="on") as echo:
         yield echo
         echo.end(SIGTERM)
@@ -309,20 +309,20 @@ def splitting() -> Iterator[Echo]:
 
 
 def test_no_redirect_leads_elsewhere(looking: Looking) -> None:
-    """Chromium follows each that is granted, and comes back to the same host; what is not granted is 400."""
+    """Chromium follows each accepted redirect to the same host; the others get 400."""
     paths = [looking.net.forward(looking.echo.port, asking(b"echo_redirect=" + encoded(each))) for each in ALL]
     looking.page.evaluate("paths => Promise.all(paths.map(path => fetch(path).catch(String)))", paths)
     statuses = Counter(looking.net.answers[path][9:12] for path in paths)
     assert set(statuses) == {b"302", b"400"}
     assert statuses[b"302"] > 10
-    # A fragment leads to where it stands, again and again.
+    # A redirect to a fragment leads to the same path again, until Chromium stops.
     looking.said[:] = [each for each in looking.said if not each.endswith("net::ERR_TOO_MANY_REDIRECTS")]
     strays, looking.net.strays[:] = list(looking.net.strays), []
     assert {host for _, host, _ in strays} <= {ECHO}
     looking.check_peace()
 
 
-# What each makes of an address: it must fail, or do nothing.
+# Embed each address in every way; each attempt must fail, or have no effect.
 EMBEDDED: Final = """async ([addresses, own]) => {
   const done = element => new Promise(resolve => {
     element.onload = element.onerror = element.onloadedmetadata = resolve;
@@ -358,7 +358,7 @@ EMBEDDED: Final = """async ([addresses, own]) => {
 
 @pytest.mark.parametrize("host", [EVIL, ECHO])
 def test_no_page_can_make_anything_of_an_answer(looking: Looking, host: str) -> None:
-    """Neither a script, module, worker, style, font, program, film nor frame: neither others' nor this host's own."""
+    """A response is no script, module, worker, style, font, program, video or frame, for other hosts or its own."""
     assert looking.page.context.browser is not None
     script, style = b"self.pwned=1;self.postMessage&&postMessage(1)//", b"{}*{color:red!important}"
     queries = [b"echo_body=" + encoded(each) for each in (script, style, b"GIF89a=1;self.pwned=1", b"<svg/>")]
@@ -366,7 +366,7 @@ def test_no_page_can_make_anything_of_an_answer(looking: Looking, host: str) -> 
         b"echo_format=%b&%b" % (form, encoded(script)) for form in (b"json", b"text", b"html", b"bare", b"yaml")
     ]
     paths = [looking.net.forward(looking.echo.port, asking(query)) for query in queries]
-    # A frame would never be there for YAML, which is downloaded.
+    # YAML is downloaded, so that a frame would never load.
     addresses = [(f"http://{ECHO}{path}", b"yaml" not in query) for path, query in zip(paths, queries, strict=True)]
     context = looking.page.context.browser.new_context(service_workers="allow")
     page = context.new_page()

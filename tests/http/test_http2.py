@@ -1,4 +1,7 @@
-"""HTTP/2 as others speak it: what real clients send is what they see, in clear and over TLS; a stop cuts nothing."""
+"""HTTP/2 with real clients, unencrypted and over TLS.
+
+The reflection equals what they sent, and a graceful shutdown loses no request.
+"""
 
 import json
 import re
@@ -28,7 +31,7 @@ BODY = {
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    """Give an echo that speaks TLS, too."""
+    """Yield an echo that also speaks TLS."""
     with running_with_tls(tmp_path_factory.mktemp("http2")) as secure:
         yield secure
         assert secure.echo.process.poll() is None, "it has lived through all of it"
@@ -36,17 +39,17 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 
 @pytest.fixture(scope="module")
 def go() -> Path:
-    """Give the client of Go's standard library."""
+    """Return the path of the client that uses Go's standard library."""
     return go_program("h2client")
 
 
 def clear(secure: Secure) -> list[str]:
-    """Give the URL without TLS."""
+    """Return the URL without TLS."""
     return [f"http://127.0.0.1:{secure.echo.port}"]
 
 
 def reflections(said: str) -> Iterator[dict[str, Any]]:
-    """Give the reflections that a client has printed, one behind the other."""
+    """Yield the reflections that a client has printed, one after the other."""
     decoder = json.JSONDecoder()
     while said := said.lstrip():
         reflection, end = decoder.raw_decode(said)
@@ -55,12 +58,12 @@ def reflections(said: str) -> Iterator[dict[str, Any]]:
 
 
 def curl(*arguments: str | Path) -> str:
-    """Run curl, untouched by anybody's configuration; give what it printed."""
+    """Run curl without any configuration file; return its output."""
     return run(program("curl"), "-q", "--silent", "--show-error", "--noproxy", "*", *arguments)
 
 
 def curl_hello(*arguments: str | Path) -> list[Any]:
-    """Let curl send a body that it gives no type; give what it has printed, reflections and all."""
+    """Send a body without a content type with curl; return everything printed, with reflections parsed."""
     return list(reflections(curl("-H", JSON, "-H", "Content-Type:", "-d", "hello", *arguments)))
 
 
@@ -68,7 +71,7 @@ def curl_hello(*arguments: str | Path) -> list[Any]:
 
 
 def test_curl_speaks_http_2_at_once(echo: Echo) -> None:
-    """With prior knowledge: fields in lower case and in their order, pseudo-fields apart, the target as it was."""
+    """A request with prior knowledge is reflected as sent: lower-case headers in order, pseudo-headers, target."""
     url = f"http://127.0.0.1:{echo.port}/a%2Fb//?c=d&c"
     fields = ("-H", "X-Two: b", "-H", "X_One: a", "-H", "X-Two: a", "-A", "me")
     (seen,) = curl_hello("--http2-prior-knowledge", "--path-as-is", *fields, "-X", "pUT", url)
@@ -103,7 +106,7 @@ def test_curl_speaks_http_2_at_once(echo: Echo) -> None:
 
 
 def test_curl_upgrade_to_h2c_is_answered_by_http_1_1(echo: Echo) -> None:
-    """With `--http2` it offers the upgrade; both requests succeed on one connection, and show the offer."""
+    """With `--http2`, curl offers an upgrade: both requests succeed over HTTP/1.1 on one connection, and show it."""
     urls = [f"http://127.0.0.1:{echo.port}/{name}" for name in ("first", "second")]
     first, version, second, version_again = curl_hello("--http2", "--write-out", "%{http_version}", *urls)
     assert [version, version_again] == [1.1, 1.1]
@@ -117,7 +120,7 @@ def test_curl_upgrade_to_h2c_is_answered_by_http_1_1(echo: Echo) -> None:
 
 
 def test_curl_agrees_on_http_2_over_tls(secure: Secure) -> None:
-    """By ALPN (RFC 9113, 3.2); and on HTTP/1.1 when that is all it offers."""
+    """HTTP/2 is negotiated by ALPN (RFC 9113, 3.2), and HTTP/1.1 if the client offers nothing else."""
     for option, proto, protocol in (("--http2", "HTTP/2.0", "h2"), ("--http1.1", "HTTP/1.1", "http/1.1")):
         (seen,) = curl_hello(option, "--cacert", secure.authority, f"{secure.url}/tls")
         assert (seen["proto"], seen["path"], seen["body"]) == (proto, "/tls", BODY)
@@ -128,7 +131,7 @@ def test_curl_agrees_on_http_2_over_tls(secure: Secure) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "ANYTHING"])
 def test_curl_is_answered_whatever_the_method(echo: Echo, method: str) -> None:
-    """HEAD's answer ends behind its head, which says how long GET's is."""
+    """Every method gets a response; that to HEAD ends after its headers, with the Content-Length of GET."""
     url = f"http://127.0.0.1:{echo.port}/a"
     how = ["--head"] if method == "HEAD" else ["-X", method, "--include"]
     answer = curl("--http2-prior-knowledge", *how, url)
@@ -141,12 +144,12 @@ def test_curl_is_answered_whatever_the_method(echo: Echo, method: str) -> None:
 
 
 def nghttp(*arguments: str | Path) -> str:
-    """Run nghttp; give what it printed."""
+    """Run nghttp; return its output."""
     return run(program("nghttp"), f"--timeout={DEADLINE:.0f}", *arguments)
 
 
 def test_nghttps_trailers_are_seen_and_sent_back(echo: Echo, tmp_path: Path) -> None:
-    """To a client that says `te: trailers` (RFC 9110, 6.5)."""
+    """Trailers are reflected, and sent back to a client that sends `te: trailers` (RFC 9110, 6.5)."""
     (tmp_path / "body").write_text("hello")
     sent = ("--data", tmp_path / "body", "--trailer", "x-sum: 1", "--trailer", "x-sum: 2", "-H", JSON.lower())
     url = f"http://127.0.0.1:{echo.port}/"
@@ -171,7 +174,7 @@ def test_nghttps_trailers_are_seen_and_sent_back(echo: Echo, tmp_path: Path) -> 
     ],
 )
 def test_nghttp_is_answered_however_it_uses_the_protocol(echo: Echo, option: str) -> None:
-    """Fifty requests at once with each of its habits."""
+    """Fifty simultaneous requests succeed with each of nghttp's protocol options."""
     fields = [field for number in range(20) for field in ("-H", f"x-{number}: {'a' * 400}")]
     url = f"http://127.0.0.1:{echo.port}/a"
     said = nghttp(option, "--null-out", "--stat", "--multiply=50", "-H", JSON.lower(), *fields, url)
@@ -185,7 +188,7 @@ def test_nghttp_is_answered_however_it_uses_the_protocol(echo: Echo, option: str
 def test_h2load_loses_nothing(
     secure: Secure, tmp_path: Path, url_of: Callable[[Secure], list[str]], *, with_body: bool
 ) -> None:
-    """Ten connections, twenty streams on each: every request is answered with success."""
+    """All 2,000 requests of h2load succeed, on ten connections with twenty streams each."""
     (tmp_path / "body").write_bytes(bytes(20_000))
     data = ["--data", str(tmp_path / "body")] if with_body else []
     said = run(program("h2load"), "-n", "2000", "-c", "10", "-m", "20", *data, *url_of(secure), deadline=DEADLINE)
@@ -197,7 +200,7 @@ def test_h2load_loses_nothing(
 
 
 def ask(go: Path, *arguments: str | Path) -> dict[str, Any]:
-    """Run Go's client; give what came of its requests, none of which has failed."""
+    """Run Go's client; return its report, after checking that no request failed."""
     report: dict[str, Any] = json.loads(run(go, f"-deadline={DEADLINE}s", *arguments))
     assert (report["failures"], report["refused"]) == ({}, 0)
     return report
@@ -205,7 +208,7 @@ def ask(go: Path, *arguments: str | Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("how", ["in clear", "over TLS", "by HTTP/1.1"])
 def test_gos_client_sees_what_it_sent(go: Path, secure: Secure, how: str) -> None:
-    """A body for which it waits to be asked, trailers, and those that come back."""
+    """A request of Go's client, its body sent after 100 Continue, is reflected, and its trailers are sent back."""
     url = [*clear(secure)] if how != "over TLS" else ["-ca", str(secure.authority), secure.url]
     url[-1] += "/a%2Fb?c=d"
     protocol = ["-protocol", "http/1.1"] if how == "by HTTP/1.1" else []
@@ -234,7 +237,7 @@ def test_gos_client_sees_what_it_sent(go: Path, secure: Secure, how: str) -> Non
 
 
 def test_gos_client_asks_much_at_once(go: Path, secure: Secure) -> None:
-    """A thousand requests, more of them at once than the echo takes on one connection."""
+    """A thousand requests succeed, even if more are sent at once than the echo accepts on one connection."""
     report = ask(go, "-count=1000", "-at-once=300", "-ca", secure.authority, secure.url)
     assert report["answers"] == {"200 HTTP/2.0": 1000}
 
@@ -243,7 +246,7 @@ def test_gos_client_asks_much_at_once(go: Path, secure: Secure) -> None:
 
 
 def test_httpxs_client_sees_what_it_sent(secure: Secure) -> None:
-    """Python's, in clear and over TLS."""
+    """Python's httpx has its request reflected as sent, unencrypted and over TLS."""
     trusted = ssl.create_default_context(cafile=secure.authority)
     for url in (*clear(secure), secure.url):
         with httpx.Client(http1=False, http2=True, verify=trusted, trust_env=False, timeout=DEADLINE) as client:
@@ -256,12 +259,12 @@ def test_httpxs_client_sees_what_it_sent(secure: Secure) -> None:
         assert f"{dict(seen['pseudo'])[':scheme']}://{seen['host']}" == url
 
 
-# the end
+# graceful shutdown
 
 
 @pytest.mark.parametrize("how", ["in clear", "over TLS", "with bodies", "by HTTP/1.1"])
 def test_a_stop_cuts_no_request(go: Path, tmp_path: Path, how: str) -> None:
-    """Clients ask all the while: each request is answered, or its connection is refused; nothing comes in between."""
+    """During a shutdown under load, each request either gets its response or has its connection refused."""
     with running_with_tls(tmp_path) as secure:
         options: dict[str, list[str | Path]] = {
             "over TLS": ["-ca", secure.authority, secure.url],

@@ -1,7 +1,8 @@
-"""Attacks on HTTP/2, over a real socket: how the connection ends, and that others are served all the while.
+"""Attacks on HTTP/2 over a real socket, while other clients are served.
 
-Each row is one attack: what is sent behind the opening, how it ends, and the bound that holds. The clients do no more
-than the published attacks do: CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671 and their kin.
+Each row is one attack: what is sent after the opening, how the connection ends, and the limit that applies. The clients
+do no more than the published attacks do: CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671 and
+similar ones.
 """
 
 import struct
@@ -17,9 +18,9 @@ from tests.http.process import DEADLINE, Echo, read_answer, running
 from tests.http.raw_http2 import FLAGS, Client, Stream, frame, headers, opening, request
 
 CALM: Final = "ENHANCE_YOUR_CALM"
-MOST_GROWTH: Final = 16 << 20  # bytes that the worker's memory may grow by in one attack, most of it the allocator's
-SECONDS: Final = 0.4  # that the echo waits for a body, or for a client that reads
-MANY: Final = 1500  # more than the nuisances that are taken at once, and come back within ten seconds
+MOST_GROWTH: Final = 16 << 20  # bytes by which one attack may grow the worker's memory, most of it the allocator's
+SECONDS: Final = 0.4  # timeout of the echo for a body, or for a client that does not read
+MANY: Final = 1500  # above the limit of nuisances accepted at once, which are restored within ten seconds
 _WINDOW: Final = struct.Struct(">I")
 _SETTING: Final = struct.Struct(">HI")
 _TABLE, _INITIAL_WINDOW = 1, 4  # RFC 9113, 6.5.2
@@ -28,9 +29,9 @@ _SMALL_BLOCK: Final = b"\x82\x86\x84\x41\x01a"  # GET http / a (RFC 7541, A)
 
 
 class Attack(NamedTuple):
-    """What is sent, the error code of the GOAWAY that ends the connection (None: it lives), and the bound that holds.
+    """The frames, the error code of the GOAWAY that ends the connection (None: it stays open), and the limit.
 
-    `streams` is how stream 1 ends, where the connection lives: a status, or the error code of its reset.
+    `streams` is how stream 1 ends if the connection stays open: a status, or the error code of its reset.
     """
 
     sends: Callable[[], Iterator[bytes] | list[bytes]]
@@ -40,12 +41,12 @@ class Attack(NamedTuple):
 
 
 def window(stream: int, more: int) -> bytes:
-    """Give a WINDOW_UPDATE frame."""
+    """Return a WINDOW_UPDATE frame."""
     return frame("WINDOW_UPDATE", 0, stream, _WINDOW.pack(more))
 
 
 def settings(*pairs: tuple[int, int]) -> bytes:
-    """Give a SETTINGS frame."""
+    """Return a SETTINGS frame."""
     return frame("SETTINGS", 0, 0, b"".join(_SETTING.pack(*pair) for pair in pairs))
 
 
@@ -61,22 +62,22 @@ def _begun(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
 
 
 def on(stream: int, one: bytes) -> bytes:
-    """Give one frame as that of another stream (RFC 9113, 4.1)."""
+    """Return a frame, moved to another stream (RFC 9113, 4.1)."""
     return one[:5] + _WINDOW.pack(stream) + one[9:]
 
 
 def ask(path: bytes, stream: int) -> bytes:
-    """Give a plain request, encoded once."""
+    """Return a plain request, encoded once."""
     return on(stream, _asked(path))
 
 
 def post(stream: int, *fields: tuple[bytes, bytes]) -> bytes:
-    """Give the head of a request whose body is still to come, encoded once."""
+    """Return the headers of a request whose body follows, encoded once."""
     return on(stream, _begun(fields))
 
 
 def block(payload: bytes, stream: int = 1) -> bytes:
-    """Give a header block, in as many frames as it takes."""
+    """Return a header block, in as many frames as it needs."""
     pieces = [payload[start : start + 16_384] for start in range(0, len(payload), 16_384)]
     kinds = ["HEADERS", *["CONTINUATION"] * (len(pieces) - 1)]
     flags = [FLAGS["END_STREAM"], *[0] * (len(pieces) - 1)]
@@ -85,22 +86,22 @@ def block(payload: bytes, stream: int = 1) -> bytes:
 
 
 def on_streams(make: Callable[[int], bytes], count: int = MANY) -> Callable[[], Iterator[bytes]]:
-    """Do the same on one stream after the other."""
+    """Send the same on one stream after the other."""
     return lambda: (make(stream) for stream in range(1, 2 * count, 2))
 
 
 def behind(first: bytes, piece: bytes, count: int) -> Callable[[], list[bytes]]:
-    """Send something once, and something else many times."""
+    """Send something once, then something else many times."""
     return lambda: [first + piece, *[piece * 100] * (count // 100)]
 
 
 def made_reset(provoke: Callable[[int], bytes]) -> Callable[[], Iterator[bytes]]:
-    """Ask for what takes its time, and have the server reset it (CVE-2025-8671)."""
+    """Send requests for slow responses, and make the server reset them (CVE-2025-8671)."""
     return on_streams(lambda stream: ask(_SLOW, stream) + provoke(stream))
 
 
 def dribble() -> Iterator[bytes]:
-    """Ask for much, and let it through byte by byte (CVE-2019-9511)."""
+    """Request a large response, and open its window byte by byte (CVE-2019-9511)."""
     yield settings((_INITIAL_WINDOW, 0)) + request(b"/?echo_size=10MiB", 1)
     yield from [(window(1, 1) + window(0, 1)) * 100] * 250
 
@@ -220,15 +221,15 @@ ATTACKS = {
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Echo]:
-    """Give an echo that waits for nobody for long."""
+    """Yield an echo with short timeouts."""
     with running(body_timeout=SECONDS) as echo:
-        echo.get("/")  # its worker is there, and has loaded what it needs
+        echo.get("/")  # its worker is running, and has loaded what it needs
         yield echo
         assert echo.process.poll() is None, "it has lived through all of it"
 
 
 def memory(echo: Echo) -> int:
-    """Give the bytes of memory of an echo's workers."""
+    """Return the memory of an echo's workers in bytes."""
     workers = echo.workers()
     assert workers
     said = [Path(f"/proc/{worker}/status").read_text() for worker in workers]
@@ -236,13 +237,13 @@ def memory(echo: Echo) -> int:
 
 
 def send(client: Client, attack: Attack) -> None:
-    """Send all of an attack, as far as the connection lasts."""
+    """Send the frames of an attack while the connection lasts."""
     for piece in attack.sends():
         client.send(piece)
 
 
 def ended(client: Client, attack: Attack) -> bool:
-    """Tell whether an attack is over, as far as the client has heard."""
+    """Return whether an attack has ended, as far as the client has received it."""
     if client.goaway is not None:
         return True
     return attack.goaway is None and client.streams.get(1, Stream()).over
@@ -250,7 +251,7 @@ def ended(client: Client, attack: Attack) -> bool:
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 def test_an_attack_ends_and_others_are_served(hasty: Echo, attack: Attack) -> None:
-    """With the error code that says why, or with its streams; the worker's memory is about what it was before."""
+    """An attack ends with its GOAWAY code or with its streams; others are served, and memory stays bounded."""
     before = memory(hasty)
     with hasty.connect() as sock, hasty.connect() as other:
         client = Client(sock)
@@ -279,7 +280,7 @@ def test_an_attack_ends_and_others_are_served(hasty: Echo, attack: Attack) -> No
 
 
 def test_a_client_that_never_reads_is_dropped(hasty: Echo) -> None:
-    """It asks for more than fits on the way, goes on, and reads nothing (CVE-2019-9517): its time is over."""
+    """A timeout disconnects a client that never reads, and sends while responses wait (CVE-2019-9517)."""
     before = memory(hasty)
     with hasty.connect() as sock:
         sock.settimeout(DEADLINE)

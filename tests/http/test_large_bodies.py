@@ -1,4 +1,7 @@
-"""Bodies of any size, coded or not, many at once: measured whole, in bounded memory, while others are served."""
+"""Large bodies: hashed completely, in limited memory.
+
+They come with and without content coding, many at once, while other requests are served.
+"""
 
 import gzip
 import hashlib
@@ -37,7 +40,7 @@ PUT = b"PUT / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n"
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    """Give an echo of these tests' own, whose memory nobody else uses; it speaks TLS, too."""
+    """Yield an echo for these tests only, so that nothing else uses its memory; it also speaks TLS."""
     with running_with_tls(tmp_path_factory.mktemp("large")) as secure:
         assert secure.echo.get("/")[0].status == 200, "its worker is there"
         yield secure
@@ -46,21 +49,21 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 
 @pytest.fixture
 def echo(secure: Secure) -> Echo:
-    """Give that echo."""
+    """Return that echo."""
     return secure.echo
 
 
 def peak_memory(echo: Echo) -> int:
-    """Give the bytes that the workers have had at most (VmHWM of proc(5))."""
+    """Return the peak memory of the workers in bytes (VmHWM of proc(5))."""
     states = "".join(Path(f"/proc/{worker}/status").read_text() for worker in echo.workers())
     return sum(int(kibibytes) << 10 for kibibytes in re.findall(r"^VmHWM:\s+(\d+) kB$", states, re.MULTILINE))
 
 
 @contextmanager
 def at_most(added: int, echo: Echo) -> Iterator[None]:
-    """Hold what is done against so many bytes of memory that it may add at its peak."""
+    """Check that a block raises the workers' peak memory by less than `added` bytes."""
     for worker in echo.workers():
-        Path(f"/proc/{worker}/clear_refs").write_text("5")  # the peak begins anew
+        Path(f"/proc/{worker}/clear_refs").write_text("5")  # reset the peak
     before = peak_memory(echo)
     yield
     after = peak_memory(echo)
@@ -68,7 +71,7 @@ def at_most(added: int, echo: Echo) -> Iterator[None]:
 
 
 def digest_of(blocks: int) -> str:
-    """Give the SHA-256 of so many blocks."""
+    """Return the SHA-256 of so many blocks."""
     digest = hashlib.sha256()
     for _ in range(blocks):
         digest.update(BLOCK)
@@ -76,18 +79,18 @@ def digest_of(blocks: int) -> str:
 
 
 def body_in(answer: bytes) -> dict[str, Any]:
-    """Give what a reflection says of the body."""
+    """Return what a reflection shows of the body."""
     body: dict[str, Any] = json.loads(answer)["body"]
     return body
 
 
 def read_body(sock: socket.socket) -> dict[str, Any]:
-    """Give what the next answer says of the body."""
+    """Read the next response; return what it shows of the body."""
     return body_in(read_answer(sock)[1])
 
 
 def answers_until(echo: Echo, over: Callable[[], bool]) -> int:
-    """Ask on a connection of its own until something else is over; give how many answers came before it was."""
+    """Send requests on a connection of its own until `over` holds; return the number of earlier responses."""
     count = 0
     with echo.connect() as sock:
         while True:
@@ -98,12 +101,12 @@ def answers_until(echo: Echo, over: Callable[[], bool]) -> int:
             count += 1
 
 
-# as they are
+# without content coding
 
 
 @pytest.mark.parametrize("framing", ["Content-Length", "chunked"])
 def test_a_large_body_takes_no_memory_and_holds_nobody_up(echo: Echo, framing: str) -> None:
-    """1 GiB, or 256 MiB in chunks: the right digest, less than 16 MiB more, and others are answered all the while."""
+    """A body of 1 GiB, or 256 MiB chunked, is hashed in less than 16 MiB of memory, while other requests are served."""
     blocks, before, behind, last = (1024, b"", b"", b"")
     head = b"Content-Length: %d" % (blocks * MIB)
     if framing == "chunked":
@@ -130,10 +133,10 @@ def test_a_large_body_takes_no_memory_and_holds_nobody_up(echo: Echo, framing: s
 
 @pytest.mark.parametrize("how", ["HTTP/2", "HTTP/2 over TLS", "HTTP/1.1 over TLS"])
 def test_curls_large_file_takes_no_memory(secure: Secure, tmp_path: Path, how: str) -> None:
-    """96 MiB, with the right digest, whatever carries them."""
+    """A 96 MiB file of curl is hashed in less than 16 MiB of memory over each protocol."""
     file = tmp_path / "large"
     with file.open("wb") as output:
-        output.truncate(96 * MIB)  # it takes no room on the disk
+        output.truncate(96 * MIB)  # a sparse file uses no disk space
     url = secure.url if "TLS" in how else f"http://127.0.0.1:{secure.echo.port}"
     version = {"HTTP/2": "--http2-prior-knowledge", "HTTP/2 over TLS": "--http2"}.get(how, "--http1.1")
     options = ("-q", "--silent", "--show-error", "--noproxy", "*", "--cacert", secure.authority, version)
@@ -147,7 +150,7 @@ def test_curls_large_file_takes_no_memory(secure: Secure, tmp_path: Path, how: s
 
 
 def test_many_uploads_at_once_take_no_memory(echo: Echo) -> None:
-    """Fifty of 8 MiB, a block of each in turn."""
+    """Fifty simultaneous uploads of 8 MiB, sent block by block in turn, add less than 64 MiB of memory."""
     digest = digest_of(8)
     with ExitStack() as opened, at_most(64 * MIB, echo):
         socks = [opened.enter_context(echo.connect()) for _ in range(50)]
@@ -161,11 +164,11 @@ def test_many_uploads_at_once_take_no_memory(echo: Echo) -> None:
             assert (body["length"], body["sha256"]) == (8 * MIB, digest)
 
 
-# coded
+# with content coding
 
 
 def deflate(data: bytes) -> bytes:
-    """Give data in the zlib format, which is what this coding means (RFC 9110, 8.4.1.2)."""
+    """Return data in the zlib format, which the coding deflate means (RFC 9110, 8.4.1.2)."""
     return zlib.compress(data, 1)
 
 
@@ -178,14 +181,14 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def coded(coding: str, content: bytes) -> bytes:
-    """Give a request with a body that says how it is coded."""
+    """Return a request with a coded body and its Content-Encoding."""
     return PUT + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (coding.encode(), len(content)) + content
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_coded_body_is_shown_both_ways(echo: Echo, coding: str) -> None:
-    """As it came, and without the coding: as large as is still taken."""
-    plain = (BLOCK[: MIB // 16] + bytes(MIB - MIB // 16)) * (MAX_DECODED // MIB)  # noise takes long to be coded
+    """A coded body of the largest accepted size is shown coded and decoded."""
+    plain = (BLOCK[: MIB // 16] + bytes(MIB - MIB // 16)) * (MAX_DECODED // MIB)  # random bytes are slow to compress
     content = CODINGS[coding](plain)
     with echo.connect() as sock:
         sock.sendall(coded(coding, content))
@@ -198,12 +201,12 @@ def test_a_coded_body_is_shown_both_ways(echo: Echo, coding: str) -> None:
 
 
 def brotli_of_zeros(blocks: int) -> bytes:
-    """Give so many MiB of zeros, coded without holding them."""
+    """Return so many MiB of zeros, coded without holding them in memory."""
     compressor = brotli.Compressor(quality=1)
     return b"".join(compressor.process(bytes(MIB)) for _ in range(blocks)) + bytes(compressor.finish())
 
 
-# 1 GiB of zeros. Of gzip's members and zstd's frames there may be more, one behind the other.
+# 1 GiB of zeros each, some made of several gzip members or zstd frames in a row.
 BOMBS: dict[str, Callable[[], bytes]] = {
     "gzip": lambda: gzip.compress(bytes(16 * MIB)) * 64,
     "br": lambda: brotli_of_zeros(1024),
@@ -213,7 +216,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("coding", BOMBS)
 def test_a_bomb_is_refused_by_name_and_holds_nobody_up(echo: Echo, coding: str) -> None:
-    """What came of it is measured; decoding stops where the setting says, and others are answered before it does."""
+    """Decoding a bomb stops at ECHO_MAX_DECODED; the coded body is hashed, and other requests are served meanwhile."""
     bomb = BOMBS[coding]()
     with echo.connect() as sock, at_most(32 * MIB, echo):
         sock.sendall(coded(coding, bomb))
@@ -228,7 +231,7 @@ def test_a_bomb_is_refused_by_name_and_holds_nobody_up(echo: Echo, coding: str) 
 
 
 def test_a_bomb_within_a_bomb_is_refused(echo: Echo) -> None:
-    """Zeros that were coded twice: the outer coding is undone in bounded steps, too."""
+    """A body of zeros coded twice is rejected, because the outer coding is decoded in bounded steps, too."""
     bomb = gzip.compress(gzip.compress(bytes(256 * MIB), 1))
     with echo.connect() as sock, at_most(32 * MIB, echo):
         sock.sendall(coded("gzip, gzip", bomb))
@@ -240,7 +243,7 @@ def test_a_bomb_within_a_bomb_is_refused(echo: Echo) -> None:
 
 
 def test_a_client_that_waits_is_refused_before_it_sends(echo: Echo) -> None:
-    """413 instead of 100, and the connection is closed: the body is not waited for (RFC 9110, 10.1.1)."""
+    """A too large body with Expect gets 413 instead of 100, and the connection is closed (RFC 9110, 10.1.1)."""
     head = PUT + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (1024 * MIB + 1)
     with echo.connect() as sock:
         sock.sendall(head)
@@ -250,7 +253,7 @@ def test_a_client_that_waits_is_refused_before_it_sends(echo: Echo) -> None:
 
 
 def test_a_client_of_http_2_that_waits_is_refused_before_it_sends(echo: Echo) -> None:
-    """On its stream; the connection goes on."""
+    """Over HTTP/2, a too large body with Expect gets 413 on its stream, and the connection stays open."""
     fields = [(b":method", b"PUT"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
     fields += [(b"expect", b"100-continue"), (b"content-length", b"%d" % (1024 * MIB + 1))]
     with echo.connect() as sock:

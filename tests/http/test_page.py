@@ -1,4 +1,4 @@
-"""The page as a person has it: in a real Chromium, on a phone and a desk, in light and dark."""
+"""The page in a real Chromium: phone and desktop, light and dark."""
 
 import re
 import threading
@@ -20,14 +20,14 @@ HEIGHT = 800  # pixels
 
 
 class Answer(NamedTuple):
-    """A page as the echo answered it."""
+    """A page as it was received from the echo."""
 
     fields: dict[str, str]
     html: bytes
 
 
 def asked(echo: Echo, request: bytes, **tls: object) -> Answer:
-    """Send a request byte for byte."""
+    """Send a request byte for byte, and return its page."""
     with connect(echo, **tls) if tls else echo.connect() as sock:
         sock.sendall(request)
         answer, html = read_answer(sock)
@@ -37,7 +37,7 @@ def asked(echo: Echo, request: bytes, **tls: object) -> Answer:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory, echo: Echo) -> dict[str, Answer]:
-    """Give pages by name; that of a request with everything comes from behind two proxies, over TLS, in a pod."""
+    """Return pages by name; the one with everything comes through two proxies, over TLS, from a pod."""
     folder = tmp_path_factory.mktemp("page")
     AUTHORITY.cert_pem.write_to_path(folder / "ca.pem")
     (folder / "secret").mkdir()
@@ -53,14 +53,14 @@ def answers(tmp_path_factory: pytest.TempPathFactory, echo: Echo) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Give the one browser of these tests."""
+    """Yield the shared browser of these tests."""
     with chromium() as browser:
         yield browser
 
 
 @contextmanager
 def shown(browser: Browser, answer: Answer, *, width: int = 1280, scheme: Scheme = "light") -> Iterator[Page]:
-    """Show a page; nothing may be said in the console, by a policy's violation least of all."""
+    """Show a page; fails on console messages, in particular on violations of the policy."""
     screen: ViewportSize = {"width": width, "height": HEIGHT}
     page = browser.new_page(viewport=screen, color_scheme=scheme, reduced_motion="reduce")
     try:
@@ -72,7 +72,7 @@ def shown(browser: Browser, answer: Answer, *, width: int = 1280, scheme: Scheme
 
 
 def test_a_browser_gets_the_page(browser: Browser, echo: Echo) -> None:
-    """By the Accept that it sends of itself; the bold line is the first of its text."""
+    """A browser gets the page by its own Accept header; the bold line is the first of its text."""
     page = browser.new_page()
     answer = page.goto(f"http://127.0.0.1:{echo.port}/blah/blah?a=<b>")
     assert answer is not None
@@ -87,7 +87,7 @@ def test_a_browser_gets_the_page(browser: Browser, echo: Echo) -> None:
 
 
 IN_THE_README = ("everything", 1280, "light")
-# A small phone and a desk, in pixels, each with each scheme, and either page with each of both.
+# Widths of a small phone and a desktop in pixels, each with both colour schemes, and both pages with each of both.
 LOOKS = [IN_THE_README, ("everything", 360, "dark"), ("large", 360, "light"), ("large", 1280, "dark")]
 
 
@@ -95,7 +95,7 @@ LOOKS = [IN_THE_README, ("everything", 360, "dark"), ("large", 360, "light"), ("
 def test_nothing_keeps_anybody_from_the_page(
     browser: Browser, answers: dict[str, Answer], name: str, width: int, scheme: Scheme
 ) -> None:
-    """axe-core finds nothing, the page is never wider than the screen, and its style is not refused."""
+    """On both screens, axe-core finds no problem, the page is not wider than the screen, and its style is applied."""
     with shown(browser, answers[name], width=width, scheme=scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width
         dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(16, 19, 25)"
@@ -108,19 +108,19 @@ def test_nothing_keeps_anybody_from_the_page(
 
 
 def test_what_somebody_sends_is_never_run(browser: Browser, answers: dict[str, Answer]) -> None:
-    """Scripts in every place are text, and show as such."""
+    """Scripts in every place of a request are shown as text, and never run."""
     with shown(browser, answers["hostile"]) as page:
         assert page.evaluate("[typeof pwned, document.scripts.length, document.images.length]") == ["undefined", 0, 0]
         assert page.evaluate("document.querySelectorAll('[onclick], [onload], svg').length") == 0
         assert page.inner_text("b") == "Got: " + EVIL.decode()
         for section in ("request", "fields", "query", "cookies", "body", "client", "applied", "curl"):
             assert "</style></title><script>pwned" in page.inner_text(f"#{section}")
-        # A traceparent that is invalid is not quoted, and one that is valid has hexadecimal digits only.
+        # An invalid traceparent is not quoted, and a valid one has only hexadecimal digits.
         assert "pwned" not in page.inner_text("#trace")
 
 
 def test_the_policy_would_stop_what_got_through(browser: Browser, answers: dict[str, Answer]) -> None:
-    """Put into the page by force: no script, style or picture of others has an effect."""
+    """Markup injected into the page has no effect: the policy blocks its scripts, styles and images."""
     fields, html = answers["everything"]
     evil = b"<script>pwned=1</script><style>b{color:red}</style><i style=color:red onclick=a></i><img src=//a.test/>"
     page = browser.new_page()
@@ -137,7 +137,7 @@ def test_the_policy_would_stop_what_got_through(browser: Browser, answers: dict[
 
 
 def test_the_browser_asks_for_nothing_else(browser: Browser, answers: dict[str, Answer]) -> None:
-    """Not even for an icon: an echo's requests are those that people make."""
+    """The browser requests nothing else, not even an icon, so that an echo counts only the users' own requests."""
     paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -163,7 +163,7 @@ def test_the_browser_asks_for_nothing_else(browser: Browser, answers: dict[str, 
 
 
 def test_rows_are_copied_as_names_and_values(browser: Browser, answers: dict[str, Answer]) -> None:
-    """With a tab between them, as a spreadsheet takes them; without their numbers."""
+    """Copied rows have a tab between name and value, as spreadsheets expect, and no row numbers."""
     with shown(browser, answers["everything"]) as page:
         selected = page.evaluate(
             "getSelection().selectAllChildren(document.querySelector('#fields tbody')), String(getSelection())"
@@ -174,7 +174,7 @@ def test_rows_are_copied_as_names_and_values(browser: Browser, answers: dict[str
 
 
 def test_one_click_selects_the_command(browser: Browser, answers: dict[str, Answer]) -> None:
-    """All of it, line by line, as it is to be run."""
+    """One click selects the whole command, line by line, as it is to be run."""
     with shown(browser, answers["everything"], width=360) as page:
         page.click("#curl pre")
         selected = page.evaluate("String(getSelection())")
@@ -184,7 +184,7 @@ def test_one_click_selects_the_command(browser: Browser, answers: dict[str, Answ
 
 
 def test_the_keyboard_reaches_links_and_texts(browser: Browser, answers: dict[str, Answer]) -> None:
-    """In the order of the page, each with an outline; a link leads to its section."""
+    """The Tab key reaches links and texts in page order, each with an outline; a link leads to its section."""
     with shown(browser, answers["everything"]) as page:
         reached = []
         for _ in range(100):
@@ -206,7 +206,7 @@ def test_the_keyboard_reaches_links_and_texts(browser: Browser, answers: dict[st
 
 
 def test_paper_shows_all_of_a_text(browser: Browser, answers: dict[str, Answer]) -> None:
-    """What scrolls on a screen is whole, and links in the page are left out."""
+    """Printed texts are complete, although they scroll on a screen, and the page's navigation links are omitted."""
     with shown(browser, answers["large"]) as page:
         cut = "[...document.querySelectorAll('pre, .long')].filter(e => e.scrollHeight > e.clientHeight + 1).length"
         assert page.evaluate(cut) > 0
@@ -217,7 +217,7 @@ def test_paper_shows_all_of_a_text(browser: Browser, answers: dict[str, Answer])
 
 
 def test_the_readme_shows_a_page() -> None:
-    """A small picture, which is `.page/page.png` of some day."""
+    """The README's screenshot is a small PNG, a copy of `.page/page.png`."""
     picture = Path(__file__).parent / "screenshots" / "page.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size < 150_000

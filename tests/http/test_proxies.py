@@ -1,4 +1,4 @@
-"""Behind real proxies: who the client is, by the PROXY protocol, and that HTTP comes through."""
+"""The echo behind real proxies: PROXY protocol and plain HTTP."""
 
 import hashlib
 import json
@@ -24,14 +24,14 @@ Front = Callable[[Path, int], AbstractContextManager[Proxy]]
 
 @pytest.fixture(scope="module")
 def proxied() -> Iterator[Echo]:
-    """Give an echo whose port asks for the PROXY protocol."""
+    """Yield an echo whose port requires the PROXY protocol."""
     with running(proxy_protocol="on") as echo:
         yield echo
         assert echo.process.poll() is None, "it has lived through all of it"
 
 
 def reflection(sock: socket.socket, request: bytes = GET) -> dict[str, Any]:
-    """Ask on a connection that is kept; give what the echo made of it."""
+    """Send a request on a connection that stays open; return its reflection."""
     sock.sendall(request)
     answer, body = read_answer(sock)
     assert answer.status == 200, body
@@ -40,12 +40,12 @@ def reflection(sock: socket.socket, request: bytes = GET) -> dict[str, Any]:
 
 
 def endpoint(address: tuple[str, int]) -> dict[str, object]:
-    """Give a socket's address as the echo shows it."""
+    """Return a socket's address in the form of a reflection."""
     return {"address": address[0], "port": address[1]}
 
 
 def seen(sock: socket.socket) -> tuple[Any, Any]:
-    """Ask through a proxy; give the extensions and the rest of what its header said, once the client is this socket."""
+    """Check that a proxy's header names this socket as client; return the header's extensions and its other values."""
     client = reflection(sock)["client"]
     header = client["proxyProtocol"]
     ours = endpoint(sock.getsockname())
@@ -62,13 +62,13 @@ def seen(sock: socket.socket) -> tuple[Any, Any]:
     ("server", "version"), [("send-proxy", 1), ("send-proxy-v2", 2)], ids=["version 1", "version 2"]
 )
 def test_haproxy_says_who_its_client_is(proxied: Echo, tmp_path: Path, server: str, version: int) -> None:
-    """The client is the one in front of the proxy, not the proxy."""
+    """The client is the peer of haproxy, not haproxy itself."""
     with haproxy(tmp_path, proxied.port, server) as proxy, proxy.connect() as sock:
         assert seen(sock) == (None, {"version": version, "command": "PROXY", "transport": "TCP4"})
 
 
 def test_haproxys_extensions_are_shown(proxied: Echo, tmp_path: Path) -> None:
-    """Its checksum is the one that we count, and its unique id is the one that it was told to make."""
+    """The checksum of haproxy's header is verified, and its configured unique id is shown."""
     server = "send-proxy-v2 proxy-v2-options crc32c,unique-id"
     with haproxy(tmp_path, proxied.port, server) as proxy, proxy.connect() as sock:
         tlvs, _ = seen(sock)
@@ -78,7 +78,7 @@ def test_haproxys_extensions_are_shown(proxied: Echo, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("with_certificate", [True, False], ids=["with a certificate", "without one"])
 def test_haproxy_says_how_tls_came_to_it(proxied: Echo, tmp_path: Path, *, with_certificate: bool) -> None:
-    """Version, cipher, server name and protocol are those that the client has agreed on; its name is its own."""
+    """Version, cipher, server name, protocol and client name are those of the client's TLS connection to haproxy."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     authority.issue_cert("echo.example").private_key_and_cert_chain_pem.write_to_path(tmp_path / "echo.pem")
@@ -110,13 +110,13 @@ def test_haproxy_says_how_tls_came_to_it(proxied: Echo, tmp_path: Path, *, with_
 
 
 def test_nginx_says_who_its_client_is(proxied: Echo, tmp_path: Path) -> None:
-    """Its stream module sends version 1."""
+    """The client is the peer of nginx, whose stream module sends version 1."""
     with nginx_stream(tmp_path, proxied.port) as proxy, proxy.connect() as sock:
         assert seen(sock) == (None, {"version": 1, "command": "PROXY", "transport": "TCP4"})
 
 
 def test_haproxys_health_checks_are_answered(proxied: Echo, tmp_path: Path) -> None:
-    """They come with LOCAL, since there is no client."""
+    """Health checks of haproxy, which come with LOCAL because there is no client, get a response."""
     check = "send-proxy-v2 check check-send-proxy inter 50ms"
     with haproxy(tmp_path, proxied.port, check) as proxy:
         proxy.wait_until_said("Health check for server echo/echo succeeded, reason: Layer7 check passed, code: 200")
@@ -124,7 +124,7 @@ def test_haproxys_health_checks_are_answered(proxied: Echo, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("front", [partial(haproxy, server="send-proxy-v2"), nginx_stream], ids=["haproxy", "nginx"])
 def test_one_header_holds_for_all_requests_of_a_connection(proxied: Echo, tmp_path: Path, front: Front) -> None:
-    """It comes once, before the first of them."""
+    """One PROXY header, before the first request, applies to all requests of a connection."""
     with front(tmp_path, proxied.port) as proxy, proxy.connect() as sock:
         clients = [reflection(sock)["client"] for _ in range(50)]
         assert {name: clients[0][name] for name in ("address", "port")} == endpoint(sock.getsockname())
@@ -136,7 +136,7 @@ def test_one_header_holds_for_all_requests_of_a_connection(proxied: Echo, tmp_pa
 
 @pytest.mark.parametrize("size", [1000, 20, 1], ids=["whole", "in pieces", "byte by byte"])
 def test_a_header_may_come_in_pieces_and_with_a_request(proxied: Echo, size: int) -> None:
-    """TCP keeps no boundaries: what comes behind the header is the request, wherever it was cut."""
+    """A header is accepted in pieces and together with a request, because TCP keeps no boundaries."""
     wire = b"PROXY TCP6 2001:db8::1 2001:db8::2 56324 443\r\n" + GET
     *pieces, last = (wire[start : start + size] for start in range(0, len(wire), size))
     with proxied.connect() as sock:
@@ -158,7 +158,7 @@ def test_a_header_may_come_in_pieces_and_with_a_request(proxied: Echo, size: int
     ids=["UNKNOWN", "LOCAL"],
 )
 def test_a_header_without_a_client_leaves_the_real_one(proxied: Echo, header: bytes, shown: object) -> None:
-    """What the specification asks for, 2.1 and 2.2: the real connection's parameters are used."""
+    """With UNKNOWN or LOCAL, the real connection's parameters are used, as the specification requires (2.1, 2.2)."""
     with proxied.connect() as sock:
         client = reflection(sock, header + GET)["client"]
         assert client == endpoint(sock.getsockname()) | {"effective": "127.0.0.1", "proxyProtocol": shown}
@@ -170,7 +170,7 @@ def test_a_header_without_a_client_leaves_the_real_one(proxied: Echo, header: by
     ids=["no header", "TLS", "a bad port", "a bad version"],
 )
 def test_without_a_header_nothing_is_answered(proxied: Echo, sent: bytes) -> None:
-    """A receiver must not guess (2): who could leave it out could say to be anybody by putting it in."""
+    """Without a valid header there is no response: a receiver must not guess (2), or clients could forge addresses."""
     answer = proxied.exchange(sent)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
     assert b"/who" not in answer
@@ -178,21 +178,21 @@ def test_without_a_header_nothing_is_answered(proxied: Echo, sent: bytes) -> Non
 
 
 def test_half_a_header_is_not_waited_for_forever() -> None:
-    """It has the time that a request's head has."""
+    """An incomplete header is subject to ECHO_HEADER_TIMEOUT."""
     with running(proxy_protocol="on", header_timeout=0.2) as echo, echo.connect() as sock:
         sock.sendall(b"PROXY TCP4 192.0.2.1")
         assert b" 200 " not in read_to_end(sock)
 
 
 def test_a_port_that_does_not_ask_for_a_header_takes_none(echo: Echo) -> None:
-    """A client can't say to be another: the line is no request."""
+    """A port without the PROXY protocol rejects its header with 400, so that clients cannot forge their address."""
     answer = echo.exchange(b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n" + GET)
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/version"])
 def test_the_clusters_port_asks_for_no_header(proxied: Echo, path: str) -> None:
-    """The kubelet's probes come without one."""
+    """The admin port requires no PROXY header, because the kubelet's probes send none."""
     answer, _ = proxied.get(path, port=proxied.admin_port)
     assert answer.status == 200
 
@@ -205,7 +205,7 @@ PLAIN = pytest.mark.parametrize("front", [partial(haproxy, mode="http"), nginx_h
 
 @PLAIN
 def test_one_connection_to_a_proxy_carries_many_requests(echo: Echo, tmp_path: Path, front: Front) -> None:
-    """Each is answered with its own, and the proxy keeps one connection to the echo for all of them."""
+    """Each request gets its own response, and the proxy uses one connection to the echo for all of them."""
     with front(tmp_path, echo.port) as proxy, proxy.connect() as sock:
         reflected = [reflection(sock, GET.replace(b"/who", b"/%d" % number)) for number in range(200)]
         assert [each["path"] for each in reflected] == [f"/{number}" for number in range(200)]
@@ -214,7 +214,7 @@ def test_one_connection_to_a_proxy_carries_many_requests(echo: Echo, tmp_path: P
 
 @PLAIN
 def test_a_chunked_body_comes_through_a_proxy_whole(echo: Echo, tmp_path: Path, front: Front) -> None:
-    """Its digest is that of what was sent, whatever the proxy made of the chunks; twice, on one connection."""
+    """A chunked body arrives complete through a proxy, however it changes the chunks; twice on one connection."""
     chunks = [bytes([number]) * 4096 * number for number in range(1, 30)]
     body = b"".join(chunks)
     coded = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"

@@ -1,4 +1,7 @@
-"""SIGHUP: settings, certificates and keys are read anew, nothing is lost, and a mistake changes nothing."""
+"""Reload by SIGHUP: settings, certificates and keys.
+
+No request is lost, and an error keeps the current configuration.
+"""
 
 import http.client
 import json
@@ -26,20 +29,20 @@ from tests.http.under_way import everything
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give a file of settings that says nothing yet."""
+    """Return an empty settings file."""
     made = tmp_path / "echo.env"
     made.touch()
     return made
 
 
 def reload(echo: Echo) -> list[str]:
-    """Send SIGHUP, and give the settings that are told to have changed, when it is done."""
+    """Send SIGHUP, wait for the reload, and return the settings reported as changed."""
     echo.process.send_signal(signal.SIGHUP)
     return reloaded(echo)
 
 
 def reloaded(echo: Echo) -> list[str]:
-    """Wait until the echo says that it has reloaded; give the settings that changed."""
+    """Wait until the echo reports a reload; return the changed settings."""
     (said,) = echo.says()
     start, _, changed = said.partition("; changed settings: ")
     assert start == "echo: reloaded"
@@ -47,7 +50,7 @@ def reloaded(echo: Echo) -> list[str]:
 
 
 def last_silence(echo: Echo) -> float:
-    """Give the time of the last look at which the echo had nothing to say, when it says something."""
+    """Wait for output; return the time of the last check at which there was none."""
     assert echo.process.stdout is not None
     began = silent = time.monotonic()
     while not select.select([echo.process.stdout], [], [], 0.01)[0]:
@@ -57,7 +60,7 @@ def last_silence(echo: Echo) -> float:
 
 
 def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
-    """By the worker that began it, as at a stop, but in its own time; the echo is ready, and nobody notices."""
+    """Requests in progress are completed by the old worker, without the drain deadline; the echo stays ready."""
     secret = Secret(tmp_path)
 
     def check() -> None:
@@ -65,7 +68,7 @@ def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
             with everything(echo) as under_way:
                 (before,) = echo.workers()
                 echo.process.send_signal(signal.SIGHUP)
-                # It says that it has reloaded a few looks at its workers after it has told those of before.
+                # The reload is reported a few checks of the workers after the old ones were signalled.
                 under_way.ask(last_silence(echo) - 10 * LOOK)
                 assert reloaded(echo) == []
                 assert all(echo.ready() for _ in range(20))
@@ -79,7 +82,7 @@ def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
 
 
 class Load:
-    """Clients that ask until they are told to end, on fresh and kept connections, and whether the echo is ready."""
+    """Clients that send requests on new and persistent connections, and check readiness, until they are stopped."""
 
     def __init__(self, echo: Echo) -> None:
         self.came = Counter[str]()
@@ -99,7 +102,7 @@ class Load:
             thread.join(DEADLINE)
 
     def wait_for(self, more: int) -> None:
-        """Wait until so many more have come."""
+        """Wait until so many more results have been counted."""
         wanted = self.came.total() + more
         wait_until(lambda: self.came.total() >= wanted, f"{more} more have come")
 
@@ -121,9 +124,9 @@ class Load:
 
 
 def test_nothing_is_lost_under_load(tmp_path: Path, file: Path) -> None:
-    """Settings and certificates change; each request is answered, and the echo is ready all along.
+    """While settings and certificates change under load, each request gets a response, and the echo stays ready.
 
-    By HTTP/1.1 over TLS and by HTTP/2 in clear; at the end, also the stop cuts nothing.
+    The load uses HTTP/1.1 over TLS and unencrypted HTTP/2; at the end, the shutdown loses no request either.
     """
     secret = Secret(tmp_path)
     asked = ("-until-refused", "-count=500", "-at-once=10", "-clients=2", f"-deadline={5 * DEADLINE}s", "-method=POST")
@@ -153,7 +156,7 @@ def test_nothing_is_lost_under_load(tmp_path: Path, file: Path) -> None:
 
 
 def test_a_mistake_changes_nothing(tmp_path: Path, file: Path) -> None:
-    """Every one is told, no worker is replaced; when they are mended, they are taken."""
+    """Every error is reported and no worker is replaced; when the errors are corrected, the settings are applied."""
     keys = tmp_path / "keys.json"
     file.write_text("ECHO_WORKERS=2\n")
     with running(env_file=file) as echo:
@@ -191,13 +194,13 @@ def test_a_mistake_changes_nothing(tmp_path: Path, file: Path) -> None:
 
 
 def counted(echo: Echo) -> list[bytes]:
-    """Give how many requests of each kind were answered, by the metrics."""
+    """Return the number of responses of each kind, from the metrics."""
     _, metrics = echo.get("/metrics", port=echo.admin_port)
     return re.findall(rb"^echo_requests_total{.*} (\S+)$", metrics, re.MULTILINE)
 
 
 def test_what_was_counted_goes_on(file: Path) -> None:
-    """And the log begins where it is asked for: from then on it has stdout for itself."""
+    """Metrics are kept across a reload; an access log enabled by it starts, and has stdout for itself from then on."""
     with running(env_file=file) as echo:
         for _ in range(3):
             echo.get("/before")
@@ -212,7 +215,10 @@ def test_what_was_counted_goes_on(file: Path) -> None:
 
 
 def test_a_second_one_waits_for_the_first_within_the_drain_time() -> None:
-    """So that there are never more than two generations; any number of them meanwhile are one."""
+    """A reload waits for the previous one within the drain time, so that there are at most two generations.
+
+    Any number of signals meanwhile cause one reload.
+    """
     with running(drain_seconds=0.5) as echo, with_half_a_body(echo) as stuck:
         (before,) = echo.workers()
         reload(echo)
@@ -226,7 +232,7 @@ def test_a_second_one_waits_for_the_first_within_the_drain_time() -> None:
 
 
 def test_a_stop_during_a_reload_is_a_stop() -> None:
-    """When new workers have just begun, and when those of before still answer: all are given the drain time."""
+    """A stop during a reload ends new and old workers gracefully, within the drain time."""
     with running(drain_seconds=600) as echo:
         assert echo.get("/")[0].status == 200
         before = echo.workers()
@@ -242,7 +248,7 @@ def test_a_stop_during_a_reload_is_a_stop() -> None:
 
 
 def test_one_that_comes_during_the_start_is_taken_behind_it() -> None:
-    """It would end a process that has no handler for it yet; and what changed meanwhile would not be read."""
+    """A SIGHUP during startup is handled afterwards: it does not end the process, and later changes are read."""
     with starting() as echo:
         wait_until(lambda: takes(echo, signal.SIGTERM), "it takes signals")
         echo.process.send_signal(signal.SIGHUP)
@@ -252,7 +258,10 @@ def test_one_that_comes_during_the_start_is_taken_behind_it() -> None:
 
 
 def test_signals_without_a_meaning_do_nothing() -> None:
-    """Neither to the arbiter nor to a worker, nor SIGHUP to a worker: as when somebody sends one to all processes."""
+    """Signals without a meaning have no effect on arbiter and worker, and SIGHUP none on a worker.
+
+    Somebody may send one to all processes.
+    """
     with running() as echo:
         assert echo.get("/")[0].status == 200
         (worker,) = echo.workers()
@@ -260,7 +269,7 @@ def test_signals_without_a_meaning_do_nothing() -> None:
             echo.process.send_signal(number)
         for number in (signal.SIGHUP, *UNUSED):
             os.kill(worker, number)
-        reload(echo)  # which is taken behind the others
+        reload(echo)  # the reload is handled after the other signals
         wait_until(lambda: len(echo.workers()) == 1, "the worker of before ends")
         assert echo.end(signal.SIGTERM) == 0
         assert echo.errors() == ""

@@ -1,8 +1,8 @@
-"""Request smuggling: a real nginx and a real HAProxy agree with the echo on where each request ends.
+"""Request smuggling: nginx and HAProxy agree with the echo on framing.
 
-Each row of the corpus that is about framing is sent through them, with a request behind it, and then another client
-asks over the same connections to the echo. The proxies number what they pass on: each answer must carry the number of
-the very request that the echo has answered by it, and the echo must have answered nothing that no client got.
+Each framing row of the corpus is sent through a real proxy, followed by another request; then another client sends a
+request over the same connections to the echo. The proxies add an ID to each request: each response must carry the ID of
+the very request that caused it, and each response of the echo must reach a client.
 """
 
 import json
@@ -37,7 +37,7 @@ TOO_LARGE = 413
 
 
 class Answer(NamedTuple):
-    """An answer, whoever made it."""
+    """A response, from the echo or from a proxy."""
 
     status: int
     fields: Mapping[str, str]
@@ -45,17 +45,17 @@ class Answer(NamedTuple):
 
     @property
     def of_echo(self) -> bool:
-        """Whether it is the echo's: proxies' own don't say `nosniff`."""
+        """Whether the echo sent it: the proxies' own responses have no `nosniff`."""
         return "x-content-type-options" in self.fields
 
     @property
     def key(self) -> tuple[int, str, bytes]:
-        """Give what tells it from others, however it was passed on."""
+        """Return the values that identify a response, however it was forwarded."""
         return self.status, self.fields.get("x-request-id", ""), self.body
 
     @property
     def reflection(self) -> dict[str, object]:
-        """Give what it shows, nothing where it is a refusal or an answer to HEAD."""
+        """Return its reflection, empty for a rejection or a response to HEAD."""
         shown: dict[str, object] = {}
         if self.body and self.fields.get("content-type") == "application/json":
             shown = json.loads(self.body)
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
 
 class Front(NamedTuple):
-    """A running proxy: its ports by what it does there, and the tap between it and the echo."""
+    """A running proxy: its ports by their function, and the tap between it and the echo."""
 
     name: str
     ports: dict[str, int]
@@ -82,7 +82,7 @@ def in_front(name: str, echo: Echo, folder: Path) -> Iterator[Front]:
 
 @pytest.fixture(scope="module")
 def reflecting() -> Iterator[Echo]:
-    """Give an echo that reflects by default."""
+    """Yield an echo whose default format is a reflection."""
     with running(format="json") as echo:
         yield echo
         assert echo.process.poll() is None, "it has lived through all of it"
@@ -90,13 +90,13 @@ def reflecting() -> Iterator[Echo]:
 
 @pytest.fixture(scope="module")
 def fronts(reflecting: Echo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Front]]:
-    """Give the proxies by name, in front of one echo."""
+    """Yield the proxies by name, in front of one echo."""
     with ExitStack() as stack:
         yield {name: stack.enter_context(in_front(name, reflecting, tmp_path_factory.mktemp(name))) for name in PROXIES}
 
 
 def answers(raw: bytes) -> list[Answer]:
-    """Cut what came on a connection into final answers; what answers HEAD has no body, whatever its head says."""
+    """Split received bytes into final responses; a response to HEAD has no body, whatever its headers say."""
     found, rest = [], raw
     while rest.startswith(b"HTTP/"):
         head, end, rest = rest.partition(b"\r\n\r\n")
@@ -112,16 +112,16 @@ def answers(raw: bytes) -> list[Answer]:
 
 
 def exchange(port: int, sent: bytes, *, ends: bool = True) -> list[Answer]:
-    """Send bytes and, if it `ends`, no more; give what is answered, else the first answer.
+    """Send bytes, and close the sending side if it `ends`; return all responses, otherwise the first.
 
-    HAProxy 2.6 may drop all but the first of several requests behind which its client has closed its side: who needs
-    an answer to each asks one at a time.
+    HAProxy 2.6 may drop all but the first of several requests after which the client closes its sending side. Clients
+    that need a response to each request have to send one at a time.
     """
     came = b""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock, suppress(ConnectionError):
         sock.sendall(sent)
         if ends:
-            with suppress(OSError):  # it may be closed by now
+            with suppress(OSError):  # the connection may be closed by now
                 sock.shutdown(socket.SHUT_WR)
         while data := sock.recv(65_536):
             came += data
@@ -131,7 +131,7 @@ def exchange(port: int, sent: bytes, *, ends: bool = True) -> list[Answer]:
 
 
 def send_http1(port: int, case: Http1Case) -> list[Answer]:
-    """Send a row and a request behind it; of a body whose length alone is refused only the row."""
+    """Send a row followed by a request; if the body is rejected for its length alone, send only the row."""
     wire = corpus.wire(case.send)
     endless = case.status == TOO_LARGE and b"\r\nContent-Length:" in wire
     return exchange(port, wire + (b"" if endless else MARKER), ends=not endless)
@@ -148,7 +148,7 @@ def send_http2(port: int, case: Http2Case) -> list[Answer]:
 
 
 def mismatch(answer: Answer) -> str:
-    """Give whether an answer shows another request than the one that the proxy took it for."""
+    """Return a description if a response reflects another request than the one that the proxy matched it with."""
     received = answer.reflection.get("received", [])
     assert isinstance(received, list)
     numbers = [value for name, value in received if name.lower() == "x-proxied"]
@@ -157,7 +157,7 @@ def mismatch(answer: Answer) -> str:
 
 
 def disagreement(front: Front, case: Http1Case | Http2Case, send: Callable[[], list[Answer]]) -> str:
-    """Send a row, then ask as another client; give what proxy and echo have understood differently."""
+    """Send a row, then a request as another client; return how proxy and echo disagree."""
     before = [len(each) for each in front.tap.answered]
     got = send()
     victim = exchange(front.ports["http1"], VICTIM)
@@ -181,7 +181,7 @@ def disagreement(front: Front, case: Http1Case | Http2Case, send: Callable[[], l
 def test_a_proxy_and_the_echo_agree_on_where_a_request_ends(
     fronts: dict[str, Front], folder: str, name: str, way: str
 ) -> None:
-    """With a body passed on as it comes, and (nginx, `buffering`) taken whole before it is asked."""
+    """Proxy and echo agree on each request's end, with the body streamed or (nginx, `buffering`) buffered first."""
     front = fronts[name]
     rows = {
         row: case
@@ -198,14 +198,14 @@ def test_a_proxy_and_the_echo_agree_on_where_a_request_ends(
 
 
 def of_http2(folder: str) -> dict[str, Http2Case]:
-    """Give the rows of a folder that are requests."""
+    """Return the rows of a folder that are requests."""
     return {row: case for row, case in HTTP2.items() if row.startswith(f"{folder}/") and case.fields is not None}
 
 
 @pytest.mark.parametrize("folder", FOLDERS_OF_HTTP2)
 @pytest.mark.parametrize("name", PROXIES)
 def test_what_comes_as_http_2_is_passed_on_as_one_request(fronts: dict[str, Front], folder: str, name: str) -> None:
-    """H2.CL, H2.TE and fields that would be more than one line of HTTP/1.1: the echo sees what the proxy has meant."""
+    """For H2.CL, H2.TE and headers that would span several HTTP/1.1 lines, the echo gets what the proxy meant."""
     front = fronts[name]
     rows = {row: case for row, case in of_http2(folder).items() if name not in case.proxies}
     wrong = {
@@ -219,7 +219,7 @@ def test_what_comes_as_http_2_is_passed_on_as_one_request(fronts: dict[str, Fron
 
 @pytest.mark.parametrize("name", PROXIES)
 def test_a_request_that_a_proxy_breaks_off_is_nobody_elses(reflecting: Echo, name: str, tmp_path: Path) -> None:
-    """Where the row says that a proxy passes on what it should refuse, others get their own answers all the same."""
+    """If a proxy forwards what it should reject, according to the row, other clients still get their own responses."""
     rows = [case for folder in FOLDERS_OF_HTTP2 for case in of_http2(folder).values() if name in case.proxies]
     assert rows
     with in_front(name, reflecting, tmp_path) as front:
@@ -234,7 +234,7 @@ def test_a_request_that_a_proxy_breaks_off_is_nobody_elses(reflecting: Echo, nam
 
 @pytest.mark.parametrize("name", PROXIES)
 def test_the_connections_to_the_echo_are_used_again(fronts: dict[str, Front], name: str) -> None:
-    """Or a request that was smuggled would meet nobody's answer."""
+    """The proxies reuse connections to the echo; otherwise a smuggled request would meet no other response."""
     front = fronts[name]
     before = len(front.tap.answered)
     for _ in range(20):
@@ -246,7 +246,7 @@ def test_the_connections_to_the_echo_are_used_again(fronts: dict[str, Front], na
 def test_upgrade_to_h2c_opens_no_tunnel(fronts: dict[str, Front], name: str) -> None:
     """A tunnel would hide the client's next requests from the proxy (h2c smuggling, Bishop Fox 2020).
 
-    HAProxy passes the upgrade on, nginx does not.
+    HAProxy forwards the upgrade, nginx does not.
     """
     front = fronts[name]
     upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"

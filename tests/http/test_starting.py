@@ -1,4 +1,4 @@
-"""How it starts, and how it says that it can't."""
+"""Startup, and the errors that prevent it."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from tools.commands import ROOT
 
 
 def test_two_lines_say_where_it_listens_and_what_to_try() -> None:
-    """Nothing else is said."""
+    """Two lines report the addresses and a command to try, which works; nothing else is printed."""
     with running() as echo:
         where, what = echo.announced
         assert where == (
@@ -32,7 +32,7 @@ def test_two_lines_say_where_it_listens_and_what_to_try() -> None:
 
 @pytest.mark.parametrize("variable", ["port", "admin_port"])
 def test_a_busy_port_is_one_clear_line(variable: str) -> None:
-    """It names the port and the variable that changes it."""
+    """If a port is busy, one line names the port and the setting that changes it."""
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         (other,) = free_ports(1)
@@ -43,7 +43,7 @@ def test_a_busy_port_is_one_clear_line(variable: str) -> None:
 
 
 def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
-    """192.0.2.1 is nobody's (RFC 5737)."""
+    """An address that the machine does not have is one line of error: 192.0.2.1 is reserved (RFC 5737)."""
     done = start(host="192.0.2.1")
     assert done.returncode == 1
     assert done.stderr == (
@@ -52,7 +52,7 @@ def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
 
 
 def test_mistakes_in_the_settings_stop_the_start() -> None:
-    """All of them, a line each."""
+    """Invalid settings prevent startup; all of them are reported, one per line."""
     done = start(prot=1, workers="many")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
@@ -62,7 +62,7 @@ def test_mistakes_in_the_settings_stop_the_start() -> None:
 
 
 def test_help_has_every_setting_and_starts_nothing() -> None:
-    """With its default."""
+    """The output of --help lists every setting with its default, and nothing is started."""
     done = start("--help")
     assert done.returncode == 0
     assert settings.table() in done.stdout
@@ -73,12 +73,12 @@ def test_help_has_every_setting_and_starts_nothing() -> None:
     [("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")],  # noqa: S104 - not bound
 )
 def test_what_is_announced_can_be_typed(host: str, shown: str) -> None:
-    """An address to reach it at, never one that only means all of them."""
+    """The announced command has an address that can be reached, never a wildcard address."""
     assert f" http://{shown}:8080/blah/blah" in announcement(settings.read({"ECHO_HOST": host}))
 
 
 def test_every_address_is_listened_on_when_asked() -> None:
-    """IPv4 always, IPv6 where there is one."""
+    """With ECHO_HOST=*, the echo listens on IPv4, and on IPv6 if available."""
     with running(host="*") as echo:
         assert echo.get("/")[0].status == 200
         if socket.has_dualstack_ipv6():
@@ -88,7 +88,7 @@ def test_every_address_is_listened_on_when_asked() -> None:
 
 
 def test_make_run_ends_well_with_ctrl_c() -> None:
-    """As a person does it: at a terminal, with make; exit 0, no traceback, and the ports are the variables'."""
+    """At a terminal, Ctrl-C ends `make run` with exit code 0 and no traceback, on the configured ports."""
     make = ROOT / "Makefile"
     assert Path(ROOT / ".venv/installed").exists(), "make test has made it"
     port, admin_port = free_ports(2)
@@ -103,7 +103,7 @@ def test_make_run_ends_well_with_ctrl_c() -> None:
     try:
         while piece := os.read(terminal, 1024):
             said += piece
-    except OSError as error:  # how a terminal's end is told on Linux
+    except OSError as error:  # Linux reports the end of a terminal as EIO
         if error.errno != errno.EIO:
             raise
     _, status = os.waitpid(pid, 0)

@@ -1,4 +1,7 @@
-"""How it ends: nothing accepted is lost, and it does not outstay its time."""
+"""Graceful shutdown: no accepted request is lost.
+
+It takes no longer than the drain time.
+"""
 
 import os
 import pty
@@ -31,7 +34,7 @@ from tools.commands import ROOT
 
 
 def is_closed(port: int) -> bool:
-    """Tell whether nobody listens on the port any more; a connection that is taken is read to its end."""
+    """Return whether nothing listens on the port; a connection that is accepted is read to its end."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -42,7 +45,7 @@ def is_closed(port: int) -> bool:
 
 
 def ends_or_is_reset(sock: socket.socket) -> bool:
-    """Tell whether the connection ends, in either way, with nothing before it."""
+    """Return whether the connection ends or is reset, with nothing received before."""
     try:
         return read_to_end(sock) == b""
     except ConnectionResetError:
@@ -50,7 +53,7 @@ def ends_or_is_reset(sock: socket.socket) -> bool:
 
 
 def with_half_a_body(echo: Echo) -> socket.socket:
-    """Give a connection within a request that the echo has begun to read."""
+    """Return a connection with an incomplete request that the echo has begun to read."""
     sock = echo.connect()
     sock.sendall(HALF)
     assert echo.get("/")[0].status == 200, "a later request was answered, so this one has been taken"
@@ -58,9 +61,9 @@ def with_half_a_body(echo: Echo) -> socket.socket:
 
 
 def test_what_was_accepted_is_answered(tmp_path: Path) -> None:
-    """Readiness fails, the listener closes, the admin port goes on, all that is under way ends as it must, exit 0.
+    """During the drain, readiness fails, the listener closes, and the admin port stays open.
 
-    What else is said meanwhile, a second SIGTERM or a SIGHUP, changes nothing.
+    All activities end as they must, with exit code 0; a second SIGTERM or a SIGHUP meanwhile has no effect.
     """
     secret = Secret(tmp_path)
 
@@ -81,7 +84,7 @@ def test_what_was_accepted_is_answered(tmp_path: Path) -> None:
 
 
 def test_readiness_fails_before_the_listener_closes() -> None:
-    """So that who is refused could have known; the admin port says so to the end."""
+    """Readiness fails before the listener closes, so that load balancers can react; the admin port works to the end."""
     with running(drain_seconds=DEADLINE) as echo, with_half_a_body(echo) as busy:
         echo.process.send_signal(signal.SIGTERM)
         wait_until(lambda: is_closed(echo.port), "the listener closes")
@@ -97,7 +100,7 @@ def test_readiness_fails_before_the_listener_closes() -> None:
     ("number", "workers"), [(signal.SIGTERM, 2), (signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGQUIT, 2)]
 )
 def test_it_ends_cleanly_by_any_signal_that_asks_for_it(number: signal.Signals, workers: int) -> None:
-    """Exit 0, nothing said, no traceback."""
+    """Each signal for a shutdown ends the echo with exit code 0 and no output."""
     with running(workers=workers) as echo:
         assert echo.get("/")[0].status == 200
         assert echo.end(number) == 0
@@ -105,7 +108,7 @@ def test_it_ends_cleanly_by_any_signal_that_asks_for_it(number: signal.Signals, 
 
 
 def test_a_stop_before_it_listens_is_a_stop() -> None:
-    """While it is still about its imports: exit 0, and nothing was begun."""
+    """SIGTERM during the imports ends the process with exit code 0, and nothing is started."""
     with starting() as echo:
         wait_until(lambda: takes(echo, signal.SIGTERM), "it takes signals")
         assert echo.end(signal.SIGTERM) == 0
@@ -113,26 +116,26 @@ def test_a_stop_before_it_listens_is_a_stop() -> None:
 
 
 def takes(echo: Echo, number: signal.Signals) -> bool:
-    """Tell whether the process has a handler for a signal (proc_pid_status(5))."""
+    """Return whether the process has a handler for a signal (proc_pid_status(5))."""
     lines = Path(f"/proc/{echo.process.pid}/status").read_text().splitlines()
     (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")]
     return bool(mask >> (number - 1) & 1)
 
 
 def test_a_stop_during_the_start_is_a_stop() -> None:
-    """The signal comes when the ports are open and the worker is not yet there to take it."""
+    """SIGTERM ends the echo if the ports are open and the worker does not handle signals yet."""
     for _ in range(3):
         with running(drain_seconds=600) as echo:
             assert echo.end(signal.SIGTERM) == 0
 
 
 def test_a_terminal_that_is_closed_ends_it() -> None:
-    """It is told so by SIGHUP; without an end it would go on unseen, and hold its ports."""
+    """The SIGHUP of a closed terminal ends the echo; otherwise it would continue unseen, and occupy its ports."""
     port, admin_port = free_ports(2)
     pid, terminal = pty.fork()
     if pid == 0:  # the child becomes an echo, at a terminal of its own
         os.chdir(ROOT)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a shell has it, also where the tests were begun by nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a shell has it, even if the tests were started by nohup
         os.execve(sys.executable, [sys.executable, "-m", "app"], environment(port=port, admin_port=admin_port))  # noqa: S606 - as a person does it
     said = b""
     try:
@@ -158,7 +161,10 @@ def test_a_terminal_that_is_closed_ends_it() -> None:
     ids=["HTTP/1.1", "HTTP/2"],
 )
 def test_what_has_come_is_read_before_idle_connections_are_left(first: bytes, late: bytes) -> None:
-    """Also by a worker that had no processor for the whole of their last second: its timers come before its sockets."""
+    """Received requests are read before idle connections close, even by a worker without CPU time in the last second.
+
+    A worker's timers run before its sockets.
+    """
 
     def check() -> None:
         with running(drain_seconds=DEADLINE) as echo, echo.connect() as idle:
@@ -173,7 +179,7 @@ def test_what_has_come_is_read_before_idle_connections_are_left(first: bytes, la
                 if time.monotonic() > told + LAST_CALL:
                     raise LateError
                 idle.sendall(late)
-                time.sleep(1.5 * LAST_CALL)  # the standstill itself: nothing can be waited for while the worker stands
+                time.sleep(1.5 * LAST_CALL)  # nothing can be waited for while the worker is stopped
             finally:
                 os.kill(worker, signal.SIGCONT)
             assert b"<b>Got: late</b>!" in read_to_end(idle)
@@ -183,7 +189,7 @@ def test_what_has_come_is_read_before_idle_connections_are_left(first: bytes, la
 
 
 def test_who_does_not_end_is_left_behind() -> None:
-    """Half a request that never goes on doesn't hold up the end beyond the drain time."""
+    """An incomplete request does not delay the shutdown beyond the drain time."""
     with running(drain_seconds=1) as echo, with_half_a_body(echo) as stuck:
         assert echo.end(signal.SIGTERM) == 0
         assert ends_or_is_reset(stuck)
@@ -191,7 +197,7 @@ def test_who_does_not_end_is_left_behind() -> None:
 
 
 def test_who_presses_ctrl_c_while_it_drains_means_it() -> None:
-    """SIGINT behind SIGTERM: it ends at once, and whatever was under way is dropped."""
+    """SIGINT during the drain ends the echo at once, and drops the activities in progress."""
     with running(drain_seconds=600) as echo, with_half_a_body(echo) as stuck:
         echo.process.send_signal(signal.SIGTERM)
         wait_until(lambda: not echo.ready(), "readiness fails")

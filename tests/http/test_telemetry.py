@@ -1,4 +1,4 @@
-"""What a running echo tells of itself: its metrics, of all its workers, and its access log."""
+"""Telemetry of a running echo: metrics of all workers, access log."""
 
 import json
 import os
@@ -21,7 +21,7 @@ HOSTILE = 'SECRET"}\\n{x="'
 
 
 def scrape(echo: Echo) -> Samples:
-    """Give the samples of all metrics, each by its name and labels as they are written."""
+    """Return the samples of all metrics, by name and labels as written."""
     answer, text = echo.get("/metrics", port=echo.admin_port)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -31,12 +31,12 @@ def scrape(echo: Echo) -> Samples:
 
 
 def total(samples: Samples, name: str) -> float:
-    """Give the sum of a metric's samples."""
+    """Return the sum of a metric's samples."""
     return sum(value for key, value in samples.items() if key.partition("{")[0] == name)
 
 
 def eventually(echo: Echo, holds: Callable[[Samples], bool]) -> Samples:
-    """Scrape until something holds: a worker tells the others twice a second what it has counted."""
+    """Scrape until a condition holds: a worker reports its counts to the others twice a second."""
     give_up = time.monotonic() + DEADLINE
     while not holds(samples := scrape(echo)):
         assert time.monotonic() < give_up, samples
@@ -45,13 +45,13 @@ def eventually(echo: Echo, holds: Callable[[Samples], bool]) -> Samples:
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Echo]:
-    """Give an echo of two workers."""
+    """Yield an echo with two workers."""
     with running(workers=2) as started:
         yield started
 
 
 def test_every_request_is_counted_whoever_answered_it(echo: Echo) -> None:
-    """By both workers, each once; those to the admin port are not."""
+    """Every request is counted once, by either worker; requests to the admin port are not counted."""
     before = total(scrape(echo), "echo_requests_total")
     for number in range(40):
         assert echo.get(f"/{number}", {"Accept": "application/json"})[0].status == 200
@@ -64,7 +64,7 @@ def test_every_request_is_counted_whoever_answered_it(echo: Echo) -> None:
 
 
 def test_what_is_open_is_told_while_it_is(echo: Echo) -> None:
-    """A request that waits, a WebSocket, and their connections."""
+    """An incomplete request, a WebSocket and their connections are reported while they are open."""
     with echo.connect() as waiting, opened(echo):
         waiting.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
         eventually(
@@ -84,7 +84,7 @@ def test_what_is_open_is_told_while_it_is(echo: Echo) -> None:
 
 
 def test_requests_over_the_memory_budget_are_counted_by_their_reason() -> None:
-    """The label value that alerts select, for incomplete bodies that exceed ECHO_MEMORY_BUDGET together."""
+    """The label value that alerts select is used for incomplete bodies that exceed ECHO_MEMORY_BUDGET together."""
     incomplete = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n" + bytes(65_535)
     with running(memory_budget=1 << 20) as echo, ExitStack() as opened_sockets:
         for _ in range(20):
@@ -96,7 +96,7 @@ def test_requests_over_the_memory_budget_are_counted_by_their_reason() -> None:
 
 
 def test_no_label_is_what_a_client_wrote(echo: Echo) -> None:
-    """Only words of tables of ours, whatever comes as method, path, field, format or control. promtool agrees."""
+    """No label has a value from a client, for any method, path, header, format or control; promtool finds no error."""
     method = "".join(character for character in HOSTILE if character.isalnum())
     for line in (f"{method} / HTTP/1.1", f"GET /{method} HTTP/1.1", f"GET /?echo_format={method} HTTP/1.1"):
         echo.exchange(
@@ -119,7 +119,7 @@ def test_no_label_is_what_a_client_wrote(echo: Echo) -> None:
 
 
 def test_the_counts_outlive_a_worker(echo: Echo) -> None:
-    """One is killed: nothing that was told is forgotten, and who comes in its place goes on counting."""
+    """After a worker is killed, its reported counts are kept, and its replacement continues to count."""
     for number in range(20):
         echo.get(f"/{number}")
     time_to_tell = eventually(echo, lambda samples: samples["echo_connections_open"] == 0)
@@ -135,7 +135,7 @@ def test_the_counts_outlive_a_worker(echo: Echo) -> None:
 
 
 def test_metrics_can_be_off() -> None:
-    """Then there is no such path."""
+    """With ECHO_METRICS=off, the path /metrics does not exist."""
     with running(metrics="off") as quiet:
         answer, body = quiet.get("/metrics", port=quiet.admin_port)
     assert answer.status == 404
@@ -143,7 +143,7 @@ def test_metrics_can_be_off() -> None:
 
 
 def test_the_log_has_a_line_for_each_request() -> None:
-    """And for nothing else: what is said at the start goes to stderr, probes are not logged."""
+    """The access log has only one line per request: startup messages go to stderr, probes are not logged."""
     with running(access_log="json") as logged:
         assert logged.process.stdout is not None
         logged.get("/livez", port=logged.admin_port)
@@ -169,7 +169,7 @@ def test_the_log_has_a_line_for_each_request() -> None:
 
 
 def test_a_log_that_nobody_reads_holds_up_nobody() -> None:
-    """Its pipe is full: all requests are answered, and the echo stops in time."""
+    """If the log's pipe is full, all requests get their responses, and the echo stops in time."""
     with running(access_log="common") as logged:
         asked = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 900)
         with logged.connect() as sock:
@@ -181,7 +181,7 @@ def test_a_log_that_nobody_reads_holds_up_nobody() -> None:
 
 
 def test_a_log_that_can_not_be_written_is_said() -> None:
-    """Whoever read it has gone: the echo goes on, and says that its log does not."""
+    """If the log's reader has gone, the echo continues, and reports on stderr that logging has stopped."""
     with running(access_log="json") as logged:
         assert logged.process.stdout is not None
         logged.process.stdout.close()

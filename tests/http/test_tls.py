@@ -1,4 +1,4 @@
-"""TLS by real clients, with certificates that change while they ask."""
+"""TLS with real clients, and certificates that change under load."""
 
 import hashlib
 import http.client
@@ -37,7 +37,7 @@ JSON = {"Accept": "application/json"}
 
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the authority's certificate as a file."""
+    """Return the file of the CA certificate."""
     file = tmp_path_factory.mktemp("ca") / "ca.pem"
     AUTHORITY.cert_pem.write_to_path(str(file))
     return file
@@ -45,7 +45,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Echo]:
-    """Give an echo that serves TLS; nothing that is done to it is worth a word on stderr."""
+    """Yield an echo with TLS, and check that it writes nothing to stderr."""
     with running(**Secret(tmp_path_factory.mktemp("secret")).settings) as echo:
         yield echo
         assert echo.process.poll() is None, "it has lived through all of it"
@@ -66,7 +66,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Echo]:
 def test_curl_sees_what_was_agreed_on(
     secure: Echo, ca: Path, flags: list[str], agreed: tuple[str, str, str | None]
 ) -> None:
-    """Version, protocol, the name that it asked for."""
+    """The reflection shows the negotiated versions, the ALPN protocol, and the server name that curl sent."""
     url = f"https://localhost:{secure.port}/a"
     told = json.loads(run("curl", "--silent", "--fail", "--cacert", ca, "-H", "Accept: application/json", *flags, url))
     assert (told["proto"], told["tls"]["version"], told["tls"].get("negotiatedProtocol")) == agreed
@@ -75,7 +75,7 @@ def test_curl_sees_what_was_agreed_on(
 
 
 def test_pythons_own_client_is_answered(secure: Echo) -> None:
-    """Many requests on one connection, and the cipher that it says, too."""
+    """Python's client gets responses to many requests on one connection, with the cipher that it reports itself."""
     client = http.client.HTTPSConnection("localhost", secure.port, context=trusting(), timeout=DEADLINE)
     client.connect()
     assert isinstance(client.sock, ssl.SSLSocket)
@@ -89,13 +89,13 @@ def test_pythons_own_client_is_answered(secure: Echo) -> None:
 
 
 def test_the_same_port_serves_cleartext(secure: Echo) -> None:
-    """And says nothing of TLS then."""
+    """The same port serves unencrypted requests, whose reflection has no TLS details."""
     told = json.loads(secure.get("/", JSON)[1])
     assert "tls" not in told
 
 
 def test_a_handshake_may_come_byte_by_byte(secure: Echo) -> None:
-    """And what is said behind the client's end does not count, but all before it is answered."""
+    """A handshake may arrive byte by byte; requests before the client's close_notify get their responses."""
     with secure.connect() as sock:
         client = Slow(sock)
         client.shake_hands()
@@ -104,7 +104,7 @@ def test_a_handshake_may_come_byte_by_byte(secure: Echo) -> None:
 
 
 def test_a_body_is_answered_though_the_client_has_ended(secure: Echo) -> None:
-    """Of TLS and of TCP: half of a connection is enough for an answer."""
+    """A client that has closed its side of TLS and TCP still gets the response to its body."""
     body = b"0123456789abcdef" * 200_000
     with secure.connect() as sock:
         client = Slow(sock)
@@ -117,7 +117,7 @@ def test_a_body_is_answered_though_the_client_has_ended(secure: Echo) -> None:
 
 @pytest.mark.parametrize("flag", ["--http1.1", "--http2"])
 def test_a_large_upload_arrives_whole(secure: Echo, ca: Path, tmp_path: Path, flag: str) -> None:
-    """To the byte, by its digest."""
+    """A large upload over TLS arrives complete, with the right digest."""
     body = random.Random(1).randbytes(32_000_000)  # noqa: S311 - it hides nothing
     (tmp_path / "body").write_bytes(body)
     told = json.loads(
@@ -131,7 +131,7 @@ def test_a_large_upload_arrives_whole(secure: Echo, ca: Path, tmp_path: Path, fl
 
 
 def test_an_older_version_is_refused(secure: Echo) -> None:
-    """TLS 1.1 is deprecated by RFC 8996."""
+    """TLS 1.1, which RFC 8996 deprecates, is rejected."""
     old = trusting()
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -141,7 +141,7 @@ def test_an_older_version_is_refused(secure: Echo) -> None:
 
 
 def test_the_oldest_version_and_the_ciphers_are_settings(tmp_path: Path, ca: Path) -> None:
-    """Whoever can't do as much is refused."""
+    """Clients below ECHO_TLS_MIN_VERSION or without a cipher of ECHO_TLS_CIPHERS are rejected."""
     settings = Secret(tmp_path).settings
     curl = ("curl", "--silent", "--show-error", "--fail", "--cacert", ca)
     with running(**settings, tls_min_version="1.3") as echo:
@@ -158,7 +158,7 @@ def test_the_oldest_version_and_the_ciphers_are_settings(tmp_path: Path, ca: Pat
 
 
 def test_where_only_tls_is_served_cleartext_is_refused(tmp_path: Path) -> None:
-    """In a line that a person can read; and the cluster's port is as before."""
+    """With ECHO_TLS_ONLY, unencrypted requests get 400 with a reason; the admin port stays unencrypted."""
     with running(**Secret(tmp_path).settings, tls_only="on") as echo:
         answer, body = echo.get("/")
         assert (answer.status, body) == (
@@ -174,13 +174,13 @@ def test_where_only_tls_is_served_cleartext_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_announced_can_be_typed_behind_a_proxy() -> None:
-    """The header that every connection must begin with is sent by curl, too."""
+    """With the PROXY protocol, the announced curl command sends the required header, and works."""
     with running(proxy_protocol="on") as echo:
         assert run(*shlex.split(echo.announced[1].removeprefix("Try: ")), "--silent") == "<b>Got: blah/blah</b>!"
 
 
 def test_what_is_announced_is_http_for_as_long_as_that_is_served() -> None:
-    """Also beside TLS: it needs no authority that curl trusts."""
+    """The announced command uses HTTP while it is served, even beside TLS: curl needs no trusted CA for it."""
     assert "Try: curl http://" in announcement(Settings(tls_cert="c", tls_key="k"))
 
 
@@ -192,7 +192,7 @@ PAST = AUTHORITY.issue_cert("client.test", not_after=datetime.now(UTC) - timedel
 
 @pytest.fixture(scope="module", params=["require", "request"])
 def mutual(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ca: Path) -> Iterator[Echo]:
-    """Give an echo that asks for clients' certificates; its `announced` begins with how."""
+    """Yield an echo that requests client certificates; its `announced` begins with the mode."""
     secret = Secret(tmp_path_factory.mktemp("secret"))
     with running(**secret.settings, tls_client_ca=ca, tls_client_auth=request.param) as echo:
         echo.announced.insert(0, request.param)
@@ -202,7 +202,7 @@ def mutual(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_a_clients_certificate_is_shown(mutual: Echo) -> None:
-    """By the authority that is set: PEM as the Gateway API's client reads it, and what is in it."""
+    """A client certificate of the configured CA is shown as PEM, as the Gateway API's client reads it, and parsed."""
     with connect(mutual, certificate=ME) as sock:
         told = reflect(sock)["tls"]
     assert told["peerCertificates"][0].split() == ME.cert_chain_pems[0].bytes().decode().split()
@@ -214,7 +214,7 @@ def test_a_clients_certificate_is_shown(mutual: Echo) -> None:
 
 
 def test_a_client_without_a_certificate_is_refused_where_one_is_required(mutual: Echo) -> None:
-    """And served where it is only asked for; then nothing is shown of one. The cluster's port never asks."""
+    """A client without a required certificate is rejected, else served; the admin port never requests one."""
     if mutual.announced[0] == "require":
         with connect(mutual) as sock, pytest.raises(ssl.SSLError, match="ALERT_CERTIFICATE_REQUIRED"):
             reflect(sock)
@@ -230,13 +230,13 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_required(mutual:
     ids=["of an unknown authority", "expired"],
 )
 def test_a_clients_certificate_must_be_good(mutual: Echo, certificate: trustme.LeafCert, alert: str) -> None:
-    """Required or only asked for; an alert says what is wrong with it."""
+    """An invalid client certificate is rejected with an alert for its reason, whether required or only requested."""
     with connect(mutual, certificate=certificate) as sock, pytest.raises(ssl.SSLError, match=alert):
         reflect(sock)
 
 
 def test_certificates_change_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
-    """New connections see the new one soon; open ones go on; no request fails, with two workers that each read it."""
+    """New connections soon get the new certificate, open ones continue, and no request fails, with two workers."""
     secret = Secret(tmp_path)
     with running(**secret.settings, workers=2) as echo, connect(echo) as kept:
         before = reflect(kept)["client"]
@@ -258,7 +258,7 @@ def test_certificates_change_under_load_and_nothing_is_lost(tmp_path: Path) -> N
         for thread in threads:
             thread.start()
         try:
-            for _ in range(2):  # to another, and away from one that was not there at the start
+            for _ in range(2):  # from the first certificate to the second, then to the third
                 asked = came.total()
                 secret.swap()
                 wait_until_served(echo, secret.serial)
@@ -274,7 +274,7 @@ def test_certificates_change_under_load_and_nothing_is_lost(tmp_path: Path) -> N
 
 
 def wait_until_served(echo: Echo, serial: int) -> None:
-    """Return when ten new connections in a row are served with this certificate: whichever worker takes them."""
+    """Wait until ten new connections in a row, at any worker, get this certificate."""
     give_up = time.monotonic() + DEADLINE
     in_a_row = 0
     while in_a_row < 10:
@@ -283,7 +283,7 @@ def wait_until_served(echo: Echo, serial: int) -> None:
 
 
 def test_files_that_can_not_be_used_are_told_and_the_old_ones_stay(tmp_path: Path) -> None:
-    """A line on stderr, no end; and when they are mended, they are served."""
+    """Unusable files are reported on stderr and the old certificate stays; corrected files are served."""
     secret = Secret(tmp_path)
     with running(**secret.settings) as echo:
         shutil.rmtree(tmp_path / "..1")
@@ -299,7 +299,7 @@ def test_files_that_can_not_be_used_are_told_and_the_old_ones_stay(tmp_path: Pat
 
 
 def test_a_start_that_can_not_serve_tls_says_so(tmp_path: Path) -> None:
-    """In one line, as for a busy port; nobody is asked for a passphrase."""
+    """TLS files that cannot be used prevent startup with one line of error; no passphrase is requested."""
     good = Secret(tmp_path).settings
     key = serialization.load_pem_private_key((tmp_path / "tls.key").read_bytes(), None)
     for name, encryption in (
@@ -331,7 +331,7 @@ def test_a_start_that_can_not_serve_tls_says_so(tmp_path: Path) -> None:
 
 
 def test_a_proxy_may_speak_before_tls(tmp_path: Path) -> None:
-    """The header comes in clear, then the handshake (HAProxy's send-proxy to a TLS server)."""
+    """The PROXY header is sent unencrypted before the handshake (HAProxy's send-proxy to a TLS server)."""
     with running(**Secret(tmp_path).settings, proxy_protocol="on") as echo, echo.connect() as plain:
         plain.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 443\r\n")
         with shake_hands(plain) as sock:
@@ -342,7 +342,7 @@ def test_a_proxy_may_speak_before_tls(tmp_path: Path) -> None:
 
 
 def test_who_shakes_hands_while_it_stops_is_answered(tmp_path: Path) -> None:
-    """Its connection was accepted; the answer says that it is the last one."""
+    """A handshake in progress during shutdown is completed, and the response announces the connection's end."""
     secret = Secret(tmp_path)
 
     def check() -> None:
@@ -368,7 +368,7 @@ def test_who_shakes_hands_while_it_stops_is_answered(tmp_path: Path) -> None:
 
 
 def test_who_is_silent_after_the_handshake_is_left_in_order(tmp_path: Path) -> None:
-    """After ECHO_IDLE_TIMEOUT; and who does not end the handshake, after ECHO_HEADER_TIMEOUT."""
+    """An idle connection gets close_notify by ECHO_IDLE_TIMEOUT; ECHO_HEADER_TIMEOUT ends an incomplete handshake."""
     with (
         running(**Secret(tmp_path).settings, idle_timeout=1, header_timeout=1) as echo,
         connect(echo) as sock,
@@ -381,12 +381,12 @@ def test_who_is_silent_after_the_handshake_is_left_in_order(tmp_path: Path) -> N
 
 @pytest.fixture
 def openssl() -> str:
-    """Give OpenSSL's own program."""
+    """Return the path of the openssl program."""
     return program("openssl")
 
 
 def test_a_client_may_not_shake_hands_anew(secure: Echo, openssl: str) -> None:
-    """Renegotiation costs the server more than the client, and is what TLS 1.3 has left out."""
+    """Renegotiation is rejected: it costs the server more than the client, and TLS 1.3 has removed it."""
     where = f"localhost:{secure.port}"
     with subprocess.Popen(
         [openssl, "s_client", "-connect", where, "-tls1_2"],
@@ -408,7 +408,7 @@ def test_a_client_may_not_shake_hands_anew(secure: Echo, openssl: str) -> None:
 
 
 def read_until(descriptor: int, wanted: bytes) -> None:
-    """Read until this was said; fails with what was said instead."""
+    """Read until `wanted` was received; fails with the output instead."""
     said = b""
     give_up = time.monotonic() + DEADLINE
     while wanted not in said:
@@ -419,7 +419,7 @@ def read_until(descriptor: int, wanted: bytes) -> None:
 
 
 def test_a_name_of_any_bytes_is_shown_as_it_came(secure: Echo, openssl: str) -> None:
-    """Also one that is no host name; and no stranger can write to our stderr with it."""
+    """A server name of any bytes is shown as sent, even if it is no host name, and nothing is written to stderr."""
     done = subprocess.run(
         [openssl, "s_client", "-quiet", "-connect", f"localhost:{secure.port}", "-servername", b"\xff.name"],
         input=b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
@@ -437,7 +437,7 @@ def test_a_name_of_any_bytes_is_shown_as_it_came(secure: Echo, openssl: str) -> 
     ids=["garbage", "a byte", "a long hello"],
 )
 def test_what_is_no_handshake_harms_nobody(secure: Echo, sent: bytes) -> None:
-    """It is answered with an alert, or with nothing, and the next one is served."""
+    """Data that is no handshake gets an alert or nothing, and the next connection is served."""
     with secure.connect() as sock:
         sock.sendall(sent)
         sock.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Spans: what a collector gets of the requests, by OTLP, from a running echo."""
+"""Spans that a running echo exports by OTLP to a collector."""
 
 import signal
 import subprocess
@@ -16,18 +16,18 @@ from tests.http.process import DEADLINE, closed_port, running, start
 from tools.commands import ROOT
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}  # milliseconds for which spans are collected
+SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50"}  # milliseconds for which spans are batched
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the SDK send at once what it has."""
+    """Make the SDK export spans at once."""
     for name, value in SOON.items():
         monkeypatch.setenv(name, value)
 
 
 def test_each_request_is_a_span(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its parent, its times, and what the semantic conventions say of it; who sent it is the pod."""
+    """Each request is a span with its parent, times and conventional attributes; the resource is the pod."""
     monkeypatch.setenv("POD_NAME", "echo-1")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
     with collecting() as collector, running(otlp_endpoint=collector.endpoint + "/") as echo:
@@ -70,7 +70,7 @@ def test_each_request_is_a_span(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_call_has_its_method_and_its_code() -> None:
-    """An error is what a server says of itself, as the conventions for gRPC have it."""
+    """A gRPC call's span has its method and status code; only server errors are errors, by the conventions for gRPC."""
     with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
         with grpc.insecure_channel(f"127.0.0.1:{echo.port}") as channel:
             for code in ("OK", "NOT_FOUND", "DATA_LOSS"):
@@ -86,7 +86,7 @@ def test_a_call_has_its_method_and_its_code() -> None:
 
 
 def test_request_with_unsampled_traceparent_has_no_span() -> None:
-    """The caller decides whether a trace is sampled; a B3 header decides nothing."""
+    """The caller decides whether a trace is sampled; a B3 header has no influence."""
     with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
         echo.get("/unsampled", {"traceparent": f"00-{TRACE}-{PARENT}-00"})
         echo.get("/b3", {"b3": f"{TRACE}-{PARENT}-0"})
@@ -109,14 +109,14 @@ def test_redacted_headers_are_in_no_span() -> None:
 
 
 def test_a_collector_that_is_not_there_holds_up_nobody() -> None:
-    """Requests are answered, and the echo stops in time."""
+    """If the collector is unreachable, requests get their responses, and the echo stops in time."""
     with closed_port() as nobody, running(otlp_endpoint=f"http://127.0.0.1:{nobody}", drain_seconds=5) as echo:
         assert [echo.get(f"/{number}")[0].status for number in range(20)] == [200] * 20
         assert echo.end(signal.SIGTERM) == 0
 
 
 def test_a_variable_of_the_sdk_that_it_refuses_keeps_nobody_from_serving(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else each worker would end and be replaced, again and again; it is said why there are no spans."""
+    """Invalid SDK variables are reported and disable spans; otherwise each worker would end again and again."""
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")  # less than a batch
     with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
         assert echo.get("/a")[1] == b"<b>Got: a</b>!"
@@ -126,7 +126,7 @@ def test_a_variable_of_the_sdk_that_it_refuses_keeps_nobody_from_serving(monkeyp
 
 
 def test_what_waits_is_sent_when_the_echo_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long before its time."""
+    """At shutdown, batched spans are exported long before the scheduled time."""
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
     with collecting() as collector, running(otlp_endpoint=collector.endpoint) as echo:
         echo.get("/a")
@@ -138,27 +138,27 @@ def test_what_waits_is_sent_when_the_echo_stops(monkeypatch: pytest.MonkeyPatch)
     "text", ["collector:4318", "grpc://collector:4317", "http://", "http://a:x", "http://[", "http://a:99999"]
 )
 def test_an_endpoint_that_is_none_stops_the_start(text: str) -> None:
-    """With what one looks like."""
+    """An invalid endpoint is rejected with an example of a valid one."""
     with pytest.raises(ValueError, match="is not an http or https URL, such as http://collector:4318"):
         otlp.endpoint(text)
 
 
 def test_a_start_without_the_library_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not installed unless somebody wants it."""
+    """If the library is missing, because it is optional, the error says how to install it."""
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     with pytest.raises(ValueError, match=r"not installed \(pip install .*requirements/otlp\.txt"):
         otlp.endpoint("http://collector:4318")
 
 
 def test_nobody_else_pays_for_it() -> None:
-    """Without an endpoint, nothing of the SDK is loaded."""
+    """Without an endpoint, no module of the SDK is loaded."""
     code = "import sys, app.bootstrap, app.__main__; print([name for name in sys.modules if 'opentelemetry' in name])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
 def test_a_bad_endpoint_is_named_at_the_start() -> None:
-    """As every setting is."""
+    """An invalid endpoint prevents startup, and is reported like every invalid setting."""
     failed = start(otlp_endpoint="nowhere")
     assert failed.returncode == 2
     assert "ECHO_OTLP_ENDPOINT='nowhere': 'nowhere' is not an http or https URL" in failed.stderr

@@ -1,4 +1,4 @@
-"""What was sent is what is seen: random requests over real sockets, in every delivery."""
+"""Reflections equal what was sent: random requests in every delivery."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ from tests.requests import deliveries, requests
 from tests.shown import turned_back
 
 JSON = b"accEPT: application/json\r\n"
-OWN = dict.fromkeys(("client", "id", "time"))  # what each request has for itself
+OWN = dict.fromkeys(("client", "id", "time"))  # values that differ for each request
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-# The echo is the same for all examples: it keeps nothing of a request.
+# The echo may be shared by all examples, because it keeps no state of a request.
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(sent=requests(), data=st.data())
 def test_the_reflection_is_what_was_sent(
@@ -26,10 +26,10 @@ def test_the_reflection_is_what_was_sent(
     sent: tuple[bytes, tuple[bytes, bytes, tuple[tuple[bytes, bytes], ...], bytes, object]],
     data: st.DataObject,
 ) -> None:
-    """Method, target, every field, query, body and trailers, turned back to bytes.
+    """Method, target, headers, query, body and trailers of the reflection, decoded to bytes, equal those sent.
 
-    The same whole, byte by byte, cut at random, and pipelined, with the beginning of one more behind it. As plain text,
-    the head is what was sent, byte for byte.
+    The request is sent whole, byte by byte, cut at random, and pipelined, followed by the beginning of another. As
+    plain text, the head is what was sent, byte for byte.
     """
     raw, (method, target, fields, body, trailers) = sent
     line, _, rest = raw.partition(b"\r\n")
@@ -52,7 +52,7 @@ def test_the_reflection_is_what_was_sent(
 
 
 def answers(echo: Echo, pieces: list[bytes], count: int) -> list[bytes]:
-    """Send pieces on a connection of their own; give the bodies of so many answers."""
+    """Send pieces on a connection of their own; return the bodies of so many responses."""
     with echo.connect() as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
@@ -62,7 +62,7 @@ def answers(echo: Echo, pieces: list[bytes], count: int) -> list[bytes]:
 
 
 def next_body(stream: Any) -> bytes:
-    """Give the body of the next answer, which must be a good one."""
+    """Return the body of the next response, whose status must be 200."""
     assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
     fields = dict(line.lower().split(b": ") for line in iter(stream.readline, b"\r\n"))
     body: bytes = stream.read(int(fields[b"content-length"]))
@@ -70,5 +70,5 @@ def next_body(stream: Any) -> bytes:
 
 
 def pairs(shown: list[list[str]]) -> tuple[tuple[bytes, ...], ...]:
-    """Turn shown pairs back to bytes."""
+    """Decode shown pairs to bytes."""
     return tuple(tuple(turned_back(text) for text in pair) for pair in shown)

@@ -1,4 +1,4 @@
-"""WebSocket over real sockets: the `websockets` library's client against a running echo."""
+"""WebSocket over real sockets, with the `websockets` library's client."""
 
 import json
 import random
@@ -31,20 +31,20 @@ MESSAGES: dict[str, str | bytes] = {
 
 
 def opened(echo: Echo, path: str = "/", **options: Any) -> ClientConnection:
-    """Open a WebSocket that keeps itself alive by nothing of its own."""
+    """Open a WebSocket without the client's keepalive pings."""
     settings: dict[str, Any] = {
         "proxy": None,
         "ping_interval": None,
         "open_timeout": DEADLINE,
         "close_timeout": DEADLINE,
-        "max_size": 1 << 21,  # it counts bytes on the wire, and what does not compress becomes longer
+        "max_size": 1 << 21,  # counts compressed bytes, and incompressible messages become longer
     }
     client: ClientConnection = connect(f"ws://127.0.0.1:{echo.port}{path}", **settings | options)
     return client
 
 
 def greeting(client: ClientConnection) -> dict[str, Any]:
-    """Give the first message, a reflection."""
+    """Receive the first message, a reflection."""
     reflection = json.loads(client.recv(DEADLINE))
     assert isinstance(reflection, dict)
     return reflection
@@ -52,7 +52,7 @@ def greeting(client: ClientConnection) -> dict[str, Any]:
 
 @pytest.fixture(params=["deflate", None], ids=["compressed", "as it is"])
 def client(echo: Echo, request: pytest.FixtureRequest) -> Iterator[ClientConnection]:
-    """Give a client whose greeting has come."""
+    """Yield a client that has received the first message."""
     with opened(echo, compression=request.param) as client:
         greeting(client)
         yield client
@@ -60,13 +60,13 @@ def client(echo: Echo, request: pytest.FixtureRequest) -> Iterator[ClientConnect
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_every_message_comes_back_as_it_was(client: ClientConnection, message: str | bytes) -> None:
-    """Text as text, bytes as bytes."""
+    """Every message is echoed unchanged, text as text and bytes as bytes."""
     client.send(message)
     assert client.recv(DEADLINE) == message
 
 
 def test_messages_come_back_in_their_order(client: ClientConnection) -> None:
-    """All that were sent before the first was read."""
+    """Messages are echoed in order, even if all were sent before the first was read."""
     messages = [RANDOM.randbytes(RANDOM.choice((0, 10, 1000, 10_000))) for _ in range(100)]
     for message in messages:
         client.send(message)
@@ -75,36 +75,36 @@ def test_messages_come_back_in_their_order(client: ClientConnection) -> None:
 
 @pytest.mark.parametrize("parts", [["a", "b", "c"], ["", ""], [b"\xff", b"", b"\x00" * 70_000]])
 def test_fragments_come_back_one_by_one(client: ClientConnection, parts: list[Any]) -> None:
-    """Not put together."""
+    """Fragments are echoed one by one, not joined."""
     client.send(iter(parts))
     come = list(client.recv_streaming())
-    # The library ends a message from an iterator by an empty fragment.
+    # The library ends a message from an iterator with an empty fragment.
     assert come == [*parts, type(parts[0])()]
 
 
 def test_a_ping_is_answered(client: ClientConnection) -> None:
-    """With what it carried: else the library would go on waiting."""
+    """A ping gets a pong with its payload, for which the library waits."""
     assert client.ping(b"are you there?").wait(DEADLINE)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1013, 3000, 4999])
 def test_a_close_comes_back(client: ClientConnection, code: int) -> None:
-    """With its code and its reason."""
+    """A close is echoed with its code and reason."""
     client.close(code, "tschüß")
     assert (client.close_code, client.close_reason) == (code, "tschüß")
     assert client.protocol.close_rcvd == client.protocol.close_sent
 
 
 def test_what_is_too_large_is_refused(client: ClientConnection) -> None:
-    """1009 (RFC 6455, 7.4.1)."""
-    with pytest.raises(ConnectionClosed):  # while it is still sent, or behind it
+    """A message above the limit closes the WebSocket with 1009 (RFC 6455, 7.4.1)."""
+    with pytest.raises(ConnectionClosed):  # during the send, or after it
         client.send(b"*" * ((1 << 20) + 1))
         client.recv(DEADLINE)
     assert client.close_code == 1009
 
 
 def test_the_first_message_shows_the_handshake(echo: Echo) -> None:
-    """On any path, with its fields in the order in which the client wrote them."""
+    """The first message reflects the handshake on any path, with its headers in the order sent."""
     with opened(echo, "/a%2Fb//c?d=%20&e", additional_headers={"X_Own": "1"}, origin="http://o.test") as client:
         reflection = greeting(client)
         assert client.request is not None
@@ -121,7 +121,7 @@ def test_the_first_message_shows_the_handshake(echo: Echo) -> None:
     [("*/*", "{"), ("application/json", "{"), ("text/plain", "GET /a HTTP/1.1\r\n"), ("image/png, text/plain", "GET ")],
 )
 def test_accept_chooses_what_the_first_message_is(echo: Echo, accept: str, begins: str) -> None:
-    """The reflection in JSON, unless another is asked for."""
+    """The first message has the type that Accept selects, JSON by default."""
     with opened(echo, "/a", additional_headers={"Accept": accept}) as client:
         first = client.recv(DEADLINE)
     assert isinstance(first, str)
@@ -130,27 +130,27 @@ def test_accept_chooses_what_the_first_message_is(echo: Echo, accept: str, begin
 
 @pytest.mark.parametrize(("offered", "taken"), [(["chat", "b"], "chat"), (None, None)])
 def test_the_first_subprotocol_is_taken(echo: Echo, offered: list[Subprotocol] | None, taken: str | None) -> None:
-    """The one that the client would like best."""
+    """The first subprotocol offered, which the client prefers, is selected."""
     with opened(echo, subprotocols=offered) as client:
         assert client.subprotocol == taken
 
 
 def test_compression_is_taken_when_it_is_offered(echo: Echo) -> None:
-    """And only then."""
+    """Compression is used only if the client offers it."""
     with opened(echo) as compressed, opened(echo, compression=None) as plain:
         assert [each.name for each in compressed.protocol.extensions] == ["permessage-deflate"]
         assert plain.protocol.extensions == []
 
 
 def test_half_a_handshake_is_refused(echo: Echo) -> None:
-    """With a status that a client understands."""
+    """An invalid handshake gets 400."""
     with pytest.raises(InvalidStatus) as refused:
         opened(echo, additional_headers={"Sec-WebSocket-Version": "8"})
     assert refused.value.response.status_code == 400
 
 
 def test_a_hundred_are_served_at_once(echo: Echo) -> None:
-    """Each has its own messages."""
+    """A hundred simultaneous WebSockets each get their own messages."""
     with ExitStack() as stack:
         clients = [stack.enter_context(opened(echo, f"/{number}")) for number in range(100)]
         for number, client in enumerate(clients):
@@ -161,7 +161,7 @@ def test_a_hundred_are_served_at_once(echo: Echo) -> None:
 
 
 def raw(echo: Echo) -> socket.socket:
-    """Open a WebSocket with no library behind it: nothing reads it but the test."""
+    """Open a WebSocket without a library, so that only the test reads from it."""
     sock = echo.connect()
     fields = b"".join(b"%s: %s\r\n" % field for field in GOOD)
     sock.sendall(b"GET / HTTP/1.1\r\n" + fields + b"\r\n")
@@ -169,8 +169,8 @@ def raw(echo: Echo) -> socket.socket:
 
 
 def send_until_it_is_not_read(sock: socket.socket, data: bytes) -> int:
-    """Send until nothing more is taken, or much more than all buffers hold; give how much that was."""
-    sock.settimeout(1)  # for which nothing is taken; the echo may only be slower than the test
+    """Send until nothing more is accepted, or far more than all buffers hold; return the number of bytes."""
+    sock.settimeout(1)  # seconds without progress; the echo may merely be slower than the test
     sent = 0
     while sent < 1 << 28:
         try:
@@ -181,7 +181,7 @@ def send_until_it_is_not_read(sock: socket.socket, data: bytes) -> int:
 
 
 def test_who_does_not_read_is_not_read(echo: Echo) -> None:
-    """And costs no memory without end; others are served meanwhile."""
+    """From a client that does not read, nothing more is read, so that its memory is bounded; others are served."""
     with raw(echo) as sock:
         send_until_it_is_not_read(sock, frame(BINARY, bytes(100_000)))
         with opened(echo) as client:
@@ -191,9 +191,9 @@ def test_who_does_not_read_is_not_read(echo: Echo) -> None:
 
 
 def test_who_never_reads_is_dropped() -> None:
-    """After the time of an answer that is not read."""
+    """A client that never reads is disconnected after ECHO_BODY_TIMEOUT."""
     with running(body_timeout=1) as echo, raw(echo) as sock, pytest.raises(ConnectionError):
-        send_until_it_is_not_read(sock, frame(BINARY, bytes(100_000)))  # on a busy machine it may come in this already
+        send_until_it_is_not_read(sock, frame(BINARY, bytes(100_000)))  # on a busy machine, it may be raised here
         sock.settimeout(DEADLINE)
         while True:
             sock.sendall(HI)
@@ -208,7 +208,7 @@ def test_who_never_reads_is_dropped() -> None:
     ids=["idle", "too old"],
 )
 def test_its_time_is_bounded(settings: dict[str, int], says: str) -> None:
-    """1001, with a reason; the echo lives on and has said nothing."""
+    """Both time limits close the WebSocket with 1001 and a reason, and nothing is logged."""
     with running(**settings) as echo:
         with opened(echo) as client:
             greeting(client)
@@ -220,7 +220,7 @@ def test_its_time_is_bounded(settings: dict[str, int], says: str) -> None:
 
 
 def test_nonsense_ends_one_connection_and_nothing_else() -> None:
-    """With a Close frame that says why, and no word in the log."""
+    """Invalid data ends only its connection, with a Close frame for the reason, and nothing is logged."""
     with running() as echo:
         for nonsense in (b"\xff" * 100, frame(TEXT, b"\xff"), frame(3), frame(CLOSE, b"\x00"), HI[:3], b"\x82\xff" * 9):
             with raw(echo) as sock:

@@ -1,4 +1,7 @@
-"""Workers that end otherwise than they should: the others go on."""
+"""Workers that end unexpectedly, or fail to start.
+
+The other workers continue.
+"""
 
 import os
 import re
@@ -15,7 +18,7 @@ GET = b"GET /kept HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def who_serves(echo: Echo, sock: socket.socket) -> int:
-    """Give the worker that holds the other end of a connection, by its inode (proc_pid_net(5), proc_pid_fd(5))."""
+    """Return the worker that serves a connection, by the inode of its socket (proc_pid_net(5), proc_pid_fd(5))."""
     ends = f"{echo.port:04X} [0-9A-F]+:{sock.getsockname()[1]:04X}"
     (inode,) = re.findall(rf":{ends} \S+ \S+ \S+ \S+ +\d+ +\d+ (\d+)", Path("/proc/net/tcp").read_text())
     (worker,) = [pid for pid in echo.workers() if f"socket:[{inode}]" in descriptors(pid)]
@@ -23,12 +26,12 @@ def who_serves(echo: Echo, sock: socket.socket) -> int:
 
 
 def descriptors(pid: int) -> list[str]:
-    """Give what a process has open."""
+    """Return the open files of a process."""
     return [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 def test_a_worker_that_is_killed_is_replaced() -> None:
-    """Its connections are cut; the other worker goes on with its own, and a new one comes; nobody else is refused."""
+    """A killed worker's connections end and it is replaced; others keep theirs, and no request is refused."""
     with running(workers=2) as echo, ExitStack() as stack:
         by_worker: dict[int, list[socket.socket]] = {}
 
@@ -57,13 +60,13 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
 
 
 def told(echo: Echo, metric: str) -> float:
-    """Give the value of a metric without labels."""
+    """Return the value of a metric without labels."""
     (value,) = re.findall(rf"^{metric} (\S+)$", echo.get("/metrics", port=echo.admin_port)[1].decode(), re.MULTILINE)
     return float(value)
 
 
 def test_a_worker_that_can_not_be_made_ends_nobody() -> None:
-    """Where there are no more files, say: the others serve, and it is made as soon as it can be."""
+    """If a worker cannot be started, for example without free file descriptors, the others serve until it can be."""
     with running(workers=2) as echo:
         wait_until(lambda: told(echo, "echo_workers") == 2, "both serve, and have said so")
         killed, other = echo.workers()
@@ -85,17 +88,20 @@ def test_a_worker_that_can_not_be_made_ends_nobody() -> None:
 
 
 def test_a_new_worker_that_fails_at_its_start_ends_nobody() -> None:
-    """Gunicorn takes one that ends before it has "booted" for a reason to end all."""
+    """Others survive a worker that fails during its start, although Gunicorn by itself stops all.
+
+    Gunicorn shuts down if a worker ends before it has "booted".
+    """
     with running(workers=2) as echo:
         wait_until(lambda: told(echo, "echo_workers") == 2, "both serve, and have said so")
         killed, other = echo.workers()
         pid = echo.process.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        files = len(descriptors(pid)) + 4  # room for a worker, not for its event loop
+        files = len(descriptors(pid)) + 4  # enough for a worker, not for its event loop
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (files, hard))
         os.kill(killed, signal.SIGKILL)
         lines = echo.complains(2)
-        while "exited with code" not in lines[-1]:  # behind a traceback
+        while "exited with code" not in lines[-1]:  # after a traceback
             lines += echo.complains(1)
             assert len(lines) < 500
         assert lines[-1].endswith("exited with code 255.")
@@ -108,7 +114,7 @@ def test_a_new_worker_that_fails_at_its_start_ends_nobody() -> None:
 
 
 def is_cut(sock: socket.socket) -> bool:
-    """Tell whether the connection ends without an answer."""
+    """Return whether the connection ends without a response."""
     try:
         return read_to_end(sock) == b""
     except ConnectionResetError:
@@ -116,7 +122,7 @@ def is_cut(sock: socket.socket) -> bool:
 
 
 def test_a_worker_without_its_arbiter_ends() -> None:
-    """Nobody supervises it any more, so it closes its ports."""
+    """A worker whose arbiter was killed closes its ports and ends, because nothing supervises it."""
     with running() as echo:
         assert echo.get("/a")[0].status == 200
         echo.process.kill()
