@@ -1,1 +1,1 @@
-"""The chart in a real cluster."""
+"""End-to-end tests of the chart in a real cluster."""

@@ -1,4 +1,4 @@
-"""What Pod Security admission says: refusals, warnings to who asks, and a note in the audit log.
+"""Decisions of Pod Security admission: rejections, warnings and audits.
 
 https://kubernetes.io/docs/concepts/security/pod-security-admission/
 """
@@ -12,7 +12,7 @@ from kubernetes.client import ApiClient
 from tests.e2e.cluster import Cluster
 
 MODES = ("enforce", "warn", "audit")
-# A pod that asks for more than the restricted profile is refused, warned of, and noted.
+# Pods that exceed the restricted profile are rejected, reported in a warning, and noted in the audit log.
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in MODES}
 
 _COUNTED = re.compile(r"pod_security_evaluations_total\{(.*)\} (\d+)")
@@ -20,10 +20,10 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 def evaluations(cluster: Cluster) -> Counter[tuple[str, str]]:
-    """Give how often the API server has held something against the restricted profile, by decision and mode.
+    """Return the API server's evaluations against the restricted profile, by decision and mode.
 
-    What audit mode noted is in no answer, and there need be no audit log: this counts it all the same. An `allow` is
-    counted for enforce alone. https://kubernetes.io/docs/reference/instrumentation/metrics/
+    Decisions of audit mode are in no response, and there may be no audit log; this metric counts them all the same. An
+    `allow` is counted for enforce only. https://kubernetes.io/docs/reference/instrumentation/metrics/
     """
     counted: Counter[tuple[str, str]] = Counter()
     for line in cluster.kubectl("get", "--raw", "/metrics").splitlines():
@@ -35,7 +35,7 @@ def evaluations(cluster: Cluster) -> Counter[tuple[str, str]]:
 
 
 def fail_at_warnings(api: ApiClient) -> None:
-    """Make a request fail that the API server answers with a warning, which the client library passes over.
+    """Raise an error for responses with a warning of the API server, which the client library ignores.
 
     https://kubernetes.io/docs/reference/using-api/#warnings
     """

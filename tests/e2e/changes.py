@@ -1,4 +1,7 @@
-"""What an upgrade may change: every kind of value of the chart, in steps, of which each leaves the one before."""
+"""Changes for an upgrade: every kind of value of the chart, in steps.
+
+Each step replaces the values of the previous one.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,7 +12,7 @@ _CAREFUL = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}
 
 @dataclass(frozen=True)
 class Change:
-    """Values, and whether the pods are replaced for them. What the step before has set is as by default again."""
+    """Values, and whether they replace the pods. Values of the previous step return to their defaults."""
 
     values: dict[str, Any]
     replaces: bool = True
@@ -18,7 +21,7 @@ class Change:
 
 
 def changes(image: str, secret: str) -> dict[str, Change]:
-    """Give the steps. First those that leave the pods as they are; then each replaces them."""
+    """Return the steps: first those that keep the pods, then those that replace them."""
     return {
         "the number of pods": Change({"replicaCount": 3}, replaces=False),
         "the Service": Change(
@@ -57,13 +60,13 @@ def changes(image: str, secret: str) -> dict[str, Change]:
             },
             replaces=False,
         ),
-        # As the chart's README has it: a number that another manager has set outlives the chart's.
+        # As the chart's README says, a replica count set by another manager is kept.
         "the autoscaler": Change(
             {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 3}},
             replaces=False,
             before=("scale", "deployment/echo", "--replicas=3"),
         ),
-        # The number of pods is the chart's again.
+        # The chart sets the replica count again.
         "settings of the service": Change(
             {
                 "config": {
@@ -135,7 +138,7 @@ def changes(image: str, secret: str) -> dict[str, Change]:
     }
 
 
-# The values that no upgrade changes here, and why.
+# The values that no upgrade changes here, with the reason.
 UNCHANGED: Final = {
     "nameOverride": "the Service gets another name: who asked by the old one asks nobody",
     "fullnameOverride": "the Service gets another name: who asked by the old one asks nobody",

@@ -1,6 +1,7 @@
-"""The kind cluster: found or made, and taken down again when it was made here.
+"""The kind cluster: an existing one, or one created for the tests.
 
-It never touches a cluster that it did not make or was not named, nor the user's kubeconfig.
+A created cluster is deleted at the end. No other cluster than the created or named one is touched, nor the user's
+kubeconfig.
 """
 
 import contextlib
@@ -12,19 +13,19 @@ from pathlib import Path
 from tools.commands import ROOT, CommandError, Say, follow, run
 
 STATE = ROOT / ".e2e"
-OWN = "echo-e2e"  # the name of the cluster that is made here, unless OWN_NAME says another one
+OWN = "echo-e2e"  # the name of the created cluster, unless OWN_NAME sets another one
 OWN_NAME = "NEW_CLUSTER"
 SHAPE = Path(__file__).with_name("cluster.yaml")  # its nodes
 DEADLINE = 300  # seconds for a node to be ready
 
-# Labels of the nodes of those that are made here.
+# Labels of the nodes of created clusters.
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
 
 
 @dataclass(frozen=True)
 class Tools:
-    """The programs, by their paths."""
+    """The paths of the programs."""
 
     kind: str
     helm: str
@@ -33,19 +34,19 @@ class Tools:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that is there, and the way to it: a kubeconfig of its own, for its owner's eyes."""
+    """An existing cluster, with a kubeconfig of its own that only its owner can read."""
 
     name: str
     kubeconfig: Path
     tools: Tools
-    ours: bool  # made for the tests: its nodes are known, and may be taken out of service
+    ours: bool  # created for the tests: its nodes are known, and may be taken out of service
 
     def helm(self, *arguments: str | Path, deadline: float = 180) -> str:
         """Run helm against the cluster."""
         return run(self.tools.helm, *arguments, deadline=deadline, environ=self.environ)
 
     def change(self, *arguments: str | Path) -> str:
-        """Run a helm that changes the cluster. Fails when the API server warns of anything."""
+        """Run a helm command that changes the cluster. Fails if the API server warns of anything."""
         said: list[str] = []
         output = follow(self.tools.helm, *arguments, say=said.append, deadline=180, environ=self.environ)
         warned = [line for line in said if "warn" in line.lower()]
@@ -58,12 +59,12 @@ class Cluster:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What makes kubectl and helm talk to this cluster and to no other."""
+        """The environment with which kubectl and helm use this cluster and no other."""
         return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.cache)}
 
     @property
     def cache(self) -> Path:
-        """Where kubectl keeps what it learned of the cluster, which is not the user's business."""
+        """The cache of kubectl for this cluster, separate from the user's."""
         return self.kubeconfig.with_suffix(".cache")
 
 
@@ -71,10 +72,10 @@ class Cluster:
 def cluster(
     environ: Mapping[str, str], tools: Tools, node_image: str, say: Say, state: Path = STATE
 ) -> Iterator[Cluster]:
-    """Give a cluster.
+    """Yield a cluster.
 
-    `CLUSTER` names one that exists, which is left as it is found. Else one is made, under the name that
-    `NEW_CLUSTER` says; `KEEP=1` keeps it, and the next run finds it. Raises `CommandError` when it can't be had.
+    `CLUSTER` names an existing one, which is left as it was found. Otherwise one is created, named by `NEW_CLUSTER`;
+    with `KEEP=1` it is kept, and the next run uses it. Raises `CommandError` if the cluster is not available.
     """
     named = environ.get("CLUSTER", "")
     name = named or environ.get(OWN_NAME, OWN)
@@ -119,13 +120,14 @@ def _create(made: Cluster, node_image: str, say: Say) -> None:
         say=lambda line: say(f"  {line.strip()}") if line.strip() else None,
     )  # fmt: skip
     made.kubeconfig.chmod(0o600)
-    # kind's own wait only warns, and looks only at the control plane. By name: a node that never joined is no node.
+    # The wait of kind only warns, and checks only the control plane; nodes are named because one that never joined is
+    # missing from a list.
     nodes = [f"node/{name}" for name in run(made.tools.kind, "get", "nodes", "--name", made.name).split()]
     patience = f"--timeout={DEADLINE}s"
     try:
         made.kubectl("wait", "--for=condition=Ready", *nodes, patience, deadline=DEADLINE + 10)
-        # Names are looked up by the tests, and the nodes are ready before the cluster's DNS is. The proxy is what makes
-        # a Service of addresses, on each of them.
+        # The tests resolve names, and the nodes are ready before the cluster's DNS. The proxy on each node makes the
+        # addresses of Services work.
         for what in ("daemonset/kube-proxy", "deployment/coredns"):
             made.kubectl("--namespace", "kube-system", "rollout", "status", what, patience, deadline=DEADLINE + 10)
     except CommandError:

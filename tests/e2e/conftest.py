@@ -1,4 +1,4 @@
-"""The cluster, the image in it, and the echo installed in two ways."""
+"""Fixtures: the cluster, its image, and the echo installed in two ways."""
 
 import os
 from collections import Counter
@@ -21,7 +21,7 @@ from tools.commands import Say, run
 
 @dataclass(frozen=True)
 class Way:
-    """A way in which people put the echo into a cluster: the commands, given cluster and namespace."""
+    """A way to install the echo in a cluster: the commands, called with cluster and namespace."""
 
     name: str
     install: Callable[[Cluster, str], object]
@@ -46,14 +46,14 @@ class Installed:
 
     way: Way
     namespace: str
-    before: frozenset[str]  # the objects of the namespace, as objects_in gives them
-    evaluated: Counter[tuple[str, str]]  # by Pod Security admission, since then
+    before: frozenset[str]  # the objects of the namespace, as returned by objects_in
+    evaluated: Counter[tuple[str, str]]  # by Pod Security admission, during the installation
     deployment: Any
 
 
 @pytest.fixture(scope="session")
 def cluster(supplied: Supply, image: str, say: Say) -> Iterator[Cluster]:
-    """Give a cluster with our image in it."""
+    """Yield a cluster with the image of the echo."""
     tools = Tools(*(os.environ[name] for name in ("KIND", "HELM", "KUBECTL")))
     with made_or_found(os.environ, tools, supplied.node_image, say) as cluster:
         say(f"kind load docker-image {image}")
@@ -63,7 +63,7 @@ def cluster(supplied: Supply, image: str, say: Say) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def api(cluster: Cluster) -> Iterator[ApiClient]:
-    """Give the official client, with this cluster's credentials alone."""
+    """Yield the official client, with the credentials of this cluster only."""
     with config.new_client_from_config(config_file=str(cluster.kubeconfig)) as client:
         fail_at_warnings(client)
         yield client
@@ -71,9 +71,9 @@ def api(cluster: Cluster) -> Iterator[ApiClient]:
 
 @pytest.fixture(scope="session")
 def new_namespace(api: ApiClient) -> Iterator[Callable[[str], Iterator[str]]]:
-    """Give a way to have a namespace that enforces the restricted profile. All are seen to be gone at the end.
+    """Yield a function that creates a namespace with the restricted profile; at the end, wait until all are deleted.
 
-    Not one by one: to delete one takes the cluster some ten seconds, in which the next test can be at work.
+    The waits come last because a deletion takes the cluster some ten seconds, during which the next test can run.
     """
     core, made = CoreV1Api(api), []
 
@@ -93,20 +93,20 @@ def new_namespace(api: ApiClient) -> Iterator[Callable[[str], Iterator[str]]]:
 
 @pytest.fixture(scope="module", params=(HELM, MANIFESTS), ids=lambda way: way.name)
 def way(request: pytest.FixtureRequest) -> Way:
-    """Give each way to install the echo."""
+    """Return each way to install the echo."""
     given: Way = request.param
     return given
 
 
 @pytest.fixture(scope="module")
 def namespace(request: pytest.FixtureRequest, way: Way, new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
-    """Give a namespace for this way, and these tests."""
+    """Yield a namespace for this way and this test module."""
     yield from new_namespace(f"echo-{request.module.__name__.rpartition('test_')[2]}-{way.name}")
 
 
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster, api: ApiClient, way: Way, namespace: str, say: Say) -> Installed:
-    """Give an echo, installed and rolled out. Fails at a warning of the API server."""
+    """Return an echo, installed and rolled out. Fails if the API server warns of anything."""
     say(f"installing by {way.name} into {namespace}")
     objects, evaluated = objects_in(cluster, namespace), evaluations(cluster)
     way.install(cluster, namespace)
@@ -117,7 +117,7 @@ def installed(cluster: Cluster, api: ApiClient, way: Way, namespace: str, say: S
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the evidence when a test has failed, before anything is taken down."""
+    """Save the evidence if a test has failed, before anything is deleted."""
     report = yield
     cluster = getattr(item, "funcargs", {}).get("cluster")
     if report.failed and cluster is not None:

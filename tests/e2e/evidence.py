@@ -1,4 +1,7 @@
-"""What a failed test leaves behind: logs, events, descriptions and manifests, in `.e2e/TEST/`."""
+"""Evidence of a failed test, saved in `.e2e/TEST/`.
+
+It consists of logs, events, descriptions and manifests.
+"""
 
 import re
 import shutil
@@ -15,7 +18,7 @@ _WORKING = (
     "deployments,replicasets,pods,services,jobs,poddisruptionbudgets,horizontalpodautoscalers,networkpolicies,ingresses"
 )
 
-# What is asked of kubectl in each namespace, by the name of the file that keeps it.
+# The kubectl commands run in each namespace, by the name of the output file.
 _QUESTIONS = {
     "objects.yaml": ("get", f"{_WORKING},endpointslices,serviceaccounts", "-o", "yaml"),
     "description.txt": ("describe", _WORKING),
@@ -28,7 +31,7 @@ _QUESTIONS = {
 
 
 def keep(cluster: Cluster, test: str) -> Path:
-    """Write down the state of the namespaces of the tests; give the folder. What can't be had is said in its file."""
+    """Save the state of the tests' namespaces, with errors in place of missing output; return the folder."""
     folder = cluster.kubeconfig.parent / re.sub(r"[^\w.-]+", "-", test).strip("-")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

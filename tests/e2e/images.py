@@ -1,4 +1,7 @@
-"""Another image of ours: the same code as another version, which each of its answers names."""
+"""A second image of the same code, with another version.
+
+Each response of the echo contains its version.
+"""
 
 import shutil
 from pathlib import Path
@@ -10,7 +13,7 @@ _PARTS = ("Makefile", "Dockerfile", ".dockerignore", "requirements.txt", "requir
 
 
 def another_image(cluster: Cluster, folder: Path, version: str) -> str:
-    """Make the image of this version, as people make it, of a copy in `folder`, and load it; give its reference."""
+    """Build the image of this version with `make` from a copy in `folder`, and load it; return its reference."""
     for part in _PARTS:
         (folder / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, folder / part)

@@ -1,4 +1,7 @@
-"""A Service under load, from pods on the cluster's nodes: nothing of it may be lost, whatever is done meanwhile."""
+"""Load on a Service, from pods on several nodes of the cluster.
+
+No request may be lost, whatever changes meanwhile.
+"""
 
 import json
 from collections import Counter
@@ -21,18 +24,18 @@ from tests.e2e.reaching import service_name
 from tests.e2e.running import labels, python_pod
 from tests.e2e.watching import DEADLINE, until, until_gone
 
-COUNT: Final = 30_000  # requests at least, in each case
-CALLS: Final = 10_000  # of them at least by gRPC
-OFTEN: Final = 1_000  # of them at least by each kind that asks often
+COUNT: Final = 30_000  # minimum of requests in each case
+CALLS: Final = 10_000  # minimum of gRPC calls among them
+OFTEN: Final = 1_000  # minimum of requests of each frequent kind
 _NAME: Final = "load"
-_LABEL: Final = {"echo-e2e-load": "true"}  # by which its pods are deleted
+_LABEL: Final = {"echo-e2e-load": "true"}  # selects its pods for deletion
 _FOLDER: Final = "/client"
 
 Told = dict[str, Tally]
 
 
 def _pod(name: str, image: str, node: str, *arguments: str) -> dict[str, Any]:
-    """Give a pod on that node that asks; its client is in a ConfigMap."""
+    """Return a load pod on a node; its client is mounted from a ConfigMap."""
     spec = python_pod(name, image, "-m", load.__name__, *arguments)
     mount = {"name": _NAME, "mountPath": f"{_FOLDER}/{load.__name__.replace('.', '/')}"}
     spec["containers"][0] |= {
@@ -47,9 +50,10 @@ def _pod(name: str, image: str, node: str, *arguments: str) -> dict[str, Any]:
 def under_load(  # noqa: PLR0913, PLR0917 - fixtures, and what differs from case to case
     cluster: Cluster, api: ApiClient, namespace: str, image: str, nodes: Sequence[str] = (), count: int = COUNT
 ) -> Iterator[Callable[[], Told]]:
-    """Ask the Service all along, from a pod on each of two nodes, whose proxies hear of changes each for itself.
+    """Send requests to the Service continuously, from a pod on each of two nodes or of `nodes`.
 
-    Gives what ends it, once there were `count` requests, and tells what came. `nodes` names other nodes.
+    The proxies of the nodes learn of changes separately. Yields a function that stops the load, after at least `count`
+    requests, and returns the results.
     """
     core, its_pods = CoreV1Api(api), {"namespace": namespace, "label_selector": "echo-e2e-load"}
     nodes = nodes or that_take_pods(core)[:2]
@@ -59,7 +63,7 @@ def under_load(  # noqa: PLR0913, PLR0917 - fixtures, and what differs from case
     core.create_namespaced_config_map(namespace, {"metadata": {"name": _NAME}, "data": files})
 
     def reaches(name: str, *phases: str) -> None:
-        """Wait for a phase of the pod, or for its end."""
+        """Wait for a phase of the pod, or for its failure."""
         its = {"namespace": namespace, "field_selector": f"metadata.name={name}"}
         until(core.list_namespaced_pod, lambda pod: pod.status.phase in {*phases, "Failed"}, f"pod {name}", **its)
 
@@ -88,7 +92,7 @@ def under_load(  # noqa: PLR0913, PLR0917 - fixtures, and what differs from case
 
 
 def line(told: Told) -> str:
-    """Give what came in one line: how many requests, by each kind, how many were lost, and who answered."""
+    """Return the results in one line: requests by kind, losses, repetitions, pods and the slowest response."""
     counted = ((tally.asked, tally.lost.total()) for tally in told.values())
     asked, lost = (sum(numbers) for numbers in zip(*counted, strict=True))
     again = sum((tally.again for tally in told.values()), Counter[Again]())
@@ -100,15 +104,15 @@ def line(told: Told) -> str:
 
 
 def answered_by(told: Told) -> set[str]:
-    """Give the pods that answered."""
+    """Return the pods that responded."""
     return {name for tally in told.values() for name in tally.pods}
 
 
 def assert_nothing_was_lost(told: Told) -> None:
-    """Hold what a load came to against what it should: enough of each kind, each answered, on connections as meant.
+    """Check the results of a load: enough requests of each kind, each with a response, on the intended connections.
 
-    A request that was sent again was not lost, but no pod that leaves may cause that often; and HTTP/1.1 leaves the
-    doubt only to who was idle: who asks often is told before.
+    A request sent again was not lost, but no pod that stops may cause that often. With HTTP/1.1, only idle clients have
+    to repeat requests: active ones are informed before the connection closes.
     """
     lost = {kind: (tally.lost, tally.told) for kind, tally in told.items() if tally.lost}
     assert not lost, lost

@@ -1,4 +1,4 @@
-"""The commands of a release's notes (NOTES.txt), run as a person would who copies them."""
+"""The commands of the release notes (NOTES.txt), run unchanged."""
 
 import os
 import re

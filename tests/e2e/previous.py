@@ -1,24 +1,24 @@
-"""The chart of the previous release, as it is in the project's history."""
+"""The chart of the previous release, from the git history."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from tools.commands import CommandError, run
 
-# The commit whose chart people have installed: with each release, the one that was released before. There is no copy of
-# the chart in the tree, which could come to differ from it.
+# The commit of the chart that users have installed: each release sets it to the release before. A copy of the chart in
+# the tree could differ from it.
 COMMIT = "1ca138958a52a528399bfeaf0b23029d8e59ab09"
 GIVEN = "PREVIOUS_CHART"
 
 
 class HistoryError(CommandError):
-    """The tree is without the history in which the chart of the previous release is."""
+    """The tree lacks the history that contains the chart of the previous release."""
 
 
 def previous_chart(environ: Mapping[str, str], folder: Path, commit: str = COMMIT) -> Path:
-    """Give the folder of the chart, unpacked below `folder`, or named by `PREVIOUS_CHART`.
+    """Return the folder of the chart, unpacked below `folder`, or named by `PREVIOUS_CHART`.
 
-    Raises `HistoryError`, which says what to do, where the history is not at hand.
+    Raises `HistoryError` with instructions if the history is missing.
     """
     if given := environ.get(GIVEN, ""):
         chart = Path(given)

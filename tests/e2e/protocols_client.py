@@ -1,4 +1,6 @@
-"""Run in a pod of the echo's own image: speaks to a Service by HTTP/2, gRPC, WebSocket and TLS; prints what came.
+"""Client of a Service for HTTP/2, gRPC, WebSocket and TLS.
+
+It runs in a pod of the echo's own image, and prints the responses.
 
 usage: protocols_client.py HOST CA-PEM
 """
@@ -25,7 +27,7 @@ JSON = "application/json"
 
 
 def http2(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
-    """Ask once by HTTP/2, which is spoken from the first byte; give the reflection."""
+    """Send one HTTP/2 request with prior knowledge; return the reflection."""
     pseudo = [(":method", "GET"), (":path", "/h2"), (":scheme", scheme), (":authority", host)]
     block = hpack.Encoder().encode([*pseudo, ("accept", JSON)])
     head = frames.encode(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, 1, block)
@@ -41,7 +43,7 @@ def http2(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
 
 
 def grpc(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
-    """Call once by gRPC; give what of the answer is told, and the code with which it ended."""
+    """Send one gRPC call; return selected values of the response, and its status code."""
     path, media_type = f"/{services.ECHO}/Echo", ("content-type", "application/grpc")
     pseudo = [(":method", "POST"), (":path", path), (":scheme", scheme), (":authority", host)]
     block = hpack.Encoder().encode([*pseudo, media_type, ("te", "trailers")])
@@ -69,7 +71,7 @@ def grpc(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
 
 
 def received(sock: socket.socket) -> Iterator[frames.Frame]:
-    """Give the frames that come."""
+    """Yield the received frames."""
     reader = frames.FrameReader()
     while data := sock.recv(65_536):
         reader.receive(data)
@@ -78,7 +80,7 @@ def received(sock: socket.socket) -> Iterator[frames.Frame]:
 
 
 def web_socket(host: str, context: ssl.SSLContext | None) -> list[object]:
-    """Open a WebSocket; give its first message, which is the reflection, and what came back of ours."""
+    """Open a WebSocket; return its first message, the reflection, and whether each message was echoed unchanged."""
     protocol = ClientProtocol(parse_uri(f"ws://{host}/socket"))
     with socket.create_connection((host, 443 if context else 80), TIMEOUT) as plain:
         sock = context.wrap_socket(plain, server_hostname=host) if context else plain
@@ -92,7 +94,7 @@ def web_socket(host: str, context: ssl.SSLContext | None) -> list[object]:
 
 
 def messages(sock: socket.socket, protocol: ClientProtocol) -> Iterator[bytes]:
-    """Send what waits; give the messages that come, at least one."""
+    """Send pending data; yield the received messages, at least one."""
     sock.sendall(b"".join(protocol.data_to_send()))
     came: list[bytes] = []
     while not came:
@@ -105,7 +107,7 @@ def messages(sock: socket.socket, protocol: ClientProtocol) -> Iterator[bytes]:
 
 
 def https(host: str, context: ssl.SSLContext) -> dict[str, object]:
-    """Ask once by HTTP/1.1 over TLS; give the reflection."""
+    """Send one HTTP/1.1 request over TLS; return the reflection."""
     client = http.client.HTTPSConnection(host, context=context, timeout=TIMEOUT)
     client.request("GET", "/tls", headers={"Accept": JSON})
     reflection: dict[str, object] = json.loads(client.getresponse().read())
@@ -114,7 +116,7 @@ def https(host: str, context: ssl.SSLContext) -> dict[str, object]:
 
 
 def wait_until_reached(host: str, port: int) -> None:
-    """Return when a connection is taken: the node's proxy may hear of the pods later than the API server says so."""
+    """Wait until a connection is accepted: the node's proxy may learn of the pods later than the API server reports."""
     give_up = time.monotonic() + TIMEOUT
     while True:
         try:
@@ -128,7 +130,7 @@ def wait_until_reached(host: str, port: int) -> None:
 
 
 def main(host: str, authority: str) -> dict[str, object]:
-    """Speak all of them; give what came."""
+    """Use all protocols; return the responses."""
     context = ssl.create_default_context(cadata=authority)
     over_alpn = ssl.create_default_context(cadata=authority)
     over_alpn.set_alpn_protocols(["h2"])

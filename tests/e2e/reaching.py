@@ -1,4 +1,7 @@
-"""The ways to the Service: kubectl's port-forward, the client library's, and its name in the cluster."""
+"""Ways to reach the Service: port forwards and its DNS name.
+
+The port forwards are kubectl's and the client library's.
+"""
 
 import os
 import re
@@ -18,7 +21,7 @@ BARE = b"<b>Got: blah/blah</b>!"
 
 @contextmanager
 def forwarding(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Run a port-forward, which goes on until it is ended; give its first line, which says that a port is open."""
+    """Run a port-forward until the block ends; yield its first line, which reports the open port."""
     with subprocess.Popen(
         command, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
     ) as process:
@@ -34,7 +37,7 @@ def forwarding(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[s
 
 @contextmanager
 def kubectl_port_forward(cluster: Cluster, namespace: str, port: int = 80) -> Iterator[int]:
-    """Run `kubectl port-forward svc/echo`, as the README tells people; give the local port for one of the Service's."""
+    """Run `kubectl port-forward svc/echo`, as described in the README; yield the local port for a Service port."""
     command = [cluster.tools.kubectl, "--namespace", namespace, "port-forward", "svc/echo", f":{port}"]
     with forwarding(command, cluster.environ) as line:
         match = re.fullmatch(r"Forwarding from 127\.0\.0\.1:(\d+) -> 8080", line)
@@ -43,7 +46,7 @@ def kubectl_port_forward(cluster: Cluster, namespace: str, port: int = 80) -> It
 
 
 def exchange_with_pod(api: ApiClient, namespace: str, pod: str, sent: bytes) -> bytes:
-    """Send bytes to a pod's port 8080 through the client library's port-forward; give all that comes back."""
+    """Send bytes to a pod's port 8080 through the client library's port-forward; return everything received."""
     forward = portforward(CoreV1Api(api).connect_get_namespaced_pod_portforward, pod, namespace, ports="8080")
     sock = forward.socket(8080)
     try:
@@ -56,11 +59,11 @@ def exchange_with_pod(api: ApiClient, namespace: str, pod: str, sent: bytes) -> 
         for thread in threading.enumerate():
             if thread.name == "Kubernetes port forward proxy: 8080":
                 thread.join(DEADLINE)
-        forward.websocket.shutdown()  # which the library leaves open when the pod closes first
+        forward.websocket.shutdown()  # the library leaves it open when the pod closes first
     assert not forward.error(8080), forward.error(8080)
     return received
 
 
 def service_name(namespace: str) -> str:
-    """Give the DNS name of the Service."""
+    """Return the DNS name of the Service."""
     return f"echo.{namespace}.svc.cluster.local"

@@ -1,4 +1,4 @@
-"""Python run in the cluster, by our image and what is in it."""
+"""Python code run in the cluster, in a pod of the echo's image."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tests.e2e.watching import job_log
 
 
 def python_pod(name: str, image: str, *arguments: str) -> dict[str, Any]:
-    """Give the spec of a pod that runs Python with these arguments, within what the restricted profile allows."""
+    """Return the spec of a pod that runs Python with these arguments, within the restricted profile."""
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -38,7 +38,7 @@ def python_pod(name: str, image: str, *arguments: str) -> dict[str, Any]:
 
 
 def tls_secret(name: str, certificate: trustme.LeafCert) -> dict[str, Any]:
-    """Give a Secret of this name that TLS is served by."""
+    """Return a TLS Secret with this name and certificate."""
     return {
         "metadata": {"name": name},
         "type": "kubernetes.io/tls",
@@ -50,15 +50,15 @@ def tls_secret(name: str, certificate: trustme.LeafCert) -> dict[str, Any]:
 
 
 def labels(name: str) -> dict[str, str]:
-    """Give the label by which evidence.py finds the logs; the Service selects another name."""
+    """Return the label by which evidence.py finds the logs; the Service selects another one."""
     return {"app.kubernetes.io/name": name}
 
 
 def python_in_a_pod(
     api: ApiClient, namespace: str, image: str, code: str, *arguments: str, own: Mapping[str, str] | None = None
 ) -> Any:
-    """Run Python in a Job in the namespace, with labels of its `own`; give what the JSON says that its log is."""
-    name = "asking"  # and more: one that was may be on its way out still
+    """Run Python in a Job in the namespace, with labels of its `own`; return its log, parsed as JSON."""
+    name = "asking"  # generateName adds a suffix, because the previous Job may still be terminating
     template = {
         "metadata": {"labels": labels(name) | dict(own or {})},
         "spec": python_pod(name, image, "-c", code, *arguments),

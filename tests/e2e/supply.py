@@ -1,7 +1,7 @@
-"""Where the images come from that are not ours: the node of the cluster and the base of our image.
+"""Sources of third-party images: the cluster's node and the base image.
 
-This is the one place where it is decided whether container registries are used, and the only one that knows.
-`python -m tests.e2e.supply` decides, says why, and makes sure that both images are there.
+Only this module decides whether container registries are used, and depends on it. `python -m tests.e2e.supply` decides,
+reports the reason, and makes both images available.
 """
 
 import os
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tools.commands import CommandError, Say, follow, run, say_to_stderr
 
-# kind v0.33.0's own, by digest: https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
+# the image of kind v0.33.0, by digest: https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0
 NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
 # The default of the Dockerfile's base_image; a test compares them.
 BASE_IMAGE = "python:3.13-slim-trixie"
-# The Dockerfile says that this base works as well.
+# The Dockerfile documents that this base works as well.
 OTHER_BASE_IMAGE = "python:3.13-alpine"
 
 OVERRIDE = "REGISTRIES"  # yes or no: overrides the decision
@@ -26,7 +26,7 @@ REGISTRY_FREE = Path(__file__).parent / "registry-free"
 
 @dataclass(frozen=True)
 class Supply:
-    """What is used: references that the engine has or can pull."""
+    """The images in use: references that the container engine has or can pull."""
 
     node_image: str
     base_image: str
@@ -42,7 +42,7 @@ def _can_be_looked_up(image: str) -> CommandError | None:
 
 
 def reachable(environ: Mapping[str, str]) -> tuple[bool, str]:
-    """Decide whether container registries are used, and say why. Raises `ValueError` for a bad override."""
+    """Decide whether container registries are used; return why. Raises `ValueError` if the override is invalid."""
     asked = environ.get(OVERRIDE, "")
     if asked not in {"", "yes", "no"}:
         raise ValueError(f"{OVERRIDE}={asked!r}: yes or no")
@@ -55,15 +55,15 @@ def reachable(environ: Mapping[str, str]) -> tuple[bool, str]:
 
 
 def bases(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Give the bases on which our image can be tried.
+    """Return the bases on which the echo's image can be tested.
 
-    There is no stand-in for Alpine: its packages are not to be had where no container registry is reached.
+    There is no replacement for Alpine, because its packages are not available without a container registry.
     """
     return (BASE_IMAGE, OTHER_BASE_IMAGE) if reachable(environ)[0] else (BASE_IMAGE,)
 
 
 def supply(environ: Mapping[str, str], say: Say) -> Supply:
-    """Decide, say so, and give images that are there. Raises `CommandError` when one can't be had."""
+    """Decide, report it, and return available images. Raises `CommandError` if one is not available."""
     registries, reason = reachable(environ)
     if registries:
         say(f"images come from their registries, since {reason}")

@@ -1,4 +1,7 @@
-"""An upgrade changes each kind of value, with somebody asking all along: no request is lost."""
+"""Upgrades that change each kind of value, under load.
+
+No request may be lost.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +25,7 @@ SECRET = "echo-tls"  # noqa: S105 - its name
 
 @pytest.fixture
 def namespace(api: ApiClient, new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
-    """Give a namespace, with a Secret to serve TLS by."""
+    """Yield a namespace with a Secret for TLS."""
     for name in new_namespace(NAMESPACE):
         certificate = trustme.CA().issue_cert(service_name(name))
         CoreV1Api(api).create_namespaced_secret(name, tls_secret(SECRET, certificate))
@@ -30,7 +33,7 @@ def namespace(api: ApiClient, new_namespace: Callable[[str], Iterator[str]]) -> 
 
 
 def test_every_value_is_changed_or_said_not_to_be() -> None:
-    """A value that comes to the chart comes to one of both tables."""
+    """Every value of the chart is in one of both tables."""
     values = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text())
     changed = {name for change in changes("image", SECRET).values() for name in change.values}
     assert changed | set(UNCHANGED) == set(values)
@@ -40,7 +43,7 @@ def test_every_value_is_changed_or_said_not_to_be() -> None:
 def test_nothing_is_lost_in_upgrades_that_change_each_kind_of_value(  # noqa: PLR0913, PLR0917 - fixtures
     cluster: Cluster, api: ApiClient, namespace: str, image: str, tmp_path: Path, say: Say
 ) -> None:
-    """Step by step, each once all is at rest; pods are replaced for what is theirs, and for nothing else."""
+    """Upgrades that change each kind of value, one after the other, lose no request; only pod values replace pods."""
     cluster.change("install", "echo", "./helm", "--namespace", namespace)
     seen = pods = settled(api, namespace)
     with under_load(cluster, api, namespace, image) as end:

@@ -1,4 +1,7 @@
-"""The chart as Argo CD and Flux apply it: rendered without a cluster, applied again and again, and nothing changes."""
+"""The chart as Argo CD and Flux apply it.
+
+It is rendered without a cluster; applying it again changes nothing.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -49,7 +52,7 @@ def as_flux_renders(cluster: Cluster, namespace: str, folder: Path) -> list[Mani
     return list(yaml.safe_load_all(cluster.kubectl("kustomize", folder)))
 
 
-# Field managers, as Argo CD (argo-cd: common/common.go) and Flux (helm-controller) name themselves.
+# The names that Argo CD (argo-cd: common/common.go) and Flux (helm-controller) use as field managers.
 TOOLS: dict[str, Render] = {"argocd-controller": as_argo_cd_renders, "helm-controller": as_flux_renders}
 
 
@@ -61,7 +64,7 @@ def test_applying_again_changes_nothing_and_keeps_the_number_of_pods(
     manager: str,
     tmp_path: Path,
 ) -> None:
-    """Two renderings are equal; the second has no difference from the cluster, also after the pods were scaled."""
+    """Two renderings are equal; the second has no difference from the cluster, even after the pods were scaled."""
     apps = AppsV1Api(api)
     with contextmanager(new_namespace)(f"echo-{manager}") as namespace:
         first, again = (TOOLS[manager](cluster, namespace, tmp_path) for _ in range(2))

@@ -1,4 +1,4 @@
-"""What is installed is admitted without a word, does what it says it does, and goes away altogether."""
+"""Installations: admitted without warnings, working, fully removed."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tools.commands import CommandError
 
 by_helm = pytest.mark.parametrize("way", [HELM], ids=[HELM.name], indirect=True)
 
-# A pod of somebody who has not thought of what it may do.
+# A pod without any security settings.
 _CARELESS: dict[str, Any] = {"containers": [{"name": "careless", "image": "careless"}]}
 _CARELESS_CHART = {
     "Chart.yaml": "apiVersion: v2\nname: careless\nversion: 0.0.1\n",
@@ -29,7 +29,7 @@ _CARELESS_CHART = {
 
 
 def careless_deployment() -> dict[str, Any]:
-    """Give a Deployment whose pods would be refused; of none."""
+    """Return a Deployment with zero replicas, whose pods would be rejected."""
     labels = {"a": "b"}
     template = {"metadata": {"labels": labels}, "spec": _CARELESS}
     return {
@@ -39,7 +39,7 @@ def careless_deployment() -> dict[str, Any]:
 
 
 def test_the_pods_are_admitted_without_a_word(cluster: Cluster, installed: Installed) -> None:
-    """By a namespace that enforces the restricted profile: none refused, none warned of, none noted in the audit log.
+    """The restricted profile admits the pods: none is rejected, reported in a warning, or noted in the audit log.
 
     A warning would have failed the installation.
     """
@@ -53,12 +53,12 @@ def test_the_pods_are_admitted_without_a_word(cluster: Cluster, installed: Insta
 def test_what_asks_for_more_is_refused_warned_of_and_noted(
     cluster: Cluster, api: ApiClient, installed: Installed, tmp_path: Path
 ) -> None:
-    """The control of the test above, and of every installation here: each of these ways to hear of it is open."""
+    """A pod that exceeds the profile is rejected, reported in a warning and audited: the control for these tests."""
     namespace, before = installed.namespace, evaluations(cluster)
     with pytest.raises(ApiException, match='violates PodSecurity \\\\"restricted:latest') as refused:
         CoreV1Api(api).create_namespaced_pod(namespace, {"metadata": {"name": "careless"}, "spec": _CARELESS})
     assert refused.value.status == 403
-    if cluster.ours:  # another one counts what others do, too
+    if cluster.ours:  # another cluster counts the pods of other users, too
         assert evaluations(cluster) - before == {("deny", "enforce"): 1, ("deny", "audit"): 1}
 
     before = evaluations(cluster)
@@ -83,9 +83,9 @@ def test_what_asks_for_more_is_refused_warned_of_and_noted(
 
 @by_helm
 def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, installed: Installed, tmp_path: Path) -> None:
-    """Copied from what the release says: they wait, forward, ask and test, and the answer is the one that stands there.
+    """The release notes' commands work unchanged: wait, forward, request and test; the response is the documented one.
 
-    The last is `helm test`, whose pod is admitted without a word, too.
+    The last is `helm test`, whose pod is also admitted without a warning.
     """
     before = evaluations(cluster)
     notes, said = run_as_they_stand(cluster, installed.namespace, tmp_path)
@@ -100,6 +100,6 @@ def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, installed
 
 
 def test_everything_is_deleted_and_seen_to_be_gone(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
-    """The namespace has what it had before, of whatever kind."""
+    """After the removal, the namespace has the same objects of every kind as before."""
     installed.way.remove(cluster, installed.namespace)
     until_left_as(cluster, api, installed.namespace, installed.before)

@@ -1,7 +1,7 @@
-"""The chart's NetworkPolicy on a real network, where that network enforces policies; where it does not, that is said.
+"""The chart's NetworkPolicy on a real network.
 
-Whether it does, a control finds out first, by a policy that refuses all. (What the policy lets through by the rules of
-Kubernetes is judged in tests/chart, without any network.)
+If the network does not enforce policies, that is reported. A control, a policy that denies everything, detects it
+first. (tests/chart checks, without a network, what the policy allows by the rules of Kubernetes.)
 """
 
 import json
@@ -26,11 +26,11 @@ VALUES = {
         "adminFrom": [{"podSelector": {"matchLabels": WATCHER}}],
     }
 }
-# Who gets an answer of the echo, where policies are enforced: by labels, of port 8080 and of port 9090.
+# The clients that get a response if policies are enforced: by labels, from port 8080 and from port 9090.
 REACHES = [(CLIENT, [True, False]), (WATCHER, [False, True]), (STRANGER, [False, False])]
-_CLOSED = "closed"  # the pod that a policy lets nobody reach
+_CLOSED = "closed"  # the pod to which a policy denies all access
 
-# Asks /livez of each address, until the first of them answers no more, or for so many seconds; prints who answered.
+# Requests /livez of each address, until the first one stops responding, or for some seconds; prints which responded.
 _ASKING = """
 import http.client, json, sys, time
 def answers(address):
@@ -54,7 +54,7 @@ def namespace(
     new_namespace: Callable[[str], Iterator[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """Give a namespace with an echo behind the chart's policy."""
+    """Yield a namespace with an echo that is protected by the chart's policy."""
     file = tmp_path_factory.mktemp("values") / "values.yaml"
     file.write_text(yaml.safe_dump(VALUES))
     for name in new_namespace(NAMESPACE):
@@ -67,15 +67,16 @@ def namespace(
 def enforced(  # noqa: PLR0913, PLR0917 - fixtures
     cluster: Cluster, api: ApiClient, namespace: str, image: str, supplied: Supply, say: Say
 ) -> bool:
-    """Tell whether the network enforces policies: one that refuses all is in place, and a pod is asked that it is for.
+    """Return whether the network enforces policies: check if a policy that denies everything protects its pod.
 
-    kind's own network does, the stand-in where no registry is reached does not, somebody's own may.
+    The network of kind does, the replacement used without registries does not, and a user's own may.
     """
     core = CoreV1Api(api)
     refusing = {"podSelector": {"matchLabels": labels(_CLOSED)}, "policyTypes": ["Ingress"]}
     NetworkingV1Api(api).create_namespaced_network_policy(namespace, {"metadata": {"name": _CLOSED}, "spec": refusing})
     spec = python_pod(_CLOSED, image, "-m", "app")
-    # From within: it must serve before somebody asks it, or a network that enforces nothing would seem to.
+    # A probe within the pod shows that it serves; otherwise a network without enforcement would seem to enforce
+    # policies.
     spec["containers"][0]["readinessProbe"] = {
         "exec": {"command": ["python3", "-m", "app.healthcheck"]},
         "periodSeconds": 1,
@@ -85,7 +86,7 @@ def enforced(  # noqa: PLR0913, PLR0917 - fixtures
     its = {"namespace": namespace, "field_selector": f"metadata.name={_CLOSED}"}
     started = until(core.list_namespaced_pod, _is_ready, f"pod {_CLOSED}", **its)
     real = supplied.node_image == NODE_IMAGE
-    # A network enforces a policy a moment after it was made: it is given the time, where it is known to.
+    # A network enforces a policy with a delay, for which the check waits if the network is known to enforce it.
     told = python_in_a_pod(api, namespace, image, _ASKING, "30" if real else "5", f"{started.status.pod_ip}:9090")
     found = bool(told == [False])
     core.delete_namespaced_pod(_CLOSED, namespace)
@@ -110,8 +111,8 @@ def test_who_reaches_the_echo(  # noqa: PLR0913, PLR0917 - fixtures
     who: dict[str, str],
     reaches: list[bool],
 ) -> None:
-    """Those who are let in, each at their port; nobody else. Without the network's help all of these ways are open."""
-    del cluster  # its evidence is kept when this fails
+    """Allowed clients reach their ports, and others reach none; without enforcement, all ports are reachable."""
+    del cluster  # its evidence is saved if this fails
     pods = echoes(CoreV1Api(api), namespace).values()
     addresses = [f"{pod.status.pod_ip}:{port}" for pod in pods for port in (8080, 9090)]
     told = python_in_a_pod(api, namespace, image, _ASKING, "0", *addresses, own=who)
@@ -119,7 +120,7 @@ def test_who_reaches_the_echo(  # noqa: PLR0913, PLR0917 - fixtures
 
 
 def test_the_pod_of_helm_test_is_let_in(cluster: Cluster, namespace: str) -> None:
-    """Whoever else is."""
+    """The pod of `helm test` is allowed, whichever other clients are."""
     said = cluster.helm("test", "echo", "--namespace", namespace)
     assert "Phase:          Succeeded" in said
 
@@ -130,7 +131,7 @@ def test_the_echo_reaches_nobody(
     namespace: str,
     enforced: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    """It only answers: not even the other pod of its own."""
+    """If policies are enforced, the echo can connect to no address, not even to its other pod."""
     one, other = echoes(CoreV1Api(api), namespace).values()
     asking = ("exec", one.metadata.name, "--", "python3", "-c", _ASKING, "0", f"{other.status.pod_ip}:8080")
     told = cluster.kubectl("--namespace", namespace, *asking)

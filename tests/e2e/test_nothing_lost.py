@@ -1,4 +1,7 @@
-"""Pods are replaced, moved, taken away and added, with somebody asking all along: no request is lost."""
+"""Pods are replaced, moved, removed and added under load.
+
+No request may be lost.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,7 +29,7 @@ ANOTHER = f"{app.__version__}.post1"
 
 @dataclass(frozen=True)
 class Scene:
-    """An echo that is installed, of the first image or of another one."""
+    """An installed echo, of the first image or of another one."""
 
     cluster: Cluster
     api: ApiClient
@@ -41,12 +44,12 @@ class Scene:
         self.cluster.change(*arguments, "--namespace", self.namespace)
 
     def have(self, tag: str) -> None:
-        """Have the release run this image; nothing changes if it does."""
+        """Install or upgrade the release to this image; nothing changes if it runs already."""
         self.helm("upgrade", "--install", "echo", "./helm", "--set", f"image.tag={tag}")
         settled(self.api, self.namespace)
 
     def nodes(self) -> dict[str, str]:
-        """Give the node of each pod."""
+        """Return the node of each pod."""
         return {name: pod.spec.node_name for name, pod in echoes(CoreV1Api(self.api), self.namespace).items()}
 
 
@@ -58,7 +61,7 @@ def scene(
     tmp_path_factory: pytest.TempPathFactory,
     say: Say,
 ) -> Iterator[Scene]:
-    """Give a namespace, and an image of another version in the cluster."""
+    """Yield a namespace, with an image of another version in the cluster."""
     say(f"make image {ANOTHER}, and kind load docker-image")
     another_image(cluster, tmp_path_factory.mktemp("another"), ANOTHER)
     for namespace in new_namespace(NAMESPACE):
@@ -67,7 +70,7 @@ def scene(
 
 @dataclass(frozen=True)
 class Case:
-    """Steps, each taken when the one before has come to rest; which image runs before; how many pods stay."""
+    """Steps, each run when the previous one has settled; the image before them; the maximum of pods that stay."""
 
     steps: tuple[Callable[[Scene], None], ...]
     before: str = app.__version__
@@ -75,27 +78,27 @@ class Case:
 
 
 def update(scene: Scene) -> None:
-    """Let another image run."""
+    """Upgrade to another image."""
     scene.helm("upgrade", "echo", "./helm", "--set", f"image.tag={ANOTHER}")
 
 
 def roll_back(scene: Scene) -> None:
-    """Go back to the release before."""
+    """Roll back to the previous release."""
     scene.helm("rollback", "echo")
 
 
 def restart(scene: Scene) -> None:
-    """Have every pod replaced by one like it."""
+    """Restart the Deployment, which replaces every pod."""
     scene.kubectl("rollout", "restart", "deployment/echo")
 
 
 def scale(number: int) -> Callable[[Scene], None]:
-    """Have so many pods."""
+    """Return a step that scales to so many pods."""
     return lambda scene: scene.kubectl("scale", "deployment/echo", f"--replicas={number}")
 
 
 def delete_a_pod(scene: Scene) -> None:
-    """Take a pod away; another one is made."""
+    """Delete a pod, which is replaced."""
     scene.kubectl("delete", "pod", min(scene.nodes()), "--wait=false")
 
 
@@ -110,7 +113,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_lost(scene: Scene, image: str, name: str, say: Say) -> None:
-    """Of 30,000 requests each is answered once, as it was sent; the pods that were there leave, and others answer."""
+    """Each of 30,000 requests gets one response and arrives unchanged; old pods leave, and new ones respond."""
     case = CASES[name]
     if case.before == ANOTHER:
         scene.have(app.__version__)
@@ -131,7 +134,7 @@ def test_nothing_is_lost(scene: Scene, image: str, name: str, say: Say) -> None:
 
 
 def test_what_is_lost_is_noted(scene: Scene, image: str, say: Say) -> None:
-    """The control of the tests here: workers that are killed lose what was under way, and each loss has its name."""
+    """Killed workers lose requests in progress, each reported with its kind of loss: the control for these tests."""
     scene.have(app.__version__)
     with under_load(scene.cluster, scene.api, scene.namespace, image, count=2_000) as end:
         for pod in scene.nodes():
@@ -147,12 +150,12 @@ def test_what_is_lost_is_noted(scene: Scene, image: str, say: Say) -> None:
 
 
 def versions(told: Told) -> set[str]:
-    """Give the versions that answered."""
+    """Return the versions that responded."""
     return {version for tally in told.values() for version in tally.versions}
 
 
 def test_nothing_is_lost_when_a_node_is_drained(scene: Scene, image: str, say: Say) -> None:
-    """Its pods move to the other node, from which it is asked."""
+    """The pods of a drained node move to the other node, from which the load is sent, and no request is lost."""
     if not scene.cluster.ours:
         pytest.skip("the nodes of a cluster that was not made for the tests are not taken out of service")
     scene.have(app.__version__)

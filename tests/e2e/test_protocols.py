@@ -1,4 +1,7 @@
-"""HTTP/2, gRPC, WebSocket and TLS through the Service, from a pod and from outside."""
+"""HTTP/2, gRPC, WebSocket and TLS through the Service.
+
+The clients are in a pod, and outside the cluster.
+"""
 
 import json
 import ssl
@@ -29,7 +32,7 @@ SECRET = "echo-tls"  # noqa: S105 - its name
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """Give an authority that signs what the echo serves TLS with."""
+    """Return a CA that signs the echo's certificate."""
     return trustme.CA()
 
 
@@ -37,7 +40,7 @@ def authority() -> trustme.CA:
 def namespace(
     cluster: Cluster, api: ApiClient, new_namespace: Callable[[str], Iterator[str]], authority: trustme.CA
 ) -> Iterator[str]:
-    """Give a namespace with an echo that serves TLS by a Secret, rolled out."""
+    """Yield a namespace with an echo that serves TLS from a Secret, rolled out."""
     for name in new_namespace(NAMESPACE):
         certificate = authority.issue_cert(service_name(name), "localhost")
         CoreV1Api(api).create_namespaced_secret(name, tls_secret(SECRET, certificate))
@@ -49,8 +52,8 @@ def namespace(
 def test_each_is_spoken_through_the_service(
     cluster: Cluster, api: ApiClient, namespace: str, image: str, authority: trustme.CA
 ) -> None:
-    """By its DNS name, from another pod: each reflection says how it came."""
-    del cluster  # its evidence is kept when this fails
+    """Each protocol works from another pod by the Service's DNS name, and each reflection shows it."""
+    del cluster  # its evidence is saved if this fails
     host, code = service_name(namespace), Path(protocols_client.__file__).read_text()
     told = python_in_a_pod(api, namespace, image, code, host, authority.cert_pem.bytes().decode())
     ways = {"h2c": told["h2c"], "h2": told["h2"], "ws": told["ws"][0], "wss": told["wss"][0], "https": told["https"]}
@@ -78,7 +81,7 @@ def test_each_is_spoken_through_the_service(
 
 
 def test_each_is_spoken_through_a_port_forward(cluster: Cluster, namespace: str, authority: trustme.CA) -> None:
-    """By clients that people have, from outside the cluster."""
+    """Each protocol works through a port-forward, with common clients outside the cluster."""
     context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
     with kubectl_port_forward(cluster, namespace, 80) as port:
         with httpx.Client(http1=False, http2=True, timeout=DEADLINE, trust_env=False) as client:
@@ -105,7 +108,7 @@ def test_each_is_spoken_through_a_port_forward(cluster: Cluster, namespace: str,
 
 
 def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    """Where TLS is served, too, whatever they ask by: what is asked is answered."""
+    """With TLS, the notes' commands work unchanged, and each curl command prints the response."""
     _, said = run_as_they_stand(cluster, namespace, tmp_path)
     answers = {command: answer for command, answer in said.items() if command.startswith("curl ")}
     assert answers
@@ -113,14 +116,14 @@ def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, namespace
 
 
 def called(channel: grpc.Channel) -> Any:
-    """Call GrpcEcho; give what it says of the call."""
+    """Call GrpcEcho; return its assertions."""
     response = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
     call = channel.unary_unary(f"/{ECHO}/Echo", response_deserializer=response.FromString)
     return call(b"", timeout=DEADLINE).assertions
 
 
 def reflection(client: httpx.Client, url: str) -> dict[str, Any]:
-    """Ask for a reflection."""
+    """Request a reflection."""
     answer = client.get(url, headers={"Accept": "application/json"})
     assert answer.status_code == 200
     told: dict[str, Any] = answer.json()

@@ -1,4 +1,4 @@
-"""The Service answers, however it was installed and however it is reached."""
+"""The Service responds, for each way to install and to reach it."""
 
 import json
 import stat
@@ -16,7 +16,7 @@ from tests.e2e.running import python_in_a_pod
 from tests.http.process import ask
 from tools.commands import Say
 
-# Asks many times, each on a connection of its own, and prints what it got as one line of JSON.
+# Sends many requests, each on a connection of its own, and prints the responses as one line of JSON.
 _ASKING = """
 import collections, http.client, json, sys
 host, count = sys.argv[1], int(sys.argv[2])
@@ -30,7 +30,7 @@ reflections = [json.loads(ask("/in/cluster", {"Accept": "application/json"})[1])
 print(json.dumps({"bare": bare, "reflections": reflections}))
 """
 
-# Asks as the Gateway API's conformance client does, and prints what it got as one line of JSON.
+# Sends a request like the Gateway API's conformance client, and prints the response as one line of JSON.
 _GATEWAY_API = """
 import http.client, json, sys
 client = http.client.HTTPConnection(sys.argv[1], timeout=10)
@@ -43,13 +43,13 @@ _REFLECTION_ONCE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept: a
 
 
 def pods(api: ApiClient, installed: Installed) -> dict[str, Any]:
-    """Give the pods of the echo, by name."""
+    """Return the pods of the echo, by name."""
     found = CoreV1Api(api).list_namespaced_pod(installed.namespace, label_selector="app.kubernetes.io/name=echo")
     return {pod.metadata.name: pod for pod in found.items}
 
 
 def assert_is_of(reflection: dict[str, Any], api: ApiClient, installed: Installed) -> None:
-    """Hold a reflection against what the cluster says of the pod that it names."""
+    """Compare a reflection with what the cluster reports of the pod that it names."""
     pod = pods(api, installed)[reflection["pod"]]
     assert reflection["namespace"] == installed.namespace
     assert reflection["kubernetes"]["node"] == pod.spec.node_name
@@ -66,7 +66,7 @@ def assert_is_of(reflection: dict[str, Any], api: ApiClient, installed: Installe
 
 
 def test_kubectl_port_forward_and_curl(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
-    """What the README tells people to do gives what it says."""
+    """The README's commands with port-forward and curl have the documented results."""
     with kubectl_port_forward(cluster, installed.namespace) as port:
         answer, body = ask(port, "/blah/blah")
         assert (answer.status, answer.headers["Content-Type"], body) == (200, "text/html; charset=utf-8", BARE)
@@ -80,8 +80,8 @@ def test_kubectl_port_forward_and_curl(cluster: Cluster, api: ApiClient, install
 
 
 def test_the_client_librarys_port_forward(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
-    """Each pod answers for itself."""
-    del cluster  # its evidence is kept when this fails
+    """Each pod responds with its own values, through the client library's port-forward."""
+    del cluster  # its evidence is saved if this fails
     for name in pods(api, installed):
         request = b"GET /%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n"
         assert exchange_with_pod(api, installed.namespace, name, request % (b"blah/blah", b"")).endswith(BARE)
@@ -92,9 +92,9 @@ def test_the_client_librarys_port_forward(cluster: Cluster, api: ApiClient, inst
 
 
 def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, installed: Installed, image: str) -> None:
-    """Every answer is right, and both replicas give some of them."""
+    """Every response to requests by DNS name is correct, and both replicas respond."""
     del cluster
-    count = 60  # that one of two replicas gets none of 60 has a chance of 2 in 10^18
+    count = 60  # the probability that one of two replicas gets none of 60 is 2 in 10^18
     told = python_in_a_pod(api, installed.namespace, image, _ASKING, service_name(installed.namespace), str(count))
     assert told["bare"] == {BARE.decode(): count}
     seen = Counter(reflection["pod"] for reflection in told["reflections"])
@@ -107,7 +107,7 @@ def test_the_dns_name_from_another_pod(cluster: Cluster, api: ApiClient, install
 
 
 def test_the_pods_are_spread_over_the_zones(cluster: Cluster, api: ApiClient, installed: Installed, say: Say) -> None:
-    """One in each, and each says in which."""
+    """There is one pod in each zone, and each reports its own zone."""
     nodes = {node.metadata.name: node for node in CoreV1Api(api).list_node().items}
     there = {zone_of(node) for node in nodes.values() if takes_pods(node)}
     taken = {name: zone_of(nodes[pod.spec.node_name]) for name, pod in pods(api, installed).items()}
@@ -124,7 +124,7 @@ def test_the_pods_are_spread_over_the_zones(cluster: Cluster, api: ApiClient, in
 def test_the_dialect_of_the_gateway_apis_echo(
     cluster: Cluster, api: ApiClient, installed: Installed, image: str
 ) -> None:
-    """Through the Service, for one request: what its conformance tests look at."""
+    """A request through the Service gets the gateway-api dialect that the conformance tests check."""
     del cluster
     asked = "/in/cluster?echo_format=gateway-api"
     told = python_in_a_pod(api, installed.namespace, image, _GATEWAY_API, service_name(installed.namespace), asked)
@@ -135,7 +135,7 @@ def test_the_dialect_of_the_gateway_apis_echo(
         "host": service_name(installed.namespace),
         "method": "GET",
         "proto": "HTTP/1.1",
-        "headers": {"Accept-Encoding": ["identity"], "X-A": ["b"]},  # Go takes Host out
+        "headers": {"Accept-Encoding": ["identity"], "X-A": ["b"]},  # Go removes Host
         "httpPort": "8080",
         "namespace": installed.namespace,
         "ingress": "",
@@ -145,14 +145,14 @@ def test_the_dialect_of_the_gateway_apis_echo(
 
 
 def test_the_way_to_the_cluster_is_our_own_and_private(cluster: Cluster) -> None:
-    """A kubeconfig for its owner alone, in the state of the tests; the user's is not written to."""
+    """The tests' kubeconfig is readable by its owner only, and the user's own is not changed."""
     assert stat.S_IMODE(cluster.kubeconfig.stat().st_mode) == 0o600
     theirs = Path.home() / ".kube" / "config"
     assert not theirs.exists() or f"kind-{cluster.name}" not in theirs.read_text()
 
 
 def test_nothing_was_restarted(cluster: Cluster, api: ApiClient, installed: Installed) -> None:
-    """The pods that were first are those that serve, and say nothing on stderr."""
+    """The first pods are still serving without a restart, and have written nothing but the startup lines."""
     del cluster
     for name, pod in pods(api, installed).items():
         (status,) = pod.status.container_statuses

@@ -1,4 +1,4 @@
-"""From the previous release's chart to this one, and back, with somebody asking all along."""
+"""Upgrade from the previous release's chart and rollback, under load."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,17 +18,17 @@ NAMESPACE = "echo-upgrade"
 
 @pytest.fixture
 def namespace(new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
-    """Give a namespace for it."""
+    """Yield a namespace for the upgrade."""
     yield from new_namespace(NAMESPACE)
 
 
 def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # noqa: PLR0913, PLR0917 - fixtures
     cluster: Cluster, api: ApiClient, namespace: str, image: str, tmp_path: Path, say: Say
 ) -> None:
-    """Each gives new pods, each of which answers; no request fails; what was installed goes away altogether.
+    """Upgrade and rollback create new pods that respond, and lose no request; uninstalling removes everything.
 
-    Both charts run the same image, since it is the charts that are told apart. A field that can't be changed would fail
-    the upgrade, and so would a value that the new chart knows no more.
+    Both charts run the same image, because the charts are compared. An immutable field would fail the upgrade, and so
+    would a value that the new chart no longer has.
     """
     try:
         previous = previous_chart(os.environ, tmp_path)
@@ -37,7 +37,7 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
     before, pods = objects_in(cluster, namespace), set[str]()
 
     def change(*arguments: str | Path) -> None:
-        """Change what is installed; go on when the pods that were are gone."""
+        """Change the release, and wait until the old pods are gone."""
         say(" ".join(map(str, arguments)))
         cluster.change(*arguments, "--namespace", namespace)
         pods.update(settled(api, namespace))
@@ -46,7 +46,7 @@ def test_nothing_is_lost_in_an_upgrade_and_a_rollback_and_nothing_is_left(  # no
     same_image = ("--set", f"image.repository={repository},image.tag={tag}")
     change("install", "echo", previous, *same_image)
     with under_load(cluster, api, namespace, image) as end:
-        # a setting changes as well, so that there are new pods even where both charts make the same ones
+        # a setting changes as well, so that there are new pods even if both charts render the same ones
         change("upgrade", "echo", "./helm", *same_image, "--set", "drainSeconds=9")
         change("rollback", "echo", "1")
         told = end()

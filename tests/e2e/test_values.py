@@ -1,4 +1,7 @@
-"""The chart's value sets (helm/ci) in a cluster: each as the API server takes it, the main ones installed."""
+"""The chart's value sets (helm/ci) in a cluster.
+
+The API server validates each set, and the main ones are installed.
+"""
 
 import json
 import os
@@ -19,20 +22,20 @@ from tools.commands import ROOT
 from tools.lint.conformity import custom_resources
 
 SETS = sorted((ROOT / "helm" / "ci").glob("*-values.yaml"))
-# What is installed beside the defaults, and TLS, which others here are about.
+# Sets installed in addition to the defaults and TLS, which other tests cover.
 INSTALLED: dict[str, tuple[str | Path, ...]] = {
     "headless": ("--values", ROOT / "helm" / "ci" / "headless-values.yaml"),
     "minimal": ("--values", ROOT / "helm" / "ci" / "minimal-values.yaml"),
     "node-port": ("--set", "service.type=NodePort"),
 }
-# How many commands of the notes ask: through a port-forward, and a node's port.
+# The number of requests in the notes' commands: through a port-forward, and to a node's port.
 ASKS = {"headless": 1, "minimal": 1, "node-port": 2}
 HA = ROOT / "helm" / "ci" / "ha-values.yaml"
 
 
 @pytest.fixture(scope="module")
 def extended(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Give a cluster that knows the objects of others that the chart makes: routes, certificates, monitors."""
+    """Yield a cluster with the definitions of the chart's third-party objects: routes, certificates, monitors."""
     if not cluster.ours:
         pytest.skip("a cluster that was not made for the tests is given no definitions of others' objects")
     file = tmp_path_factory.mktemp("definitions") / "definitions.yaml"
@@ -45,7 +48,7 @@ def extended(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def namespace(api: ApiClient, new_namespace: Callable[[str], Iterator[str]]) -> Iterator[str]:
-    """Give a namespace in which nothing is made, but for the ServiceAccount that a pod must have to be let in."""
+    """Yield a namespace with nothing but the ServiceAccount that admission requires for a pod."""
     with contextmanager(new_namespace)("echo-values") as name:
         CoreV1Api(api).create_namespaced_service_account(name, {"metadata": {"name": "echo"}})
         yield name
@@ -55,7 +58,7 @@ def namespace(api: ApiClient, new_namespace: Callable[[str], Iterator[str]]) -> 
 def test_the_api_server_takes_every_object_of_each_set(
     extended: Cluster, namespace: str, values: Path, tmp_path: Path
 ) -> None:
-    """It knows each field, finds each value right, warns of nothing; the restricted profile lets each pod in."""
+    """The API server accepts every field and value without a warning, and the restricted profile every pod."""
     version = json.loads(extended.kubectl("version", "--output=json"))["serverVersion"]["gitVersion"]
     rendered = extended.helm(
         "template", "echo", "./helm", "--namespace", namespace, "--kube-version", version, "--values", values
@@ -73,7 +76,7 @@ def test_the_api_server_takes_every_object_of_each_set(
 def installed(
     cluster: Cluster, api: ApiClient, new_namespace: Callable[[str], Iterator[str]]
 ) -> Iterator[dict[str, str]]:
-    """Give a namespace for each of the main sets, with an echo that is rolled out, by the set's name."""
+    """Yield the namespaces by the names of the main sets, each with an echo that is rolled out."""
     with ExitStack() as namespaces:
         made = {name: namespaces.enter_context(contextmanager(new_namespace)(f"echo-{name}")) for name in INSTALLED}
         for name, namespace in made.items():
@@ -87,7 +90,7 @@ def installed(
 def test_the_main_sets_do_what_their_notes_say(
     cluster: Cluster, installed: dict[str, str], name: str, tmp_path: Path
 ) -> None:
-    """Each command of the notes runs as it stands, `helm test` and `helm uninstall` among them."""
+    """Each command of the notes works unchanged, including `helm test` and `helm uninstall`."""
     notes, said = run_as_they_stand(cluster, installed[name], tmp_path)
     assert [answer for command, answer in said.items() if command.startswith("curl ")] == [BARE.decode()] * ASKS[name]
     assert any("Phase:          Succeeded" in answer for answer in said.values())
@@ -97,7 +100,7 @@ def test_the_main_sets_do_what_their_notes_say(
 def test_an_upgrade_leaves_the_number_of_pods_to_the_autoscaler(
     cluster: Cluster, api: ApiClient, new_namespace: Callable[[str], Iterator[str]]
 ) -> None:
-    """Helm applies on the server's side: a number in the chart would be its own, set again by each upgrade."""
+    """An upgrade keeps the autoscaler's replica count: with server-side apply, a count in the chart would reset it."""
     apps, least = AppsV1Api(api), yaml.safe_load(HA.read_text())["autoscaling"]["minReplicas"]
 
     def scaled(deployment: Any) -> bool:
@@ -112,12 +115,13 @@ def test_an_upgrade_leaves_the_number_of_pods_to_the_autoscaler(
         deployment = rolled_out(apps, namespace, "echo")
         assert deployment.spec.replicas == least
         assert "helm" not in who_owns_replicas(deployment)
-        # Without the autoscaler it is the chart's: as many, since the autoscaler, which goes last, has no fewer.
+        # Without the autoscaler, the chart owns the count; it sets the minimum, because the autoscaler, deleted last,
+        # keeps that.
         cluster.change(*change, "--set", f"replicaCount={least}")
         assert "helm" in who_owns_replicas(apps.read_namespaced_deployment("echo", namespace))
 
 
 def who_owns_replicas(deployment: Any) -> set[str]:
-    """Give whose field the number of pods of a Deployment is, by what the API server keeps of who applied what."""
+    """Return the managers of a Deployment's replica count, from its managed fields."""
     fields = deployment.metadata.managed_fields
     return {entry.manager for entry in fields if "f:replicas" in (entry.fields_v1 or {}).get("f:spec", {})}

@@ -1,4 +1,4 @@
-"""Waiting by watching: the API server says when something has changed. Every wait has a deadline."""
+"""Waiting by watches of the API server, each with a deadline."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ DEADLINE = 180  # seconds
 
 
 def until(listing: Callable[..., Any], done: Callable[[Any], bool], what: str, **arguments: Any) -> Any:
-    """Watch the objects of a listing until one is `done`; give that one.
+    """Watch the objects of a listing until one is `done`; return it.
 
     Fails with the last state of the objects at the deadline.
     """
@@ -25,7 +25,7 @@ def until(listing: Callable[..., Any], done: Callable[[Any], bool], what: str, *
 
 
 def until_gone(listing: Callable[..., Any], what: str, **arguments: Any) -> None:
-    """Watch until the listing has no objects. Fails with those that are left at the deadline."""
+    """Watch until the listing has no objects. Fails with the remaining ones at the deadline."""
     first = listing(**arguments)
     left = {item.metadata.uid: item.metadata.name for item in first.items}
     if not left:
@@ -43,7 +43,7 @@ def until_gone(listing: Callable[..., Any], what: str, **arguments: Any) -> None
 
 
 def rolled_out(apps: AppsV1Api, namespace: str, name: str) -> Any:
-    """Wait until a Deployment runs what it asks for, as `kubectl rollout status` does; give it."""
+    """Wait until a Deployment is rolled out, as `kubectl rollout status` does; return it."""
 
     def done(deployment: Any) -> bool:
         status, wanted = deployment.status, deployment.spec.replicas
@@ -62,15 +62,15 @@ def rolled_out(apps: AppsV1Api, namespace: str, name: str) -> Any:
 
 
 def echoes(core: CoreV1Api, namespace: str) -> dict[str, Any]:
-    """Give the pods of the echo, by name."""
+    """Return the pods of the echo, by name."""
     found = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/name=echo")
     return {pod.metadata.name: pod for pod in found.items}
 
 
 def settled(api: ApiClient, namespace: str) -> set[str]:
-    """Wait until the echo is rolled out and no pod is leaving any more; give the names of its pods.
+    """Wait until the echo is rolled out and no pod is terminating; return the names of its pods.
 
-    Until a pod has left, requests may still be lost of it.
+    A terminating pod may still lose requests.
     """
     core, apps = CoreV1Api(api), AppsV1Api(api)
     while True:
@@ -84,7 +84,7 @@ def settled(api: ApiClient, namespace: str) -> set[str]:
 
 
 def job_log(batch: BatchV1Api, core: CoreV1Api, namespace: str, name: str) -> str:
-    """Wait until a Job has ended; give its pod's log. Fails with the log when the Job failed."""
+    """Wait until a Job has ended; return its pod's log. Fails with the log if the Job failed."""
     job = until(
         batch.list_namespaced_job,
         lambda job: any(condition.type in {"Complete", "Failed"} for condition in job.status.conditions or []),
@@ -99,7 +99,7 @@ def job_log(batch: BatchV1Api, core: CoreV1Api, namespace: str, name: str) -> st
 
 
 def objects_in(cluster: Cluster, namespace: str) -> frozenset[str]:
-    """Give every object of a namespace, of whatever kind the cluster knows, but for events."""
+    """Return the objects of a namespace, of every kind that the cluster has, except events."""
     kinds = cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
     wanted = ",".join(sorted(kind for kind in kinds if not kind.startswith("events")))
     found = cluster.kubectl("--namespace", namespace, "get", wanted, "--ignore-not-found", "--output=name")
@@ -107,7 +107,7 @@ def objects_in(cluster: Cluster, namespace: str) -> frozenset[str]:
 
 
 def until_left_as(cluster: Cluster, api: ApiClient, namespace: str, before: frozenset[str]) -> None:
-    """Wait until the namespace has no pod and no EndpointSlice left; fail with all that it has beside `before`."""
+    """Wait until the namespace has no pod and no EndpointSlice; fail with all objects that were not there `before`."""
     for listing in (CoreV1Api(api).list_namespaced_pod, DiscoveryV1Api(api).list_namespaced_endpoint_slice):
         until_gone(listing, f"{listing.__name__} in {namespace}", namespace=namespace)
     left = objects_in(cluster, namespace) - before

@@ -1,4 +1,5 @@
-"""A client that asks a Service all along, by each protocol, and follows every request to its end.
+"""Load client that sends requests to a Service over each protocol.
 
-It runs in a pod of the echo's own image, and has no more than is there: `python3 -m tests.e2e.load HOST COUNT`.
+It follows every request to its end. It runs in a pod of the echo's own image, and uses only what the image has:
+`python3 -m tests.e2e.load HOST COUNT`.
 """

@@ -1,4 +1,6 @@
-"""Asks a Service until SIGTERM, and until there were as many requests as wanted; prints what came as JSON.
+"""Command that runs the load until SIGTERM, and prints JSON results.
+
+At least COUNT requests are sent.
 
 usage: python3 -m tests.e2e.load HOST COUNT
 """
@@ -17,12 +19,12 @@ from tests.e2e.load.asking import KINDS, Asker, Kind, Place
 from tests.e2e.load.judging import TIMEOUT, new_request
 from tests.e2e.load.tallying import Tally, report
 
-LONGEST: Final = 600  # seconds, after which nobody is there any more to say that it is enough
+LONGEST: Final = 600  # seconds; after that, no test is left that could stop the load
 POLL: Final = 0.05  # seconds
 
 
 async def wait_until_answered(place: Place) -> None:
-    """Return when there is an answer: the node's proxy may hear of the pods later than the API server says so."""
+    """Wait for a response over each protocol: the node's proxy may learn of pods later than the API server reports."""
     tally, give_up = Tally(), time.monotonic() + TIMEOUT
     for kind in KINDS.values():
         first = Asker(place, Kind(kind.protocol, 1, fresh=True), tally, lambda: True)
@@ -34,10 +36,10 @@ async def wait_until_answered(place: Place) -> None:
 
 
 async def ask(host: str, count: int) -> dict[str, Any]:
-    """Ask by each kind, until it is told that it is enough, and has asked `count` times; give what came."""
+    """Send requests of each kind, until SIGTERM has arrived and `count` requests were sent; return the results."""
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    # The name is looked up once: the cluster's DNS is not what is asked here.
+    # The name is resolved once, because the cluster's DNS is not under test.
     name, _, port = host.partition(":")
     place = Place(socket.gethostbyname(name), int(port or 80), host)
     await wait_until_answered(place)
@@ -61,7 +63,7 @@ async def ask(host: str, count: int) -> dict[str, Any]:
 
 
 def main(host: str, count: str) -> None:
-    """Ask, and print what came."""
+    """Run the load, and print the results."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(ask(host, int(count)))))  # noqa: T201 - what it is for
 

@@ -1,4 +1,7 @@
-"""Asking: some connections of each kind, each with one request after the other, until it is enough."""
+"""Request loops: several connections of each kind of load.
+
+Each sends one request after the other until the load is stopped.
+"""
 
 import asyncio
 import random
@@ -16,8 +19,8 @@ from tests.e2e.load.judging import TIMEOUT, AgainError, Answer, Fault, LostError
 from tests.e2e.load.ports import new_socket
 from tests.e2e.load.tallying import Tally
 
-TRIES: Final = 5  # for a request that the server says it has not processed
-AFTER_A_LOSS: Final = 0.1  # seconds until the next, so that a Service that is away is not asked a thousand times
+TRIES: Final = 5  # for a request that the server reports as not processed
+AFTER_A_LOSS: Final = 0.1  # seconds until the next request, so that an unavailable Service does not get a thousand
 
 PROTOCOLS: Final[Mapping[str, Callable[[str, Note], Connection]]] = {
     http1.PROTOCOL: Http1,
@@ -28,9 +31,9 @@ PROTOCOLS: Final[Mapping[str, Callable[[str, Note], Connection]]] = {
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of connections: how many, with how many requests at once on each, and how long between and for them.
+    """A kind of connections: how many, simultaneous requests on each, pauses between and delays of the requests.
 
-    `pause` and `delay` are in seconds; `fresh` ones are for one request each.
+    `pause` and `delay` are in seconds; `fresh` connections carry one request each.
     """
 
     protocol: str
@@ -42,8 +45,9 @@ class Kind:
     delay: float = 0
 
 
-# Who keeps a connection and asks often; who opens one for each request; who is idle for longer than a server that stops
-# keeps an idle connection; and whose requests are under way when the stop begins. POST is tried again by nobody.
+# Clients with a persistent connection and frequent requests; with a connection for each request; idle for longer than a
+# stopping server keeps an idle connection; and with requests in progress when the stop begins. No client repeats a
+# POST.
 KINDS: Final = {
     "HTTP/1.1 kept": Kind(http1.PROTOCOL, 8),
     "HTTP/1.1 fresh": Kind(http1.PROTOCOL, 8, method="POST", fresh=True),
@@ -62,7 +66,7 @@ KINDS: Final = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where it is asked: the address, its port, and the host that is named there."""
+    """The target of the load: address, port, and the host in the requests."""
 
     address: str
     port: int
@@ -70,7 +74,7 @@ class Place:
 
 
 class Asker:
-    """Asks on one connection, and on a new one when that has ended."""
+    """Sends requests on one connection, and on a new one when that has ended."""
 
     def __init__(self, place: Place, kind: Kind, tally: Tally, enough: Callable[[], bool]) -> None:
         self._place = place
@@ -78,11 +82,11 @@ class Asker:
         self._tally = tally
         self._enough = enough
         self._kept: Connection | None = None
-        self._opening = asyncio.Lock()  # for all streams one connection
+        self._opening = asyncio.Lock()  # one connection for all streams
         self._closing: set[asyncio.Task[None]] = set()
 
     async def ask_on(self) -> None:
-        """Ask until it is enough, and end in order."""
+        """Send requests until the load is stopped, then close the connection gracefully."""
         await asyncio.gather(*(self._one_by_one() for _ in range(self._kind.streams)))
         if self._kept is not None:
             self._close(self._kept)
@@ -97,7 +101,7 @@ class Asker:
                 await asyncio.sleep(AFTER_A_LOSS)
 
     async def ask(self, request: Request) -> bool:
-        """Follow one request to its end; give whether it was answered right."""
+        """Follow one request to its end; return whether its response was correct."""
         tally, began = self._tally, time.monotonic()
         tally.asked += 1
         try:
@@ -134,8 +138,8 @@ class Asker:
         try:
             async with asyncio.timeout(TIMEOUT):
                 await loop.sock_connect(sock, (self._place.address, self._place.port))
-        except OSError as error:  # and TimeoutError, which is one
-            port = sock.getsockname()[1]  # by which the node's table tells where it was sent
+        except OSError as error:  # TimeoutError is one
+            port = sock.getsockname()[1]  # identifies the destination in the node's table
             sock.close()
             raise LostError(Fault.UNREACHED, f"{error!r}, from port {port}") from error
         self._tally.connections += 1
@@ -143,7 +147,7 @@ class Asker:
         return connection
 
     def _close(self, connection: Connection) -> None:
-        """Let a connection come to its end, beside what is asked meanwhile."""
+        """Close a connection gracefully, while other requests are sent."""
         task = asyncio.create_task(self._end(connection))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -1,4 +1,4 @@
-"""What the connections of both protocols have in common."""
+"""Common base of the connections of all protocols."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -8,11 +8,11 @@ from typing import Final, cast
 from tests.e2e.load.judging import TIMEOUT, Answer, Fault, LostError, Request
 
 Note = Callable[[Fault, str], None]
-SHOWN: Final = 100  # bytes of what nobody asked for that are told of
+SHOWN: Final = 100  # bytes of unexpected data that are reported
 
 
 class Connection(asyncio.Protocol, ABC):
-    """One connection of a client, whatever it speaks; what comes on it and was not asked for is noted."""
+    """One connection of a client, for any protocol; unexpected data is reported."""
 
     def __init__(self, host: str, note: Note) -> None:
         self.host = host
@@ -23,39 +23,39 @@ class Connection(asyncio.Protocol, ABC):
     @property
     @abstractmethod
     def usable(self) -> bool:
-        """Whether a request may be sent: nothing has said that the end comes."""
+        """Whether a request may be sent: the server has not announced the connection's end."""
 
     @abstractmethod
     async def ask(self, request: Request, *, last: bool) -> Answer:
-        """Send a request, after the `last` of which nothing comes; give its answer.
+        """Send a request, the `last` of which is followed by none; return its response.
 
-        Raises `LostError`, and `AgainError` where the request may be sent again.
+        Raises `LostError`, and `AgainError` if the request may be sent again.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """End, once the server has nothing more to say. Raises `LostError` when it does not come to an end."""
+        """Close the connection when the server has sent everything. Raises `LostError` if it does not end."""
 
     @abstractmethod
     def fail(self, error: Exception | None) -> None:
-        """Let all that is waited for have no answer: the server has ended, or the connection has."""
+        """Fail all pending requests: the server or the connection has ended."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Store the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def eof_received(self) -> bool:
-        """Take the end of what the server sends."""
+        """Handle the end of the server's data."""
         self.connection_lost(None)
-        return False  # which closes the transport
+        return False  # closes the transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the connection."""
+        """Handle the end of the connection."""
         self.ended.set()
         self.fail(exc)
 
     async def wait_for_the_end(self) -> None:
-        """Return when the other side has ended: what it has sent was taken until then. Raises `LostError`."""
+        """Wait until the peer has closed the connection; data is received until then. Raises `LostError`."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 await self.ended.wait()

@@ -1,4 +1,7 @@
-"""Calls of gRPC over HTTP/2 in clear: each brings an id and a digest as metadata, and GrpcEcho gives both back."""
+"""gRPC calls over unencrypted HTTP/2.
+
+Each call sends an id and a digest as metadata, and GrpcEcho returns both.
+"""
 
 import hashlib
 from typing import Any, Final
@@ -15,12 +18,12 @@ from tests.e2e.load.judging import TIMEOUT, Answer, Request
 PROTOCOL: Final = "gRPC"
 _METHOD: Final = f"/{ECHO}/Echo"
 _RESPONSE: Final = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
-_MOST: Final = 1 << 20  # bytes of an answer
-_FAILED: Final = 500  # the status that a call has here which did not end with OK
+_MOST: Final = 1 << 20  # maximum size of a response in bytes
+_FAILED: Final = 500  # the status used here for a call that did not end with OK
 
 
 class Grpc(Http2):
-    """One connection, with as many calls at once as there are."""
+    """One connection, with any number of simultaneous calls."""
 
     def _asking(self, request: Request) -> tuple[tuple[tuple[str, str], ...], bytes]:
         delay = request.patience - TIMEOUT
@@ -52,7 +55,7 @@ class Grpc(Http2):
         if told.fully_qualified_method != _METHOD:
             raise ValueError(f"{_METHOD} arrived as {told.fully_qualified_method}")
         metadata = {each.key: each.value for each in told.headers}
-        # As the reflection has it, by which every kind is judged.
+        # The reflection's format, by which every kind is checked.
         reflection = {
             "id": metadata["x-request-id"],
             "method": metadata["x-load-method"],
@@ -65,7 +68,7 @@ class Grpc(Http2):
 
 
 def _read(body: bytes) -> Any:
-    """Give the one message of an answer. Raises `LookupError` for none, `ValueError` for what is none."""
+    """Parse the only message of a response. Raises `LookupError` if there is none, `ValueError` if it is invalid."""
     reader = Messages(b"identity", _MOST)
     try:
         reader.receive(body)

@@ -1,4 +1,7 @@
-"""HTTP/1.1, as a client speaks it that keeps its connections and believes what it is told (RFC 9112)."""
+"""HTTP/1.1 client with persistent connections (RFC 9112).
+
+It relies on what the server announces.
+"""
 
 import asyncio
 import select
@@ -8,7 +11,7 @@ from tests.e2e.load.connecting import SHOWN, Connection, Note
 from tests.e2e.load.judging import Again, AgainError, Answer, Fault, LostError, Request
 
 PROTOCOL: Final = "HTTP/1.1"
-IDEMPOTENT: Final = frozenset({"PUT"})  # of the methods that are asked by (RFC 9110, 9.2.2)
+IDEMPOTENT: Final = frozenset({"PUT"})  # of the methods in use (RFC 9110, 9.2.2)
 
 
 class Http1(Connection):
@@ -20,18 +23,18 @@ class Http1(Connection):
         self._answered = 0
         self._buffer = b""
         self._idempotent = False
-        self._answer: asyncio.Future[Answer] | None = None  # that is waited for
+        self._answer: asyncio.Future[Answer] | None = None  # the pending one
 
     @property
     def usable(self) -> bool:
-        """Whether a request may be sent: no answer has said `close`, and nothing has come since the last one.
+        """Whether a request may be sent: no response had `close`, and no data has arrived since the last one.
 
-        The socket itself is asked as well: what the server has sent to an idle connection may wait there (9.6).
+        The socket itself is checked as well: data sent to an idle connection may be waiting there (9.6).
         """
         return not (self._leaving or self.ended.is_set() or self.transport.is_closing() or self._something_has_come())
 
     async def ask(self, request: Request, *, last: bool) -> Answer:
-        """Send a request, the `last` one with `Connection: close`; give its answer."""
+        """Send a request, the `last` one with `Connection: close`; return its response."""
         self._idempotent = request.method in IDEMPOTENT
         self._answer = asyncio.get_running_loop().create_future()
         head = (
@@ -39,7 +42,7 @@ class Http1(Connection):
             f"Accept: application/json\r\nContent-Length: {len(request.body)}\r\n"
         )
         closing = "Connection: close\r\n" if last else ""
-        if self.ended.is_set():  # since it was opened
+        if self.ended.is_set():  # after it was opened
             self.fail(None)
         else:
             self.transport.write(f"{head}{closing}\r\n".encode() + request.body)
@@ -47,13 +50,13 @@ class Http1(Connection):
             async with asyncio.timeout(request.patience):
                 return await self._answer
         except TimeoutError:
-            self.transport.abort()  # what comes next could be the answer to this request
+            self.transport.abort()  # later data could be the response to this request
             raise LostError(Fault.TIMED_OUT, f"{request}, {self._buffer[:SHOWN]!r} came") from None
         finally:
             self._answer = None
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the answer that is waited for; note those that belong to none."""
+        """Receive data of the pending response; report data that belongs to none."""
         if self._answer is None or self._answer.done():
             self._leaving = True
             self.note(Fault.TWICE, f"{data[:SHOWN]!r} came, and nothing was asked")
@@ -79,7 +82,7 @@ class Http1(Connection):
         self._answer.set_result(Answer(status, fields.get("x-request-id", ""), rest[:length]))
 
     def fail(self, error: Exception | None) -> None:
-        """Let what is waited for have no answer."""
+        """Fail the pending request."""
         if self._answer is None or self._answer.done():
             return
         if self._buffer:
@@ -91,14 +94,14 @@ class Http1(Connection):
             self._fail_by(LostError(fault, f"{error or 'closed'}, after {self._answered} answers"))
 
     async def close(self) -> None:
-        """End: at once when the server is to go on, else once it has closed."""
+        """Close the connection, after the server if that has announced it."""
         if self._leaving or self._something_has_come():
             await self.wait_for_the_end()
         self.transport.close()
 
     def _something_has_come(self) -> bool:
-        """Whether there are bytes, or the end, that the loop has not yet handed over."""
-        if self.transport.is_closing():  # its socket may be gone
+        """Whether data, or its end, has arrived that the event loop has not delivered yet."""
+        if self.transport.is_closing():  # its socket may be closed
             return False
         descriptor = self.transport.get_extra_info("socket").fileno()
         poll = select.poll()
@@ -112,7 +115,7 @@ class Http1(Connection):
 
 
 def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
-    """Give the status and the fields of an answer's head. Raises `ValueError` for what is no such head."""
+    """Parse the status and headers of a response. Raises `ValueError` if they are invalid."""
     line, *lines = head.decode("latin-1").split("\r\n")
     version, status, _ = line.split(" ", 2)
     if version != PROTOCOL:

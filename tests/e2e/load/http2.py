@@ -1,4 +1,7 @@
-"""HTTP/2 in clear, as a client speaks it that knows beforehand, and follows GOAWAY (RFC 9113)."""
+"""Unencrypted HTTP/2 client with prior knowledge (RFC 9113).
+
+It follows GOAWAY.
+"""
 
 import asyncio
 import struct
@@ -12,14 +15,14 @@ from app.server.http2.frames import Frame
 from tests.e2e.load.connecting import SHOWN, Connection, Note
 from tests.e2e.load.judging import Again, AgainError, Answer, Fault, LostError, Request
 
-PROTOCOL: Final = "HTTP/2.0"  # as the reflection names it
-_WINDOW: Final = 1 << 24  # bytes that the server may send without asking
-_INITIAL: Final = 65_535  # bytes of a window before anything is said of it (6.9.2)
+PROTOCOL: Final = "HTTP/2.0"  # the name in the reflection
+_WINDOW: Final = 1 << 24  # bytes that the server may send without another WINDOW_UPDATE
+_INITIAL: Final = 65_535  # initial window in bytes (6.9.2)
 
 
 @dataclass
 class Stream:
-    """A request under way; the head, the body and the trailers of what has come of its answer."""
+    """A request in progress, with the headers, body and trailers received of its response."""
 
     answer: asyncio.Future[Answer]
     head: dict[str, str] = field(default_factory=dict)
@@ -28,7 +31,7 @@ class Stream:
 
 
 class Http2(Connection):
-    """One connection, with as many requests at once as there are."""
+    """One connection, with any number of simultaneous requests."""
 
     def __init__(self, host: str, note: Note) -> None:
         super().__init__(host, note)
@@ -36,15 +39,15 @@ class Http2(Connection):
         self._reader = frames.FrameReader()
         self._streams: dict[int, Stream] = {}
         self._last = -1  # the last stream that was opened
-        self._given_up: set[int] = set()  # streams that took too long: what still comes of them is no second answer
-        self._done = asyncio.Event()  # a request, whatever came of it
+        self._given_up: set[int] = set()  # streams that timed out: later frames are no second response
+        self._done = asyncio.Event()  # a request has ended, in any way
         self._leaving = False
-        self._credit = _INITIAL  # bytes of bodies that the server takes
+        self._credit = _INITIAL  # bytes of bodies that the server accepts
         self._credited = asyncio.Event()
-        self._taken = 0  # bytes of bodies, since the server was last told
+        self._taken = 0  # bytes of bodies since the last WINDOW_UPDATE
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with the preface, and a window that is never the matter."""
+        """Send the preface, with windows so large that they never limit responses."""
         super().connection_made(transport)
         settings = frames.encode_settings({frames.ENABLE_PUSH: 0, frames.INITIAL_WINDOW_SIZE: _WINDOW})
         window = frames.encode_number(frames.WINDOW_UPDATE, 0, _WINDOW - _INITIAL)
@@ -52,11 +55,11 @@ class Http2(Connection):
 
     @property
     def usable(self) -> bool:
-        """Whether a request may be sent: no GOAWAY has come, and no end."""
+        """Whether a request may be sent: neither GOAWAY nor the end of the connection has been received."""
         return not (self._leaving or self.ended.is_set() or self.transport.is_closing())
 
     async def ask(self, request: Request, *, last: bool) -> Answer:
-        """Send a request; give its answer. After the `last` one, it is for the client to close."""
+        """Send a request; return its response. After the `last` one, the client has to close the connection."""
         del last
         number = 0
         try:
@@ -64,7 +67,7 @@ class Http2(Connection):
                 while self._credit < len(request.body) and self.usable:
                     self._credited.clear()
                     await self._credited.wait()
-                if not self.usable:  # nothing of it was sent
+                if not self.usable:  # no part of the request was sent
                     raise AgainError(Again.UNSENT, str(request))
                 number = self._open(request)
                 return await self._streams[number].answer
@@ -76,7 +79,7 @@ class Http2(Connection):
             self._done.set()
 
     async def close(self) -> None:
-        """Wait for what is under way, say goodbye, and wait until the server has ended."""
+        """Wait for pending requests, send GOAWAY, and wait until the server has closed the connection."""
         self._leaving = True
         while self._streams:
             self._done.clear()
@@ -87,7 +90,7 @@ class Http2(Connection):
             await self.wait_for_the_end()
 
     def data_received(self, data: bytes) -> None:
-        """Take frames."""
+        """Receive frames."""
         self._reader.receive(data)
         try:
             while frame := self._reader.next():
@@ -97,14 +100,14 @@ class Http2(Connection):
             self.transport.abort()
 
     def fail(self, error: Exception | None) -> None:
-        """Let all that is waited for have no answer."""
+        """Fail all pending requests."""
         for number, stream in list(self._streams.items()):
             fault = Fault.CUT if stream.head else Fault.RESET if error else Fault.CLOSED
             self._fail(number, LostError(fault, f"{error or 'closed'}, in stream {number}"))
         self._credited.set()
 
     def _asking(self, request: Request) -> tuple[tuple[tuple[str, str], ...], bytes]:
-        """Give the fields and the body of a request."""
+        """Return the headers and the body of a request."""
         fields = (
             (":method", request.method),
             (":scheme", "http"),
@@ -117,12 +120,12 @@ class Http2(Connection):
         return fields, request.body
 
     def _take_trailers(self, stream: Stream, fields: dict[str, str]) -> bool:
-        """Take fields behind a head, if they may come; tell whether."""
+        """Handle headers after the first ones; return whether they are allowed."""
         del stream, fields
         return False
 
     def _answered(self, stream: Stream) -> Answer:
-        """Give the answer that has come. Raises `ValueError`, or `KeyError`, where it is none."""
+        """Return the complete response. Raises `ValueError` or `KeyError` if it is invalid."""
         head = stream.head
         if int(head["content-length"]) != len(stream.body):
             raise ValueError(f"{len(stream.body)} bytes where {head} was said")
@@ -175,7 +178,7 @@ class Http2(Connection):
             stream.answer.set_result(self._answered(stream))
 
     def _take_into_account(self, size: int) -> None:
-        """Let the server send as much again, once it is half of the window. A stream never comes near its own."""
+        """Send a WINDOW_UPDATE once half of the window is used; a stream never uses up its own window."""
         self._taken += size
         if self._taken > _WINDOW // 2:
             self.transport.write(frames.encode_number(frames.WINDOW_UPDATE, 0, self._taken))

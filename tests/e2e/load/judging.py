@@ -1,4 +1,7 @@
-"""What is asked, and how an answer is judged: each request has an id and a body, and both must come back."""
+"""Requests of the load, and the checks of their responses.
+
+Each request has an id and a body, and both must be reflected.
+"""
 
 import hashlib
 import itertools
@@ -10,14 +13,14 @@ from typing import Final
 
 import msgspec
 
-TIMEOUT: Final = 10  # seconds for a connection, and for an answer beyond the delay that was asked for
-# Bytes of a body, and how many in a hundred requests have so many: most are small, a few take several frames.
+TIMEOUT: Final = 10  # seconds for a connection, and for a response after the requested delay
+# Body sizes in bytes, with their share in per cent: most are small, a few need several frames.
 SIZES: Final = {1: 20, 200: 60, 2_000: 18, 20_000: 2}
-_SHOWN: Final = 200  # bytes of what came that are told of
+_SHOWN: Final = 200  # bytes of unexpected data that are reported
 
 
 class Fault(StrEnum):
-    """How a request may be lost."""
+    """The kinds of losses of a request."""
 
     UNREACHED = "no connection"
     CLOSED = "closed without an answer"
@@ -32,7 +35,7 @@ class Fault(StrEnum):
 
 
 class LostError(Exception):
-    """A request is lost: how, and what was seen of it."""
+    """A request was lost, with the kind of loss and the details."""
 
     def __init__(self, fault: Fault, detail: str) -> None:
         super().__init__(f"{fault}: {detail}")
@@ -40,12 +43,12 @@ class LostError(Exception):
 
 
 class Again(StrEnum):
-    """Why a request may be sent again by a client that is right: HTTP itself says that nothing was done with it.
+    """The reasons to send a request again, if HTTP itself says that it was not processed.
 
-    A closed HTTP/1.1 connection does so only where the request is idempotent and no byte of an answer has come (RFC
-    9112, 9.3.1): the server closed an idle connection while the request was on its way. No server can rule that out;
-    one that says `Connection: close` to who asks often lets it happen only to who is idle (9.6).
-    HTTP/2 leaves no doubt: streams above GOAWAY's last, and refused ones, were not processed (RFC 9113, 8.7).
+    A closed HTTP/1.1 connection says so only if the request is idempotent and no byte of a response has arrived (RFC
+    9112, 9.3.1): the server closed an idle connection while the request was in transit. No server can rule that out;
+    one that sends `Connection: close` to active clients limits it to idle ones (9.6). HTTP/2 is unambiguous: streams
+    above GOAWAY's last, and refused ones, were not processed (RFC 9113, 8.7).
     """
 
     CLOSED_WHILE_IDLE = "closed while idle"
@@ -55,7 +58,7 @@ class Again(StrEnum):
 
 
 class AgainError(Exception):
-    """A request was not processed, and may be sent again: why, and what was seen of it."""
+    """A request was not processed, and may be sent again, with the reason and the details."""
 
     def __init__(self, why: Again, detail: str) -> None:
         super().__init__(f"{why}: {detail}")
@@ -64,7 +67,7 @@ class AgainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that nobody else makes; `patience` is for how many seconds its answer is waited for."""
+    """A unique request; `patience` is the timeout of its response in seconds."""
 
     id: str
     method: str
@@ -75,7 +78,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status, the id in its head, its body."""
+    """A response: status, id from its headers, body."""
 
     status: int
     id: str
@@ -88,14 +91,14 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 class Reflection(msgspec.Struct, frozen=True):
-    """What the load looks at in a reflection."""
+    """The values of a reflection that the load checks."""
 
     id: str
     method: str
     path: str
     proto: str
     body: _Body
-    version: str = ""  # that of gRPC has none
+    version: str = ""  # gRPC has none
     pod: str | None = None
 
 
@@ -105,7 +108,7 @@ _reflections = msgspec.json.Decoder(Reflection)
 
 
 def new_request(method: str, delay: float = 0) -> Request:
-    """Make a request, whose answer shall be held back for so many seconds."""
+    """Return a new request, whose response is delayed by so many seconds."""
     number = f"{_prefix}-{next(_numbers)}"
     (size,) = random.choices(list(SIZES), list(SIZES.values()))  # noqa: S311 - no secret
     target = f"/load/{number}?echo_pretty=0" + (f"&echo_delay={delay}s" if delay else "")
@@ -113,7 +116,7 @@ def new_request(method: str, delay: float = 0) -> Request:
 
 
 def judged(request: Request, answer: Answer, protocol: str) -> Reflection:
-    """Give the reflection in an answer that is right. Raises `LostError`."""
+    """Check a response, and return its reflection. Raises `LostError`."""
     if answer.status != 200:
         raise LostError(Fault.FAILED, f"status {answer.status}: {answer.body[:_SHOWN]!r}")
     try:

@@ -1,4 +1,4 @@
-"""What came of the requests, counted: by kind of connection, and of all of them."""
+"""Results of the load, counted by kind of connection and in total."""
 
 import time
 from collections import Counter
@@ -8,17 +8,17 @@ from typing import Any, Final
 
 from tests.e2e.load.judging import Again, Fault, Reflection
 
-SHOWN: Final = 20  # losses, and requests that were sent again, that are told in full
+SHOWN: Final = 20  # losses and repeated requests that are reported in full
 
 
 @dataclass
 class Tally:
-    """What one kind of connections has seen. Each request that was asked is answered, or has been lost once."""
+    """The results of one kind of connections. Each request has a response or is lost, once."""
 
     asked: int = 0
     answered: int = 0
     connections: int = 0
-    slowest: float = 0  # seconds for an answer that came
+    slowest: float = 0  # seconds for a response that arrived
     lost: Counter[Fault] = field(default_factory=Counter)
     again: Counter[Again] = field(default_factory=Counter)
     pods: Counter[str] = field(default_factory=Counter)
@@ -26,7 +26,7 @@ class Tally:
     told: list[str] = field(default_factory=list)
 
     def answer(self, reflection: Reflection, seconds: float) -> None:
-        """Note a right answer."""
+        """Count a correct response."""
         self.answered += 1
         self.slowest = max(self.slowest, seconds)
         self.pods[reflection.pod or ""] += 1
@@ -34,12 +34,12 @@ class Tally:
             self.versions[reflection.version] += 1
 
     def note(self, fault: Fault, detail: str) -> None:
-        """Note what went wrong, and when."""
+        """Record a loss, with its time."""
         self.lost[fault] += 1
         self._tell(f"{fault}: {detail}")
 
     def send_again(self, why: Again, detail: str) -> None:
-        """Note a request that is sent again, and when."""
+        """Record a request that is sent again, with its time."""
         self.again[why] += 1
         self._tell(detail)
 
@@ -49,12 +49,12 @@ class Tally:
 
 
 def report(tallies: dict[str, Tally]) -> dict[str, Any]:
-    """Give what each kind has seen, as JSON has it."""
+    """Return the results of each kind, for JSON."""
     return {name: vars(tally) for name, tally in tallies.items()}
 
 
 def summed(reports: Iterable[dict[str, dict[str, Any]]]) -> dict[str, Tally]:
-    """Give the sums of several reports, by kind."""
+    """Return the sums of several reports, by kind."""
     sums: dict[str, Tally] = {}
     for kind, told in (item for each in reports for item in each.items()):
         tally = sums.setdefault(kind, Tally())
