@@ -25,8 +25,8 @@ _AXE = "4.14.1"
 _AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 # All axe-core levels below AAA, and its best practices, which belong to no level.
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# axe-core takes content that is scrolled out of view for content covered by other elements and leaves its contrast
-# undecided; a short text has the same colours.
+# axe-core reports content that is scrolled out of view as covered, with its contrast undecided; a short text has the
+# same colours.
 _FOUND = """async rules => {
   const {violations, incomplete, passes} = await axe.run(document, {runOnly: rules});
   const scrolledAway = ({any}) => any.length && any.every(({data}) => data?.messageKey === "elmPartiallyObscured");

@@ -123,7 +123,7 @@ class Echo:
         return read_lines(self.process.stdout, count)
 
     def complains(self, count: int) -> list[str]:
-        """Give the next lines that it says on stderr."""
+        """Return the next lines from stderr."""
         assert self.process.stderr is not None
         return read_lines(self.process.stderr, count)
 

@@ -136,7 +136,7 @@ def test_what_can_not_be_done_ends_with_a_code_and_a_sentence(  # noqa: PLR0913,
 
 def test_compressed_messages_are_read(channel: grpc.Channel) -> None:
     """Messages compressed with gzip, which clients support, are accepted."""
-    raw = b"\x0a\x64" + bytes(100)  # an unknown field, long enough to be worth it
+    raw = b"\x0a\x64" + bytes(100)  # an unknown field, long enough to be compressed
     call(channel, ECHO, raw, compression=grpc.Compression.Gzip)
 
 

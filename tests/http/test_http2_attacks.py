@@ -20,7 +20,7 @@ from tests.http.raw_http2 import FLAGS, Client, Stream, frame, headers, opening,
 CALM: Final = "ENHANCE_YOUR_CALM"
 MOST_GROWTH: Final = 16 << 20  # bytes by which one attack may grow the worker's memory, most of it the allocator's
 SECONDS: Final = 0.4  # timeout of the echo for a body, or for a client that does not read
-MANY: Final = 1500  # above the limit of nuisances accepted at once, which are restored within ten seconds
+MANY: Final = 1500  # above the number of nuisances accepted at once and in ten further seconds
 _WINDOW: Final = struct.Struct(">I")
 _SETTING: Final = struct.Struct(">HI")
 _TABLE, _INITIAL_WINDOW = 1, 4  # RFC 9113, 6.5.2
@@ -31,7 +31,7 @@ _SMALL_BLOCK: Final = b"\x82\x86\x84\x41\x01a"  # GET http / a (RFC 7541, A)
 class Attack(NamedTuple):
     """The frames, the error code of the GOAWAY that ends the connection (None: it stays open), and the limit.
 
-    `streams` is how stream 1 ends if the connection stays open: a status, or the error code of its reset.
+    `stream` is how stream 1 ends if the connection stays open: a status, or the error code of its reset.
     """
 
     sends: Callable[[], Iterator[bytes] | list[bytes]]

@@ -1,6 +1,6 @@
 """Large bodies: hashed completely, in limited memory.
 
-They come with and without content coding, many at once, while other requests are served.
+They are sent with and without content coding, many at once, while other requests are served.
 """
 
 import gzip

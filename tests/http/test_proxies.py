@@ -116,7 +116,7 @@ def test_nginx_says_who_its_client_is(proxied: Echo, tmp_path: Path) -> None:
 
 
 def test_haproxys_health_checks_are_answered(proxied: Echo, tmp_path: Path) -> None:
-    """Health checks of haproxy, which come with LOCAL because there is no client, get a response."""
+    """Health checks of haproxy, sent with LOCAL because there is no client, get a response."""
     check = "send-proxy-v2 check check-send-proxy inter 50ms"
     with haproxy(tmp_path, proxied.port, check) as proxy:
         proxy.wait_until_said("Health check for server echo/echo succeeded, reason: Layer7 check passed, code: 200")
