@@ -1,1 +1,1 @@
-"""Decisions, each alone: no sockets, no processes, no waiting."""
+"""Unit tests: no sockets, no processes, no waiting."""

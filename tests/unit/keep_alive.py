@@ -1,4 +1,7 @@
-"""Requests on one kept connection: what they are on the wire, and an application whose answers tell them apart."""
+"""Requests on one persistent connection, and an application for them.
+
+The requests are built as bytes on the wire. The application's responses identify the request that they belong to.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
@@ -7,14 +10,14 @@ from hypothesis import strategies as st
 
 from app.http.request import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
 
-DELAY: Final = 3.0  # seconds before an answer to `/late/N` begins
-INTERVAL: Final = 1.0  # seconds between the pieces of an answer to `/slow/N`
+DELAY: Final = 3.0  # seconds before a response to `/late/N` begins
+INTERVAL: Final = 1.0  # seconds between the pieces of a response to `/slow/N`
 PIECES: Final = 3
 _EFFECTS: Final = {"late": Effects(delay=DELAY), "slow": Effects(streamed=True, interval=INTERVAL), "now": None}
 
 
 class Sent(NamedTuple):
-    """One request: what tells it apart, and its bytes. `closes`: it asks for the connection to be closed."""
+    """One request: what identifies it, and its bytes. `closes`: it asks for the connection to be closed."""
 
     number: int
     method: str
@@ -22,22 +25,22 @@ class Sent(NamedTuple):
     body: bytes
     closes: bool
     head: bytes
-    framed: bytes  # its body on the wire
+    framed: bytes  # its body on the wire, after framing
 
     @property
     def wire(self) -> bytes:
-        """All of it."""
+        """Return the whole request as bytes."""
         return self.head + self.framed
 
     @property
     def answer(self) -> bytes:
-        """The body that answers it."""
+        """Return the expected body of the response to it."""
         told = b"%d %b|" % (self.number, self.body)
         return b"" if self.method == "HEAD" else told * (PIECES if self.kind == "slow" else 1)
 
 
 class Numbered:
-    """An application that answers with number and body of each request, at once, late, or piece by piece."""
+    """An application that responds with number and body of each request: at once, delayed, or piece by piece."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -59,7 +62,7 @@ def _pieces(piece: bytes, times: int) -> Iterator[bytes]:
 
 @st.composite
 def requests(draw: st.DrawFn, number: int) -> Sent:
-    """Give a request of this number: of any kind, version and framing."""
+    """Return a request with this number, of any kind, version and framing."""
     method = draw(st.sampled_from(["GET", "GET", "HEAD", "DELETE"]))
     kind = draw(st.sampled_from(["now", "now", "now", "late", "slow"]))
     version, option = draw(
@@ -76,7 +79,7 @@ def requests(draw: st.DrawFn, number: int) -> Sent:
     if framed and version == "1.1" and draw(st.booleans()):
         fields.append("Expect: 100-continue")
     head = "\r\n".join([f"{method} /{kind}/{number} HTTP/{version}", *fields, "", ""]).encode()
-    # An answer of which HTTP/1.0 can't tell the length ends with the connection (RFC 9112, 6.3).
+    # HTTP/1.0 has no framing for a response of unknown length: it ends with the connection (RFC 9112, 6.3).
     endless = version == "1.0" and kind == "slow" and method != "HEAD"
     closes = option == "close" or (version == "1.0" and option != "keep-alive") or endless
     return Sent(number, method, kind, body, closes, head, framed)

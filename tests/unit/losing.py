@@ -1,4 +1,4 @@
-"""Servers of a few lines for the client of the load, and what it has noted of them."""
+"""Minimal servers for the load client, and checks of what it recorded."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ OTHER_BODY: Final[Changes] = {"body": {"length": 1, "sha256": "0"}}
 
 
 def reflection(request: Request, protocol: str, **changes: Any) -> bytes:
-    """Give the reflection that is right, but for some changes."""
+    """Return the correct reflection, with some values replaced."""
     digest = sha256(request.body).hexdigest()
     told: Changes = {
         "id": request.id,
@@ -32,13 +32,13 @@ def reflection(request: Request, protocol: str, **changes: Any) -> bytes:
 
 
 def port_of(server: asyncio.Server) -> int:
-    """Give the port on which a server listens."""
+    """Return the port on which a server listens."""
     port: int = server.sockets[0].getsockname()[1]
     return port
 
 
 def asked(kind: Kind, request: Request, serve: Serve, times: int = 1) -> Tally:
-    """Ask a server some times; give what the client has noted."""
+    """Send a request to a server some times; return what the client has recorded."""
 
     async def ask() -> Tally:
         tally = Tally()
@@ -54,7 +54,7 @@ def asked(kind: Kind, request: Request, serve: Serve, times: int = 1) -> Tally:
 
 
 def assert_noted(tally: Tally, fault: Fault | None) -> None:
-    """Hold what was noted against what happened: once, by its name."""
+    """Check that the fault was recorded exactly once, by its name."""
     assert tally.lost == (Counter({fault: 1}) if fault else Counter()), tally.told
     assert len(tally.told) == tally.lost.total()
     assert tally.answered == (1 if fault in {None, Fault.TWICE} else 0)

@@ -1,4 +1,7 @@
-"""An application that answers as planned, with effects, and clients of both protocols that see what comes of it."""
+"""An application with planned responses and effects, and its clients.
+
+The clients use HTTP/1.1 and HTTP/2 and record what they see of the responses.
+"""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +21,13 @@ from tests.unit.written import written_frames
 
 KIB = 1024
 PLAIN = "/plain"
-NOTHING_MORE = 10_000  # turns of the loop: enough for all that is to come
+NOTHING_MORE = 10_000  # turns of the loop: enough for everything that is still scheduled
 STREAMED = Effects(streamed=True)
 
 
 @dataclass
 class Plan:
-    """How the application answers a path, and what was asked of it."""
+    """How the application responds to a path, and what was requested of it."""
 
     effects: Effects = STREAMED
     pieces: Callable[[], Iterable[bytes]] = lambda: (b"one ", b"two ", b"three")
@@ -37,7 +40,7 @@ class Plan:
 
 
 class Body:
-    """A body that remembers what was asked of it."""
+    """A body that records how it is used."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -58,7 +61,7 @@ class Body:
 
 
 class Planned:
-    """An application that answers each path as planned, `/plain` at once with its name."""
+    """An application that responds to each path as planned, and to `/plain` at once with its name."""
 
     def __init__(self, **plans: Plan) -> None:
         self.plans = {f"/{name}": plan for name, plan in plans.items()} | {
@@ -75,7 +78,7 @@ class Planned:
 
 @dataclass
 class Seen:
-    """What a client has seen of an answer so far."""
+    """What a client has seen of a response so far."""
 
     status: int | None = None
     fields: dict[str, str] = field(default_factory=dict)
@@ -86,26 +89,26 @@ class Seen:
 
 
 class Over(Protocol):
-    """A client of either protocol, whose requests don't wait for each other."""
+    """A client of either protocol whose requests don't wait for each other."""
 
     served: Served
     name: str
 
     def ask(self, path: str, method: str = "GET") -> int:
-        """Ask; give what is to be called by to see the answer."""
+        """Send a request; return the number by which its response is found."""
 
     def seen(self, number: int) -> Seen:
-        """Give what has come of an answer."""
+        """Return what has been received of a response."""
 
     def give_up(self, number: int) -> None:
-        """Want an answer no more."""
+        """Abandon a request: its response is no longer wanted."""
 
     def connection(self, number: int) -> Connection:
-        """Give the connection of a request."""
+        """Return the connection of a request."""
 
 
 class OverHttp1:
-    """HTTP/1.1, with a connection for each request."""
+    """An HTTP/1.1 client, with one connection per request."""
 
     name = "HTTP/1.1"
 
@@ -132,7 +135,7 @@ class OverHttp1:
 
 
 def seen(written: bytes, method: str = "GET", *, closed: bool) -> Seen:
-    """Read one answer of HTTP/1.1, as far as it has come."""
+    """Parse one HTTP/1.1 response as far as it has been received."""
     head, found, rest = written.partition(b"\r\n\r\n")
     if not found:
         return Seen(broken=closed)
@@ -166,7 +169,7 @@ def seen(written: bytes, method: str = "GET", *, closed: bool) -> Seen:
 
 
 class OverHttp2:
-    """HTTP/2, with a stream for each request on one connection."""
+    """An HTTP/2 client, with one stream per request on a single connection."""
 
     name = "HTTP/2"
 
@@ -205,13 +208,13 @@ class OverHttp2:
 
 
 def endless(size: int) -> Iterator[bytes]:
-    """Give pieces of this size, for as long as they are asked for."""
+    """Yield pieces of this size for as long as they are requested."""
     while True:
         yield bytes(size)
 
 
 def failing(*pieces: bytes) -> Callable[[], Iterator[bytes]]:
-    """Give a body that fails behind these pieces."""
+    """Return a body that fails after these pieces."""
 
     def made() -> Iterator[bytes]:
         yield from pieces
@@ -221,7 +224,7 @@ def failing(*pieces: bytes) -> Callable[[], Iterator[bytes]]:
 
 
 def run(client: Over) -> None:
-    """Let all happen that needs no time; it must come to an end."""
+    """Run everything that takes no time; check that it comes to an end."""
     assert client.served.turn(NOTHING_MORE) < NOTHING_MORE
 
 

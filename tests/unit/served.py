@@ -1,4 +1,4 @@
-"""One connection to be served, with a transport that only remembers and a clock that is moved by hand."""
+"""A served connection with a recording transport and a manual clock."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ _AT_ONCE = 1000  # turns of the loop that take no time
 
 
 class Socket:
-    """Remembers that it was to be reset when it is closed."""
+    """A socket that records that it is to be reset when it is closed."""
 
     def __init__(self, did: list[str]) -> None:
         self._did = did
@@ -45,7 +45,7 @@ class Timer:
 
 
 class Transport(asyncio.Transport):
-    """Remembers what was asked of it."""
+    """A transport that records the calls made to it."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -58,7 +58,7 @@ class Transport(asyncio.Transport):
         self.written += bytes(data)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        del high, low  # whether the client reads is the test's to say
+        del high, low  # the test decides whether the client reads
 
     def get_write_buffer_size(self) -> int:
         return self.unread
@@ -86,7 +86,7 @@ class Transport(asyncio.Transport):
 
 
 def answer_with_path(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the path; `/fail` fails."""
+    """Respond with the path; `/fail` fails."""
     if environ["PATH_INFO"] == "/fail":
         raise RuntimeError("on purpose")
     start_response("200 OK", [("X-Remote", environ["REMOTE_ADDR"]), ("Content-Length", "2")])
@@ -98,12 +98,12 @@ _INFO = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
 
 
 def environ_for(request: WireRequest) -> Environ:
-    """Give the environ in which a request comes by our own carrier."""
+    """Return the environ that our own carrier builds for a request."""
     return environ_of(request, _LISTENER, _INFO, draining=False)
 
 
 class Served:
-    """A service with one connection to it, and the time in its hands."""
+    """A service with one connection to it, and a clock under its control."""
 
     def __init__(
         self,
@@ -143,13 +143,13 @@ class Served:
         return connection, transport
 
     def send(self, data: bytes) -> bytes:
-        """Send, and give what was answered to it."""
+        """Send bytes, and return what was written in response."""
         before = len(self.transport.written)
         self.connection.data_received(data)
         return self.transport.written[before:]
 
     def after(self, seconds: float) -> list[str]:
-        """Let so many seconds pass, with what comes in them; give what the transport was asked since the last look."""
+        """Advance the clock by some seconds and run what is due; return the transport's calls since the last check."""
         end = self.now + seconds
         if seconds:
             self.turn(_AT_ONCE)
@@ -168,12 +168,12 @@ class Served:
         return did
 
     def pending(self) -> list[Timer]:
-        """Give the timers that are to come."""
+        """Return the timers that have not fired yet."""
         self.timers = [each for each in self.timers if not each.cancelled]
         return self.timers
 
     def turn(self, most: int = 1) -> int:
-        """Let the loop take its next turns, as long as there is something to do; give how many there were."""
+        """Run the next turns of the loop while there is something to do; return their number."""
         taken = 0
         while self.turns and taken < most:
             taken += 1

@@ -1,4 +1,4 @@
-"""Keys, and tokens that are signed by them."""
+"""Keys, and tokens signed with them."""
 
 from base64 import urlsafe_b64encode
 from typing import Any
@@ -19,31 +19,31 @@ ED_KEY, ED448_KEY = ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.
 
 
 def rsa_jwk(key: rsa.RSAPrivateKey = RSA_KEY, **more: Any) -> dict[str, Any]:
-    """Give an RSA key's public part."""
+    """Return the public part of an RSA key."""
     return RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | more
 
 
 def ec_jwk(curve: str, **more: Any) -> dict[str, Any]:
-    """Give the public part of the key of a curve."""
+    """Return the public part of the key of a curve."""
     return ECAlgorithm.to_jwk(EC_KEYS[curve].public_key(), as_dict=True) | more
 
 
 def ed_jwk(key: ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey = ED_KEY, **more: Any) -> dict[str, Any]:
-    """Give the public part of an Edwards curve's key."""
+    """Return the public part of an Edwards curve's key."""
     return OKPAlgorithm.to_jwk(key.public_key(), as_dict=True) | more
 
 
 def oct_jwk(secret: bytes = SECRET, **more: Any) -> dict[str, Any]:
-    """Give a secret as a key."""
+    """Return a secret as a key."""
     return {"kty": "oct", "k": urlsafe_b64encode(secret).decode().rstrip("="), **more}
 
 
 def part(value: object) -> str:
-    """Give a part of a token: a value's JSON, or bytes as they are, in base64url."""
+    """Return a part of a token in base64url: a value's JSON, or bytes as they are."""
     raw = value if isinstance(value, bytes) else msgspec.json.encode(value)
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def signed(key: Any, algorithm: str, claims: dict[str, Any] = CLAIMS, **header: Any) -> str:
-    """Give a token that is signed."""
+    """Return a signed token."""
     return jwt.encode(claims, key, algorithm, headers=header)

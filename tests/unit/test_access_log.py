@@ -1,4 +1,4 @@
-"""The access log's lines: what they say, what they hide, and that nobody waits for them."""
+"""The access log: contents of lines, redaction, and writing without delay."""
 
 import itertools
 import json
@@ -31,14 +31,14 @@ DEADLINE = 20.0
 
 
 def request(target: bytes = b"/a?b=c", method: bytes = b"GET", **fields: str) -> WireRequest:
-    """Give a request with these fields."""
+    """Return a request with these headers."""
     named = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in fields.items())
     head = b"\r\n".join((b"%s %s HTTP/1.1" % (method, target), *(b"%s: %s" % each for each in named), b"", b""))
     return WireRequest(method, target, "HTTP/1.1", named, head=head)
 
 
 def answered(asked: WireRequest, applied: Applied = NOTHING, **facts: Any) -> Answered:
-    """Give it answered."""
+    """Return this request as answered."""
     given: dict[str, Any] = {
         "status": "200 OK",
         "about": About("json", "some-id", NOW, applied),
@@ -49,12 +49,12 @@ def answered(asked: WireRequest, applied: Applied = NOTHING, **facts: Any) -> An
 
 
 def log(kind: str = "json", **settings: Any) -> AccessLog:
-    """Give a log of an echo with these settings."""
+    """Return an access log for an echo with these settings."""
     return AccessLog(kind, Facts(policy.read(Settings(**settings), downward_api.read({}))), wall=lambda: NOW)
 
 
 def line(asked: WireRequest, applied: Applied = NOTHING, **settings: Any) -> dict[str, Any]:
-    """Give a line of JSON, read."""
+    """Return the parsed JSON line of a request."""
     told = log(**settings).lines([answered(asked, applied)])
     assert told.endswith(b"\n")
     read: dict[str, Any] = json.loads(told)
@@ -62,7 +62,7 @@ def line(asked: WireRequest, applied: Applied = NOTHING, **settings: Any) -> dic
 
 
 def test_a_line_says_what_was_asked_and_what_came_of_it() -> None:
-    """In JSON, with names that need no explanation."""
+    """A JSON line describes request and response under self-explanatory names."""
     assert line(request(traceparent=f"00-{TRACE}-b7ad6b7169203331-01")) == {
         "time": "2023-11-14T22:13:20.125Z",
         "client": "192.0.2.1",
@@ -80,7 +80,7 @@ def test_a_line_says_what_was_asked_and_what_came_of_it() -> None:
 
 
 def test_a_line_of_the_common_format() -> None:
-    """As Apache's httpd, nginx and whatever reads their logs has it."""
+    """A line in the common format is like that of Apache's httpd and nginx, for tools that read their logs."""
     told = log("common").lines([answered(request())])
     assert told == b'192.0.2.1 - - [14/Nov/2023:22:13:20 +0000] "GET /a?b=c HTTP/1.1" 200 5\n'
     nothing = log("common").lines([answered(request(), sent=0, status="204 No Content")])
@@ -88,7 +88,7 @@ def test_a_line_of_the_common_format() -> None:
 
 
 def test_what_was_applied_is_told() -> None:
-    """What was granted, and what was refused and why."""
+    """A line lists applied controls, and rejected controls with the reason."""
     wishes = Applied((Granted("delay", "1s", "query", 1.0),), (Refused("status", "x", "header", "no number"),))
     assert line(request(), wishes)["applied"] == {
         "granted": [{"name": "delay", "value": "1s", "source": "query", "done": 1.0}],
@@ -97,7 +97,7 @@ def test_what_was_applied_is_told() -> None:
 
 
 def test_a_refusal_says_why() -> None:
-    """A request that could not be read has no target; what was wrong is said."""
+    """The line of a request that could not be parsed has no target, but has the error."""
     unread = WireRequest(b"", b"", "HTTP/1.1", ())
     told = json.loads(log().lines([answered(unread, about=None, status="400", why="no Host field", whole=False)]))
     assert (told["format"], told["error"], told["whole"], told["time"]) == (
@@ -119,12 +119,12 @@ def test_a_refusal_says_why() -> None:
     ],
 )
 def test_the_trace_is_told(fields: dict[str, str], trace_id: str | None) -> None:
-    """The trace id is that of a valid traceparent, in any case of its name."""
+    """The trace ID is that of a valid traceparent, whatever the case of the header's name."""
     assert line(request(b"/", b"GET", **fields)).get("trace_id") == trace_id
 
 
 def test_the_client_is_who_is_believed() -> None:
-    """By the proxies that are trusted; else the connection's other end."""
+    """The client is the one that trusted proxies report; otherwise it is the peer address."""
     asked = request(X_Forwarded_For="203.0.113.9, 192.0.2.1")
     assert line(asked)["client"] == "192.0.2.1"
     assert line(asked, trusted_proxies="192.0.2.0/24")["client"] == "203.0.113.9"
@@ -156,7 +156,7 @@ HIDDEN: dict[str, tuple[str, WireRequest, Applied]] = {
 @pytest.mark.parametrize("kind", ["json", "common"])
 @pytest.mark.parametrize("what", HIDDEN)
 def test_what_is_hidden_is_not_told(what: str, kind: str) -> None:
-    """Nothing that is made of a field that `ECHO_REDACT` names."""
+    """A line contains no value derived from a header that `ECHO_REDACT` names."""
     name, asked, applied = HIDDEN[what]
     told = log(kind, redact=name, trusted_proxies="192.0.2.0/24").lines([answered(asked, applied)])
     assert b"SECRET" not in told
@@ -176,13 +176,16 @@ def test_what_is_hidden_is_not_told(what: str, kind: str) -> None:
     ],
 )
 def test_a_refusal_quotes_nothing_that_is_hidden(name: str, why: str, told: str) -> None:
-    """And says still what was wrong."""
+    """An error message masks redacted values and still says what was wrong."""
     refused = answered(WireRequest(b"", b"", "HTTP/1.1", ()), about=None, status="400", why=why)
     assert json.loads(log(redact=name).lines([refused]))["error"] == told
 
 
 def test_no_field_is_told_unless_the_line_is_made_of_it() -> None:
-    """Whatever `ECHO_REDACT` says: nor is the id, where it came in a field that is hidden."""
+    """Headers not used by the line are never logged, whatever `ECHO_REDACT` says.
+
+    An ID that came in a redacted header is masked.
+    """
     asked = request(Authorization="Basic SECRET", Cookie="SECRET", User_Agent="SECRET")
     assert b"SECRET" not in log(redact="").lines([answered(asked)])
     assert line(request(), redact="X-Request-Id")["id"] == "***"
@@ -196,7 +199,7 @@ HOSTILE = st.binary(max_size=2000) | st.text(max_size=600).map(lambda text: text
 def test_whatever_comes_it_is_one_line_of_printable_ascii(
     kind: str, target: bytes, method: bytes, value: str, address: str
 ) -> None:
-    """No byte of a client's ends a line or speaks to a terminal; and it fits in what a pipe takes at once."""
+    """No byte from a client ends a line or controls a terminal, and a line fits in one atomic write to a pipe."""
     wishes = Applied((Granted("body", value, "query"),) * 3)
     entry = Answered(
         WireRequest(method, target, "HTTP/1.1", ()),
@@ -220,7 +223,7 @@ def test_whatever_comes_it_is_one_line_of_printable_ascii(
 
 @given(st.lists(st.tuples(st.sampled_from([0, 100, 3000, 5000]), st.integers(0, 300), st.booleans()), max_size=20))
 def test_lines_are_the_same_together_as_alone(sizes: list[tuple[int, int, bool]]) -> None:
-    """However many there are, however long, and whether they are plain or not."""
+    """Lines written together are the same as lines written one by one, for any number and length, plain or not."""
     whys = ["x" * (size + more) + ("a" if plain else "\u2028") for size, more, plain in sizes]
     entries = [answered(request(), why=why) for why in whys]
     together = log("json").lines(entries)
@@ -230,7 +233,7 @@ def test_lines_are_the_same_together_as_alone(sizes: list[tuple[int, int, bool]]
 
 @given(st.lists(st.integers(1, 300) | st.integers(1, LONGEST), min_size=1))
 def test_a_piece_is_of_whole_lines(sizes: list[int]) -> None:
-    """As many as a pipe takes at once."""
+    """A piece is made of whole lines, as many as a pipe accepts in one atomic write."""
     lines = b"".join(b"x" * (size - 1) + b"\n" for size in sizes)
     cut = list(pieces(lines))
     assert b"".join(cut) == lines
@@ -239,12 +242,12 @@ def test_a_piece_is_of_whole_lines(sizes: list[int]) -> None:
 
 
 def never(_seconds: float, _call: Callable[[], None]) -> None:
-    """Call nothing, ever."""
+    """Never call anything."""
 
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """Give the two ends of a pipe."""
+    """Yield the two ends of a pipe."""
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -253,7 +256,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def read_lines(end: int, count: int) -> list[bytes]:
-    """Give so many lines of a pipe."""
+    """Return this many lines from a pipe."""
     data = b""
     while data.count(b"\n") < count:
         ready, _, _ = select.select([end], [], [], DEADLINE)
@@ -263,7 +266,10 @@ def read_lines(end: int, count: int) -> list[bytes]:
 
 
 def test_a_pipe_that_has_room_takes_lines_at_once(pipe: tuple[int, int]) -> None:
-    """By no thread, and whoever has the same pipe for his stdout waits for it as before."""
+    """A pipe with room is written to without a thread.
+
+    Its blocking mode is unchanged, so other users of the same pipe as stdout still wait for it as before.
+    """
     threads = threading.active_count()
     lines = Lines(pipe[1], never, pytest.fail)
     lines.put(b"a\nb\n")
@@ -276,7 +282,7 @@ def test_a_pipe_that_has_room_takes_lines_at_once(pipe: tuple[int, int]) -> None
 
 @pytest.mark.parametrize("blocking", [True, False])
 def test_lines_are_written_in_order(pipe: tuple[int, int], *, blocking: bool) -> None:
-    """Also where a pipe is full, and then is not; and where somebody has made the descriptor one that does not wait."""
+    """Lines are written in order, also if a pipe is full for a while, and if its descriptor is non-blocking."""
     os.set_blocking(pipe[1], blocking)
     calls = list[Callable[[], None]]()
     lines = Lines(pipe[1], lambda _seconds, call: calls.append(call), pytest.fail)
@@ -296,7 +302,7 @@ def test_lines_are_written_in_order(pipe: tuple[int, int], *, blocking: bool) ->
 
 
 def test_a_file_has_all_lines_at_the_end(tmp_path: Path) -> None:
-    """A thread writes it, since a disk may let us wait."""
+    """A file is written by a thread, because a disk may block, and has all lines at the end."""
     with (tmp_path / "log").open("wb") as file:
         lines = Lines(file.fileno(), never, pytest.fail)
         sent = [b"%06d %b\n" % (number, b"x" * (number % 900)) for number in range(1000)]
@@ -307,7 +313,7 @@ def test_a_file_has_all_lines_at_the_end(tmp_path: Path) -> None:
 
 
 def test_nobody_waits_for_who_does_not_read(pipe: tuple[int, int]) -> None:
-    """What is too much is dropped, and counted; those before it come when they are read."""
+    """Excess lines are dropped and counted; earlier lines are written when they are read."""
     lines = Lines(pipe[1], never, pytest.fail)
     line = b"x" * 1023 + b"\n"
     for _ in range(10_000):
@@ -318,7 +324,7 @@ def test_nobody_waits_for_who_does_not_read(pipe: tuple[int, int]) -> None:
 
 
 def test_what_can_not_be_written_any_more_is_said_once(pipe: tuple[int, int]) -> None:
-    """Nobody is there to read: the log ends, the echo goes on."""
+    """If the reader of the pipe is gone, it is reported once: the log ends, and the echo continues."""
     reports = list[str]()
     lines = Lines(pipe[1], never, reports.append)
     os.close(pipe[0])

@@ -1,4 +1,4 @@
-"""The Bottle applications as plain WSGI, under the standard library's validator."""
+"""Bottle applications as plain WSGI, under the standard library validator."""
 
 import io
 import json
@@ -28,7 +28,7 @@ ECHO = echo(Echo(SETTINGS, policy.read(SETTINGS, downward_api.read({}))))
 
 
 def ask(application: Application, path: str, method: str = "GET", **environ: Any) -> Response:
-    """Call an application as any WSGI server would."""
+    """Call an application as any WSGI server does."""
     given = {"PATH_INFO": path, "REQUEST_METHOD": method, "SCRIPT_NAME": "", "QUERY_STRING": "", **environ}
     setup_testing_defaults(given)
     given["wsgi.input"] = io.BytesIO()
@@ -36,7 +36,7 @@ def ask(application: Application, path: str, method: str = "GET", **environ: Any
 
 
 def test_the_echo_answers_under_any_wsgi_server() -> None:
-    """The bare answer, with the headers that make it harmless."""
+    """The bare response has the headers that make it harmless."""
     answer = ask(ECHO, "/blah/blah")
     assert (answer.status, answer.body) == ("200 OK", b"<b>Got: blah/blah</b>!")
     given = dict(answer.fields)
@@ -51,7 +51,7 @@ def test_the_echo_answers_under_any_wsgi_server() -> None:
 
 
 def test_the_reflection_has_exactly_the_type_that_clients_compare_with() -> None:
-    """No charset: the Gateway API's conformance client looks for `application/json`."""
+    """The type has no charset: the Gateway API's conformance client compares it with `application/json`."""
     answer = ask(ECHO, "/a", HTTP_ACCEPT="application/json")
     assert dict(answer.fields)["Content-Type"] == "application/json"
     assert json.loads(answer.body)["headers"]["Accept"] == ["application/json"]
@@ -60,14 +60,14 @@ def test_the_reflection_has_exactly_the_type_that_clients_compare_with() -> None
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "FOO"])
 @pytest.mark.parametrize("path", ["/", "", "//a", "/livez", "/metrics", "/a\nb", "/\xff"])
 def test_the_echo_keeps_no_path_and_no_method_for_itself(method: str, path: str) -> None:
-    """Every one is echoed."""
+    """Every path and every method is echoed."""
     request = WireRequest(method.encode(), path.encode("latin-1") or b"*", "HTTP/1.1", ())
     answer = call(ECHO, environ_for(request))
     assert answer.status == "200 OK"
 
 
 def test_a_head_request_has_gets_length() -> None:
-    """And no body."""
+    """The response to HEAD has the Content-Length of GET, and no body."""
     answer = ask(ECHO, "/blah/blah", "HEAD")
     assert (answer.body, dict(answer.fields)["Content-Length"]) == (b"", "22")
 
@@ -84,28 +84,31 @@ def test_a_head_request_has_gets_length() -> None:
     ],
 )
 def test_the_admin_port_knows_its_paths_and_nothing_else(path: str, status: str, body: dict[str, object]) -> None:
-    """All of it JSON."""
+    """Every response of the admin port is JSON, and unknown paths get 404."""
     answer = ask(ADMIN, path)
     assert (answer.status, json.loads(answer.body)) == (status, body)
     assert dict(answer.fields)["Content-Type"] == "application/json"
 
 
 def test_a_worker_that_stops_is_live_and_not_ready() -> None:
-    """So that the cluster sends no more and does not kill it."""
+    """A draining worker is live but not ready, so that the cluster sends it no more requests and does not kill it."""
     draining: dict[str, Any] = {DRAINING_KEY: True}
     assert ask(ADMIN, "/readyz", **draining).status == "503 Service Unavailable"
     assert ask(ADMIN, "/livez", **draining).status == "200 OK"
 
 
 def test_each_port_has_its_application() -> None:
-    """By the port on which the request came, not by what it says of itself."""
+    """The application is chosen by the port that received the request, not by the Host header."""
     both = by_port({8080: ECHO, 9090: ADMIN})
     assert ask(both, "/livez", SERVER_PORT="8080").body == b"<b>Got: livez</b>!"
     assert ask(both, "/livez", SERVER_PORT="9090", HTTP_HOST="a:8080").body == b'{"status":"live"}\n'
 
 
 def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
-    """A name with `_` would pass for one with `-`, and Bottle would undo chunks that are undone."""
+    """The environ omits names with `_` and Transfer-Encoding.
+
+    A name with `_` would be taken for one with `-`, and Bottle would decode chunks that are already decoded.
+    """
     request = WireRequest(
         b"GET",
         b"/%ff?q",
@@ -121,13 +124,16 @@ def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
 
 
 def served(request: WireRequest, **environ: Any) -> tuple[Response, dict[str, Any]]:
-    """Give the echo's answer to a request of our own carrier, and the environ as the application left it."""
+    """Return the echo's response to a request from our own carrier, and the environ as the application left it."""
     given = environ_for(request) | environ
     return call(ECHO, given), given
 
 
 def test_connect_is_shown_without_opening_a_tunnel() -> None:
-    """A 2xx answer would be one (RFC 9110, 9.3.6), and what came behind it no answer."""
+    """The response to CONNECT is 501: a 2xx would open a tunnel (RFC 9110, 9.3.6).
+
+    The bytes after it would then be no response.
+    """
     answer, _ = served(WireRequest(b"CONNECT", b"b.test:443", "HTTP/1.1", ((b"Host", b"b.test"),)))
     assert (answer.status, answer.body) == ("501 Not Implemented", b"<b>Got: b.test:443</b>!")
 
@@ -137,7 +143,7 @@ def test_connect_is_shown_without_opening_a_tunnel() -> None:
     [(b"trailers", True), (b"gzip, Trailers", True), (b"gzip", False), (b"", False)],
 )
 def test_trailers_are_sent_back_to_who_takes_them(te: bytes, sent_back: bool) -> None:  # noqa: FBT001 - a column
-    """And to nobody else: whoever is between may drop them, or more (RFC 9110, 6.5.1)."""
+    """Trailers are sent only to clients that accept them: an intermediary may drop them, or more (RFC 9110, 6.5.1)."""
     trailers = ((b"X-Sum", b"1"), (b"x-sum", b"2"), (b"Content-Type", b"text/html"), (b"set-cookie", b"a=b"))
     request = WireRequest(b"POST", b"/", "HTTP/1.1", ((b"TE", te),), trailers=trailers)
     answer, _ = served(request)
@@ -145,7 +151,7 @@ def test_trailers_are_sent_back_to_who_takes_them(te: bytes, sent_back: bool) ->
 
 
 def test_under_another_server_the_connection_is_what_cgi_tells() -> None:
-    """Its ends, and nothing of TLS or a proxy."""
+    """Under another server the reflection has both ends of the connection, and nothing about TLS or a proxy."""
     told = json.loads(
         ask(ECHO, "/", HTTP_ACCEPT="application/json", REMOTE_ADDR="192.0.2.1", REMOTE_PORT="7", SERVER_PORT="80").body
     )
@@ -155,7 +161,7 @@ def test_under_another_server_the_connection_is_what_cgi_tells() -> None:
 
 
 def under_wsgiref(target: str, **environ: str) -> tuple[str, bytes]:
-    """Ask by the standard library's own server code; give the status line and the body."""
+    """Send a request through the standard library's own server code; return the status line and the body."""
     path, _, query = target.partition("?")
     given: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query, "SCRIPT_NAME": "", **environ}
     setup_testing_defaults(given)
@@ -185,14 +191,14 @@ def under_wsgiref(target: str, **environ: str) -> tuple[str, bytes]:
     ],
 )
 def test_under_wsgiref_all_is_answered_that_is_no_matter_of_time(target: str, status: str, beginning: bytes) -> None:
-    """Delays, pauses between pieces, and a cut are the carrier's to do, and passed over by any other server."""
+    """Delays, pauses between pieces and aborts are applied by the carrier only; any other server ignores them."""
     head, body = under_wsgiref(target)
     assert status in head.splitlines()[0]
     assert body.startswith(beginning)
 
 
 def test_under_wsgiref_the_names_of_fields_are_those_of_cgi() -> None:
-    """Their case and order, names with _, duplicates and the raw target are what only the carrier can show."""
+    """Only the carrier shows case and order of names, names with `_`, duplicates and the raw target."""
     _, body = under_wsgiref("/a%2Fb?echo_format=json", HTTP_X_TWO="1,2", HTTP_HOST="h")
     told = json.loads(body)
     assert ["X-Two", "1,2"] in told["received"]
@@ -204,7 +210,10 @@ def test_under_wsgiref_the_names_of_fields_are_those_of_cgi() -> None:
     ("path", "shown"), [("/\xc3\xbc", "/%C3%BC"), ("/\xe2\x82\xac", "/%E2%82%AC"), ("/\xff", "/%FF")]
 )
 def test_under_wsgiref_a_path_is_what_it_was_before_bottle_decoded_it(path: str, shown: str) -> None:
-    """Beyond Latin-1 (the euro sign) it was a 500, within it other bytes, and what is no UTF-8 was gone."""
+    """Paths beyond Latin-1 and paths that are not UTF-8 are reflected losslessly.
+
+    Decoded by Bottle, the euro sign caused a 500, Latin-1 became other bytes, and bytes that are not UTF-8 were lost.
+    """
     head, body = under_wsgiref(f"{path}?echo_format=json")
     assert "200 OK" in head.splitlines()[0]
     assert json.loads(body)["path"] == f"{shown}?echo_format=json"

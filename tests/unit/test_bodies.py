@@ -1,4 +1,4 @@
-"""Bodies, measured while they pass: what is said of them, and what is undone of them."""
+"""Bodies, measured as they arrive: facts, decoding and multipart."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ PARTS = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nc\r\n--b--\r\n'
 
 
 def measured(pieces: list[bytes], content: Content = PLAIN, max_decoded: int = MIB) -> Body:
-    """Give what is measured of a body that comes in these pieces."""
+    """Return the facts of a body that arrives in these pieces."""
     meter = Meter(content, max_decoded)
     for piece in pieces:
         meter.take(piece)
@@ -28,7 +28,7 @@ def measured(pieces: list[bytes], content: Content = PLAIN, max_decoded: int = M
 
 
 def finish(meter: Meter) -> int:
-    """Do the work that is left, and give its number of steps."""
+    """Finish the pending work, and return its number of steps."""
     steps = 0
     while meter.pending:
         meter.work()
@@ -37,7 +37,7 @@ def finish(meter: Meter) -> int:
 
 
 def plain(data: bytes) -> Body:
-    """Give what is to be said of a body that is only measured."""
+    """Return the expected facts of a body that is only measured."""
     return Body(len(data), hashlib.sha256(data).hexdigest(), chunked=False, kept=data[:KEPT])
 
 
@@ -62,32 +62,35 @@ SAID: list[tuple[list[tuple[bytes, bytes]], Content]] = [
 
 @pytest.mark.parametrize(("fields", "content"), SAID)
 def test_fields_say_how_a_body_is_read(fields: list[tuple[bytes, bytes]], content: Content) -> None:
-    """Content-Type and Content-Encoding (RFC 9110, 8.3 and 8.4), in any case; none where recipients may differ."""
+    """Content-Type and Content-Encoding (RFC 9110, 8.3 and 8.4) are read in any case.
+
+    Contradictory values, which recipients may read differently, are ignored.
+    """
     assert content_of(fields) == content
 
 
 @given(st.data(), st.binary(max_size=100))
 def test_a_body_is_measured_however_it_comes(data: st.DataObject, body: bytes) -> None:
-    """Nothing is decoded, nothing parsed, where nothing says so."""
+    """A body is neither decoded nor parsed if no header asks for it, however it is delivered."""
     for pieces in data.draw(deliveries(body)):
         assert measured(pieces) == plain(body)
 
 
 def test_the_beginning_is_kept() -> None:
-    """And no more, however the body is cut."""
+    """Only the beginning of a body is kept, however the body is cut."""
     body = bytes(range(256)) * 300
     for by in (1, 1000, KEPT - 1, KEPT, KEPT + 1, MIB):
         assert measured([body[start : start + by] for start in range(0, len(body), by)]) == plain(body)
 
 
 def test_no_body_is_none() -> None:
-    """Whatever its fields say of it."""
+    """An empty body is no body, whatever its headers say."""
     assert measured([]) == measured([], Content(codings=(b"gzip",))) == measured([], FORM_DATA) == NONE
 
 
 @given(st.data(), st.binary(min_size=1, max_size=100))
 def test_a_coded_body_is_measured_twice(data: st.DataObject, content: bytes) -> None:
-    """As it came, and as it was before it was coded."""
+    """An encoded body is measured as received and as decoded."""
     coded = zlib.compress(gzip.compress(content))
     codings = (b"gzip", b"identity", b"deflate")
     for pieces in data.draw(deliveries(coded)):
@@ -96,12 +99,12 @@ def test_a_coded_body_is_measured_twice(data: st.DataObject, content: bytes) -> 
 
 
 def fields_of(body: Body) -> dict[str, Any]:
-    """Give what is said of a body as it came."""
+    """Return the facts of a body as received."""
     return {name: getattr(body, name) for name in ("length", "sha256", "chunked", "kept")}
 
 
 def test_a_body_that_can_not_be_decoded_is_measured_all_the_same() -> None:
-    """The wire's facts stand, and a line says why there are no others."""
+    """A body that can't be decoded still has the facts of the wire, and the reason why there are no others."""
     coded = gzip.compress(bytes(MIB + 1)) + b"more"
     body = measured([coded[:500], coded[500:]], Content(codings=(b"gzip",)))
     why = f"gzip: decoded body exceeds {MIB} bytes (ECHO_MAX_DECODED)"
@@ -109,7 +112,7 @@ def test_a_body_that_can_not_be_decoded_is_measured_all_the_same() -> None:
 
 
 def test_a_body_is_decoded_in_steps() -> None:
-    """A piece costs one step; what it stands for beyond that is left over, and lost as little."""
+    """Decoding takes several steps, and no decoded byte is lost."""
     content = bytes(16 * STEP)
     meter = Meter(Content(codings=(b"gzip",)), len(content))
     meter.take(gzip.compress(content))
@@ -120,7 +123,7 @@ def test_a_body_is_decoded_in_steps() -> None:
 
 
 def test_what_is_not_coded_leaves_no_work() -> None:
-    """Then a piece is done when it was taken."""
+    """A body without a coding leaves no pending work."""
     for content in (PLAIN, FORM_DATA):
         meter = Meter(content)
         meter.take(PARTS)
@@ -129,7 +132,7 @@ def test_what_is_not_coded_leaves_no_work() -> None:
 
 
 def test_a_multipart_body_has_parts() -> None:
-    """Of what it was before it was coded, where it is coded."""
+    """An encoded multipart body has its parts in the decoded body."""
     body = measured([PARTS], FORM_DATA)
     assert body.multipart is not None
     assert [(part.name, part.length) for part in body.multipart.parts] == [(b"a", 1)]
@@ -139,7 +142,7 @@ def test_a_multipart_body_has_parts() -> None:
 
 
 def test_a_body_is_no_more_than_measured_where_nothing_is_told_of_it() -> None:
-    """A meter asks for no arguments."""
+    """A meter without arguments only measures."""
     meter = Meter()
     meter.take(PARTS)
     assert meter.body(chunked=False) == plain(PARTS)

@@ -1,4 +1,4 @@
-"""Who sent a request: what each field says, how far it is believed, and that nothing in it costs more than its size."""
+"""The client of a request: trust in each header, and cost of parsing."""
 
 import sys
 from collections.abc import Callable
@@ -23,12 +23,12 @@ SERVER = Endpoint("10.0.0.2", 8080)
 
 
 def connection(address: str = "10.0.0.1", proxy: ProxyProtocol | None = None) -> ConnectionInfo:
-    """Give a connection from an address; by default that of a trusted proxy."""
+    """Return a connection from an address; by default that of a trusted proxy."""
     return ConnectionInfo(Endpoint(address, 40000), SERVER, proxy=proxy)
 
 
 def client(trusted: Networks = PROXIES, address: str = "10.0.0.1", **fields: str | list[str]) -> Client:
-    """Give who sent a request with these fields: `_` in a name stands for `-`."""
+    """Return the client of a request with these headers: `_` in a name stands for `-`."""
     headers = {
         name.replace("_", "-"): [values] if isinstance(values, str) else values for name, values in fields.items()
     }
@@ -36,23 +36,23 @@ def client(trusted: Networks = PROXIES, address: str = "10.0.0.1", **fields: str
 
 
 def hops(found: Client) -> list[tuple[str, bool]]:
-    """Give a chain as addresses and whether each is trusted; none for no chain."""
+    """Return a chain as addresses and whether each is trusted; an empty list if there is no chain."""
     return [(hop.address, hop.trusted) for hop in found.chain] if found.chain else []
 
 
 def test_without_a_field_it_is_the_connection() -> None:
-    """Address and port of its other end; nothing else is there, not even an empty list."""
+    """Without headers the client is the peer's address and port, and nothing else, not even an empty list."""
     assert client(Host="echo.test", Accept="*/*") == Client("10.0.0.1", 40000, "10.0.0.1")
 
 
 def test_what_the_proxy_protocol_said_is_shown() -> None:
-    """Beside the address that it names, which is the connection's."""
+    """PROXY protocol facts are shown beside the address that they name, which is the connection's."""
     said = ProxyProtocol(2, "PROXY", "TCP4")
     assert client_of({}, connection(proxy=said), NOBODY).proxy_protocol is said
 
 
 def test_the_chain_begins_at_the_client_and_ends_at_the_connection() -> None:
-    """Each hop says by which field it is told, whether it is trusted, and its port where it has one."""
+    """Each hop has the header that reported it, whether it is trusted, and its port if known."""
     found = client(X_Forwarded_For=["192.0.2.7:51000, 10.0.0.9", "[fd00::1]:443"])
     assert msgspec.to_builtins(found.chain) == [
         {"address": "192.0.2.7", "told": "X-Forwarded-For", "trusted": False, "port": 51000},
@@ -83,14 +83,17 @@ EFFECTIVE: dict[str, tuple[str, Networks, str, str]] = {
 def test_the_effective_address_follows_from_who_is_trusted(
     told: str, trusted: Networks, address: str, effective: str
 ) -> None:
-    """It is the first that is not trusted, from the connection backwards; where that is none, the one before."""
+    """The effective address is the first untrusted one, starting at the connection.
+
+    If all are trusted, it is the first of the chain; if the untrusted one is no address, it is the hop after it.
+    """
     assert client(trusted, address, X_Forwarded_For=told).effective == effective
     nodes = ", ".join(f'for="{each}"' for each in told.split(", "))
     assert client(trusted, address, Forwarded=nodes).effective == effective
 
 
 def test_a_chain_comes_from_one_field() -> None:
-    """X-Forwarded-For, else Forwarded, else X-Real-IP; what the others say is shown, and believed by nobody."""
+    """X-Forwarded-For precedes Forwarded, which precedes X-Real-IP; the others are shown, but never trusted."""
     fields = {"X-Real-Ip": ["192.0.2.1", "192.0.2.2"]}
     assert hops(client_of(fields, connection(), PROXIES)) == [("192.0.2.2", False), ("10.0.0.1", True)]
     fields["Forwarded"] = ["for=192.0.2.3"]
@@ -103,7 +106,10 @@ def test_a_chain_comes_from_one_field() -> None:
 
 
 def test_every_x_forwarded_field_is_shown() -> None:
-    """By canonical name, each value apart; without an address in them there is no chain."""
+    """Each X-Forwarded header is shown by canonical name, each value apart.
+
+    Without an address in them there is no chain.
+    """
     found = client(X_Forwarded_Proto="https", X_Forwarded_Host=["a", "b"], X_Forwarded="c", X_Real_Ip=" , ")
     assert found.x_forwarded == {"X-Forwarded-Proto": ["https"], "X-Forwarded-Host": ["a", "b"], "X-Real-Ip": [" , "]}
     assert found.chain is UNSET
@@ -114,14 +120,17 @@ def test_every_x_forwarded_field_is_shown() -> None:
     [("proto=https", "unknown"), ("for=unknown", "unknown"), ("for=_hidden", "_hidden"), ("for", "for")],
 )
 def test_an_element_of_which_no_address_can_be_read_is_a_hop(element: str, address: str) -> None:
-    """It stood for a proxy: left out, the one before it would take its place, and be believed."""
+    """An element without an address is an untrusted hop.
+
+    It stands for a proxy: if it were omitted, the hop before it would take its place, and be trusted.
+    """
     found = client(Forwarded=f"for=10.9.9.9, {element}, for=10.0.0.9")
     assert hops(found) == [("10.9.9.9", True), (address, False), ("10.0.0.9", True), ("10.0.0.1", True)]
     assert found.effective == "10.0.0.9"
 
 
 FORWARDED: dict[str, tuple[list[str], list[dict[str, str]]]] = {
-    # The first three from RFC 7239, 4 and 7.1.
+    # The first three are from RFC 7239, 4 and 7.1.
     "a quoted node": (['for="_gazonk"'], [{"for": "_gazonk"}]),
     "names in any case": (['For="[2001:db8:cafe::17]:4711"'], [{"for": "[2001:db8:cafe::17]:4711"}]),
     "several parameters": (
@@ -150,7 +159,7 @@ FORWARDED: dict[str, tuple[list[str], list[dict[str, str]]]] = {
 
 @pytest.mark.parametrize(("values", "elements"), FORWARDED.values(), ids=FORWARDED.keys())
 def test_forwarded_is_parsed(values: list[str], elements: list[dict[str, str]]) -> None:
-    """Element by element (RFC 7239); one that can't be read takes no other with it."""
+    """Forwarded is parsed element by element (RFC 7239); an invalid one does not affect the others."""
     assert forwarded(values) == elements
 
 
@@ -173,12 +182,12 @@ def test_forwarded_is_parsed(values: list[str], elements: list[dict[str, str]]) 
     ],
 )
 def test_a_node_is_an_address_and_a_port(text: str, address: str, port: int | None) -> None:
-    """As RFC 7239 and as proxies write it; what is none stays as it is."""
+    """Addresses and ports are parsed as RFC 7239 and proxies write them; anything else stays unchanged."""
     assert node(text) == (address, UNSET if port is None else port)
 
 
 def test_networks_are_read_from_a_list() -> None:
-    """In CIDR notation, between commas or white space; an address alone is a network of one."""
+    """Networks are in CIDR notation, separated by commas or white space; a single address is a network of one."""
     written = networks(" 10.0.0.0/8,fd00::/8, ,192.0.2.1\n2001:db8::1,::ffff:172.16.0.0/108,10.0.0.0/255.0.0.0")
     assert [str(each) for each in written] == [
         "10.0.0.0/8",
@@ -203,7 +212,7 @@ def test_networks_are_read_from_a_list() -> None:
     ],
 )
 def test_what_is_no_network_is_told(text: str, told: str) -> None:
-    """One sentence names the part, shows a right one, and guesses which network was meant."""
+    """The error names the invalid part, shows a valid example, and suggests the network that was meant."""
     with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole sentence is looked at
         networks(text)
     assert str(refusal.value).startswith(told)
@@ -222,7 +231,7 @@ NAMES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip")
 
 @given(headers=st.dictionaries(st.sampled_from(NAMES), VALUES), address=st.sampled_from(["10.0.0.1", "192.0.2.9", ""]))
 def test_no_value_is_too_much(headers: dict[str, list[str]], address: str) -> None:
-    """Whatever the fields say there is an answer, and it can be shown; the effective address is one of the chain's."""
+    """Any header values give a client that can be encoded, and an effective address from the chain."""
     found = client_of(headers, connection(address), PROXIES)
     assert found.effective in {address, *(hop.address for hop in found.chain or ())}
     assert msgspec.json.decode(msgspec.json.encode(found))["address"] == address
@@ -232,14 +241,14 @@ def test_no_value_is_too_much(headers: dict[str, list[str]], address: str) -> No
 
 @given(theirs=VALUES.map(", ".join), name=st.sampled_from(["Forwarded", "X-Forwarded-For"]))
 def test_nothing_that_a_client_sends_hides_what_a_proxy_adds(theirs: str, name: str) -> None:
-    """The last hop that is told is always the proxy's, also where it goes on in the client's own field."""
+    """The last hop is always the one that the proxy added, even if the proxy extends the client's own header."""
     ours = 'for="[2001:db8::7]:443"' if name == "Forwarded" else "2001:db8::7"
     for values in ([theirs, ours], [f"{theirs}, {ours}"]):
         assert client_of({name: values}, connection(), PROXIES).effective == "2001:db8::7"
 
 
 def calls(run: Callable[[], Any]) -> int:
-    """Count the calls that something makes, of Python and of C: its work, whatever the machine."""
+    """Count the calls of Python and C that something makes: its work, independent of the machine."""
     count = 0
 
     def counted(frame: FrameType, event: str, argument: object) -> None:
@@ -256,7 +265,7 @@ def calls(run: Callable[[], Any]) -> int:
     return count
 
 
-# Each is repeated: lists without end, quotations that never close, or close where the next begins.
+# Each is repeated: endless lists, and quotations that never close, or close where the next begins.
 UNITS = ("1,", "a=b,", 'a="b=",', 'x=",', "for=", 'a=",b=";', '","', '"', ";", 'a="\\",')
 MORE_UNITS = ("\\", "1 b,", "a ", "\t")
 
@@ -264,7 +273,7 @@ MORE_UNITS = ("\\", "1 b,", "a ", "\t")
 @pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For"])
 @pytest.mark.parametrize("unit", UNITS + MORE_UNITS)
 def test_the_work_grows_with_the_size_alone(name: str, unit: str) -> None:
-    """Eight times the size is at most some nine times the work; 64 KiB are no more than a few calls a byte."""
+    """Eight times the size takes at most nine times the work, and 64 KiB take at most eight calls per byte."""
     small, large = (
         calls(lambda size=size: client_of({name: [unit * (size // len(unit))]}, connection(), PROXIES))  # type: ignore[misc]
         for size in (1 << 13, 1 << 16)
@@ -274,7 +283,7 @@ def test_the_work_grows_with_the_size_alone(name: str, unit: str) -> None:
 
 
 def test_a_chain_is_looked_at_only_so_far() -> None:
-    """The hops next to the connection are; all of the field is shown."""
+    """Only the hops next to the connection are in the chain; the whole header is shown."""
     value = ",".join(["192.0.2.1"] * 5000)
     found = client(networks("0.0.0.0/0"), X_Forwarded_For=value)
     assert found.chain

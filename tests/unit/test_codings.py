@@ -1,4 +1,4 @@
-"""Content codings: what comes out is what went in, however it was cut; what can't be decoded is named, at no cost."""
+"""Content codings: round trips, errors, limits, and cost of decoding."""
 
 import gzip
 import sys
@@ -24,7 +24,7 @@ TEXT = b"a text that is worth coding, a text that is worth it\n" * 40
 
 
 class Run:
-    """One content, decoded: all that came out, and the most that came out of one call and of one step."""
+    """One decoded content: its whole output, and the largest output of one call and of one step."""
 
     def __init__(
         self, codings: Iterable[bytes], pieces: Iterable[bytes], most: int = MIB, *, keep: bool = True
@@ -54,7 +54,7 @@ class Run:
 
 
 def finish(decoding: Decoding) -> int:
-    """Do the work that is left, and give its number of steps."""
+    """Finish the pending work, and return its number of steps."""
     steps = 0
     while decoding.pending:
         decoding.work()
@@ -63,13 +63,13 @@ def finish(decoding: Decoding) -> int:
 
 
 def raw_deflate(data: bytes) -> bytes:
-    """Give DEFLATE in no wrapping."""
+    """Return raw DEFLATE, without a wrapper."""
     compressor = zlib.compressobj(wbits=-15)
     return compressor.compress(data) + compressor.flush()
 
 
 def wide_zstd(log: int) -> bytes:
-    """Give a zstd frame that asks for a window of 2**log bytes."""
+    """Return a zstd frame that requires a window of 2**log bytes."""
     compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: log})
     return compressor.compress(TEXT) + compressor.flush()
 
@@ -89,7 +89,7 @@ CONTENT = st.binary(max_size=200) | st.builds(
 )
 
 
-# Where only identity is listed there is nothing to undo.
+# If only identity is listed, there is nothing to decode.
 LISTED = st.lists(st.sampled_from(sorted(CODERS)), min_size=1, max_size=4).filter(
     lambda names: set(names) != {"identity"}
 )
@@ -97,7 +97,7 @@ LISTED = st.lists(st.sampled_from(sorted(CODERS)), min_size=1, max_size=4).filte
 
 @given(st.data(), CONTENT, LISTED)
 def test_what_comes_out_is_what_went_in(data: st.DataObject, content: bytes, coders: list[str]) -> None:
-    """With every coding, in every order, however the bytes are cut (RFC 9110, 8.4)."""
+    """Every coding, in every order, is decoded to the original, however the bytes are cut (RFC 9110, 8.4)."""
     names, coded = [], content
     for coder in coders:
         name, encode = CODERS[coder]
@@ -111,7 +111,7 @@ def test_what_comes_out_is_what_went_in(data: st.DataObject, content: bytes, cod
 @pytest.mark.parametrize("coder", SINGLE)
 @pytest.mark.parametrize("by", [262_144, 1000])
 def test_much_comes_out_whole(coder: str, by: int) -> None:
-    """Also what fills the output of many calls and steps, by whole blocks or not."""
+    """Content that fills the output of many calls and steps is complete, whether by whole blocks or not."""
     name, encode = CODERS[coder]
     content = b"".join(b"%d: a line of text\n" % number for number in range(60_000)) + bytes(3 * MOST_OUTPUT)
     coded = encode(content)
@@ -123,7 +123,7 @@ def test_much_comes_out_whole(coder: str, by: int) -> None:
 @pytest.mark.parametrize("length", [MOST_OUTPUT - 1, MOST_OUTPUT, MOST_OUTPUT + 1, STEP, 2 * STEP])
 @pytest.mark.parametrize("coder", SINGLE)
 def test_an_output_that_just_fills_a_call_is_whole(coder: str, length: int) -> None:
-    """And so is one that just fills a step."""
+    """Output that exactly fills a call or a step is complete."""
     name, encode = CODERS[coder]
     run = Run([name], [encode(bytes(length))])
     assert (run.refused, run.length) == ("", length)
@@ -145,7 +145,7 @@ REPEATED = {
 @pytest.mark.parametrize("case", REPEATED)
 @given(data=st.data())
 def test_streams_one_behind_the_other_are_one_content(case: str, data: st.DataObject) -> None:
-    """Wherever the cuts are."""
+    """Concatenated streams are one content, wherever the cuts are."""
     name, streams, content = REPEATED[case]
     for pieces in data.draw(deliveries(b"".join(streams))):
         run = Run([name], pieces)
@@ -154,7 +154,7 @@ def test_streams_one_behind_the_other_are_one_content(case: str, data: st.DataOb
 
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 def test_streams_are_counted(name: str) -> None:
-    """Each costs a decoder, however little it holds."""
+    """Concatenated streams are limited, because each costs a decoder, however little it holds."""
     assert Run([name.encode()], [EMPTY[name] * MAX_STREAMS]).refused == ""
     assert Run([name.encode()], [EMPTY[name] * (MAX_STREAMS + 1)]).refused == (
         f"{name}: more than {MAX_STREAMS} concatenated streams"
@@ -167,7 +167,7 @@ CHECKED = zstd.compress(TEXT, options={zstd.CompressionParameter.checksum_flag: 
 
 
 def broken(data: bytes, at: int) -> bytes:
-    """Give data with a bit of one byte turned."""
+    """Return data with one bit of one byte flipped."""
     position = at % len(data)
     return data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :]
 
@@ -213,7 +213,7 @@ REFUSED = {
 @pytest.mark.parametrize("by", [10**6, 1], ids=["whole", "byte by byte"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_can_not_be_decoded_says_why(case: str, by: int) -> None:
-    """In one line, which is the same however the bytes arrive."""
+    """The error is one line, and the same however the bytes arrive."""
     names, coded, why = REFUSED[case]
     run = Run(names, [coded[start : start + by] for start in range(0, len(coded), by)])
     assert run.refused.startswith(why)
@@ -223,7 +223,7 @@ def test_what_can_not_be_decoded_says_why(case: str, by: int) -> None:
 
 @given(st.sampled_from(SINGLE), st.binary(max_size=200), st.integers(0, 200), st.booleans())
 def test_no_bytes_are_too_wild(coder: str, noise: bytes, at: int, begins_well: bool) -> None:  # noqa: FBT001 - given
-    """Whatever comes is decoded or refused."""
+    """Any bytes are decoded or rejected."""
     name, encode = CODERS[coder]
     coded = encode(TEXT)[:at] + noise if begins_well else noise
     run = Run([name], [coded])
@@ -231,41 +231,41 @@ def test_no_bytes_are_too_wild(coder: str, noise: bytes, at: int, begins_well: b
 
 
 def test_a_window_of_8_mib_is_decoded() -> None:
-    """That much a sender may count on (RFC 9659, 3)."""
+    """A window of 8 MiB is decoded: senders may rely on that much (RFC 9659, 3)."""
     assert Run([b"zstd"], [wide_zstd(23)]).output == TEXT
 
 
 def zeros_gzip() -> Iterable[bytes]:
-    """Give 1 GiB of zeros in 64 members."""
+    """Return 1 GiB of zeros in 64 members."""
     return [gzip.compress(bytes(16 * MIB))] * 64
 
 
 def zeros_zstd() -> Iterable[bytes]:
-    """Give 1 GiB of zeros in 64 frames."""
+    """Return 1 GiB of zeros in 64 frames."""
     return [zstd.compress(bytes(16 * MIB))] * 64
 
 
 def zeros_deflate() -> Iterable[bytes]:
-    """Give 1 GiB of zeros: what is flushed in full stands for itself, and may be repeated."""
+    """Return 1 GiB of zeros: a full flush makes a block independent of others, so it can be repeated."""
     compressor = zlib.compressobj(wbits=-15)
     flushed = compressor.compress(bytes(16 * MIB)) + compressor.flush(zlib.Z_FULL_FLUSH)
     return [flushed * 64 + compressor.flush()]
 
 
 def zeros_br() -> Iterable[bytes]:
-    """Give 1 GiB of zeros in some 200 KB."""
+    """Return 1 GiB of zeros in some 200 KB."""
     compressor, zeros = brotli.Compressor(quality=1), bytes(MIB)
     return [b"".join(compressor.process(zeros) for _ in range(1024)) + compressor.finish()]
 
 
 def zeros_nested() -> Iterable[bytes]:
-    """Give 1 GiB of zeros, gzipped twice, in some 5 KB."""
+    """Return 1 GiB of zeros, gzipped twice, in some 5 KB."""
     return [gzip.compress(b"".join(zeros_gzip()))]
 
 
-# Of the bytes within that are no content, there is no end either.
+# An inner coding can also be an endless stream of bytes that decode to no content.
 def nothing_nested() -> Iterable[bytes]:
-    """Give 64 MiB of empty DEFLATE blocks, which stand for nothing at all, gzipped."""
+    """Return 64 MiB of empty DEFLATE blocks, which decode to nothing at all, gzipped."""
     compressor = zlib.compressobj(9, wbits=31)
     empty = b"\x00\x00\x00\xff\xff" * (MIB // 5)
     return [b"".join(compressor.compress(empty) for _ in range(64)) + compressor.flush()]
@@ -283,7 +283,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("case", BOMBS)
 def test_a_bomb_stops_at_the_bound(case: str) -> None:
-    """No call, no step and no sum of them yields more than its bound, and none is above it."""
+    """No call, step or total yields more than its limit."""
     names, bomb, which = BOMBS[case]
     most = 8 * MIB
     run = Run(names, bomb(), most, keep=False)
@@ -295,7 +295,7 @@ def test_a_bomb_stops_at_the_bound(case: str) -> None:
 
 @pytest.mark.parametrize("coder", SINGLE)
 def test_the_bound_itself_may_be_reached(coder: str) -> None:
-    """One byte more may not."""
+    """A body of exactly the limit is decoded, and one byte more is rejected."""
     name, encode = CODERS[coder]
     assert Run([name], [encode(bytes(MIB))], MIB).refused == ""
     assert (
@@ -305,7 +305,7 @@ def test_the_bound_itself_may_be_reached(coder: str) -> None:
 
 
 def test_memory_is_constant() -> None:
-    """However much comes out, and however many codings it comes out of."""
+    """Decoding takes constant memory, whatever the size of the output and the number of codings."""
     bomb = zeros_nested()
     tracemalloc.start()
     try:
@@ -318,7 +318,7 @@ def test_memory_is_constant() -> None:
 
 
 def test_a_piece_that_comes_while_work_is_left_only_waits() -> None:
-    """It is lost as little, and costs nothing until its turn has come."""
+    """A piece that arrives while work is pending waits for its turn: it costs nothing until then, and is not lost."""
     output: list[int] = []
     decoding = Decoding((b"gzip",), 8 * MIB, lambda piece: output.append(len(piece)))
     first, second = gzip.compress(bytes(MIB)), gzip.compress(b"more")
@@ -334,7 +334,7 @@ def test_a_piece_that_comes_while_work_is_left_only_waits() -> None:
 
 
 def test_what_yields_nothing_is_bounded_too() -> None:
-    """Input costs: a step does not take all of a piece, though nothing comes out of it."""
+    """Input costs time too: a step does not take all of a large piece, even if it yields nothing."""
     decoding = Decoding((b"deflate",), MIB, lambda _: None)
     decoding.take(b"\x00\x00\x00\xff\xff" * 40_000)
     assert finish(decoding) >= 2

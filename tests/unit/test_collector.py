@@ -1,7 +1,7 @@
-"""What is over is freed at once, and not when Python's collector comes by.
+"""Ended connections are freed at once, without Python's collector.
 
-A connection that keeps itself until then lies between what is freed before it and what is asked for behind it: memory
-that malloc can neither use well nor give back.
+A connection that keeps itself alive until then lies between memory freed before it and memory requested after it.
+malloc can neither use such memory well nor return it.
 """
 
 import gc
@@ -61,7 +61,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def ours() -> Counter[str]:
-    """Count what there is of the echo's classes, of what the collector looks at."""
+    """Count the objects of the echo's classes that the collector tracks."""
     return Counter(type(each).__qualname__ for each in gc.get_objects() if type(each).__module__.startswith("app."))
 
 
@@ -77,7 +77,10 @@ def come_and_go(served: Served, sent: bytes) -> None:
 @pytest.mark.usefixtures("_no_collector")
 @pytest.mark.parametrize("what", SENT)
 def test_a_connection_that_is_over_is_freed_at_once(what: str) -> None:
-    """Whatever was under way on it; what is kept of heads that come again is there behind the second."""
+    """A connection is freed at once, whatever was in progress on it.
+
+    The first two rounds fill the caches of repeated request heads.
+    """
     settings, policy = Settings(), Policy(read_identity({}))
     served = Served(application=routes.echo(Echo(settings, policy), calls(settings, policy)))
     for _ in range(2):

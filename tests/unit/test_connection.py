@@ -24,19 +24,19 @@ H2C = b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 
 @pytest.fixture
 def served() -> Served:
-    """Give a service with one connection."""
+    """Return a service with one connection."""
     return Served()
 
 
 def test_an_answer_has_a_date_and_a_length_of_its_own(served: Served) -> None:
-    """The length is what is sent, whatever the application said (RFC 9110, 8.6)."""
+    """Content-Length is what is sent, whatever the application said (RFC 9110, 8.6)."""
     assert served.send(GET) == (
         b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-Remote: 192.0.2.1\r\nContent-Length: 2\r\n\r\n/a"
     )
 
 
 def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
-    """With the bytes left over kept for the next one."""
+    """Pipelined requests are answered in order, and remaining bytes are kept for the next request."""
     answers = served.send(GET + GET.replace(b"/a", b"/b") + GET[:5])
     assert answers.count(b"HTTP/1.1 200") == 2
     assert answers.index(b"/a") < answers.index(b"/b")
@@ -56,7 +56,10 @@ def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
     ids=["nothing", "idle", "head", "next head", "body", "rest of a body"],
 )
 def test_each_wait_has_its_time(served: Served, sent: bytes, seconds: float, answer: bytes) -> None:
-    """Just before it nothing happens; at it the connection ends, and who was within a request is told."""
+    """Nothing happens just before a timeout.
+
+    At the timeout the connection ends, with 408 if a request was in progress.
+    """
     if sent:
         served.send(sent)
     before = len(served.transport.written)
@@ -66,7 +69,7 @@ def test_each_wait_has_its_time(served: Served, sent: bytes, seconds: float, ans
 
 
 def test_a_head_that_trickles_in_gains_no_time(served: Served) -> None:
-    """Slowloris: a byte now and then is not progress."""
+    """A byte now and then does not extend the timeout of a request head (Slowloris)."""
     for byte in GET[:9]:
         served.send(bytes([byte]))
         assert served.after(1) == []
@@ -75,7 +78,7 @@ def test_a_head_that_trickles_in_gains_no_time(served: Served) -> None:
 
 
 def test_a_body_that_comes_slowly_is_waited_for(served: Served) -> None:
-    """As long as it keeps the rate that is asked for, here a byte a second."""
+    """A slow body is accepted as long as it keeps the minimum rate, here one byte per second."""
     served.send(POST.replace(b"4", b"100"))
     for _ in range(9):
         assert served.after(10) == []
@@ -84,7 +87,10 @@ def test_a_body_that_comes_slowly_is_waited_for(served: Served) -> None:
 
 
 def test_a_body_that_trickles_in_is_ended(served: Served) -> None:
-    """A byte now and then is no silence, and holds a connection all the same."""
+    """A body below the minimum rate gets 408.
+
+    A byte now and then is not silence, but holds a connection all the same.
+    """
     served.send(POST)
     assert served.after(20) == []
     served.send(b"a")
@@ -94,7 +100,7 @@ def test_a_body_that_trickles_in_is_ended(served: Served) -> None:
 
 
 def test_coded_bodies_are_undone_in_steps_and_others_are_served_in_between() -> None:
-    """What a bomb costs is spread over turns of the loop, in which nothing more of it is read."""
+    """Decoding a bomb is spread over turns of the loop, in which nothing more of the connection is read."""
     served = Served(limits=Limits(1024, 10, 10_000))
     bomb = zlib.compress(bytes(1 << 20), 9)
     head = b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(bomb)
@@ -111,7 +117,10 @@ def test_coded_bodies_are_undone_in_steps_and_others_are_served_in_between() -> 
 
 
 def test_a_refused_connection_is_read_a_while_and_dropped(served: Served) -> None:
-    """A reset would take the answer from the client (RFC 9112, 9.6)."""
+    """A rejected connection is read for a while before it is dropped.
+
+    A reset could make the client lose the response (RFC 9112, 9.6).
+    """
     assert b" 400 Bad Request" in served.send(b"nonsense\r\n\r\n")
     assert served.send(GET) == b""
     assert served.after(LINGER - 0.01) == ["write_eof"]
@@ -129,7 +138,7 @@ def test_a_refused_connection_is_read_a_while_and_dropped(served: Served) -> Non
     ids=["half a head", "a head", "too late", "a line"],
 )
 def test_a_refusal_of_head_has_no_body(served: Served, sent: bytes) -> None:
-    """RFC 9110, 9.3.2: also where that it is HEAD is all that is known of the request."""
+    """An error response to HEAD has no body, even if the method is all that is known (RFC 9110, 9.3.2)."""
     served.send(sent)
     served.after(10)
     answer = served.transport.written
@@ -138,7 +147,7 @@ def test_a_refusal_of_head_has_no_body(served: Served, sent: bytes) -> None:
 
 
 def test_the_line_of_a_refusal_says_what_was_wrong(served: Served) -> None:
-    """In plain text, never HTML, with the connection's end announced."""
+    """An error response is plain text, never HTML, and announces that the connection is closed."""
     answer = served.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: <b>\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n400 Bad Request: more than one Host header\n")
     for line in (
@@ -150,7 +159,7 @@ def test_the_line_of_a_refusal_says_what_was_wrong(served: Served) -> None:
 
 
 def test_a_client_that_does_not_read_is_not_read(served: Served) -> None:
-    """Its pipelined requests wait until it reads, and are then answered."""
+    """Pipelined requests of a client that does not read wait until it reads, and are then answered."""
     served.connection.pause_writing()
     assert served.send(GET) == b""
     assert served.after(29) == ["pause_reading"]
@@ -160,13 +169,13 @@ def test_a_client_that_does_not_read_is_not_read(served: Served) -> None:
 
 
 def test_a_client_that_never_reads_is_dropped(served: Served) -> None:
-    """After the time of a body."""
+    """A client that never reads is dropped after the timeout of a body."""
     served.connection.pause_writing()
     assert served.after(30) == ["pause_reading", "abort"]
 
 
 def test_one_connection_too_many_is_told_so() -> None:
-    """503, and the others go on."""
+    """A connection above the limit gets 503, and the others continue."""
     served = Served()
     for _ in range(3):
         _, second = served.connect()
@@ -176,7 +185,7 @@ def test_one_connection_too_many_is_told_so() -> None:
 
 
 def test_the_clusters_own_connections_are_not_counted_out() -> None:
-    """A probe is answered when there are as many connections as may be."""
+    """A probe is answered even if the limit of connections is reached."""
     served = Served()
     for _ in range(3):
         served.connect()
@@ -189,7 +198,7 @@ def test_the_clusters_own_connections_are_not_counted_out() -> None:
 
 
 def test_idle_connections_are_closed_and_busy_ones_are_not(served: Served) -> None:
-    """What a stop asks for at its last call."""
+    """The last call of a graceful shutdown closes idle connections and keeps busy ones."""
     _, other = served.connect()
     served.send(POST)
     served.service.last_call()
@@ -197,7 +206,7 @@ def test_idle_connections_are_closed_and_busy_ones_are_not(served: Served) -> No
 
 
 def test_a_fault_of_the_application_ends_one_request(served: Served) -> None:
-    """500 without a traceback, which goes to the log; the connection lives."""
+    """An application error is a 500 without a traceback, which is logged; the connection continues."""
     answer = served.send(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b" 500 Internal Server Error" in answer
     assert b"on purpose" not in answer
@@ -206,7 +215,7 @@ def test_a_fault_of_the_application_ends_one_request(served: Served) -> None:
 
 
 def test_a_stopping_worker_says_close_with_each_answer(served: Served) -> None:
-    """So that the client takes its next request elsewhere."""
+    """Each response of a draining worker has Connection: close, so that clients send their next request elsewhere."""
     served.service.draining = True
     answer = served.send(GET)
     assert b"Connection: close\r\n" in answer
@@ -214,7 +223,7 @@ def test_a_stopping_worker_says_close_with_each_answer(served: Served) -> None:
 
 
 def test_a_client_that_ends_its_side_gets_its_answers(served: Served) -> None:
-    """Half-closed is not gone: what it asked while it could not read is answered still."""
+    """A half-closed client still gets the responses to requests that it sent while it could not read."""
     served.connection.pause_writing()
     served.send(GET)
     assert served.connection.eof_received()
@@ -225,7 +234,7 @@ def test_a_client_that_ends_its_side_gets_its_answers(served: Served) -> None:
 
 
 def test_a_lost_connection_is_forgotten(served: Served) -> None:
-    """Nothing is kept of it."""
+    """Nothing is kept of a lost connection."""
     told: list[str] = []
     served.service.changed = lambda: told.append("changed")
     served.connection.connection_lost(None)
@@ -234,7 +243,7 @@ def test_a_lost_connection_is_forgotten(served: Served) -> None:
 
 
 def test_100_continue_is_sent_when_the_body_is_wanted(served: Served) -> None:
-    """RFC 9110, 10.1.1; and not when it is too long."""
+    """100 Continue is sent if the body is wanted, but not if it is too long (RFC 9110, 10.1.1)."""
     expect = POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
     assert served.send(expect) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert b" 200 OK" in served.send(b"abcd")
@@ -242,12 +251,15 @@ def test_100_continue_is_sent_when_the_body_is_wanted(served: Served) -> None:
 
 
 def test_head_is_answered_with_gets_length_and_no_body(served: Served) -> None:
-    """RFC 9110, 9.3.2."""
+    """The response to HEAD has the Content-Length of GET, and no body (RFC 9110, 9.3.2)."""
     assert served.send(GET.replace(b"GET", b"HEAD")).endswith(b"Content-Length: 2\r\n\r\n")
 
 
 def test_http_1_0_is_told_that_its_connection_is_kept(served: Served) -> None:
-    """RFC 9112, 9.3: without it, it would wait for the end."""
+    """An HTTP/1.0 client gets Connection: keep-alive (RFC 9112, 9.3).
+
+    Without it, the client would wait for the end of the connection.
+    """
     assert b"Connection: keep-alive\r\n" in served.send(b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert b"Connection: close\r\n" in served.send(b"GET /a HTTP/1.0\r\n\r\n")
     assert served.after(0) == ["write_eof"]
@@ -257,14 +269,17 @@ CHUNKED = b"POST /t HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r
 
 
 def with_trailers(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the trailers that came."""
+    """Respond with the trailers of the request."""
     environ[EFFECTS_KEY] = Effects(trailers=environ[REQUEST_KEY].trailers)
     start_response("200 OK", [])
     return [b"body"]
 
 
 def test_trailers_are_sent_behind_chunks() -> None:
-    """Announced by name; a client of HTTP/1.0 knows no chunks, and gets none (RFC 9112, 7.1)."""
+    """Trailers are announced by name and sent after the last chunk.
+
+    An HTTP/1.0 client knows no chunks, and gets no trailers (RFC 9112, 7.1).
+    """
     served = Served(application=with_trailers)
     head, _, rest = served.send(CHUNKED).partition(b"\r\n\r\n")
     assert head.endswith(b"Trailer: X-Sum\r\nTransfer-Encoding: chunked")
@@ -287,13 +302,16 @@ def test_upgrade_to_another_protocol_is_ignored(served: Served, fields: bytes) -
 
 
 def test_a_request_of_http_1_that_begins_like_http_2_is_none(served: Served) -> None:
-    """PROPFIND and PRI differ in their third letter."""
+    """PROPFIND is not taken for the HTTP/2 preface: it differs from PRI in its third letter."""
     assert served.send(b"PR") == b""
     assert served.send(b"OPFIND /a HTTP/1.1\r\nHost: a\r\n\r\n").endswith(b"/a")
 
 
 def test_what_a_proxy_says_comes_first_where_it_is_asked_for() -> None:
-    """In its own time; then whatever protocol, with the addresses that it told."""
+    """The PROXY header comes first and has its own timeout.
+
+    The request after it, in any protocol, has the addresses that it names.
+    """
     served = Served(proxied=True)
     assert served.send(b"PROXY TCP4 192.0.2.7 ") == b""
     told = served.send(b"192.0.2.8 1 80\r\n" + GET)
@@ -307,7 +325,7 @@ def test_what_a_proxy_says_comes_first_where_it_is_asked_for() -> None:
 
 
 def refused(meter: Meter) -> str:
-    """Give why a meter's codings are not undone, or what is wrong with one byte of data."""
+    """Return why a meter's codings are not decoded, or what is wrong with one byte of data."""
     meter.take(b"x")
     body = meter.body(chunked=False)
     assert body.length == 1
@@ -317,7 +335,10 @@ def refused(meter: Meter) -> str:
 
 @pytest.mark.parametrize(("coding", "most"), [(b"br", 1), (b"zstd", 3), (b"gzip", 85)])
 def test_codings_are_undone_as_far_as_there_is_memory(served: Served, coding: bytes, most: int) -> None:
-    """A client chooses what their decoders take; another body is measured as it came."""
+    """Decoders of a worker have a memory budget, because clients choose their size.
+
+    Other bodies are measured as received.
+    """
     coded = ((b"Content-Encoding", coding),)
     meters = [served.service.meter(coded) for _ in range(most)]
     assert refused(served.service.meter(coded)) == "other bodies are being decoded, as many as may be at once"
@@ -327,7 +348,10 @@ def test_codings_are_undone_as_far_as_there_is_memory(served: Served, coding: by
 
 
 def test_one_body_does_not_take_all_memory_by_its_codings(served: Served) -> None:
-    """Each of them has a window of its own; every coding that there is, once, is not too much."""
+    """Each coding of a body has its own window, and their sum is limited.
+
+    Every known coding once is within the limit.
+    """
     asked = ((b"Content-Encoding", b"br, br, br, br"),)
     assert refused(served.service.meter(asked)) == "decoding requires 80 MiB of memory; the limit is 32 MiB"
     fine = ((b"Content-Encoding", b"br, zstd, deflate, gzip"),)
@@ -335,7 +359,7 @@ def test_one_body_does_not_take_all_memory_by_its_codings(served: Served) -> Non
 
 
 def test_a_connection_ends_after_so_many_requests(served: Served) -> None:
-    """Told with the last answer, so that the client takes its next request elsewhere."""
+    """The response to the last allowed request closes the connection, so that clients send the next one elsewhere."""
     served.service.bounds = structs.replace(served.service.bounds, requests=2)
     assert b"Connection: close" not in served.send(GET)
     assert b"Connection: close\r\n" in served.send(GET)
@@ -343,7 +367,10 @@ def test_a_connection_ends_after_so_many_requests(served: Served) -> None:
 
 
 def test_many_pipelined_requests_are_answered_in_turns_of_the_loop(served: Served) -> None:
-    """Others are served in between; none is lost, and their order stays."""
+    """Many pipelined requests take several turns, so that others are served in between.
+
+    None is lost, and order is kept.
+    """
     served.send(b"".join(GET.replace(b"/a", b"/%d" % number) for number in range(1000)))
     turns = 0
     while served.turns:

@@ -1,4 +1,4 @@
-"""How the values of controls are read."""
+"""Values of controls: durations, ranges, sizes and weighted lists."""
 
 from collections import Counter
 from random import Random
@@ -16,7 +16,7 @@ from app.echo.controls.values import Choices, RefusedError, Span
     [("250ms", 0.25), ("1.5s", 1.5), ("0", 0), ("2", 2), ("1m", 60), (" 3s ", 3), ("10us", 1e-5), ("0.5", 0.5)],
 )
 def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
-    """Seconds where there is none."""
+    """A duration without a unit is in seconds."""
     assert values.duration(text) == pytest.approx(seconds)
 
 
@@ -24,13 +24,13 @@ def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
     "text", ["", "-1", "1h", "s", "1e9", "nan", "inf", "1.s", ".5s", "1 s x", "9" * 13, "\u0661s", "1ms\n2", "0x1"]
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    """Nothing is guessed."""
+    """An invalid duration is rejected; nothing is guessed."""
     with pytest.raises(RefusedError, match="invalid duration"):
         values.duration(text)
 
 
 def test_peers_write_milliseconds_without_a_unit() -> None:
-    """And with one, what it says."""
+    """A duration without a unit can be in milliseconds, as in peers' controls; a unit is respected."""
     assert values.duration("250", "ms") == pytest.approx(0.25)
     assert values.duration("2s", "ms") == pytest.approx(2)
 
@@ -46,19 +46,19 @@ def test_peers_write_milliseconds_without_a_unit() -> None:
     ],
 )
 def test_a_range_takes_the_unit_of_its_end(text: str, span: Span) -> None:
-    """Where its beginning has none."""
+    """The start of a range without a unit has the unit of its end."""
     assert values.span(text) == pytest.approx(span)
 
 
 @pytest.mark.parametrize("text", ["2s-1s", "1-", "-", "1s-2s-3s", "a-b"])
 def test_a_range_that_is_none_is_refused(text: str) -> None:
-    """Also one that ends before it begins."""
+    """An invalid range is rejected, also one that ends before it begins."""
     with pytest.raises(RefusedError):
         values.span(text)
 
 
 def test_any_duration_of_a_range_is_chosen_alike() -> None:
-    """Each quarter of it gets a quarter, within what chance allows."""
+    """Durations of a range are uniformly distributed: each quarter gets a quarter, within statistical limits."""
     random = Random(1)  # noqa: S311 - a test's
     quarters = Counter(int(Span(1, 3).choose(random) * 2) for _ in range(4000))
     assert set(quarters) == {2, 3, 4, 5}
@@ -85,7 +85,7 @@ def test_a_size_is_a_number_of_bytes(text: str, length: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5MB", "1TB", "MB", "1 0", "1e3", "9" * 16, "²"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    """Nothing is guessed."""
+    """An invalid size is rejected; nothing is guessed."""
     with pytest.raises(RefusedError, match="invalid size"):
         values.size(text)
 
@@ -100,7 +100,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     ],
 )
 def test_a_weighted_list_has_a_weight_for_each_value(text: str, choices: Choices) -> None:
-    """1 where none is given."""
+    """The default weight is 1."""
     assert values.choices(text, 200, 599) == choices
 
 
@@ -123,13 +123,13 @@ def test_a_weighted_list_has_a_weight_for_each_value(text: str, choices: Choices
     ],
 )
 def test_what_is_no_status_is_refused_with_a_reason(text: str, reason: str) -> None:
-    """In a few words, and nothing is left out silently."""
+    """An invalid status is rejected with a short reason; nothing is omitted silently."""
     with pytest.raises(RefusedError, match=reason):
         values.choices(text, 200, 599)
 
 
 def test_a_weighted_list_is_fair() -> None:
-    """A tenth of 10,000 is 1000, give or take four standard deviations (30 each)."""
+    """A tenth of 10,000 is 1000, plus or minus four standard deviations (30 each)."""
     random = Random(2)  # noqa: S311 - a test's
     counts = Counter(values.choices("500:10,200:90", 200, 599).choose(random) for _ in range(10_000))
     assert set(counts) == {500, 200}
@@ -138,7 +138,7 @@ def test_a_weighted_list_is_fair() -> None:
 
 @given(st.text(max_size=40))
 def test_whatever_is_written_is_read_or_refused(text: str) -> None:
-    """And nothing else is raised."""
+    """Any text is parsed or rejected, and nothing else is raised."""
     for read in (values.duration, values.span, values.size, values.whole, lambda each: values.choices(each, 200, 599)):
         try:
             read(text)

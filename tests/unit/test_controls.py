@@ -1,4 +1,4 @@
-"""What a request asks for, and what is said about what it can't have."""
+"""Controls of a request: what is applied, rejected and ignored."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ SETTINGS = Settings(allow_cookie="on")
 
 
 def asked(query: str = "", *fields: tuple[str, str], settings: Settings = SETTINGS, **request: Any) -> Asked:
-    """Read what a request with this query and these fields asks for."""
+    """Return the controls of a request with this query and these headers."""
     wire: Fields = tuple((name.encode(), value.encode()) for name, value in fields)
     target = b"/a" + (b"?" + query.encode() if query else b"")
     return read(WireRequest(request.pop("method", b"GET"), target, "HTTP/1.1", wire), settings, **request)
@@ -28,7 +28,7 @@ def asked(query: str = "", *fields: tuple[str, str], settings: Settings = SETTIN
     "query", ["", "a=b", "echo=1", "xecho_status=500", "ECHO_STATUS=500", "a=echo_status=500", "%zz"]
 )
 def test_most_requests_ask_for_nothing(query: str) -> None:
-    """Also those whose query only looks like it."""
+    """Requests without controls apply nothing, even if their query looks like a control."""
     assert asked(query, ("X-Echo", "1"), ("X_Echo_Status", "500"), ("Accept", "x-echo-status")) is NOTHING_ASKED
 
 
@@ -57,7 +57,7 @@ def test_most_requests_ask_for_nothing(query: str) -> None:
     ],
 )
 def test_a_query_asks_for_what_it_says(query: str, wish: dict[str, object]) -> None:
-    """Decoded once, in either spelling."""
+    """Values in the query are decoded once, and names may be spelled either way."""
     found = asked(query)
     assert found.mistakes == ()
     assert found.wishes == structs.replace(NONE, **wish)
@@ -65,13 +65,13 @@ def test_a_query_asks_for_what_it_says(query: str, wish: dict[str, object]) -> N
 
 
 def test_aliases_of_peers_are_known() -> None:
-    """A number alone is milliseconds where they say `time`, seconds in ours."""
+    """Aliases of peers are known: a number alone is milliseconds in `time`, and seconds in our `delay`."""
     assert asked("echo_code=404").wishes.status == asked("echo_status=404").wishes.status
     assert asked("echo_time=250").wishes.delay == asked("echo_delay=0.25").wishes.delay
 
 
 def test_a_field_asks_for_it_too_and_the_query_wins() -> None:
-    """What lost is shown as refused."""
+    """Headers are controls too; one overridden by the query is shown as rejected."""
     found = asked("echo_code=404", ("x-ECHO-Status", "500"), ("X-Echo-Pretty", "0"))
     assert found.wishes.pretty is False
     assert found.wishes.status is not None
@@ -144,7 +144,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("query", "reason", "bound"), MISTAKES, ids=[query[:50] for query, *_ in MISTAKES])
 def test_what_can_not_be_done_is_a_mistake_that_says_why(query: str, reason: str, bound: str) -> None:
-    """With the bound, and nothing is granted beside it."""
+    """An invalid control is rejected with its limit, and nothing else is applied."""
     found = asked(query)
     assert len(found.mistakes) == 1
     mistake = found.mistakes[0]
@@ -156,7 +156,10 @@ def test_what_can_not_be_done_is_a_mistake_that_says_why(query: str, reason: str
 
 
 def test_every_mistake_is_named_at_once_and_shortened() -> None:
-    """So that all can be mended at once. The form of the answer is still as it is asked for."""
+    """All mistakes are reported together, shortened, so that all can be fixed at once.
+
+    The requested response format still applies.
+    """
     found = asked("echo_status=1&echo_delay=x&echo_size=" + "9" * 500 + "&echo_format=json&echo_pretty=0")
     assert [mistake.name for mistake in found.mistakes] == ["echo_status", "echo_delay", "echo_size"]
     assert max(len(mistake.value) for mistake in found.mistakes) == 80
@@ -164,7 +167,10 @@ def test_every_mistake_is_named_at_once_and_shortened() -> None:
 
 
 def test_what_nobody_knows_is_shown_and_does_no_harm() -> None:
-    """A name that begins so may be meant for somebody else; a slip is pointed out."""
+    """Unknown controls are shown and have no effect, because other software may use them.
+
+    A likely typo gets a suggestion.
+    """
     found = asked("echo_stauts=500&echo_=1&echo_" + "z" * 1000 + "=1", ("X-Echo-Set-Header", "a:b"))
     assert found.mistakes == ()
     assert [refused.reason for refused in found.applied.refused] == [
@@ -177,7 +183,7 @@ def test_what_nobody_knows_is_shown_and_does_no_harm() -> None:
 
 @pytest.mark.parametrize("control", [control for control in CONTROLS if control.permission], ids=lambda each: each.name)
 def test_each_control_can_be_turned_off_and_all_of_them(control: Any) -> None:
-    """The answer is given all the same, and says which setting it was."""
+    """A disabled control is not applied; the response is sent all the same, and names the setting."""
     query = f"echo_{control.name}={control.example}"
     assert asked(query).wishes != NONE
     for setting in (control.permission, "controls"):
@@ -187,20 +193,20 @@ def test_each_control_can_be_turned_off_and_all_of_them(control: Any) -> None:
 
 
 def test_the_form_of_the_answer_can_always_be_asked_for() -> None:
-    """It does nothing to anybody."""
+    """The response format can always be requested, because it harms nobody."""
     off = structs.replace(SETTINGS, controls="off")
     assert asked("echo_format=json&echo_pretty=0", settings=off).wishes == Wishes(format="json", pretty=False)
 
 
 def test_cookies_are_off_unless_they_are_allowed() -> None:
-    """Also by the way of a field."""
+    """Cookies are disabled by default, also through the header control."""
     assert "ECHO_ALLOW_COOKIE" in asked("echo_cookie=a=b", settings=Settings()).applied.refused[0].reason
     assert "ECHO_ALLOW_COOKIE" in asked("echo_header=Set-Cookie:a=b", settings=Settings()).mistakes[0].reason
 
 
 @pytest.mark.parametrize("target", ["https://b.test/c?d#e", "http://[::1]:80", "/a", "?b", "../c", "#d", ".", "/"])
 def test_a_redirect_may_go_anywhere_where_that_is_allowed(target: str) -> None:
-    """By http and https."""
+    """A redirect may go anywhere by http and https if the operator allows it."""
     anywhere = structs.replace(SETTINGS, allow_redirect="any")
     quoted = target.replace("#", "%23")
     assert asked("echo_redirect=" + quoted, settings=anywhere).wishes.redirect == target
@@ -208,13 +214,13 @@ def test_a_redirect_may_go_anywhere_where_that_is_allowed(target: str) -> None:
 
 @pytest.mark.parametrize("target", ["javascript:alert(1)", "ftp://b.test", "http:///c", "//b.test", "http://b.test\\c"])
 def test_a_redirect_anywhere_is_still_one_to_http(target: str) -> None:
-    """Nothing that a browser would run or guess at."""
+    """Even an unrestricted redirect goes to nothing that a browser would run or guess at."""
     found = asked("echo_redirect=" + target, settings=structs.replace(SETTINGS, allow_redirect="any"))
     assert "neither" in found.mistakes[0].reason
 
 
 def test_no_tunnel_is_opened_by_a_status() -> None:
-    """A 2xx answer to CONNECT would be one (RFC 9110, 9.3.6)."""
+    """A 2xx status for CONNECT is rejected: it would open a tunnel (RFC 9110, 9.3.6)."""
     assert "tunnel" in asked("echo_status=200", method=b"CONNECT").mistakes[0].reason
     assert asked("echo_status=403", method=b"CONNECT").mistakes == ()
 
@@ -228,7 +234,7 @@ def test_no_tunnel_is_opened_by_a_status() -> None:
     ],
 )
 def test_no_field_that_makes_a_browser_or_proxy_do_anything_is_set(name: str) -> None:
-    """Neither by the query nor by a field: what browsers know of lately is refused as what they always knew."""
+    """Headers that act on a browser or proxy are rejected, recent ones like old ones, by query and by header."""
     for found in (asked(f"echo_header={name}:a"), asked("", ("X-Echo-Header", f"{name}: a"))):
         assert [each.reason for each in found.mistakes] == [f"{name} can't be set by a client"]
 
@@ -241,7 +247,10 @@ def test_no_field_that_makes_a_browser_or_proxy_do_anything_is_set(name: str) ->
     ],
 )
 def test_what_caches_obey_is_asked_for_by_the_query_alone(name: str) -> None:
-    """By it they tell answers apart; what a field asks for they would keep for everybody."""
+    """Headers that control caches are only accepted in the query.
+
+    Caches distinguish responses by the query; what a header requests, they would store for everybody.
+    """
     assert asked(f"echo_header={name}:a").wishes.header == ((name, "a"),)
     assert "only echo_header in the query" in asked("", ("X-Echo-Header", f"{name}: a")).mistakes[0].reason
 
@@ -250,12 +259,15 @@ def test_what_caches_obey_is_asked_for_by_the_query_alone(name: str) -> None:
     "query", ["a=1&%65cho_status=500", "%45cho_status=500", "e%63%68o%5Fstatus=500", "echo%2dcode=500"]
 )
 def test_a_parameter_is_found_however_it_is_encoded(query: str) -> None:
-    """Where it is one when it is decoded."""
+    """A parameter is found however it is encoded, if it is a control once decoded."""
     assert (asked(query).wishes.status is None) is ("%45" in query)
 
 
 def test_on_a_websocket_only_the_form_can_be_asked_for() -> None:
-    """Its handshake has its own status, and its messages their own time."""
+    """On a WebSocket only the format can be requested.
+
+    A handshake has its own status, and messages their own timing.
+    """
     found = asked("echo_status=500&echo_format=yaml", websocket=True)
     assert found.wishes == Wishes(format="yaml")
     assert found.applied.refused[0].reason == "not supported for WebSocket"
@@ -272,7 +284,7 @@ def test_on_a_websocket_only_the_form_can_be_asked_for() -> None:
     st.booleans(),
 )
 def test_whatever_is_asked_for_is_granted_or_refused(wishes: list[tuple[str, bytes]], by_field: bool) -> None:  # noqa: FBT001
-    """Each wish is in `applied`, and no value makes the reading fail."""
+    """Each control is in `applied`, and no value makes parsing fail."""
     query = b"&".join(
         b"echo_" + name.encode() + b"=" + b"".join(b"%%%02x" % byte for byte in value) for name, value in wishes
     )

@@ -1,4 +1,4 @@
-"""Who asks: Basic credentials and tokens, decoded; verified by nobody here."""
+"""Credentials: Basic and tokens, decoded, and verified only by a callback."""
 
 from base64 import b64encode
 from typing import Any
@@ -20,44 +20,47 @@ HERE = read({})
 
 
 def policy(verify: Verify | None = None, *fields: str, show_passwords: bool = False) -> Policy:
-    """Give a policy that says how credentials are shown."""
+    """Return a policy for showing credentials."""
     return Policy(HERE, jwt_fields=frozenset(fields), show_passwords=show_passwords, verify=verify)
 
 
 def found(value: str | list[str], policy: Policy = policy()) -> Credentials:  # noqa: B008 - it can't be changed
-    """Give what a request with such an Authorization says, in which something is said."""
+    """Return the credentials of a request with such an Authorization header; check that there are some."""
     credentials = credentials_of({"Authorization": [value] if isinstance(value, str) else value}, policy)
     assert isinstance(credentials, Credentials)
     return credentials
 
 
 def basic(text: bytes) -> str:
-    """Give a field value of Basic credentials."""
+    """Return the header value of Basic credentials."""
     return "Basic " + b64encode(text).decode()
 
 
 def test_without_a_field_there_are_no_credentials() -> None:
-    """They are unset, and so absent from the reflection; also where a field is to be looked at that did not come."""
+    """Without a header, credentials are unset and absent from the reflection.
+
+    This also holds if a configured token header is missing.
+    """
     assert credentials_of({"Host": ["echo.test"]}, policy()) is UNSET
     assert credentials_of({"Host": ["echo.test"]}, policy(None, "x-token")) is UNSET
 
 
 @pytest.mark.parametrize("value", ["Digest username=a", "Negotiate", "AWS4-HMAC-SHA256 Credential=a/b"])
 def test_another_scheme_is_named(value: str) -> None:
-    """It is no error, and nothing more is told of it."""
+    """Another scheme is named without an error, and without details."""
     assert found(value) == Credentials(value.partition(" ")[0])
 
 
 @pytest.mark.parametrize("value", ["", "Größe", "a,b", "t" * 33, " x"])
 def test_a_value_without_a_scheme_is_explained(value: str) -> None:
-    """Such as a token alone."""
+    """A value without a scheme, such as a token alone, gets an explanation."""
     assert found(value) == Credentials(
         invalid={"Authorization": "it does not begin with a scheme, such as Basic or Bearer"}
     )
 
 
 def test_two_authorizations_are_not_chosen_among() -> None:
-    """Servers differ in which they believe."""
+    """Two Authorization headers are rejected, because servers differ in which they use."""
     assert found([basic(b"a:b"), basic(b"c:d")]) == Credentials(
         invalid={"Authorization": "sent 2 times; must be one header"}
     )
@@ -73,7 +76,7 @@ def test_two_authorizations_are_not_chosen_among() -> None:
     ],
 )
 def test_basic_credentials_are_decoded_and_the_password_is_masked(text: bytes, user: str, password: str) -> None:
-    """UTF-8 (RFC 7617, 2.1); the password is shown only where the operator says so."""
+    """Basic credentials are UTF-8 (RFC 7617, 2.1); the password is shown only if the operator enables it."""
     assert found(basic(text)) == Credentials("Basic", Basic(user, "***"))
     assert found(basic(text), policy(show_passwords=True)) == Credentials("Basic", Basic(user, password))
 
@@ -89,7 +92,7 @@ def test_basic_credentials_are_decoded_and_the_password_is_masked(text: bytes, u
     ],
 )
 def test_basic_credentials_that_cant_be_read_are_explained(value: str, told: str) -> None:
-    """The scheme is named all the same."""
+    """Invalid Basic credentials are explained, and their scheme is named."""
     credentials = found(value)
     assert credentials.basic is UNSET
     assert credentials.invalid
@@ -98,7 +101,7 @@ def test_basic_credentials_that_cant_be_read_are_explained(value: str, told: str
 
 
 def test_a_control_character_in_basic_credentials_is_told() -> None:
-    """They are shown, though RFC 7617 allows none."""
+    """Control characters in Basic credentials are reported and shown, though RFC 7617 allows none."""
     credentials = found(basic(b"a\nb:c"))
     assert credentials.basic == Basic("a\nb", "***")
     assert credentials.invalid == {
@@ -107,7 +110,7 @@ def test_a_control_character_in_basic_credentials_is_told() -> None:
 
 
 def test_a_token_is_decoded_and_marked_as_not_verified() -> None:
-    """Without keys nobody knows whether it is so."""
+    """A token is not verified if no keys are configured."""
     token = signed(SECRET, "HS256", kid="1")
     assert msgspec.to_builtins(found(f"bearer {token}")) == {
         "scheme": "bearer",
@@ -124,7 +127,7 @@ def test_a_token_is_decoded_and_marked_as_not_verified() -> None:
 
 
 def test_a_chosen_field_may_hold_a_token_too() -> None:
-    """With Bearer before it or alone, padded or not; what stands there and is none is explained."""
+    """A configured header may contain a token, with Bearer or alone, padded or not; anything else is explained."""
     token = signed(SECRET, "HS256")
     padded = ".".join(each + "=" * (-len(each) % 4) for each in token.split("."))
     headers = {"X-Jwt-Assertion": [token, f"Bearer {token}"], "X-Amzn-Oidc-Data": [padded], "X-Other": ["opaque"]}
@@ -138,7 +141,7 @@ def test_a_chosen_field_may_hold_a_token_too() -> None:
 
 
 def test_a_bearer_token_that_is_no_jwt_is_no_mistake() -> None:
-    """Most are opaque: the scheme is all that there is to tell."""
+    """An opaque bearer token is no error, and only its scheme is shown."""
     for opaque in ("Bearer", "Bearer mF_9.B5f-4.1JqM", "Bearer ey", "Bearer " + "x" * 60_000):
         assert found(opaque) == Credentials("Bearer")
 
@@ -171,7 +174,7 @@ MUCH_TOO_DEEP = b'{"a":' * 2000 + b"1" + b"}" * 2000
     ],
 )
 def test_a_token_that_cant_be_read_is_explained(token: str, told: str) -> None:
-    """What begins as a token does, and is none, is most likely one that was cut or mangled on the way."""
+    """A value that starts like a token but is none is explained: most likely it was cut or mangled on the way."""
     credentials = found(f"Bearer {token}")
     assert credentials.jwt is UNSET
     assert credentials.invalid
@@ -179,14 +182,14 @@ def test_a_token_that_cant_be_read_is_explained(token: str, told: str) -> None:
 
 
 def test_claims_may_be_nested_to_the_bound() -> None:
-    """The claims themselves are the first level."""
+    """Claims may be nested up to the limit, of which the claims themselves are the first level."""
     text = b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
     assert decode(f"{HEADER}.{part(text)}.").claims == msgspec.json.decode(text)
 
 
 @pytest.mark.parametrize("told", [None, "it expired"])
 def test_where_there_are_keys_they_say_whether_a_token_is_verified(told: str | None) -> None:
-    """They are given the token as it came, and what it says; their reason is shown."""
+    """A verifier gets the raw and the decoded token, and its reason is shown."""
     token = signed(SECRET, "HS256")
 
     def verify(text: str, decoded: Decoded) -> str | None:
@@ -198,7 +201,7 @@ def test_where_there_are_keys_they_say_whether_a_token_is_verified(told: str | N
 
 
 def test_the_number_of_tokens_is_bounded() -> None:
-    """The first eight are decoded, and it is said that there were more."""
+    """Only the first eight tokens are decoded, and it is reported that there were more."""
     token = signed(SECRET, "HS256")
     credentials = credentials_of({"X-Token": [token] * 9}, policy(None, "x-token"))
     assert credentials
@@ -228,7 +231,7 @@ VALUES = st.one_of(
 
 @given(values=st.lists(VALUES, min_size=1, max_size=2), tokens=st.lists(VALUES, max_size=3))
 def test_no_value_is_too_much(values: list[str], tokens: list[str]) -> None:
-    """Whatever the fields say there is an answer, and it can be shown."""
+    """Any header values give credentials that can be encoded."""
     credentials = credentials_of({"Authorization": values, "X-Token": tokens}, policy(None, "x-token"))
     assert msgspec.json.encode(credentials)
     assert isinstance(credentials, Credentials)
@@ -240,5 +243,5 @@ def test_no_value_is_too_much(values: list[str], tokens: list[str]) -> None:
     claims=st.dictionaries(st.text(), st.text()),
 )
 def test_what_is_decoded_is_what_was_encoded(header: dict[str, Any], claims: dict[str, Any]) -> None:
-    """Whatever the names and values."""
+    """Decoding returns what was encoded, whatever the names and values."""
     assert decode(f"{part(header)}.{part(claims)}.") == Decoded(header, claims)

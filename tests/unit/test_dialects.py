@@ -1,4 +1,4 @@
-"""The dialects of other echoes: bounds, hostile requests, and what the peers show of where they run."""
+"""Dialects of other echo servers: limits, hostile requests, pod facts."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ NOWHERE = downward_api.read({})
 POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "192.0.2.9"})
 LIMITS = Limits(max_delay=2.5, max_size=1000)
 NOTHING_ALLOWED = Limits(allowed=frozenset())
-# What each dialect does when asked to.
+# Paths that apply a control of each dialect.
 WISHES = {
     "gateway-api": [b"/?delay=1s", b"/status/200"],
     "whoami": [b"/?wait=1s", b"/data"],
@@ -34,7 +34,7 @@ EACH_WISH = [(dialect, target) for dialect, targets in WISHES.items() for target
 
 
 def body_of(content: bytes, *, chunked: bool = False) -> Body:
-    """Give a body."""
+    """Return a body with this content."""
     meter = Meter()
     for start in range(0, len(content), KEPT):
         meter.take(content[start : start + KEPT])
@@ -44,7 +44,7 @@ def body_of(content: bytes, *, chunked: bool = False) -> Body:
 def request(
     target: bytes = b"/", fields: Fields = (), content: bytes = b"", *, method: bytes = b"GET", **more: Any
 ) -> WireRequest:
-    """Give a request."""
+    """Return a request."""
     return WireRequest(method, target, "HTTP/1.1", fields, body_of(content), **more)
 
 
@@ -55,30 +55,30 @@ def answer(
     connection: ConnectionInfo = TCP,
     **context: Any,
 ) -> Answer:
-    """Give how a dialect answers a request."""
+    """Return the response of a dialect to a request."""
     policy = Policy(who, limits=context.pop("limits", LIMITS))
     given: dict[str, Any] = {"id": "id", "now": 0.5} | context
     return DIALECTS[dialect](Context(asking, connection, policy, **given))
 
 
 def content(answer: Answer) -> bytes:
-    """Give an answer's whole content."""
+    """Return the whole content of a response."""
     return answer.body if isinstance(answer.body, bytes) else b"".join(answer.body.pieces)
 
 
 def read(answer: Answer) -> dict[str, Any]:
-    """Give an answer's JSON."""
+    """Parse the JSON of a response."""
     shown: dict[str, Any] = json.loads(content(answer))
     return shown
 
 
-# What is asked for
+# Controls
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(data=st.data())
 def test_every_request_is_answered(dialect: str, data: st.DataObject) -> None:
-    """Whatever it is: never the server's fault unless asked for, never HTML, no field of the client's making."""
+    """Any request gets a response: no 5xx, no HTML, and no header chosen by the client."""
     places = st.sampled_from([f"/{name}" for name in ("", "api", "bench", "health", "status/x", "status/404", "data")])
     target = data.draw(st.one_of(TARGET, places.map(str.encode)))
     types = st.sampled_from([b"application/json", b"text/plain", b"", b"\xff"])
@@ -96,7 +96,7 @@ def test_every_request_is_answered(dialect: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(("dialect", "target"), [("gateway-api", b"/?delay=%s"), ("whoami", b"/?wait=%s")])
 def test_a_delay_is_bounded(dialect: str, target: bytes) -> None:
-    """As long as ECHO_MAX_DELAY it may be; one that is longer is answered at once, with the bound."""
+    """A delay may be as long as ECHO_MAX_DELAY; a longer one is rejected at once, with the limit."""
     assert answer(dialect, request(target % b"2500ms")).delay == 2.5
     for too_long in (b"2501ms", b"2562047h"):
         refused = answer(dialect, request(target % too_long))
@@ -106,7 +106,7 @@ def test_a_delay_is_bounded(dialect: str, target: bytes) -> None:
 
 @pytest.mark.parametrize(("dialect", "target"), EACH_WISH)
 def test_what_the_operator_does_not_allow_is_not_done(dialect: str, target: bytes) -> None:
-    """The answer says which setting forbids it."""
+    """A control that the operator disabled is rejected, and the response names the setting."""
     assert answer(dialect, request(target)).status < 400
     refused = answer(dialect, request(target), limits=NOTHING_ALLOWED)
     assert (refused.status, refused.delay) == (400, 0.0)
@@ -117,7 +117,7 @@ def test_what_the_operator_does_not_allow_is_not_done(dialect: str, target: byte
 
 
 def test_fields_may_be_asked_for_again_and_again() -> None:
-    """Of one name, the values are joined; a name's case stays; nothing is made of what has no name."""
+    """Values of the same response header are joined, and a name's case is kept; values without a name are ignored."""
     fields = ((b"X-Echo-Set-Header", b"A:1,b:2 , A: 3,"), (b"x-ECHO-set-header", b":4,,c"), (b"X-Echo-Set-Header", b""))
     assert answer("gateway-api", request(fields=fields)).fields == (("A", "1,3"), ("b", "2"), ("c", ""))
 
@@ -131,14 +131,14 @@ def test_fields_may_be_asked_for_again_and_again() -> None:
     ],
 )  # fmt: skip
 def test_no_field_is_set_that_an_answer_may_not_have(asked: bytes) -> None:
-    """Then none is set, and the answer names it."""
+    """If a header is not allowed, none is set, and the response names it."""
     refused = answer("gateway-api", request(fields=((b"X-Echo-Set-Header", asked),)))
     assert (refused.status, refused.fields) == (400, ())
     assert read(refused)["message"].startswith("X-Echo-Set-Header: '")
 
 
 def test_no_field_is_set_where_that_is_not_allowed() -> None:
-    """An empty one, as the conformance client sends it with every request, asks for nothing."""
+    """Setting headers can be disabled; an empty value, which the conformance client always sends, requests nothing."""
     for value, status in ((b"", 200), (b"a:b", 400)):
         asking = request(fields=((b"X-Echo-Set-Header", value),))
         assert answer("gateway-api", asking, limits=NOTHING_ALLOWED).status == status
@@ -146,13 +146,16 @@ def test_no_field_is_set_where_that_is_not_allowed() -> None:
 
 @pytest.mark.parametrize("target", [b"/status/199", b"/status/600", b"/status/000", b"/status/2000", b"/status/"])
 def test_only_final_statuses_can_be_asked_for(target: bytes) -> None:
-    """Of what can be no answer's status, and of what is none, is said 400, without content."""
+    """A status that is invalid or not final gets 400 without content."""
     given = answer("gateway-api", request(target))
     assert (given.status, given.body) == (400, b"")
 
 
 def test_the_body_of_a_form_may_ask_for_a_delay_and_wins() -> None:
-    """As in Go's Request.FormValue; where its whole is not known, nothing is made of it."""
+    """A form in the body overrides the query, as in Go's Request.FormValue.
+
+    A body that is not wholly kept is ignored.
+    """
     form = ((b"Content-Type", b"application/x-www-form-urlencoded; charset=utf-8"),)
     asking = request(b"/?delay=2s", form, b"delay=1s", method=b"POST")
     assert answer("gateway-api", asking).delay == 1.0
@@ -161,7 +164,7 @@ def test_the_body_of_a_form_may_ask_for_a_delay_and_wins() -> None:
 
 
 def test_http_2_and_tls_show_in_echo_basics_words() -> None:
-    """The authority is the host; a suite that Go has no name for keeps OpenSSL's."""
+    """The authority is the host; a cipher suite without a name in Go keeps OpenSSL's name."""
     asking = structs.replace(request(b"/a", authority=b"example.org"), version="HTTP/2.0")
     for cipher, name in (("ECDHE-RSA-AES128-SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"), ("DHE-X", "DHE-X")):
         tls = TLS("TLSv1.2", "a", cipher, negotiated_protocol="h2")
@@ -179,7 +182,7 @@ def test_http_2_and_tls_show_in_echo_basics_words() -> None:
 
 
 def test_whoami_tells_where_it_is_reached() -> None:
-    """The pod's address, and the one that was asked; the client's in brackets where it is IPv6's."""
+    """The response has the address of the pod and of the connection, and a client's IPv6 address in brackets."""
     connection = structs.replace(TCP, client=Endpoint("2001:db8::1", 80))
     lines = content(answer("whoami", request(), POD, connection)).split(b"\n")
     name = hostname().encode()
@@ -187,7 +190,10 @@ def test_whoami_tells_where_it_is_reached() -> None:
 
 
 def test_whoami_tells_a_certificates_subject_as_go_writes_it() -> None:
-    """Recorded of whoami with such a certificate, but for what it shows as a number: that keeps its name."""
+    """The subject was recorded from whoami with such a certificate, except for what it shows as a number.
+
+    Such an attribute keeps its name here.
+    """
     subject = (
         ("countryName", "DE"), ("stateOrProvinceName", "Bavaria"), ("localityName", "Munich"),
         ("organizationName", "A, Inc."), ("organizationalUnitName", "x"), ("organizationalUnitName", "y"),
@@ -203,20 +209,20 @@ def test_whoami_tells_a_certificates_subject_as_go_writes_it() -> None:
 
 
 def test_whoami_never_tells_its_environment() -> None:
-    """Whoever asks for it gets what everybody gets."""
+    """The environment is never shown, also if it is requested."""
     for target in (b"/?env=true", b"/api?env=true"):
         assert b"PATH" not in content(answer("whoami", request(target)))
 
 
 def test_whoamis_health_is_not_the_clients_to_set() -> None:
-    """It would be everybody's."""
+    """The health status can't be changed by a client, because it would change for everybody."""
     given = answer("whoami", request(b"/health", content=b"500", method=b"POST"))
     assert (given.status, given.fields) == (405, (("Allow", "GET, HEAD"),))
     assert answer("whoami", request(b"/health")).status == 200
 
 
 def test_whoamis_data_is_bounded_and_made_while_it_is_sent() -> None:
-    """As long as is asked for, up to ECHO_MAX_SIZE, which the refusal names."""
+    """Data is generated while it is sent, up to ECHO_MAX_SIZE; the error names the limit."""
     for size in (0, 2, 27, 28, 55_295, 55_296, 55_297, 200_000):
         given = answer("whoami", request(b"/data?size=%d" % size), limits=Limits())
         made = content(given)
@@ -231,7 +237,7 @@ def test_whoamis_data_is_bounded_and_made_while_it_is_sent() -> None:
 
 @pytest.mark.parametrize(("chunked", "end"), [(False, b"a"), (True, b"a\r\n")])
 def test_of_a_long_body_whoami_shows_the_beginning_without_an_end(chunked: bool, end: bytes) -> None:  # noqa: FBT001 - a column
-    """Its length is that of the whole; chunks have no last one."""
+    """A long body is cut, but its length is that of the whole, and its chunks have no last one."""
     fields = ((b"Transfer-Encoding", b"chunked"),) if chunked else ()
     asking = structs.replace(request(fields=fields, method=b"POST"), body=body_of(b"a" * (KEPT + 1), chunked=chunked))
     head, _, rest = content(answer("whoami", asking)).partition(b"\r\n\r\n")
@@ -243,7 +249,7 @@ def test_of_a_long_body_whoami_shows_the_beginning_without_an_end(chunked: bool,
 
 
 def test_echoserver_tells_the_pod_where_there_is_one() -> None:
-    """And what nobody told it is not available."""
+    """Pod information is shown if known, and unknown values are N/A."""
     assert b"\nPod Information:\n\t-no pod information available-\n\n" in content(answer("echoserver", request()))
     where = structs.replace(POD, namespace=None)
     assert (
@@ -252,7 +258,7 @@ def test_echoserver_tells_the_pod_where_there_is_one() -> None:
 
 
 def test_echoserver_shows_http_2_as_nginx_does() -> None:
-    """The authority among the fields, the version as a number; and over TLS the scheme."""
+    """The authority is listed as a header, the version is a number, and TLS sets the scheme."""
     asking = structs.replace(request(b"/a", ((b"x-a", b"1"),), authority=b"[2001:db8::1]:8443"), version="HTTP/2.0")
     connection = structs.replace(TCP, tls=TLS("TLSv1.3", "", ""))
     told = content(answer("echoserver", asking, connection=connection))

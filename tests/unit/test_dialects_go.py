@@ -18,7 +18,7 @@ SECOND = 10**9
     ],
 )  # fmt: skip
 def test_a_duration_is_read_as_go_reads_it(text: str, nanoseconds: int) -> None:
-    """Signs, fractions, units in any order."""
+    """Signs, fractions and units in any order are accepted."""
     assert go_values.nanoseconds(text) == nanoseconds
 
 
@@ -27,20 +27,20 @@ def test_a_duration_is_read_as_go_reads_it(text: str, nanoseconds: int) -> None:
     ["", "x", "-", ".s", "1s.", "5", "01", "1d", "1 s", "1e1s", "\u0663s", "2562047h47m16.854775808s", "9" * 199 + "h"],
 )
 def test_invalid_duration_is_rejected(text: str) -> None:
-    """Malformed, without a known unit, or out of range."""
+    """A duration that is malformed, without a known unit, or out of range is rejected."""
     with pytest.raises(ParseError, match=r"invalid duration '.*': must be numbers with units, such as 250ms or 1m30s"):
         go_values.nanoseconds(text)
 
 
 def test_long_duration_is_rejected_unread() -> None:
-    """The message shows its beginning."""
+    """An overlong duration is rejected without parsing, and the message shows its beginning."""
     with pytest.raises(ParseError, match=r"invalid duration '0{37}\.\.\.':"):
         go_values.nanoseconds("0" * 200 + "s")
 
 
 @pytest.mark.parametrize("text", ["", "1.0", " 1", "1" * 20, "1" * 5000, "\u0663"])
 def test_invalid_integer_is_rejected(text: str) -> None:
-    """Malformed or out of range; the length costs nothing."""
+    """A malformed or out-of-range integer is rejected, and its length costs nothing."""
     with pytest.raises(ParseError, match="invalid integer "):
         go_values.integer(text)
 
@@ -57,12 +57,12 @@ def test_invalid_integer_is_rejected(text: str) -> None:
     ],
 )
 def test_query_is_parsed_as_go_parses_it(query: bytes, values: dict[str, str]) -> None:
-    """The first value of each name; pairs that Go can't parse are ignored."""
+    """The first value of each name is used; pairs that Go can't parse are ignored."""
     assert go_http.first_values(query) == values
 
 
 def test_each_byte_that_is_not_utf_8_shows_as_one_replacement_character() -> None:
-    """Also those of a character that is cut, and of a surrogate."""
+    """Each byte of a truncated character or a surrogate is one replacement character too."""
     assert go_http.text(b"a\xe2\x82b\xed\xa0\x80\xc3\xbc") == "a\ufffd\ufffdb\ufffd\ufffd\ufffd\xfc"
 
 
@@ -76,7 +76,7 @@ def test_each_byte_that_is_not_utf_8_shows_as_one_replacement_character() -> Non
     ],
 )
 def test_the_host_is_the_targets_before_the_fields(target: bytes, authority: bytes, host: bytes) -> None:
-    """In HTTP/2 it is the authority."""
+    """The host comes from the target rather than from the Host header; in HTTP/2 it is the authority."""
     request = WireRequest(b"GET", target, "HTTP/1.1", ((b"hOST", b"a:1"),), authority=authority)
     assert go_http.host(request) == host
 

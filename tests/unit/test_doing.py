@@ -1,4 +1,4 @@
-"""What is done with an answer because it was asked for."""
+"""Controls applied to a response: headers, bodies, drip, compression."""
 
 import gzip
 import zlib
@@ -32,25 +32,25 @@ ANSWER = Answer(b"0123456789", JSON, fields=HARMLESS)
 def do(
     accept_encoding: str = "", *, choice: Choice = resolve.NOTHING, answer: Answer = ANSWER, **wishes: Any
 ) -> Outcome:
-    """Do what these wishes say, and what was chosen."""
+    """Apply these controls, and the choices that were made."""
     coding = chosen(Wishes(compress=wishes.get("compress", "")), accept_encoding).coding
     return done(answer, Wishes(**wishes), choice._replace(coding=coding))
 
 
 def chosen(wishes: Wishes, accept_encoding: str = "", tries: Tries | None = None, request_id: str = "") -> Choice:
-    """Give what chance chooses."""
+    """Return the random choices."""
     return choose(wishes, Random(), tries or Tries(), request_id, accept_encoding)  # noqa: S311 - a test's
 
 
 def test_an_answer_of_which_nothing_is_asked_is_as_it_was() -> None:
-    """With its type, and with nothing that the carrier must do."""
+    """A response without controls keeps its type and needs no effects of the carrier."""
     outcome = done(ANSWER, NONE, resolve.NOTHING)
     assert outcome == Outcome(200, (("Content-Type", JSON), *HARMLESS), b"0123456789", NO_EFFECTS)
     assert outcome.effects is NO_EFFECTS
 
 
 def test_fields_that_are_asked_for_stand_in_the_place_of_our_own() -> None:
-    """Those of another name stand beside them, also twice."""
+    """A requested header replaces one of ours with the same name; others are added, even twice."""
     outcome = do(header=(("cache-control", "max-age=60"), ("X-A", "1"), ("X-A", "2")), cookie=(("Set-Cookie", "a=b"),))
     assert list(outcome.fields) == [
         ("Content-Type", JSON),
@@ -63,14 +63,14 @@ def test_fields_that_are_asked_for_stand_in_the_place_of_our_own() -> None:
 
 
 def test_a_text_is_answered_as_plain_text() -> None:
-    """Whatever the answer would have been."""
+    """A requested text is sent as plain text, whatever the response would have been."""
     outcome = do(body=b"<script>")
     assert (outcome.fields[0], outcome.body) == (("Content-Type", TEXT), b"<script>")
     assert HARMLESS[0] in outcome.fields
 
 
 def test_a_size_is_a_stream_of_that_length() -> None:
-    """Made while it is sent."""
+    """A requested size is generated while it is sent."""
     outcome = do(size=200_000)
     assert ("Content-Length", "200000") in outcome.fields
     assert ("Content-Type", TEXT) in outcome.fields
@@ -82,7 +82,7 @@ def test_a_size_is_a_stream_of_that_length() -> None:
 
 @given(st.integers(0, 300_000), st.integers(1, 70_000))
 def test_a_generated_text_is_the_same_however_it_is_cut(length: int, piece: int) -> None:
-    """Lines of 64 characters, all of it ASCII."""
+    """Generated text is the same however it is cut: lines of 64 ASCII characters."""
     text = b"".join(generated(length, piece))
     assert text == b"".join(generated(length))
     assert len(text) == length
@@ -90,7 +90,7 @@ def test_a_generated_text_is_the_same_however_it_is_cut(length: int, piece: int)
 
 
 def test_a_redirect_is_302_unless_a_status_is_asked_for() -> None:
-    """With the target in Location."""
+    """A redirect is 302 by default, with the target in Location."""
     assert do(redirect="/a").status == 302
     assert ("Location", "/a") in do(redirect="/a").fields
     assert do(redirect="/a", choice=Choice(307)).status == 307
@@ -98,14 +98,14 @@ def test_a_redirect_is_302_unless_a_status_is_asked_for() -> None:
 
 @pytest.mark.parametrize("status", [204, 205, 304])
 def test_an_answer_without_content_has_none(status: int) -> None:
-    """Whatever is asked for (RFC 9110, 15.3.5, 15.3.6, 15.4.5)."""
+    """A response without content has none, whatever is requested (RFC 9110, 15.3.5, 15.3.6, 15.4.5)."""
     outcome = do(choice=Choice(status), size=100, drip=2.0, compress="gzip")
     assert (outcome.status, outcome.body) == (status, b"")
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(2.0, 10), (0.3, 3), (0.05, 2), (0.0, 10)])
 def test_a_drip_spreads_the_body_over_its_time(seconds: float, count: int) -> None:
-    """The first piece at once, the last when the time is over; none at all is no drip."""
+    """A drip sends the first piece at once and the last at the end of its time; a drip of zero has no effect."""
     outcome = do(drip=seconds)
     assert b"".join(outcome.body if not isinstance(outcome.body, bytes) else [outcome.body]) == ANSWER.body
     if seconds:
@@ -116,7 +116,7 @@ def test_a_drip_spreads_the_body_over_its_time(seconds: float, count: int) -> No
 
 
 def test_a_drip_of_a_generated_body_is_in_as_many_pieces() -> None:
-    """Ten a second."""
+    """A drip of a generated body has ten pieces per second."""
     outcome = do(drip=1.0, size=1000)
     assert [len(piece) for piece in outcome.body] == [100] * 10  # type: ignore[arg-type] # it is no bytes
     assert outcome.effects == Effects(streamed=True, interval=1.0 / 9)
@@ -124,7 +124,7 @@ def test_a_drip_of_a_generated_body_is_in_as_many_pieces() -> None:
 
 @pytest.mark.parametrize(("size", "seconds"), [(400 * MIB, 0.001), (MIB, 0.5), (1 << 30, 60.0)])
 def test_no_piece_of_a_drip_is_large(size: int, seconds: float) -> None:
-    """However short the time: they are only closer together."""
+    """Pieces of a drip stay small, however short its time: the interval becomes shorter."""
     outcome = do(size=size, drip=seconds)
     first = next(iter(outcome.body))
     assert isinstance(first, bytes)
@@ -135,7 +135,7 @@ def test_no_piece_of_a_drip_is_large(size: int, seconds: float) -> None:
 
 @pytest.mark.parametrize(("answer", "size"), [(Answer(b"", JSON), None), (ANSWER, 0)])
 def test_nothing_is_not_spread(answer: Answer, size: int | None) -> None:
-    """It is sent at once."""
+    """An empty body is sent at once."""
     outcome = do(answer=answer, drip=1.0, size=size)
     assert outcome.effects.interval == 0
     assert b"".join(outcome.body if not isinstance(outcome.body, bytes) else [outcome.body]) == b""
@@ -143,7 +143,7 @@ def test_nothing_is_not_spread(answer: Answer, size: int | None) -> None:
 
 @given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 60))
 def test_a_stream_is_cut_anew(pieces: list[bytes], size: int) -> None:
-    """All pieces but the last are of the size that is asked for."""
+    """All pieces except the last have the requested size."""
     cut = list(repieced(iter(pieces), size))
     assert b"".join(cut) == b"".join(pieces)
     assert {len(piece) for piece in cut[:-1]} <= {size}
@@ -151,7 +151,7 @@ def test_a_stream_is_cut_anew(pieces: list[bytes], size: int) -> None:
 
 
 def test_a_stream_of_another_is_spread_too() -> None:
-    """As a dialect gives one, of its own length."""
+    """A body that a dialect streams, with its own length, is spread too."""
     outcome = do(answer=Answer(Content(10, iter([b"0123456", b"789"])), TEXT), drip=1.0)
     assert b"".join(outcome.body) == b"0123456789"  # type: ignore[arg-type] # it is no bytes
     assert ("Content-Length", "10") in outcome.fields
@@ -159,7 +159,7 @@ def test_a_stream_of_another_is_spread_too() -> None:
 
 
 def test_what_is_asked_for_instead_of_events_has_not_their_pace() -> None:
-    """A size or a text is sent at once."""
+    """A size or text that replaces events is sent at once."""
     events = Answer(Content(None, iter([b"a"]), endless=True), EVENTS, interval=1.0)
     assert do(answer=events).effects == Effects(streamed=True, interval=1.0, endless=True)
     assert do(answer=events, size=9).effects == Effects(streamed=True)
@@ -168,12 +168,12 @@ def test_what_is_asked_for_instead_of_events_has_not_their_pace() -> None:
 
 @pytest.mark.parametrize(("length", "seconds", "pieces"), [(0, 5, 1), (1, 5, 1), (10**9, 60, 600), (100, 0.01, 2)])
 def test_a_body_has_no_more_pieces_than_bytes(length: int, seconds: float, pieces: int) -> None:
-    """And no more than ten a second."""
+    """A body has at most one piece per byte and ten per second."""
     assert pieces_for(length, seconds) == pieces
 
 
 def test_a_body_that_is_cut_off_says_how_long_it_would_have_been() -> None:
-    """Half of it is sent."""
+    """An aborted body is half sent, and Content-Length is that of the whole."""
     outcome = do(abort="middle")
     assert (b"".join(outcome.body), outcome.effects.abort) == (b"01234", "middle")  # type: ignore[arg-type]
     assert ("Content-Length", "10") in outcome.fields
@@ -182,13 +182,13 @@ def test_a_body_that_is_cut_off_says_how_long_it_would_have_been() -> None:
 
 
 def test_of_a_stream_that_is_cut_off_one_piece_is_sent() -> None:
-    """Nobody knows where its middle is."""
+    """An aborted stream of unknown length sends one piece, because its middle is unknown."""
     assert list(first_half(iter([b"a", b"b", b"c"]), None)) == [b"a"]
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_the_first_half_is_half_however_it_is_cut(body: bytes, piece: int) -> None:
-    """Rounded down, without empty pieces."""
+    """The first half is rounded down, and has no empty pieces."""
     half = list(first_half(in_pieces(body, piece), len(body)))
     assert b"".join(half) == body[: len(body) // 2]
     assert all(half)
@@ -209,18 +209,21 @@ KEPT: dict[str, tuple[dict[str, Any], int]] = {
 
 @pytest.mark.parametrize("case", KEPT)
 def test_it_is_known_what_an_answer_keeps_until_its_end(case: str) -> None:
-    """The body that is spread, and what a compressor remembers: the worker bounds the sum of all answers."""
+    """Memory kept until a response ends is known: the body that is spread, and the state of a compressor.
+
+    The worker limits the sum of all responses.
+    """
     wishes, kept = KEPT[case]
     assert do(**wishes).effects.held == kept
 
 
 def test_an_abort_before_the_head_needs_no_stream() -> None:
-    """It is the carrier's alone."""
+    """An abort before the head needs no stream: the carrier applies it alone."""
     assert do(abort="before").effects == Effects(abort="before")
 
 
 def test_of_two_delays_the_longer_is_kept() -> None:
-    """A dialect may have one of its own, and none is above the bound."""
+    """The longer of two delays applies: a dialect may have its own, and none is above the limit."""
     slow = Answer(b"", TEXT, delay=1.0)
     assert do(answer=slow, choice=Choice(delay=0.5)).effects == Effects(delay=1.0)
     assert do(answer=slow, choice=Choice(delay=2.0)).effects == Effects(delay=2.0)
@@ -237,7 +240,7 @@ DECODE: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("coding", COMPRESSIONS)
 @pytest.mark.parametrize("wish", [{}, {"size": 300_000}])
 def test_a_coding_that_is_asked_for_is_undone_by_others(coding: str, wish: dict[str, Any]) -> None:
-    """Also of a stream, whose length nobody knows then."""
+    """Other decoders can decode what is compressed, also a stream, whose length is then unknown."""
     outcome = do(compress=coding, **wish)
     assert ("Content-Encoding", coding) in outcome.fields
     assert outcome.effects.streamed is bool(wish)
@@ -256,7 +259,7 @@ def test_a_coding_that_is_asked_for_is_undone_by_others(coding: str, wish: dict[
 
 
 def test_a_large_answer_is_compressed_while_it_is_sent() -> None:
-    """No step takes long."""
+    """A large response is compressed while it is sent, so that no step takes long."""
     outcome = do(compress="gzip", answer=Answer(bytes(200_000), JSON))
     assert isinstance(outcome.body, bytes) is False
     assert gzip.decompress(b"".join(outcome.body)) == bytes(200_000)  # type: ignore[arg-type]
@@ -282,7 +285,7 @@ def test_a_large_answer_is_compressed_while_it_is_sent() -> None:
     ],
 )
 def test_auto_takes_what_the_client_prefers(accept_encoding: str, coding: str) -> None:
-    """RFC 9110, 12.5.3."""
+    """The coding is the one that the client prefers (RFC 9110, 12.5.3)."""
     assert accepted(accept_encoding) == coding
     outcome = do(accept_encoding, compress="auto")
     assert [value for name, value in outcome.fields if name == "Content-Encoding"] == ([coding] if coding else [])
@@ -290,17 +293,17 @@ def test_auto_takes_what_the_client_prefers(accept_encoding: str, coding: str) -
 
 
 def test_nothing_is_compressed_that_is_not_asked_for() -> None:
-    """A client that would take it may stand behind the gateway that is to do it."""
+    """Nothing is compressed unless requested, because a gateway in between may be meant to do it."""
     assert not any(name == "Content-Encoding" for name, _ in do("gzip").fields)
 
 
 def test_compressing_nothing_gives_a_valid_nothing() -> None:
-    """As any content."""
+    """An empty body is compressed to a valid empty one."""
     assert gzip.decompress(b"".join(compressed([], "gzip"))) == b""
 
 
 def test_the_same_seed_chooses_alike_and_no_seed_does_not() -> None:
-    """Both the status and the delay."""
+    """The same seed always chooses the same status and delay, and no seed chooses at random."""
     wishes = Wishes(status=Choices((200, 500), (1, 1)), delay=Span(0, 1), seed="a")
     alike = {chosen(wishes) for _ in range(20)}
     assert len(alike) == 1
@@ -311,7 +314,7 @@ def test_the_same_seed_chooses_alike_and_no_seed_does_not() -> None:
 
 
 def test_the_first_tries_fail_and_the_next_succeed() -> None:
-    """Each request by its own id; the status that is asked for comes with the success."""
+    """Failures are counted per request ID, and the requested status applies to the success."""
     tries, wishes = Tries(), Wishes(fail_first=2, status=Choices((201,), (1,)))
     statuses = [chosen(wishes, "", tries, "a").status for _ in range(4)]
     assert statuses == [503, 503, 201, 201]
@@ -319,13 +322,13 @@ def test_the_first_tries_fail_and_the_next_succeed() -> None:
 
 
 def test_tries_are_remembered_of_so_many_requests_only() -> None:
-    """The one that was longest not seen is forgotten first."""
+    """The number of remembered requests is limited, and the one not seen for longest is forgotten first."""
     tries = Tries(most=2)
     assert [tries.again(each) for each in "abacab"] == [1, 1, 2, 1, 3, 1]
 
 
 def test_what_was_chosen_is_noted() -> None:
-    """Beside what was asked for."""
+    """The choices made are shown beside the requested values."""
     applied = Applied(
         tuple(Granted(name, "v", "query") for name in ("status", "delay", "time", "fail_first", "compress", "header")),
         (),
