@@ -1,4 +1,7 @@
-"""What one request is answered with: the form, the status, the fields, under any WSGI server."""
+"""The response to one request under any WSGI server.
+
+Format, status, headers and body, as the application returns them.
+"""
 
 import json
 from typing import Any
@@ -23,7 +26,7 @@ CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,ima
 
 
 class Asking:
-    """An echo with a clock that stands still, to be asked."""
+    """An echo with a clock that stands still."""
 
     def __init__(self, **settings: Any) -> None:
         self.now = 1_700_000_000.25
@@ -31,7 +34,7 @@ class Asking:
         self._echo = Echo(configured, policy.read(configured, downward_api.read({})), clock=lambda: self.now)
 
     def __call__(self, target: str = "/a", *fields: tuple[str, str], method: str = "GET", **environ: Any) -> Outcome:
-        """Ask for a target with these fields."""
+        """Send a request for a target with these headers."""
         wire: Fields = tuple((name.encode(), value.encode("latin-1")) for name, value in fields)
         request = WireRequest(method.encode(), target.encode(), "HTTP/1.1", wire)
         return self._echo.answer(environ_for(request) | environ)
@@ -41,12 +44,12 @@ ASK = Asking()
 
 
 def whole(outcome: Outcome) -> bytes:
-    """Give an answer's whole body."""
+    """Return the whole body of a response."""
     return outcome.body if isinstance(outcome.body, bytes) else b"".join(outcome.body)
 
 
 def field(outcome: Outcome, name: str) -> str:
-    """Give the value of the one field of this name."""
+    """Return the value of the only header of this name."""
     (value,) = [value for each, value in outcome.fields if each == name]
     return value
 
@@ -84,7 +87,7 @@ BEGINNINGS = {
     ],
 )
 def test_one_url_answers_in_the_form_that_is_accepted(accept: str, form: str) -> None:
-    """The bare answer to who takes any; the page to who names it."""
+    """Clients that accept anything get the bare response; clients that name text/html get the page."""
     answer = ASK("/a", *([("Accept", accept)] if accept else []))
     assert answer.status == 200
     assert whole(answer).startswith(BEGINNINGS[form])
@@ -92,7 +95,10 @@ def test_one_url_answers_in_the_form_that_is_accepted(accept: str, form: str) ->
 
 @pytest.mark.parametrize("accept", ["image/png", "application/json;q=0", "image/png, nonsense"])
 def test_who_takes_none_of_them_is_told_which_there_are(accept: str) -> None:
-    """With the media types, and the names for echo_format, which wins over Accept."""
+    """If no accepted type is available, the response is 406 with media types and names for echo_format.
+
+    The parameter echo_format overrides Accept.
+    """
     answer = ASK("/a", ("Accept", accept))
     assert answer.status == 406
     for media_type, name in renderers.media_types():
@@ -103,14 +109,14 @@ def test_who_takes_none_of_them_is_told_which_there_are(accept: str) -> None:
 
 @pytest.mark.parametrize("form", BEGINNINGS)
 def test_a_form_can_be_named(form: str) -> None:
-    """In the query, or in a field."""
+    """A format can be chosen in the query or in a header."""
     for answer in (ASK(f"/a?echo_format={form}", ("Accept", "image/png")), ASK("/a", ("x-echo-FORMAT", form))):
         assert whole(answer).startswith(BEGINNINGS[form])
 
 
 @pytest.mark.parametrize("form", ["bare", "html", "json", "text", "yaml"])
 def test_the_operator_sets_the_form_for_who_takes_any(form: str) -> None:
-    """Who names a type gets that."""
+    """The default format applies to clients that accept anything; a named type overrides it."""
     ask = Asking(format=form)
     assert whole(ask()).startswith(BEGINNINGS[form])
     assert whole(ask("/a", ("Accept", "*/*"))).startswith(BEGINNINGS[form])
@@ -119,7 +125,7 @@ def test_the_operator_sets_the_form_for_who_takes_any(form: str) -> None:
 
 
 def test_every_answer_says_whose_it_is_and_is_kept_by_nobody() -> None:
-    """Also those that refuse."""
+    """Every response, also an error, has a request ID, forbids caching, and has the headers that make it harmless."""
     targets = ["/", "/?echo_status=1", *(f"/?echo_format={form}" for form in (*renderers.WRITE, "events"))]
     for answer in (*map(ASK, targets), ASK("/", ("Accept", "image/png"))):
         assert field(answer, "X-Content-Type-Options") == "nosniff"
@@ -134,7 +140,7 @@ def test_every_answer_says_whose_it_is_and_is_kept_by_nobody() -> None:
      ("<b>", False), ("ü", False), ("a,a", False)],
 )  # fmt: skip
 def test_a_request_id_is_taken_over_when_it_is_sane(given: str, taken: bool) -> None:  # noqa: FBT001 - a column
-    """Else one is made. It is the reflection's `id`, too."""
+    """A valid request ID is kept; otherwise one is generated. It is the reflection's `id` too."""
     answer = ASK("/", ("X-Request-Id", given), ("Accept", "application/json"))
     assert (field(answer, "X-Request-Id") == given) is taken
     assert json.loads(whole(answer))["id"] == field(answer, "X-Request-Id")
@@ -142,7 +148,7 @@ def test_a_request_id_is_taken_over_when_it_is_sane(given: str, taken: bool) -> 
 
 
 def test_json_is_pretty_unless_it_is_not_to_be() -> None:
-    """By the setting, and by the request, which wins."""
+    """JSON is indented by default; the setting changes that, and the request overrides the setting."""
     compact = Asking(pretty="off")
     json_field = ("Accept", "application/json")
     assert whole(ASK("/", json_field)).startswith(b'{\n  "path": "/",')
@@ -152,7 +158,7 @@ def test_json_is_pretty_unless_it_is_not_to_be() -> None:
 
 
 def test_json_and_yaml_are_the_same_reflection() -> None:
-    """But for the id, which is each request's own."""
+    """JSON and YAML show the same reflection, except for path, query and controls, which differ in the format."""
     given = [("X-Request-Id", "1"), ("a", "x\xff\x85\t"), ("Cookie", "a=b")]
     told = [json.loads(whole(ASK("/?echo_format=json&b=%00&c", *given)))]
     told.append(yaml.safe_load(whole(ASK("/?echo_format=yaml&b=%00&c", *given))))
@@ -164,7 +170,7 @@ def test_json_and_yaml_are_the_same_reflection() -> None:
 
 
 def test_what_was_asked_for_is_shown_and_done() -> None:
-    """With what was chosen; what is not known is shown as refused."""
+    """Controls are applied and shown with the choices made; unknown controls are shown as rejected."""
     answer = ASK("/?echo_format=json&echo_status=418:1,419:0&echo_header=X-A:b&echo_foo=1", ("X-Echo-Delay", "1s"))
     assert (answer.status, field(answer, "X-A"), answer.effects) == (418, "b", Effects(delay=1.0))
     applied = json.loads(whole(answer))["applied"]
@@ -178,7 +184,7 @@ def test_what_was_asked_for_is_shown_and_done() -> None:
 
 
 def test_a_mistake_is_answered_in_json_to_who_wants_json() -> None:
-    """And nothing is done of what was asked for beside it."""
+    """An error is JSON for clients that accept JSON, and no other control is applied."""
     answer = ASK("/?echo_status=999&echo_delay=1s", ("Accept", "application/json"))
     told = json.loads(whole(answer))
     assert (answer.status, answer.effects) == (400, NO_EFFECTS)
@@ -197,7 +203,7 @@ def test_a_mistake_is_answered_in_json_to_who_wants_json() -> None:
 
 @pytest.mark.parametrize("form", ["", *renderers.WRITE, "events"])
 def test_to_everybody_else_a_mistake_is_lines_of_text(form: str) -> None:
-    """Never HTML: a value that was sent is in it."""
+    """For other clients an error is plain text and never HTML, because it quotes what the client sent."""
     answer = ASK("/?echo_size=<script>%0a" + (f"&echo_format={form}" if form else ""))
     assert answer.status == 400
     if form != "json":
@@ -207,10 +213,13 @@ def test_to_everybody_else_a_mistake_is_lines_of_text(form: str) -> None:
 
 
 def test_events_are_reflections_a_second_apart() -> None:
-    """As many as are asked for, each at its own time, not to be held back by a proxy."""
+    """Events are reflections one second apart, each with its own time, in the requested number.
+
+    A header disables buffering in proxies.
+    """
     ask = Asking(max_events=7)
     answer = ask("/", ("Accept", "text/event-stream"))
-    kept = 4 * len("/Accepttext/event-stream")  # of the request, for as long as there are events
+    kept = 4 * len("/Accepttext/event-stream")  # size of the request, which is kept as long as there are events
     assert (answer.effects, field(answer, "X-Accel-Buffering")) == (
         Effects(streamed=True, interval=INTERVAL, endless=True, held=kept),
         "no",
@@ -229,7 +238,7 @@ def test_events_are_reflections_a_second_apart() -> None:
 
 
 def test_who_has_had_all_events_is_told_not_to_come_again() -> None:
-    """A browser comes again when a stream ends, unless it is answered 204; who missed some gets those."""
+    """A client that has received all events gets 204, or a browser would reconnect; missed events are sent."""
     accept = ("Accept", "text/event-stream")
     assert ASK("/", accept, ("Last-Event-ID", "5")).status == 204
     events = list(ASK("/", accept, ("Last-Event-ID", "3")).body)
@@ -239,7 +248,7 @@ def test_who_has_had_all_events_is_told_not_to_come_again() -> None:
 
 @pytest.mark.parametrize("wish", ["drip=1s", "compress=gzip"])
 def test_events_have_their_own_time(wish: str) -> None:
-    """They are not spread, and nothing waits until there is enough to be compressed."""
+    """Events are not spread and not compressed, because nothing may wait until there is enough to compress."""
     answer = ASK(f"/?echo_format=events&echo_{wish}")
     assert answer.status == 400
     assert b"not supported for server-sent events" in whole(answer)
@@ -247,7 +256,7 @@ def test_events_have_their_own_time(wish: str) -> None:
 
 
 def test_what_has_nothing_to_do_is_shown_as_refused() -> None:
-    """It is no mistake, and nothing was done."""
+    """A control without effect is shown as rejected, but is no error."""
     told = json.loads(whole(ASK("/?echo_format=json&echo_count=3&echo_seed=1")))["applied"]
     assert [each["name"] for each in told["granted"]] == ["format"]
     assert {each["name"]: each["reason"] for each in told["refused"]} == {
@@ -257,7 +266,7 @@ def test_what_has_nothing_to_do_is_shown_as_refused() -> None:
 
 
 def test_the_coding_that_was_chosen_is_shown() -> None:
-    """Also that none was."""
+    """The chosen coding is shown, also if it is identity."""
     for accepted, coding in (("br, gzip;q=0.5", "br"), ("", "identity")):
         answer = ASK("/?echo_format=json&echo_compress=auto", ("Accept-Encoding", accepted))
         body = brotli.decompress(whole(answer)) if coding == "br" else whole(answer)
@@ -265,14 +274,14 @@ def test_the_coding_that_was_chosen_is_shown() -> None:
 
 
 def test_a_request_without_an_id_has_no_first_tries() -> None:
-    """Each would be its first."""
+    """Without a request ID, fail_first has no effect, because each request would be the first."""
     assert b"X-Echo-Fail-First" in whole(ASK("/", ("X-Echo-Fail-First", "1")))
     statuses = [ASK("/?echo_fail_first=1", ("X-Request-Id", "one")).status for _ in range(3)]
     assert statuses == [503, 200, 200]
 
 
 def test_with_a_seed_an_echo_is_the_same_after_each_start() -> None:
-    """Both of what is chosen and of the order."""
+    """With a seed, the same choices are made in the same order after each start."""
     first, second = Asking(seed="7"), Asking(seed="7")
     query = "/?echo_status=200,201,202,203&echo_delay=0-1s"
     told = [
@@ -283,7 +292,7 @@ def test_with_a_seed_an_echo_is_the_same_after_each_start() -> None:
 
 
 def test_redacted_fields_are_in_no_answer() -> None:
-    """Where the operator has said so; else they are shown as they came."""
+    """Redacted headers are masked in responses if the operator enables it; otherwise they are shown as received."""
     ask = Asking(redact="Authorization,Cookie", redact_responses="on")
     secrets = [("Authorization", "Basic YTpzZWNyZXQ="), ("cookie", "a=secret"), ("X-A", "open")]
     for form in (*renderers.WRITE, "events"):
@@ -299,7 +308,7 @@ def test_redacted_fields_are_in_no_answer() -> None:
 
 @pytest.mark.parametrize("form", [*renderers.WRITE, "events"])
 def test_connect_opens_no_tunnel(form: str) -> None:
-    """In no form, and whatever is asked for."""
+    """CONNECT never opens a tunnel, in any format and with any controls."""
     for fields in ([], [("X-Echo-Body", "hi")], [("X-Echo-Size", "5")], [("Last-Event-ID", "99")]):
         answer = ASK("b.test:443", ("X-Echo-Format", form), *fields, method="CONNECT")
         assert answer.status // 100 in {4, 5}
@@ -322,7 +331,7 @@ def test_connect_opens_no_tunnel(form: str) -> None:
 def test_a_websocket_begins_with_the_reflection_in_the_form_that_is_asked_for(
     fields: tuple[tuple[str, str], ...], beginning: bytes
 ) -> None:
-    """JSON, where nothing is."""
+    """The first message of a WebSocket is the reflection in the requested format, by default JSON."""
     websocket: dict[str, Any] = {WEBSOCKET_KEY: True}
     answer = ASK("/", *fields, **websocket)
     assert whole(answer).startswith(beginning)
@@ -349,7 +358,10 @@ def test_a_page_of_another_origin_reads_no_credentials(
     seen: bool,  # noqa: FBT001 - a column
     settings: dict[str, str],
 ) -> None:
-    """A WebSocket can be opened and read by any page (RFC 6455, 10.2), and goes with the browser's cookies."""
+    """Pages of another origin see no credentials on a WebSocket.
+
+    Any page can open and read one (RFC 6455, 10.2), and the browser sends its cookies with it.
+    """
     websocket: dict[str, Any] = {WEBSOCKET_KEY: True}
     secret = (("Cookie", "a=c2VjcmV0"), ("Authorization", "Basic YTpiOmMyVmpjbVYw"))
     fields = (("Host", "h"), *secret, *(("Origin", each) for each in origins))
@@ -359,7 +371,7 @@ def test_a_page_of_another_origin_reads_no_credentials(
 
 
 def test_a_dialect_is_spoken_by_a_whole_echo_or_for_one_request() -> None:
-    """`echo` goes back to ours."""
+    """A dialect applies to the whole echo or to one request, and `echo` selects our own formats again."""
     whoami = Asking(dialect="whoami")
     assert whole(whoami("/", ("Accept", "application/json"))).startswith(b"Hostname: ")
     assert whole(whoami("/?echo_format=json")).startswith(b"{\n")
@@ -368,7 +380,7 @@ def test_a_dialect_is_spoken_by_a_whole_echo_or_for_one_request() -> None:
 
 
 def test_nothing_refused_shows_as_nothing_refused() -> None:
-    """The usual case."""
+    """If nothing is rejected, `refused` is omitted or empty."""
     told = msgspec.json.decode(whole(ASK("/?echo_format=json")))
     assert msgspec.convert(told["applied"] | {"granted": []}, Applied) == Applied()
 
@@ -386,12 +398,12 @@ def test_nothing_refused_shows_as_nothing_refused() -> None:
 def test_a_dialect_does_no_more_than_the_operator_lets_a_client_ask_for(
     settings: dict[str, Any], target: str, status: int
 ) -> None:
-    """The bounds of the controls hold for it, too."""
+    """The limits and switches of controls apply to dialects too."""
     assert Asking(dialect="gateway-api", **settings)(target).status == status
 
 
 def test_a_field_that_is_asked_for_stands_in_the_place_of_our_own() -> None:
-    """There is never more than one of it."""
+    """A requested header replaces our own, so that there is never more than one of it."""
     answer = ASK("/?echo_header=Cache-Control:max-age%3D1")
     assert field(answer, "Cache-Control") == "max-age=1"
     answer = ASK("/", ("X-Echo-Format", "gateway-api"), ("X-Echo-Set-Header", "X-A:ü, X-Content:b"))

@@ -1,4 +1,7 @@
-"""What an answer does beyond its bytes: delays, streamed bodies, aborts; over both protocols, in simulated time."""
+"""Effects of a response: delays, streamed bodies, aborts, shutdown.
+
+Over both protocols, in simulated time.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -29,7 +32,7 @@ Protocols = Callable[..., Over]
 
 @pytest.fixture(params=[OverHttp1, OverHttp2], ids=["HTTP/1.1", "HTTP/2"])
 def over(request: pytest.FixtureRequest) -> Protocols:
-    """Give each of the protocols."""
+    """Return each of the protocols."""
     made: Protocols = request.param
     return made
 
@@ -38,7 +41,7 @@ def over(request: pytest.FixtureRequest) -> Protocols:
 
 
 def test_a_delay_comes_before_the_first_byte_and_holds_up_nobody_else(over: Protocols) -> None:
-    """Not even for longer than anything else may take; and others are answered at once."""
+    """A delay precedes the first byte, may exceed any timeout, and delays no other request."""
     slow = Plan(Effects(delay=100.0), lambda: [b"slow"], [("Content-Length", "4")])
     client = over(Planned(slow=slow))
     first = client.ask("/slow")
@@ -54,7 +57,7 @@ def test_a_delay_comes_before_the_first_byte_and_holds_up_nobody_else(over: Prot
 
 
 def test_many_may_wait_at_once(over: Protocols) -> None:
-    """A thousand, and more time is taken by none of them."""
+    """A thousand responses may be delayed at once, and none is delayed longer than requested."""
     client = over(Planned(slow=Plan(Effects(delay=5.0), lambda: [b"slow"])), streams=1000)
     asked = [client.ask("/slow") for _ in range(999)]
     assert len(client.served.pending()) <= len(asked)
@@ -67,7 +70,7 @@ def test_many_may_wait_at_once(over: Protocols) -> None:
 
 @pytest.mark.parametrize("fields", [[("Content-Length", "13")], []], ids=["known length", "unknown length"])
 def test_a_streamed_body_comes_piece_by_piece(over: Protocols, fields: list[tuple[str, str]]) -> None:
-    """The first piece with the head, each when it is asked for, and none is asked for before its time."""
+    """A streamed body is sent piece by piece: the first with the head, and each is requested when it is due."""
     plan = Plan(Effects(streamed=True, delay=3.0, interval=50.0), fields=fields)
     client = over(Planned(drip=plan))
     number = client.ask("/drip")
@@ -88,7 +91,7 @@ def test_a_streamed_body_comes_piece_by_piece(over: Protocols, fields: list[tupl
 
 
 def test_what_is_late_keeps_its_pace(over: Protocols) -> None:
-    """A little is made up for; after more, pieces still don't come all at once."""
+    """A small delay is caught up; after a longer one, pieces still don't come all at once."""
     plan = Plan(Effects(streamed=True, interval=1.0), lambda: [b"%d" % number for number in range(9)])
     client = over(Planned(drip=plan))
     number = client.ask("/drip")
@@ -109,7 +112,7 @@ def test_what_is_late_keeps_its_pace(over: Protocols) -> None:
 
 
 def test_a_piece_that_is_empty_ends_nothing(over: Protocols) -> None:
-    """An empty chunk would be the body's end (RFC 9112, 7.1)."""
+    """An empty piece is skipped, because an empty chunk would end the body (RFC 9112, 7.1)."""
     plan = Plan(Effects(streamed=True), lambda: (b"", b"a", b"", b"", b"b", b""))
     client = over(Planned(holes=plan))
     number = client.ask("/holes")
@@ -120,7 +123,7 @@ def test_a_piece_that_is_empty_ends_nothing(over: Protocols) -> None:
 
 @pytest.mark.parametrize("pieces", [(), (b"",)], ids=["no piece", "an empty one"])
 def test_a_body_without_anything_in_it_ends(over: Protocols, pieces: tuple[bytes, ...]) -> None:
-    """It is whole, as short as it is."""
+    """A body without content is complete."""
     client = over(Planned(empty=Plan(pieces=lambda: pieces)))
     number = client.ask("/empty")
     run(client)
@@ -129,7 +132,7 @@ def test_a_body_without_anything_in_it_ends(over: Protocols, pieces: tuple[bytes
 
 
 def test_what_was_written_at_once_comes_before_the_pieces(over: Protocols) -> None:
-    """PEP 3333's `write`, which old applications use."""
+    """Data passed to PEP 3333's `write`, which old applications use, precedes the pieces."""
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ[EFFECTS_KEY] = Effects(streamed=True)
@@ -143,7 +146,10 @@ def test_what_was_written_at_once_comes_before_the_pieces(over: Protocols) -> No
 
 
 def test_an_answer_that_begins_late_is_joined(over: Protocols) -> None:
-    """PEP 3333 lets `start_response` wait for the first piece; until then nobody knows the head."""
+    """A response whose head is only known with the first piece is sent whole.
+
+    PEP 3333 allows `start_response` to wait for the first piece.
+    """
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ[EFFECTS_KEY] = Effects(streamed=True, interval=5.0)
@@ -160,11 +166,11 @@ def test_an_answer_that_begins_late_is_joined(over: Protocols) -> None:
     assert (answer.body, answer.fields["content-length"], answer.ended) == (b"one two", "7", True)
 
 
-# how much, and how fast
+# amount and rate
 
 
 def test_a_large_body_goes_out_a_bounded_part_a_turn(over: Protocols) -> None:
-    """The loop serves others in between, and of 64 MiB there is never more than a little in memory."""
+    """The loop serves others in between, and of 64 MiB at most 256 KiB are in memory."""
     count = 1024
     plan = Plan(pieces=lambda: (bytes(64 * KIB) for _ in range(count)), fields=[("Content-Length", str(count << 16))])
     client = over(Planned(large=plan))
@@ -188,7 +194,7 @@ def test_a_large_body_goes_out_a_bounded_part_a_turn(over: Protocols) -> None:
 
 
 def test_nothing_is_asked_for_while_the_client_does_not_read(over: Protocols) -> None:
-    """And all goes on when it does."""
+    """No piece is requested while the client does not read; the response continues when it does."""
     plan = Plan(pieces=lambda: (bytes(64 * KIB) for _ in range(8)))
     client = over(Planned(large=plan))
     number = client.ask("/large")
@@ -205,7 +211,7 @@ def test_nothing_is_asked_for_while_the_client_does_not_read(over: Protocols) ->
 
 
 def test_a_client_that_never_reads_is_dropped_and_its_body_closed(over: Protocols) -> None:
-    """After the time of a body, as ever."""
+    """A client that never reads is dropped after the timeout of a body, and the body is closed."""
     plan = Plan(pieces=lambda: endless(KIB))
     client = over(Planned(large=plan))
     number = client.ask("/large")
@@ -217,12 +223,12 @@ def test_a_client_that_never_reads_is_dropped_and_its_body_closed(over: Protocol
     assert (plan.closed, client.served.pending()) == (1, [])
 
 
-# what goes wrong
+# errors
 
 
 @pytest.mark.parametrize("fields", [[("Content-Length", "100")], []], ids=["known length", "unknown length"])
 def test_a_body_that_fails_is_seen_to_be_broken(over: Protocols, fields: list[tuple[str, str]]) -> None:
-    """The fault goes to the log, and no end is sent."""
+    """A body that fails is logged, and the client sees that it is incomplete."""
     plan = Plan(pieces=failing(b"one "), fields=fields)
     client = over(Planned(fails=plan))
     number = client.ask("/fails")
@@ -236,7 +242,7 @@ def test_a_body_that_fails_is_seen_to_be_broken(over: Protocols, fields: list[tu
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_body_that_fails_before_anything_was_sent_is_answered_500(over: Protocols, method: str) -> None:
-    """As any other fault; but nothing is asked for where there is no body."""
+    """A body that fails before anything was sent is a 500; for HEAD the body is not requested at all."""
     plan = Plan(Effects(streamed=True, delay=1.0), failing())
     client = over(Planned(fails=plan))
     number = client.ask("/fails", method)
@@ -248,7 +254,7 @@ def test_a_body_that_fails_before_anything_was_sent_is_answered_500(over: Protoc
 
 
 def test_a_piece_that_is_not_bytes_is_a_fault(over: Protocols) -> None:
-    """It is told by name."""
+    """A piece that is not bytes is an error that names its type."""
     client = over(Planned(text=Plan(pieces=lambda: (b"one ", "two"))))  # type: ignore[arg-type,return-value]
     number = client.ask("/text")
     run(client)
@@ -257,7 +263,7 @@ def test_a_piece_that_is_not_bytes_is_a_fault(over: Protocols) -> None:
 
 
 def test_a_body_that_fails_to_close_is_reported(over: Protocols) -> None:
-    """And the answer is whole."""
+    """A failure to close a body is reported, and the response is complete."""
 
     def close() -> Iterator[bytes]:
         try:
@@ -291,7 +297,7 @@ def test_a_body_that_fails_to_close_is_reported(over: Protocols) -> None:
 def test_a_body_is_never_longer_and_never_silently_shorter_than_its_length(
     over: Protocols, length: int, pieces: tuple[bytes, ...], body: bytes, says: str
 ) -> None:
-    """What is too much is left out; what is too little breaks off. Either is reported once."""
+    """Excess bytes are omitted, and a body that is too short is aborted; each is reported once."""
     plan = Plan(pieces=lambda: pieces, fields=[("Content-Length", str(length))])
     client = over(Planned(wrong=plan))
     number = client.ask("/wrong")
@@ -306,7 +312,7 @@ def test_a_body_is_never_longer_and_never_silently_shorter_than_its_length(
 
 @pytest.mark.parametrize("value", ["-1", "1_0", "", "²", "٣", "9" * 19, "x"])
 def test_a_length_that_is_none_is_not_told(over: Protocols, value: str) -> None:
-    """The body is as long as it is."""
+    """An invalid Content-Length is not sent, and the body has its real length."""
     client = over(Planned(wrong=Plan(fields=[("Content-Length", value)])))
     number = client.ask("/wrong")
     run(client)
@@ -319,7 +325,7 @@ def test_a_length_that_is_none_is_not_told(over: Protocols, value: str) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_an_abort_before_the_head_sends_nothing(over: Protocols, *, streamed: bool) -> None:
-    """After the delay; nothing is asked of the body; the others are not touched."""
+    """After the delay nothing is sent, the body is not requested, and other requests are not affected."""
     plan = Plan(Effects(delay=2.0, abort="before", streamed=streamed))
     client = over(Planned(gone=plan))
     number, other = client.ask("/gone"), client.ask(PLAIN)
@@ -346,7 +352,7 @@ def test_an_abort_before_the_head_sends_nothing(over: Protocols, *, streamed: bo
 def test_an_abort_in_the_middle_sends_all_there_is_but_no_end(
     over: Protocols, effects: Effects, fields: list[tuple[str, str]], body: bytes
 ) -> None:
-    """However long it says that it is, it never becomes whole; and that is no fault."""
+    """An aborted body is never complete, whatever its length, and that is no error."""
     plan = Plan(effects, fields=fields)
     client = over(Planned(cut=plan))
     number = client.ask("/cut")
@@ -358,7 +364,7 @@ def test_an_abort_in_the_middle_sends_all_there_is_but_no_end(
 
 
 def test_an_abort_of_what_has_no_content_comes_behind_the_head() -> None:
-    """HTTP/1.1 ends the connection, HTTP/2 the stream before it has ended."""
+    """The abort follows the head: HTTP/1.1 ends the connection, HTTP/2 resets the stream before it has ended."""
     for over in (OverHttp1, OverHttp2):
         client = over(Planned(cut=Plan(Effects(abort="middle"), fields=[("Content-Length", "5")])))
         number = client.ask("/cut", "HEAD")
@@ -386,7 +392,7 @@ def test_an_abort_of_what_has_no_content_comes_behind_the_head() -> None:
 def test_a_body_that_nobody_waits_for_is_closed(
     over: Protocols, end: Callable[[Over, int], None], delay: float
 ) -> None:
-    """PEP 3333 asks for it; and no more is asked for."""
+    """An abandoned body is closed, as PEP 3333 requires, and no more pieces are requested."""
     plan = Plan(Effects(streamed=True, interval=5.0, delay=delay, endless=True), lambda: endless(1))
     client = over(Planned(drip=plan))
     number = client.ask("/drip")
@@ -405,7 +411,7 @@ def test_a_body_that_nobody_waits_for_is_closed(
 
 @pytest.fixture(params=["GET", "HEAD"])
 def asking(over: Protocols, request: pytest.FixtureRequest) -> tuple[Over, Planned, str]:
-    """Give a client, what answers it, and a method."""
+    """Return a client, its application, and a method."""
     application = Planned()
     return over(application), application, request.param
 
@@ -425,7 +431,10 @@ def asking(over: Protocols, request: pytest.FixtureRequest) -> tuple[Over, Plann
 def test_a_status_without_content_has_none(
     asking: tuple[Over, Planned, str], status: str, said: str | None, told: str | None, *, streamed: bool
 ) -> None:
-    """RFC 9110, 8.6 and 15.3.6: whatever the application gives; and the next answer is where it is looked for."""
+    """A status without content has no body, whatever the application returns (RFC 9110, 8.6 and 15.3.6).
+
+    The next response starts where the client expects it.
+    """
     client, application, method = asking
     fields = [("Content-Length", said)] if said else []
     plan = Plan(Effects(streamed=streamed, trailers=((b"x-sum", b"1"),) if streamed else ()), fields=fields)
@@ -442,14 +451,17 @@ def test_a_status_without_content_has_none(
 
 
 def test_an_interim_status_has_no_length() -> None:
-    """RFC 9110, 8.6. It is no answer, and what it is to a client is the application's fault."""
+    """An interim status has no Content-Length (RFC 9110, 8.6).
+
+    It is no final response: returning one is the application's error.
+    """
     served = Served(application=Planned(early=Plan(Effects(), status="103 Early Hints")))
     assert served.send(b"GET /early HTTP/1.1\r\nHost: a\r\n\r\n").endswith(b"GMT\r\n\r\n")
 
 
 @pytest.mark.parametrize("fields", [[("Content-Length", "13")], []], ids=["known length", "unknown length"])
 def test_head_is_answered_without_asking_for_anything(over: Protocols, fields: list[tuple[str, str]]) -> None:
-    """With the length of GET's answer, if it is known (RFC 9110, 9.3.2)."""
+    """The response to HEAD has the length of GET, if known (RFC 9110, 9.3.2), and no piece is requested."""
     plan = Plan(fields=fields)
     client = over(Planned(large=plan))
     answer = client.seen(client.ask("/large", "HEAD"))
@@ -460,7 +472,7 @@ def test_head_is_answered_without_asking_for_anything(over: Protocols, fields: l
 
 @pytest.mark.parametrize("fields", [[("Content-Length", "13")], []], ids=["known length", "unknown length"])
 def test_trailers_come_behind_a_streamed_body(over: Protocols, fields: list[tuple[str, str]]) -> None:
-    """As behind any other."""
+    """Trailers follow a streamed body as they follow any other."""
     client = over(Planned(sum=Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)), fields=fields)))
     number = client.ask("/sum")
     run(client)
@@ -469,11 +481,11 @@ def test_trailers_come_behind_a_streamed_body(over: Protocols, fields: list[tupl
     assert {name.lower(): value for name, value in answer.trailers.items()} == {"x-sum": "1"}
 
 
-# a stop
+# graceful shutdown
 
 
 def test_a_stop_answers_what_was_accepted(over: Protocols) -> None:
-    """What is delayed in its time, what has a length to its end; then the connection is left."""
+    """A graceful shutdown sends delayed responses when due and streamed ones to their end, then closes connections."""
     application = Planned(
         slow=Plan(Effects(delay=3.0), lambda: [b"slow"]),
         drip=Plan(Effects(streamed=True, interval=2.0), fields=[("Content-Length", "13")]),
@@ -498,7 +510,10 @@ def test_a_stop_answers_what_was_accepted(over: Protocols) -> None:
 
 @pytest.mark.parametrize("when", ["before", "within the delay", "between pieces"])
 def test_a_stop_ends_what_has_no_end_of_its_own(over: Protocols, when: str) -> None:
-    """In order, behind the piece under way: a rollout does not wait for it, and the client comes again elsewhere."""
+    """A graceful shutdown ends an endless response after the current piece.
+
+    A rollout does not wait for it, and the client reconnects elsewhere.
+    """
     delay = 5.0 if when == "within the delay" else 0.0
     effects = Effects(streamed=True, delay=delay, interval=60.0, endless=True)
     plan = Plan(effects, lambda: iter([b"event "] * 1000))
@@ -520,7 +535,10 @@ def test_a_stop_ends_what_has_no_end_of_its_own(over: Protocols, when: str) -> N
 
 
 def test_a_stop_lets_what_has_an_end_come_to_it(over: Protocols) -> None:
-    """Though nobody knows how long it is: half of it would be taken for the whole."""
+    """A graceful shutdown completes a finite response of unknown length.
+
+    Half of it would be taken for the whole.
+    """
     plan = Plan(Effects(streamed=True, interval=2.0))
     client = over(Planned(coded=plan))
     number = client.ask("/coded")
@@ -534,7 +552,7 @@ def test_a_stop_lets_what_has_an_end_come_to_it(over: Protocols) -> None:
 
 
 def test_a_stop_does_not_make_whole_what_is_to_be_broken(over: Protocols) -> None:
-    """An abort in the middle is one, whenever it comes."""
+    """A graceful shutdown does not complete a response that is to be aborted in the middle."""
     plan = Plan(Effects(streamed=True, interval=60.0, abort="middle", endless=True), lambda: endless(1))
     client = over(Planned(cut=plan))
     number = client.ask("/cut")
@@ -545,7 +563,7 @@ def test_a_stop_does_not_make_whole_what_is_to_be_broken(over: Protocols) -> Non
 
 
 def test_a_web_socket_is_greeted_at_once(over: Protocols) -> None:
-    """What else the application would do with the answer is not done; the body is all that counts."""
+    """A WebSocket gets its greeting at once: only the body of the response counts, not its effects."""
     del over
     application = Planned(ws=Plan(Effects(delay=5.0, abort="middle"), lambda: [b"hello"]))
     client = Client(answer=application)
@@ -555,17 +573,17 @@ def test_a_web_socket_is_greeted_at_once(over: Protocols) -> None:
     assert bytes(frame.data) == b"hello"  # type: ignore[union-attr]
 
 
-# what waits
+# memory budget
 
 
 @pytest.mark.parametrize("ending", ["its time", "the client goes"])
 @pytest.mark.parametrize("how", ["a delay", "a drip"])
 def test_what_waits_for_its_time_is_bounded_for_all_connections(over: Protocols, how: str, ending: str) -> None:
-    """One answer too many is refused at once; when one before it is gone, there is room again.
+    """One response above the memory budget is rejected at once; after an earlier one ends, there is room again.
 
-    A whole body that is sent piece by piece is held to its end.
+    A whole body that is sent piece by piece counts until its end.
     """
-    large, request = 9000, 500  # of a request less is kept, too, until it is answered
+    large, request = 9000, 500  # part of a request is counted too, until it is answered
     plan = Plan(Effects(delay=5.0), lambda: [bytes(large)])
     if how == "a drip":
         plan = Plan(Effects(streamed=True, interval=1.0, held=large), lambda: [b"a"] * 5)

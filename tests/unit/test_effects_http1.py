@@ -1,4 +1,7 @@
-"""Answers that take time on one HTTP/1.1 connection: what comes behind them, and how it is framed."""
+"""Delayed and streamed responses on one HTTP/1.1 connection.
+
+Pipelined requests behind them, and framing.
+"""
 
 import ssl
 
@@ -20,18 +23,18 @@ PLAIN = b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def get(name: str, version: str = "1.1", more: bytes = b"") -> bytes:
-    """Give a request for what is planned under a name."""
+    """Return a request for what is planned under a name."""
     return f"GET /{name} HTTP/{version}\r\nHost: a\r\n".encode() + more + b"\r\n"
 
 
 def answers(served: Served) -> list[Seen]:
-    """Give all answers on a connection, in their order."""
+    """Return all responses on a connection in their order."""
     pieces = served.transport.written.split(b"HTTP/1.1 ")[1:]
     return [seen(b"HTTP/1.1 " + each, closed=served.transport.ended) for each in pieces]
 
 
 def test_what_is_asked_behind_a_delayed_answer_waits_for_it() -> None:
-    """It is not even read; then all is answered, in order, and read on."""
+    """Requests after a delayed one are not read until it is answered, then all are answered in order."""
     plain, slow = Plan(Effects(), lambda: [b"p"]), Plan(Effects(delay=5.0), lambda: [b"slow"])
     served = Served(application=Planned(slow=slow, p=plain))
     assert served.send(get("p") + get("slow") + get("p") + get("slow") + get("p")).endswith(b"\r\n\r\np")
@@ -62,7 +65,10 @@ def test_what_is_asked_behind_a_delayed_answer_waits_for_it() -> None:
     ids=["chunked", "a length", "a length too short", "no length", "204", "205", "304", "trailers", "204, whole"],
 )
 def test_the_next_answer_begins_where_the_one_before_has_ended(plan: Plan) -> None:
-    """Whatever the application did: a client must never read one answer's body as another's head."""
+    """The next response starts where the one before ends.
+
+    Whatever the application did, a client must never read one response's body as another's head.
+    """
     served = Served(application=Planned(odd=plan))
     served.send(get("odd") + PLAIN)
     served.turn(NOTHING_MORE)
@@ -73,7 +79,7 @@ def test_the_next_answer_begins_where_the_one_before_has_ended(plan: Plan) -> No
 
 
 def test_what_comes_within_an_answer_is_not_answered_there() -> None:
-    """Not even by 100 Continue."""
+    """A request that arrives during a response is not answered before its end, not even by 100 Continue."""
     served = Served(application=Planned(drip=Plan(Effects(streamed=True, interval=1.0))))
     served.send(get("drip"))
     assert served.send(b"PUT /plain HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n") == b""
@@ -83,7 +89,7 @@ def test_what_comes_within_an_answer_is_not_answered_there() -> None:
 
 
 def test_chunks_are_the_pieces() -> None:
-    """Byte for byte (RFC 9112, 7.1)."""
+    """Chunks are the pieces, byte for byte (RFC 9112, 7.1)."""
     plan = Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)), lambda: (b"0123456789", b"", b"\r\n"))
     served = Served(application=Planned(odd=plan))
     served.send(get("odd"))
@@ -94,7 +100,7 @@ def test_chunks_are_the_pieces() -> None:
 
 
 def test_a_turn_takes_one_piece() -> None:
-    """However fast the client reads."""
+    """A turn requests one piece, however fast the client reads."""
     plan = Plan(STREAMED, lambda: endless(1024))
     served = Served(application=Planned(large=plan))
     served.send(get("large"))
@@ -108,7 +114,10 @@ def test_a_turn_takes_one_piece() -> None:
 
 
 def test_http_1_0_is_told_the_end_by_the_connection() -> None:
-    """It knows no chunks and no trailers (RFC 9112, 6.3 and 7.1)."""
+    """The end of the connection ends the response.
+
+    HTTP/1.0 knows no chunks and no trailers (RFC 9112, 6.3 and 7.1).
+    """
     plan = Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)))
     served = Served(application=Planned(odd=plan))
     served.send(get("odd", "1.0", b"Connection: keep-alive\r\n"))
@@ -120,7 +129,7 @@ def test_http_1_0_is_told_the_end_by_the_connection() -> None:
 
 
 def test_http_1_0_keeps_a_connection_when_the_length_is_known() -> None:
-    """As with any other answer."""
+    """An HTTP/1.0 connection is kept if the length of the response is known."""
     served = Served(application=Planned(odd=Plan(STREAMED, fields=[("Content-Length", "13")])))
     served.send(get("odd", "1.0", b"Connection: keep-alive\r\n") + PLAIN)
     served.turn(NOTHING_MORE)
@@ -134,7 +143,7 @@ def test_http_1_0_keeps_a_connection_when_the_length_is_known() -> None:
     ids=["fails", "is aborted"],
 )
 def test_http_1_0_sees_a_break_as_a_reset(plan: Plan) -> None:
-    """The end of the connection alone would say that all has come."""
+    """An incomplete response ends with a reset, because the end of the connection would mean that it is complete."""
     served = Served(application=Planned(odd=plan))
     served.send(get("odd", "1.0"))
     served.turn(NOTHING_MORE)
@@ -146,7 +155,7 @@ def test_http_1_0_sees_a_break_as_a_reset(plan: Plan) -> None:
 
 
 def test_an_abort_lets_what_came_before_it_arrive() -> None:
-    """Nothing is dropped that was written, and the client is read a while, so that nothing is reset."""
+    """Data before an abort arrives: nothing written is dropped, and the client is read for a while to avoid a reset."""
     served = Served(application=Planned(gone=Plan(Effects(abort="before"))))
     assert served.send(PLAIN + get("gone") + PLAIN).endswith(b"\r\n\r\nplain")
     assert served.transport.written.count(b"plain") == 1
@@ -156,7 +165,7 @@ def test_an_abort_lets_what_came_before_it_arrive() -> None:
 
 
 def test_what_is_still_sent_to_an_aborted_answer_is_read_over() -> None:
-    """Reading was paused for its sake."""
+    """Reading, paused for a delayed response, resumes after its abort, so that the rest of the request is discarded."""
     served = Served(application=Planned(gone=Plan(Effects(abort="before", delay=1.0))))
     served.send(get("gone"))
     assert served.after(1) == ["pause_reading", "resume_reading", "write_eof"]
@@ -164,7 +173,7 @@ def test_what_is_still_sent_to_an_aborted_answer_is_read_over() -> None:
 
 
 def test_a_client_that_has_ended_its_side_gets_all_of_an_answer() -> None:
-    """Half-closed is not gone."""
+    """A half-closed client gets the whole response."""
     plan = Plan(Effects(streamed=True, delay=1.0, interval=1.0))
     served = Served(application=Planned(drip=plan))
     served.send(get("drip"))
@@ -176,7 +185,7 @@ def test_a_client_that_has_ended_its_side_gets_all_of_an_answer() -> None:
 
 
 def test_the_time_of_the_next_request_begins_behind_the_answer() -> None:
-    """The delay is not the client's."""
+    """The timeout of the next request starts after the response: its delay does not count."""
     served = Served(application=Planned(slow=Plan(Effects(delay=70.0))))
     served.send(get("slow"))
     assert served.after(70 + 74.9)[-1] == "resume_reading"
@@ -184,7 +193,7 @@ def test_the_time_of_the_next_request_begins_behind_the_answer() -> None:
 
 
 def test_an_answer_whose_timer_is_lost_does_not_hold_a_connection() -> None:
-    """Every wait has a deadline, this one too."""
+    """A response whose timer is lost is dropped: every wait has a deadline, this one too."""
     plan = Plan(Effects(streamed=True, delay=5.0))
     served = Served(application=Planned(slow=plan))
     served.send(get("slow"))
@@ -196,7 +205,7 @@ def test_an_answer_whose_timer_is_lost_does_not_hold_a_connection() -> None:
 
 
 def test_a_connection_ends_after_so_many_requests() -> None:
-    """Told with the head, also of an answer that takes time."""
+    """The last allowed response says Connection: close in its head, also if it is delayed."""
     served = Served(application=Planned(slow=Plan(Effects(delay=1.0))))
     served.service.bounds = structs.replace(served.service.bounds, requests=2)
     served.send(PLAIN + get("slow") + PLAIN)
@@ -206,7 +215,7 @@ def test_a_connection_ends_after_so_many_requests() -> None:
 
 
 def test_many_pipelined_answers_with_effects_come_in_turns_of_the_loop() -> None:
-    """Others are served in between."""
+    """Many pipelined responses with effects take several turns, and others are served in between."""
     served = Served(application=Planned(sum=Plan(Effects(trailers=((b"X-Sum", b"1"),)))))
     served.send(get("sum") * 1000)
     assert served.turn(NOTHING_MORE) > 5
@@ -218,7 +227,7 @@ def test_many_pipelined_answers_with_effects_come_in_turns_of_the_loop() -> None
 
 
 def exchanged(served: Served, client: TlsClient) -> bytes:
-    """Let what was written arrive; give the plaintext of it."""
+    """Deliver what was written to the client; return its plaintext."""
     client.came.write(served.transport.written)
     served.transport.written = b""
     plain = b""
@@ -234,7 +243,10 @@ def exchanged(served: Served, client: TlsClient) -> bytes:
 
 @pytest.mark.parametrize(("name", "ends"), [("drip", b"three(close_notify)"), ("cut", b"three")])
 def test_tls_is_told_an_end_where_there_is_one(files: Files, name: str, ends: bytes) -> None:
-    """And none where an answer breaks off: a body that ends with its connection would pass for whole (RFC 8446, 6)."""
+    """TLS sends close_notify only after a complete response.
+
+    A body that ends with its connection would otherwise be taken for complete (RFC 8446, 6).
+    """
     drip = Effects(streamed=True, delay=1.0, interval=1.0)
     application = Planned(drip=Plan(drip), cut=Plan(structs.replace(drip, abort="middle")))
     context = tls.context(files.files())
@@ -256,7 +268,7 @@ def test_tls_is_told_an_end_where_there_is_one(files: Files, name: str, ends: by
 
 
 def exchanged_hands(served: Served, client: TlsClient) -> bool:
-    """Let the handshake end."""
+    """Complete the handshake."""
     client.came.write(served.transport.written)
     served.transport.written = b""
     done = client.step(client.tls.do_handshake)

@@ -1,4 +1,7 @@
-"""Answers that take time on one HTTP/2 connection: windows, turns, memory, and what streams do to each other."""
+"""Delayed and streamed responses on one HTTP/2 connection.
+
+Windows, turns, memory, and how streams affect each other.
+"""
 
 from itertools import groupby
 
@@ -19,7 +22,10 @@ MIB = 1 << 20
 
 
 def test_nothing_is_asked_for_without_room_for_it() -> None:
-    """By the stream's window; the head goes all the same, and what waits is one piece."""
+    """Pieces are requested only if the stream's window has room.
+
+    The head is sent all the same, and one piece at most waits.
+    """
     plan = Plan(STREAMED, lambda: [b"0123456789"] * 3)
     client = Client(answer=Planned(large=plan), initial_window_size=0)
     stream = client.ask("/large")
@@ -41,20 +47,20 @@ def test_nothing_is_asked_for_without_room_for_it() -> None:
 
 
 def test_the_end_needs_no_room() -> None:
-    """Where the length says which piece is the last one."""
+    """END_STREAM needs no room in the window if Content-Length shows which piece is the last."""
     plan = Plan(STREAMED, lambda: [b"0123456789"], [("Content-Length", "10")])
     client = Client(answer=Planned(large=plan), initial_window_size=10)
     assert client.ended(client.ask("/large"))
 
 
 def test_the_answer_to_head_needs_no_room() -> None:
-    """It ends with its head."""
+    """The response to HEAD ends with its head, and needs no room in the window."""
     client = Client(answer=Planned(large=Plan(STREAMED)), initial_window_size=0)
     assert client.ended(client.ask("/large", method="HEAD"))
 
 
 def test_a_stop_ends_a_stream_without_room() -> None:
-    """END_STREAM takes none (RFC 9113, 6.9)."""
+    """A graceful shutdown ends a stream without room: END_STREAM takes none (RFC 9113, 6.9)."""
     plan = Plan(Effects(streamed=True, endless=True), lambda: endless(10))
     client = Client(answer=Planned(large=plan), initial_window_size=10)
     stream = client.ask("/large")
@@ -69,7 +75,7 @@ def test_a_stop_ends_a_stream_without_room() -> None:
 
 
 def test_a_client_that_lets_nothing_through_is_not_waited_for_for_ever() -> None:
-    """Its stream is reset after the time of a body; what is only not due is waited for."""
+    """A stream whose client opens no window is reset after the timeout of a body; a delayed stream is not."""
     large, slow = Plan(STREAMED, lambda: endless(10)), Plan(Effects(delay=200.0), lambda: [b"slow"])
     client = Client(answer=Planned(large=large, slow=slow), initial_window_size=4)
     streams = client.ask("/large"), client.ask("/slow")
@@ -83,7 +89,7 @@ def test_a_client_that_lets_nothing_through_is_not_waited_for_for_ever() -> None
 
 
 def test_a_client_that_reads_slowly_is_waited_for() -> None:
-    """What it lets through prolongs its time, by as much as that may take at the rate that is asked of bodies."""
+    """Each window update extends the timeout by what its bytes may take at the minimum body rate."""
     plan = Plan(STREAMED, lambda: [b"0123456789" * 29], [("Content-Length", "290")])
     client = Client(answer=Planned(large=plan), initial_window_size=29)
     stream = client.ask("/large")
@@ -95,7 +101,7 @@ def test_a_client_that_reads_slowly_is_waited_for() -> None:
 
 
 def test_what_was_given_up_does_not_count_any_more() -> None:
-    """Of what waited to be sent: or requests behind it would wait for ever."""
+    """Abandoned responses no longer count as unsent, or later requests would wait forever."""
     plan = Plan(Effects(delay=1.0), lambda: [bytes(2 * MIB)])
     client = Client(answer=Planned(slow=plan), initial_window_size=10)
     for _ in range(3):
@@ -109,7 +115,7 @@ def test_what_was_given_up_does_not_count_any_more() -> None:
 
 
 def test_large_bodies_share_the_connection() -> None:
-    """Their frames are mixed, and none gets much more than another."""
+    """Large bodies share the connection: their frames are mixed, and none gets much more than another."""
     plan = Plan(STREAMED, lambda: (bytes(64 * KIB) for _ in range(16)))
     client = OverHttp2(Planned(large=plan))
     streams = [client.ask("/large") for _ in range(3)]
@@ -127,7 +133,7 @@ def test_large_bodies_share_the_connection() -> None:
 
 
 def test_a_fast_body_holds_up_no_request_of_the_same_connection() -> None:
-    """It is never kept from being read, and what is asked meanwhile is answered at once."""
+    """A fast body never pauses reading, and other requests are answered at once."""
     plan = Plan(STREAMED, lambda: endless(64 * KIB))
     client = OverHttp2(Planned(large=plan))
     large = client.ask("/large")
@@ -142,7 +148,7 @@ def test_a_fast_body_holds_up_no_request_of_the_same_connection() -> None:
 
 
 def test_a_body_that_fills_the_wire_lets_the_client_be_heard() -> None:
-    """When the client has read, it is read itself before more is made: else a large body would shut it out."""
+    """After the client has read, it is read before the next piece is requested: a large body must not block it."""
     plan = Plan(STREAMED, lambda: endless(64 * KIB))
     client = OverHttp2(Planned(large=plan))
     client.ask("/large")
@@ -159,7 +165,7 @@ def test_a_body_that_fills_the_wire_lets_the_client_be_heard() -> None:
 
 
 def test_tiny_pieces_are_asked_for_a_bounded_number_of_times_a_turn() -> None:
-    """Each costs, however short it is."""
+    """Tiny pieces are limited to a hundred per turn, because each costs time, however short it is."""
     plan = Plan(STREAMED, lambda: [b"x"] * 3)
     client = OverHttp2(Planned(tiny=plan), streams=1000)
     for _ in range(300):
@@ -173,7 +179,10 @@ def test_tiny_pieces_are_asked_for_a_bounded_number_of_times_a_turn() -> None:
 
 
 def test_what_is_only_held_up_is_bounded() -> None:
-    """Delayed bodies are in memory: requests behind too many of them wait, are not refused, and are all answered."""
+    """Delayed bodies are in memory, so later requests wait when they are too large.
+
+    All are answered and none is rejected.
+    """
     size = MIB
     plan = Plan(Effects(delay=40.0), lambda: [bytes(size)])
     client = OverHttp2(Planned(slow=plan), streams=100)
@@ -190,7 +199,7 @@ def test_what_is_only_held_up_is_bounded() -> None:
 
 
 def test_small_answers_may_all_be_held_up() -> None:
-    """As many as there may be streams, and a plain one in between is answered at once."""
+    """As many small responses as there are streams may be delayed, and another one is answered at once."""
     plan = Plan(Effects(delay=40.0), lambda: [bytes(16 * KIB)])
     client = OverHttp2(Planned(slow=plan), streams=200)
     streams = [client.ask("/slow") for _ in range(199)]
@@ -202,7 +211,7 @@ def test_small_answers_may_all_be_held_up() -> None:
 
 
 def test_what_waits_for_the_client_still_keeps_others_from_being_made() -> None:
-    """Also behind a delay: a body whose time has come waits for the windows as any other."""
+    """A body that is due but waits for the windows delays other requests, also after a delay of its own."""
     plan = Plan(Effects(delay=1.0), lambda: [bytes(2 * MIB)])
     client = Client(answer=Planned(slow=plan), initial_window_size=0)
     client.ask("/slow")
@@ -216,7 +225,7 @@ def test_what_waits_for_the_client_still_keeps_others_from_being_made() -> None:
 
 
 def test_the_earliest_is_waited_for_first() -> None:
-    """Whatever the order in which they were asked; one that is given up does not hold up the others."""
+    """The earliest response is sent first, whatever the order of requests; an abandoned one does not delay others."""
     plans = {f"d{seconds}": Plan(Effects(delay=float(seconds)), lambda: [b"x"]) for seconds in (5, 1, 3)}
     client = OverHttp2(Planned(**plans))
     five, one, three = (client.ask(f"/{name}") for name in plans)
@@ -228,7 +237,7 @@ def test_the_earliest_is_waited_for_first() -> None:
 
 
 def test_what_was_uploaded_to_a_delayed_answer_is_given_back() -> None:
-    """The connection's window outlives it, also where more comes than was waited for."""
+    """The connection's window is restored for uploads to delayed responses, also if more arrives than expected."""
     slow = Plan(Effects(delay=50.0, abort="before"))
     application = Planned(slow=slow)
     application.plans["b.test:443"] = slow
@@ -249,7 +258,7 @@ def test_what_was_uploaded_to_a_delayed_answer_is_given_back() -> None:
 
 
 def test_a_failure_behind_a_head_that_waited_is_a_reset() -> None:
-    """Where there was no room, the head went alone: 500 can't be said any more."""
+    """A failure after the head was sent is a reset, because a 500 is no longer possible."""
     plan = Plan(STREAMED, failing())
     client = Client(answer=Planned(fails=plan), initial_window_size=0)
     stream = client.ask("/fails")
@@ -262,7 +271,7 @@ def test_a_failure_behind_a_head_that_waited_is_a_reset() -> None:
 
 
 def test_a_failure_is_told_as_far_as_the_client_lets_it() -> None:
-    """500's own body waits for room as any other."""
+    """The body of a 500 waits for room in the window like any other."""
     client = Client(answer=Planned(fails=Plan(Effects(streamed=True, delay=1.0), failing())), initial_window_size=3)
     stream = client.ask("/fails")
     client.served.after(1)
@@ -276,7 +285,7 @@ def test_a_failure_is_told_as_far_as_the_client_lets_it() -> None:
 
 @pytest.mark.parametrize("wait", [True, False], ids=["all at once", "as the windows let it"])
 def test_an_abort_in_the_middle_comes_behind_all_data(*, wait: bool) -> None:
-    """The reset would take from the client what it had not yet read."""
+    """The reset follows all data, because it would discard what the client has not read yet."""
     plan = Plan(Effects(abort="middle"), lambda: [bytes(100 * KIB + 1)])
     client = OverHttp2(Planned(cut=plan), window=10 if wait else 1 << 30)
     stream = client.ask("/cut")
@@ -290,7 +299,7 @@ def test_an_abort_in_the_middle_comes_behind_all_data(*, wait: bool) -> None:
 
 
 def test_nothing_is_left_of_what_was_answered() -> None:
-    """Nor of what was given up: a connection may live for days."""
+    """Nothing is kept of finished or abandoned responses, because a connection may live for days."""
     plans = {
         "slow": Plan(Effects(delay=5.0), lambda: [b"slow"]),
         "drip": Plan(Effects(streamed=True, interval=1.0)),

@@ -1,4 +1,7 @@
-"""The grammar of HTTP/1.1: what is taken. What is refused, and how, stands in tests/http/cases."""
+"""The grammar of HTTP/1.1: accepted syntax.
+
+What is rejected, and how, is in tests/http/cases.
+"""
 
 import pytest
 
@@ -10,7 +13,7 @@ LIMITS = Limits(head=1024, fields=8, body=1000)
 
 
 def read(data: bytes) -> Head:
-    """Give the head of the one whole request."""
+    """Return the head of the only request, which is complete."""
     reader = RequestReader(LIMITS)
     reader.receive(data)
     head, *rest = iter(reader.next, None)
@@ -20,7 +23,7 @@ def read(data: bytes) -> Head:
 
 
 def test_a_head_is_given_as_it_was() -> None:
-    """Names in their case, values without the white space around them, in order, duplicates apart."""
+    """Headers keep case, order and duplicates, and lose the white space around values."""
     head = read(b"pURGE /a%2f?b HTTP/1.1\r\nhOsT:a\r\nx_Y: \t 1 \t\r\nX-y:\r\nx_Y: \xff\xfe\r\n\r\n")
     assert head.request.method == b"pURGE"
     assert head.request.target == b"/a%2f?b"
@@ -40,7 +43,7 @@ def test_a_head_is_given_as_it_was() -> None:
     ],
 )
 def test_a_connection_is_kept_as_its_version_says(version: bytes, connection: bytes, kept: bool) -> None:  # noqa: FBT001 - a column
-    """RFC 9112, 9.3."""
+    """A connection is kept as its version and Connection header say (RFC 9112, 9.3)."""
     assert read(b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + connection + b"\r\n").keep_alive is kept
 
 
@@ -55,7 +58,7 @@ def test_a_connection_is_kept_as_its_version_says(version: bytes, connection: by
     ],
 )
 def test_only_upgrade_to_websocket_is_recognized(version: bytes, headers: bytes, websocket: bool) -> None:  # noqa: FBT001 - a column
-    """Others are ignored, and so is an upgrade that Connection does not name (RFC 9110, 7.8)."""
+    """Other protocols are ignored, and so is an upgrade that Connection does not name (RFC 9110, 7.8)."""
     assert read(b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + headers + b"\r\n").websocket is websocket
 
 
@@ -63,15 +66,15 @@ def test_only_upgrade_to_websocket_is_recognized(version: bytes, headers: bytes,
     "target", [b"/", b"*", b"host:443", b"http://u@h/p?q", b"//", b"/;a%00%zz", "/ü".encode(), b"/\xff"]
 )
 def test_every_form_of_target_is_taken(target: bytes) -> None:
-    """Also raw UTF-8 and bytes that are none: clients send them."""
+    """Every form of request target is accepted, also raw UTF-8 and invalid UTF-8, because clients send them."""
     assert read(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n").request.target == target
 
 
 def test_empty_lines_before_a_request_are_read_over() -> None:
-    """RFC 9112, 2.2."""
+    """Empty lines before a request are skipped (RFC 9112, 2.2)."""
     assert read(b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").request.method == b"GET"
 
 
 def test_old_clients_need_no_host() -> None:
-    """HTTP/1.0 knew none."""
+    """An HTTP/1.0 request needs no Host header."""
     assert read(b"GET / HTTP/1.0\r\n\r\n").request.fields == ()

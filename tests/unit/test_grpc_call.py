@@ -1,4 +1,7 @@
-"""gRPC's calls on one connection of HTTP/2: another implementation's client (h2) on the other end, simulated time."""
+"""gRPC calls on one HTTP/2 connection, in simulated time.
+
+The client is another implementation (h2).
+"""
 
 import gzip
 from typing import Any
@@ -36,7 +39,7 @@ SERVING, NOT_SERVING, SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
 
 
 class Caller(Client):
-    """A client that calls."""
+    """A gRPC client."""
 
     def __init__(self, policy: Policy = POLICY, settings: Settings = Settings(), **window: int) -> None:  # noqa: B008 - frozen
         self._frames, self.said_goodbye = FrameReader(), False
@@ -44,15 +47,15 @@ class Caller(Client):
         super().__init__(Limits(head=8192, fields=30, body=100), answer, watch=UNWATCHED, **window)
 
     def call(self, method: str, body: bytes | None = EMPTY, *metadata: tuple[str, str], end: bool = True) -> int:
-        """Begin a call; give its stream."""
+        """Begin a call; return its stream."""
         fields = (("content-type", "application/grpc"), ("te", "trailers"), *metadata)
         stream = self.ask(method, *fields, method="POST", end=False)
-        if body is not None and not self.ended(stream):  # who is refused by its head has nothing more to say
+        if body is not None and not self.ended(stream):  # a call that its head has ended sends no message
             self.body(stream, body, end=end)
         return stream
 
     def receive(self) -> None:
-        """Take what the echo has written, but for its GOAWAY, with which the library would end all at once."""
+        """Process what the echo has written, except GOAWAY, on which the library would end everything at once."""
         self._frames.receive(self.served.transport.written[self._read :])
         self._read = len(self.served.transport.written)
         for frame in iter(self._frames.next, None):
@@ -62,24 +65,24 @@ class Caller(Client):
                 self.events += self.h2.receive_data(frames.encode(*frame))
 
     def after(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.served.after(seconds)
         self.served.turn(NOTHING_MORE)
         self.receive()
 
     def trailers(self, stream: int) -> dict[bytes, bytes]:
-        """Give the trailers of a call that has ended."""
+        """Return the trailers of a call that has ended."""
         (told,) = self.of(stream, h2.events.TrailersReceived)
         return dict(told.headers)
 
     def code(self, stream: int) -> Code:
-        """Give the code with which a call has ended, by an answer of HTTP's 200."""
+        """Return the code with which a call has ended; check that the HTTP status is 200."""
         assert self.status(stream) == 200
         assert self.ended(stream)
         return Code(int(self.trailers(stream)[b"grpc-status"]))
 
     def said(self, stream: int) -> list[bytes]:
-        """Give the messages that came so far, without their prefix."""
+        """Return the messages received so far, without their prefix."""
         rest, told = self.answer(stream), []
         while rest:
             length = int.from_bytes(rest[1:5], "big")
@@ -88,24 +91,24 @@ class Caller(Client):
         return told
 
     def echoed(self, stream: int) -> Any:
-        """Give the one message of an answer, read."""
+        """Parse the only message of a response."""
         (raw,) = self.said(stream)
         return messages.message(f"{PACKAGE}.EchoResponse").FromString(raw).assertions
 
 
 @pytest.fixture
 def client() -> Caller:
-    """Give a client that has opened a connection."""
+    """Return a client that has opened a connection."""
     return Caller()
 
 
 def asks(**fields: Any) -> bytes:
-    """Give a framed question of reflection."""
+    """Return a framed reflection request."""
     return framed(messages.message("grpc.reflection.v1.ServerReflectionRequest")(**fields).SerializeToString())
 
 
 def test_a_ping_for_each_call_is_no_nuisance(client: Caller) -> None:
-    """Go's client measures so behind each answer, however small: one call after the other, as fast as they go."""
+    """A PING per call is accepted: Go's client sends one after each response, however small, call after call."""
     for _ in range(1200):
         stream = client.call(CHECK)
         client.h2.ping(bytes(8))
@@ -115,7 +118,7 @@ def test_a_ping_for_each_call_is_no_nuisance(client: Caller) -> None:
 
 
 def test_an_echo_has_what_arrived(client: Caller) -> None:
-    """Method, authority, where it runs, and the metadata in its order, duplicates apart, `-bin` as it came."""
+    """An echo has method, authority, pod, and the metadata in order, with duplicates, and `-bin` values as received."""
     metadata = [("x-b", "1"), ("x-a", "ü"), ("x-b", "2"), ("x-c-bin", "AP8")]
     stream = client.call(ECHO, EMPTY, *metadata)
     assert client.code(stream) is Code.OK
@@ -128,7 +131,7 @@ def test_an_echo_has_what_arrived(client: Caller) -> None:
 
 
 def test_what_nobody_may_see_is_not_shown() -> None:
-    """As in any other answer (ECHO_REDACT)."""
+    """Redacted metadata is masked as in any other response (ECHO_REDACT)."""
     client = Caller(structs.replace(POLICY, hidden=frozenset((b"x-a",))))
     told = client.echoed(client.call(ECHO, EMPTY, ("x-a", "secret")))
     assert [each.value for each in told.headers if each.key == "x-a"] == ["***"]
@@ -145,7 +148,7 @@ def test_what_nobody_may_see_is_not_shown() -> None:
     ],
 )
 def test_what_nobody_may_see_is_not_quoted(method: str, metadata: tuple[str, str], code: Code) -> None:
-    """In what a call that is refused is told."""
+    """Error messages of rejected calls don't quote redacted values."""
     client = Caller(structs.replace(POLICY, hidden=frozenset((b":path", metadata[0].encode()))))
     fields = {"content-type": "application/grpc"} | dict((metadata,))
     stream = client.ask(method, *fields.items(), method="POST", end=False)
@@ -155,7 +158,7 @@ def test_what_nobody_may_see_is_not_quoted(method: str, metadata: tuple[str, str
 
 
 def test_what_nobody_may_see_is_judged_all_the_same() -> None:
-    """A deadline is one, and a coding is undone, whether they are shown or not."""
+    """Redacted headers still take effect: a deadline applies, and a coding is decoded."""
     client = Caller(structs.replace(POLICY, hidden=frozenset((b":path", b"grpc-timeout", b"grpc-encoding"))))
     packed = b"\1" + framed(gzip.compress(b""))[1:]
     stream = client.call(ECHO, packed, ("grpc-encoding", "gzip"), ("grpc-timeout", "1S"), ("x-echo-delay", "5s"))
@@ -182,12 +185,12 @@ def test_what_nobody_may_see_is_judged_all_the_same() -> None:
     ],
 )
 def test_what_is_wrong_ends_the_call_alone(body: bytes, metadata: tuple[tuple[str, str], ...], code: Code) -> None:
-    """In every delivery, with a code and a sentence; the next call on the connection is answered."""
+    """A malformed call ends with a code and a sentence, in every delivery, and the next call is answered."""
     for pieces in ([body], [body[at : at + 1] for at in range(len(body))]):
         client = Caller()
         stream = client.call(ECHO, None, *metadata)
         for piece in pieces:
-            if not client.ended(stream):  # nobody sends more on a stream that has ended
+            if not client.ended(stream):  # a stream that has ended receives nothing more
                 client.body(stream, piece, end=False)
         if not client.ended(stream):
             client.body(stream, b"")
@@ -198,7 +201,7 @@ def test_what_is_wrong_ends_the_call_alone(body: bytes, metadata: tuple[tuple[st
 
 
 def test_an_unknown_coding_is_told_which_are_known(client: Caller) -> None:
-    """By the field that is for that."""
+    """If a coding is unknown, grpc-accept-encoding lists the known ones."""
     stream = client.call(ECHO, EMPTY, ("grpc-encoding", "snappy"))
     (answer,) = client.of(stream, h2.events.ResponseReceived)
     assert dict(answer.headers)[b"grpc-accept-encoding"] == b"identity,gzip"
@@ -206,7 +209,7 @@ def test_an_unknown_coding_is_told_which_are_known(client: Caller) -> None:
 
 @pytest.mark.parametrize("method", ["/", "/a/B", f"{ECHO}?a=b", "/grpc.health.v1.Health/List"])
 def test_an_unknown_method_is_told_which_there_are(client: Caller, method: str) -> None:
-    """In its message."""
+    """If a method is unknown, the message lists the available ones."""
     stream = client.call(method)
     assert client.code(stream) is Code.UNIMPLEMENTED
     assert f"unknown method {method}; available: {ECHO}, ".encode() in client.trailers(stream)[b"grpc-message"]
@@ -225,7 +228,7 @@ def test_an_unknown_method_is_told_which_there_are(client: Caller, method: str) 
     ],
 )
 def test_the_media_type_makes_a_call(client: Caller, media_type: str, is_call: bool) -> None:  # noqa: FBT001 - a column
-    """What is none is echoed, as any request is."""
+    """Only gRPC's media types make a call; other requests are echoed."""
     stream = client.ask(ECHO, ("content-type", media_type), method="POST", end=False)
     client.body(stream, EMPTY)
     assert bool(client.of(stream, h2.events.TrailersReceived)) == is_call
@@ -234,13 +237,13 @@ def test_the_media_type_makes_a_call(client: Caller, media_type: str, is_call: b
 
 
 def test_messages_in_another_form_are_refused(client: Caller) -> None:
-    """By a code that says that nobody here reads it."""
+    """A message in another format than protobuf is UNIMPLEMENTED."""
     stream = client.ask(ECHO, ("content-type", "application/grpc+json"), method="POST", end=False)
     assert client.code(stream) is Code.UNIMPLEMENTED
 
 
 def test_get_is_no_call(client: Caller) -> None:
-    """Calls are made by POST."""
+    """A GET request is echoed, because calls use POST."""
     assert client.answer(client.ask(ECHO, ("content-type", "application/grpc"))).startswith(b"<b>Got: ")
 
 
@@ -263,7 +266,7 @@ def test_get_is_no_call(client: Caller) -> None:
     ],
 )
 def test_a_client_may_ask_for_a_code(client: Caller, metadata: tuple[tuple[str, str], ...], code: Code) -> None:
-    """By its name or number; what can't be done is refused, with the control and its bound."""
+    """A client may request a code by name or number; an invalid control is rejected with its limit."""
     stream = client.call(ECHO, EMPTY, *metadata)
     assert client.code(stream) is code
     if code is Code.INVALID_ARGUMENT:
@@ -271,7 +274,7 @@ def test_a_client_may_ask_for_a_code(client: Caller, metadata: tuple[tuple[str, 
 
 
 def test_what_is_not_allowed_is_refused() -> None:
-    """By the same settings as for HTTP."""
+    """A disabled control is rejected, by the same settings as for HTTP."""
     client = Caller(settings=Settings(allow_delay="off"))
     stream = client.call(ECHO, EMPTY, ("x-echo-delay", "1s"))
     assert client.code(stream) is Code.PERMISSION_DENIED
@@ -279,14 +282,14 @@ def test_what_is_not_allowed_is_refused() -> None:
 
 
 def test_a_client_may_ask_for_fields(client: Caller) -> None:
-    """They are of the answer's head: gRPC's initial metadata."""
+    """Requested headers are in the response head: gRPC's initial metadata."""
     stream = client.call(ECHO, EMPTY, ("x-echo-header", "X-A: b"), ("x-echo-header", "x-a:c"))
     (answer,) = client.of(stream, h2.events.ResponseReceived)
     assert [value for name, value in answer.headers if name == b"x-a"] == [b"b", b"c"]
 
 
 def test_a_delay_holds_up_one_call_alone(client: Caller) -> None:
-    """Nothing of its answer is sent before."""
+    """A delay affects one call only, and nothing of its response is sent before."""
     slow, fast = client.call(ECHO, EMPTY, ("x-echo-delay", "50s")), client.call(ECHO)
     assert client.code(fast) is Code.OK
     client.after(49)
@@ -298,7 +301,7 @@ def test_a_delay_holds_up_one_call_alone(client: Caller) -> None:
 @pytest.mark.parametrize("metadata", [(), (("x-echo-delay", "5s"),)])
 @pytest.mark.parametrize("body", [None, EMPTY])
 def test_a_deadline_is_obeyed(client: Caller, body: bytes | None, metadata: tuple[tuple[str, str], ...]) -> None:
-    """Whether the answer or the request is late; it counts from the head."""
+    """A deadline counts from the head, and applies whether the response or the request is late."""
     stream = client.call(ECHO, body, ("grpc-timeout", "2000m"), *metadata, end=bool(metadata))
     client.after(1.9)
     assert not client.ended(stream)
@@ -308,7 +311,10 @@ def test_a_deadline_is_obeyed(client: Caller, body: bytes | None, metadata: tupl
 
 @pytest.mark.parametrize("begun", [1000.001, 1033.333, 1063.777, 1099.997])
 def test_a_deadline_is_over_when_its_time_has_come(begun: float) -> None:
-    """Though by the difference of two times on the clock it would be a hair later: it is not asked again till then."""
+    """A deadline passes when its timer fires, even if a rounding error makes it seem slightly later.
+
+    There is no further check until then.
+    """
     client = Caller()
     client.served.now = begun
     stream = client.call(ECHO, None, ("grpc-timeout", "100m"))
@@ -319,7 +325,7 @@ def test_a_deadline_is_over_when_its_time_has_come(begun: float) -> None:
 
 
 def test_a_request_that_does_not_come_is_not_waited_for_for_ever(client: Caller) -> None:
-    """It has the time of a body."""
+    """A request that does not arrive ends at the timeout of a body."""
     stream = client.call(ECHO, EMPTY, end=False)
     client.after(29)
     assert not client.ended(stream)
@@ -328,7 +334,10 @@ def test_a_request_that_does_not_come_is_not_waited_for_for_ever(client: Caller)
 
 
 def test_a_request_that_comes_byte_by_byte_is_not_waited_for_for_ever(client: Caller) -> None:
-    """What came last counts, at the rate that is asked of a body, and not when it is looked at."""
+    """A request that arrives byte by byte times out.
+
+    The deadline counts from the last byte, at the minimum body rate, and not from the last check.
+    """
     stream = client.call(ECHO, b"\0\0\0\xff\xff" + bytes(25), end=False)
     client.after(20)
     client.body(stream, b"a", end=False)
@@ -339,7 +348,7 @@ def test_a_request_that_comes_byte_by_byte_is_not_waited_for_for_ever(client: Ca
 
 
 def test_who_takes_no_answer_keeps_it_no_longer_for_sending_more() -> None:
-    """A byte now and then is no sign that the client reads."""
+    """A client that does not read can't extend the timeout of its response by sending more."""
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services=""), end=False)
     for _ in range(4):
@@ -360,7 +369,7 @@ def test_who_takes_no_answer_keeps_it_no_longer_for_sending_more() -> None:
     ],
 )
 def test_an_end_needs_no_window(method: str, body: bytes | None, metadata: tuple[str, str], code: Code) -> None:
-    """Trailers are no data: a client that takes none learns how its call has ended."""
+    """Trailers need no window, so a client with a closed window learns how its call has ended."""
     client = Caller(initial_window_size=0)
     stream = client.call(method, body, metadata, end=body == EMPTY)
     if body == b"\2":
@@ -371,7 +380,7 @@ def test_an_end_needs_no_window(method: str, body: bytes | None, metadata: tuple
 
 @pytest.mark.parametrize(("timeout", "code"), [("30S", Code.OK), ("10S", Code.DEADLINE_EXCEEDED)])
 def test_an_answer_waits_for_the_window_that_it_needs(timeout: str, code: Code) -> None:
-    """It is no end alone; the deadline passes meanwhile, as it does in any other way."""
+    """A response with a message waits for the window, and its deadline applies meanwhile."""
     client = Caller(initial_window_size=0)
     stream = client.call(ECHO, EMPTY, ("grpc-timeout", timeout))
     client.after(20)
@@ -383,7 +392,7 @@ def test_an_answer_waits_for_the_window_that_it_needs(timeout: str, code: Code) 
 
 
 def session_of(client: Caller) -> Any:
-    """Give the echo's end of the connection: what it holds shows nowhere else."""
+    """Return the echo's end of the connection."""
     session = client.served.connection._session  # noqa: SLF001 - what it holds shows nowhere else
     assert isinstance(session, Http2Session)
     return session
@@ -391,7 +400,7 @@ def session_of(client: Caller) -> Any:
 
 @pytest.mark.parametrize("end", [False, True])
 def test_one_turn_makes_no_more_of_what_came_than_it_would_take(end: bool) -> None:  # noqa: FBT001 - a column
-    """Thirty small frames that are thirty large messages, whether they are kept or answered."""
+    """Thirty small frames that hold thirty large messages are decoded in several turns, whether kept or answered."""
     client = Caller(streams=50)
     mebibyte = messages.message("grpc.reflection.v1.ServerReflectionRequest")(host="a" * ((1 << 20) - 10))
     packed = b"\1" + framed(gzip.compress(mebibyte.SerializeToString()))[1:]
@@ -415,7 +424,7 @@ def test_one_turn_makes_no_more_of_what_came_than_it_would_take(end: bool) -> No
 
 
 def test_what_is_held_is_counted_anew_when_it_was_said() -> None:
-    """Also where that was not when something came."""
+    """Held bytes are counted again when responses are sent, also if nothing was received then."""
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 50, end=False)
     idle = session_of(client).held
@@ -427,7 +436,7 @@ def test_what_is_held_is_counted_anew_when_it_was_said() -> None:
 
 
 def test_a_body_is_invited(client: Caller) -> None:
-    """Once, by an interim answer; not where the call is refused, or is none."""
+    """A body is invited once by an interim response, but not if the call is rejected or has no body."""
     fields = (("content-type", "application/grpc"), ("expect", "100-continue"))
     stream = client.ask(ECHO, *fields, method="POST", end=False)
     assert len(client.of(stream, h2.events.InformationalResponseReceived)) == 1
@@ -440,13 +449,13 @@ def test_a_body_is_invited(client: Caller) -> None:
 
 
 def fail(*_: object, **__: object) -> bytes:
-    """Fail as nothing should."""
+    """Raise an error that should never occur."""
     raise RuntimeError("on purpose")
 
 
 @pytest.mark.parametrize("way", ["receive", "end", "stop", "say"])
 def test_a_fault_of_the_application_ends_one_call(client: Caller, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    """Wherever it is: the connection lives, and the log has it."""
+    """An application error anywhere ends one call and is logged once; the connection continues."""
     with monkeypatch.context() as patched:
         patched.setattr(GrpcCall, way, fail)
         stream = client.call(ECHO)
@@ -461,7 +470,7 @@ def test_a_fault_of_the_application_ends_one_call(client: Caller, monkeypatch: p
 
 
 def test_a_call_that_can_not_begin_is_answered_once(client: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By HTTP's 500, and what still comes of it is nobody's."""
+    """A call that can't begin gets one HTTP 500, and its later data is ignored."""
     with monkeypatch.context() as patched:
         patched.setattr(services, "method", fail)
         stream = client.call(ECHO)
@@ -471,7 +480,7 @@ def test_a_call_that_can_not_begin_is_answered_once(client: Caller, monkeypatch:
 
 
 def test_a_cancelled_call_stops(client: Caller) -> None:
-    """Nothing of it is left, and nothing is sent any more."""
+    """A cancelled call leaves nothing and sends nothing more."""
     stream = client.call(ECHO, EMPTY, ("x-echo-delay", "5s"))
     session = session_of(client)
     assert session.held
@@ -486,13 +495,13 @@ def test_a_cancelled_call_stops(client: Caller) -> None:
     ("service", "told"), [("", SERVING), ("grpc.health.v1.Health", SERVING), (f"{PACKAGE}.GrpcEcho", SERVING)]
 )
 def test_the_server_and_its_services_are_healthy(client: Caller, service: str, told: bytes) -> None:
-    """Each by its full name."""
+    """The server and its services are healthy, each by its full name."""
     request = messages.message("grpc.health.v1.HealthCheckRequest")(service=service)
     assert client.said(client.call(CHECK, framed(request.SerializeToString()))) == [told]
 
 
 def test_of_an_unknown_service_there_is_no_health(client: Caller) -> None:
-    """Check ends so; who watches is told, since it may come."""
+    """Check of an unknown service is NOT_FOUND; Watch reports it as unknown, because it may appear later."""
     request = framed(messages.message("grpc.health.v1.HealthCheckRequest")(service="a").SerializeToString())
     assert client.code(client.call(CHECK, request)) is Code.NOT_FOUND
     watching = client.call(WATCH, request)
@@ -500,7 +509,7 @@ def test_of_an_unknown_service_there_is_no_health(client: Caller) -> None:
 
 
 def test_who_watches_is_told_that_the_server_stops(client: Caller) -> None:
-    """Then the call ends, so that it holds up no stop; a new one is told the same."""
+    """Watch reports the shutdown, then ends so that it does not delay it; new calls get the same."""
     stream = client.call(WATCH)
     client.after(100)
     assert (client.said(stream), client.ended(stream)) == ([SERVING], False)
@@ -514,7 +523,7 @@ def test_who_watches_is_told_that_the_server_stops(client: Caller) -> None:
 
 
 def test_who_watches_a_worker_that_is_replaced_is_not_told_that_the_server_stops(client: Caller) -> None:
-    """Others serve in its place."""
+    """When a worker is replaced, Watch does not report NOT_SERVING, because others serve in its place."""
     stream = client.call(WATCH)
     client.served.service.replaced = True
     client.served.service.drain()
@@ -523,7 +532,7 @@ def test_who_watches_a_worker_that_is_replaced_is_not_told_that_the_server_stops
 
 
 def test_nobody_watches_for_ever(client: Caller) -> None:
-    """As with a WebSocket."""
+    """A Watch call has a maximum duration, as a WebSocket has."""
     stream = client.call(WATCH)
     client.after(199)
     assert not client.ended(stream)
@@ -532,7 +541,7 @@ def test_nobody_watches_for_ever(client: Caller) -> None:
 
 
 def test_a_call_that_has_begun_is_answered_though_the_server_stops(client: Caller) -> None:
-    """Nothing is lost."""
+    """A call that has begun is answered during a graceful shutdown."""
     stream = client.call(ECHO, EMPTY, ("x-echo-delay", "5s"))
     client.served.service.drain()
     client.after(5)
@@ -540,7 +549,7 @@ def test_a_call_that_has_begun_is_answered_though_the_server_stops(client: Calle
 
 
 def test_reflection_answers_each_question_as_it_comes(client: Caller) -> None:
-    """The client need not have ended; it may ask in the same piece, too."""
+    """Reflection answers each request as it arrives: before the client has ended, and several in one piece."""
     stream = client.call(REFLECT, asks(list_services=""), end=False)
     (listed,) = client.said(stream)
     response = messages.message("grpc.reflection.v1.ServerReflectionResponse")
@@ -567,7 +576,7 @@ def test_reflection_answers_each_question_as_it_comes(client: Caller) -> None:
 
 
 def test_a_dialogue_ends_when_the_server_stops_and_all_is_answered(client: Caller) -> None:
-    """Else one that is idle would hold up the stop; one that has just begun has its answer first."""
+    """An idle dialogue ends at shutdown so that it does not delay it; a new one gets its response first."""
     idle, new = client.call(REFLECT, asks(list_services=""), end=False), client.call(REFLECT, None)
     client.served.service.drain()
     client.after(0)
@@ -579,7 +588,7 @@ def test_a_dialogue_ends_when_the_server_stops_and_all_is_answered(client: Calle
 
 
 def test_half_a_question_does_not_put_off_the_end_of_a_dialogue(client: Caller) -> None:
-    """Though it comes when the server has begun to stop."""
+    """An incomplete request does not delay the end of a dialogue, even if it arrives during the shutdown."""
     stream = client.call(REFLECT, asks(list_services=""), end=False)
     client.served.service.drain()
     client.served.connection.data_received(frames.encode(frames.DATA, 0, stream, b"\0"))
@@ -588,12 +597,12 @@ def test_half_a_question_does_not_put_off_the_end_of_a_dialogue(client: Caller) 
 
 
 def test_a_question_that_asks_for_nothing_ends_the_dialogue(client: Caller) -> None:
-    """There is no answer that would fit."""
+    """A reflection request without a question is INVALID_ARGUMENT, because no response would fit."""
     assert client.code(client.call(REFLECT, EMPTY, end=False)) is Code.INVALID_ARGUMENT
 
 
 def test_answers_wait_for_who_takes_them() -> None:
-    """Nothing more is made than the windows let through, and what is asked ahead of that is bounded."""
+    """Responses are generated only as the windows allow, and requests ahead of them are limited."""
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 300, end=False)
     session = session_of(client)
@@ -610,7 +619,7 @@ def test_answers_wait_for_who_takes_them() -> None:
 
 
 def test_questions_ahead_of_the_answers_are_bounded() -> None:
-    """A client that takes no answers may not ask for ever."""
+    """A client that reads no responses may not send requests forever."""
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 1500, end=False)
     client.after(0)
@@ -618,7 +627,7 @@ def test_questions_ahead_of_the_answers_are_bounded() -> None:
 
 
 def test_too_much_that_is_held_is_let_go_of(client: Caller) -> None:
-    """The stream is reset by the code that gRPC's clients read as RESOURCE_EXHAUSTED."""
+    """A call that is shed is reset with the code that gRPC clients read as RESOURCE_EXHAUSTED."""
     stream = client.call(ECHO, b"\0\0\0\xff\xff" + bytes(1000), end=False)
     session = session_of(client)
     session.shed()

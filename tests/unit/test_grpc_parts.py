@@ -1,4 +1,4 @@
-"""The parts of gRPC: statuses, deadlines, the framing of messages, and what describes them."""
+"""Parts of gRPC: statuses, deadlines, message framing, descriptors."""
 
 import gzip
 from collections.abc import Iterable
@@ -24,19 +24,19 @@ MOST = 1000
 
 
 def _given(*values: bytes) -> list[Given]:
-    """Give what a field says, all of which may be seen."""
+    """Return the values of a header, none of them redacted."""
     return [Given(value, value) for value in values]
 
 
 def test_the_codes_are_those_of_grpc() -> None:
-    """Held against another implementation's, by name and number."""
+    """Names and numbers of codes are the same as another implementation's."""
     theirs = {code.name: code.value[0] for code in grpc.StatusCode}
     assert {code.name: code.value for code in Code} == theirs
     assert {**{code.name: code for code in Code}, **{str(code.value): code for code in Code}} == BY_NAME
 
 
 def test_a_call_without_another_end_is_cancelled() -> None:
-    """The record has both the name and the number of the code."""
+    """The default is CANCELLED, and the record has both its name and its number."""
     assert (Ending().code, Ending().number) == (Code.CANCELLED.name, Code.CANCELLED)
 
 
@@ -51,13 +51,13 @@ def test_a_call_without_another_end_is_cancelled() -> None:
     ],
 )
 def test_a_message_is_sent_as_visible_ascii(message: str, field: bytes) -> None:
-    """Nothing of it ends the field."""
+    """A message is percent-encoded to visible ASCII, so that nothing of it ends the header."""
     assert encoded(message) == field
     assert trailers(Code.NOT_FOUND, message) == ((b"grpc-status", b"5"), (b"grpc-message", field))
 
 
 def test_success_has_no_message() -> None:
-    """There is nothing to say."""
+    """Success has no message."""
     assert trailers(Code.OK) == ((b"grpc-status", b"0"),)
 
 
@@ -74,25 +74,25 @@ def test_success_has_no_message() -> None:
     ],
 )
 def test_a_timeout_is_a_number_and_a_unit(value: bytes, seconds: float) -> None:
-    """In seconds, from hours to nanoseconds."""
+    """A timeout is a number and a unit, from hours to nanoseconds."""
     assert timeout(_given(value)) == pytest.approx(seconds)
 
 
 def test_without_a_timeout_there_is_no_deadline() -> None:
-    """The call has as long as anything has."""
+    """Without a timeout, a call has no deadline of its own."""
     assert timeout(()) == inf
 
 
 @pytest.mark.parametrize("values", [[b""], [b"1"], [b"S"], [b"123456789S"], [b"-1S"], [b"1.5S"], [b"1h"], [b"1S"] * 2])
 def test_what_is_no_timeout_is_refused(values: list[bytes]) -> None:
-    """Rather than guessed at."""
+    """An invalid timeout is rejected rather than guessed."""
     with pytest.raises(CallError, match="grpc-timeout"):
         timeout(_given(*values))
 
 
 @pytest.mark.parametrize(("values", "name"), [((), b"identity"), ((b"gzip",), b"gzip")])
 def test_the_coding_of_messages_is_told_by_a_field(values: tuple[bytes, ...], name: bytes) -> None:
-    """None means as they are."""
+    """The coding is named by a header; without it, messages are not compressed."""
     assert coding(_given(*values)) == name
 
 
@@ -100,7 +100,7 @@ def test_the_coding_of_messages_is_told_by_a_field(values: tuple[bytes, ...], na
     ("value", "call"), [(b"application/grpc", True), (b"application/grpc+x", True), (b"application/grpc-web", False)]
 )
 def test_a_call_is_told_by_its_media_type(value: bytes, call: bool) -> None:  # noqa: FBT001 - a column
-    """By nothing else."""
+    """A call is recognized by its media type only."""
     assert is_call(((b"a", b"b"), (b"content-type", value))) is call
     assert not is_call(((b"accept", value),))
 
@@ -110,7 +110,7 @@ def test_a_call_is_told_by_its_media_type(value: bytes, call: bool) -> None:  # 
     cuts=st.lists(st.integers(0, 500), max_size=6),
 )
 def test_messages_are_read_in_every_delivery(whole: list[tuple[bytes, bool]], cuts: list[int]) -> None:
-    """Compressed or not."""
+    """Messages are decoded in every delivery, compressed or not."""
     wire = b"".join(b"\1" + framed(gzip.compress(raw))[1:] if packed else framed(raw) for raw, packed in whole)
     bounds = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
     for pieces in ([wire], [wire[at : at + 1] for at in range(len(wire))], _cut(wire, bounds)):
@@ -145,14 +145,17 @@ def _cut(wire: bytes, bounds: list[int]) -> Iterable[bytes]:
     ],
 )
 def test_what_can_not_be_read_has_a_code(wire: bytes, code: Code) -> None:
-    """However it comes; and never more is kept than one message may have, and its prefix."""
+    """A malformed or oversized message has its code.
+
+    Never more is kept than one message and its prefix may have.
+    """
     with pytest.raises(CallError) as refused:
         Messages(b"gzip", MOST).receive(wire)
     assert refused.value.code is code
 
 
 def test_the_largest_message_is_read() -> None:
-    """The bound is what may be, compressed or not."""
+    """A message of exactly the limit is decoded, compressed or not."""
     for wire in (framed(bytes(MOST)), b"\1" + framed(gzip.compress(bytes(MOST)))[1:]):
         reader = Messages(b"gzip", MOST)
         reader.receive(wire)
@@ -160,12 +163,12 @@ def test_the_largest_message_is_read() -> None:
 
 
 def test_the_messages_are_those_of_the_files() -> None:
-    """`make format` writes them."""
+    """The messages are up to date with the proto files; `make format` writes them."""
     assert MADE.read_text() == written()
 
 
 def test_the_methods_are_those_of_the_files() -> None:
-    """Each with what its request and its answer are streams of."""
+    """The methods are those of the proto files, each with its kind of streaming."""
     kinds = {(False, False): Kind.UNARY, (False, True): Kind.WATCH, (True, True): Kind.DIALOGUE}
     described = {
         f"/{file.package}.{service.name}/{method.name}": kinds[method.client_streaming, method.server_streaming]
@@ -178,6 +181,6 @@ def test_the_methods_are_those_of_the_files() -> None:
 
 
 def test_a_refused_call_has_all_that_a_call_has() -> None:
-    """Whatever the carrier asks of it."""
+    """A rejected call has the whole interface of a call, because the carrier uses any of it."""
     names = {name for name in dir(GrpcCall) if not name.startswith("_")}
     assert names <= set(dir(Refused))

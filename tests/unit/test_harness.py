@@ -1,4 +1,4 @@
-"""The harness of the cluster tests: which cluster is taken, which images, what is never touched, what is noticed."""
+"""The harness of the cluster tests: clusters, registries, evidence."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tools.commands import CommandError, follow, run
 
 
 def program(folder: Path, name: str, script: str) -> str:
-    """Give a program of this name and script, in which `$*` are its arguments."""
+    """Return a program of this name and script, in which `$*` are its arguments."""
     file = folder / name
     file.write_text(f"#!/bin/sh\n{script}")
     file.chmod(0o755)
@@ -19,7 +19,7 @@ def program(folder: Path, name: str, script: str) -> str:
 
 
 def tools_that_know(names: str, folder: Path, kubectl: str = "/nonexistent/kubectl") -> Tools:
-    """Give a kind that lists these clusters and writes down all that it is asked; no other program."""
+    """Return tools with a kind that lists these clusters and records its arguments, and no other program."""
     kind = f"""echo "$*" >> {folder}/asked
     case "$*" in
     get\\ clusters) echo {names} ;;
@@ -31,12 +31,12 @@ def tools_that_know(names: str, folder: Path, kubectl: str = "/nonexistent/kubec
 
 
 def asked(folder: Path) -> list[str]:
-    """Give what kind was asked."""
+    """Return the recorded calls of kind."""
     return (folder / "asked").read_text().splitlines()
 
 
 def test_a_cluster_that_was_not_made_here_is_not_touched(tmp_path: Path) -> None:
-    """It may be somebody's work: what to do is said."""
+    """An existing cluster with our name is not touched, because it may be in use; the error says how to use it."""
     tools = tools_that_know(OWN, tmp_path)
     with (
         pytest.raises(CommandError, match=f"CLUSTER={OWN} uses it"),
@@ -47,7 +47,7 @@ def test_a_cluster_that_was_not_made_here_is_not_touched(tmp_path: Path) -> None
 
 
 def test_a_cluster_that_is_named_must_be_there(tmp_path: Path) -> None:
-    """None is made under somebody else's name."""
+    """A cluster that CLUSTER names must exist: none is created under that name."""
     tools = tools_that_know("other", tmp_path)
     with (
         pytest.raises(CommandError, match="kind knows no cluster of this name"),
@@ -58,7 +58,7 @@ def test_a_cluster_that_is_named_must_be_there(tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_is_named_is_left_as_it_is_found(tmp_path: Path) -> None:
-    """Not deleted, and our way to it is taken away."""
+    """A cluster that CLUSTER names is not deleted, and its kubeconfig is removed afterwards."""
     tools = tools_that_know("mine", tmp_path)
     with cluster({"CLUSTER": "mine"}, tools, "node", print, tmp_path / "state") as found:
         assert found.kubeconfig.stat().st_mode & 0o777 == 0o600
@@ -68,7 +68,10 @@ def test_a_cluster_that_is_named_is_left_as_it_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("environ", "name"), [({}, OWN), ({OWN_NAME: "another"}, "another")])
 def test_a_cluster_whose_making_fails_is_taken_down(environ: dict[str, str], name: str, tmp_path: Path) -> None:
-    """Also after Ctrl-C, which comes this way; it has the name that is asked for."""
+    """A cluster that can't be created is deleted, also after Ctrl-C, which takes the same path.
+
+    It has the requested name.
+    """
     tools = tools_that_know("''", tmp_path)
     with pytest.raises(FileNotFoundError), cluster(environ, tools, "node", print, tmp_path / "state"):
         pytest.fail("it was used, without a kubectl to see its nodes")
@@ -78,7 +81,10 @@ def test_a_cluster_whose_making_fails_is_taken_down(environ: dict[str, str], nam
 
 
 def test_a_cluster_with_a_node_that_is_not_ready_is_not_used(tmp_path: Path) -> None:
-    """Kind only warns of it; each node that kind has made is asked for by its name, and its logs are kept."""
+    """A cluster is not used unless each of its nodes is ready, of which kind only warns.
+
+    Its nodes are waited for by name, and its logs are kept.
+    """
     kubectl = program(tmp_path, "kubectl", f'echo "kubectl $*" >> {tmp_path}/asked; exit 1\n')
     tools = tools_that_know("''", tmp_path, kubectl)
     with (
@@ -92,7 +98,7 @@ def test_a_cluster_with_a_node_that_is_not_ready_is_not_used(tmp_path: Path) -> 
 
 
 def test_a_cluster_that_is_made_is_ours_when_all_is_ready(tmp_path: Path) -> None:
-    """Its nodes, the proxies on them, and its DNS; one that is named is not ours."""
+    """A new cluster is ours when its nodes, their proxies and its DNS are ready; a named one is not ours."""
     kubectl = program(tmp_path, "kubectl", f'echo "kubectl $*" >> {tmp_path}/asked\n')
     with cluster({}, tools_that_know("''", tmp_path, kubectl), "node", print, tmp_path / "state") as made:
         assert made.ours
@@ -107,14 +113,17 @@ def test_a_cluster_that_is_made_is_ours_when_all_is_ready(tmp_path: Path) -> Non
 
 
 def found(folder: Path, **programs: str) -> Cluster:
-    """Give a cluster to which these scripts are the way."""
+    """Return a cluster whose programs are these scripts."""
     ways = {name: program(folder, name, script) for name, script in programs.items()}
     nothing = {name: f"/nonexistent/{name}" for name in ("kind", "helm", "kubectl")}
     return Cluster("name", folder / "state" / "kubeconfig", Tools(**nothing | ways), ours=True)
 
 
 def test_a_warning_of_the_api_server_fails_a_change_by_helm(tmp_path: Path) -> None:
-    """Which passes it on as a line on stderr, and succeeds; a line of another kind is none."""
+    """A warning of the API server fails a change by Helm.
+
+    Helm prints it on stderr and succeeds; other lines there are no warnings.
+    """
     warned = "echo done; echo 'W1124 12:00:00 1 warnings.go:70] would violate PodSecurity' >&2\n"
     with pytest.raises(AssertionError, match="would violate PodSecurity"):
         found(tmp_path, helm=warned).change("install")
@@ -122,7 +131,7 @@ def test_a_warning_of_the_api_server_fails_a_change_by_helm(tmp_path: Path) -> N
 
 
 def test_what_pod_security_admission_has_counted_is_summed_up(tmp_path: Path) -> None:
-    """Over pods and what makes them, for the restricted profile alone."""
+    """Evaluations are summed over pods and controllers, for the restricted profile only."""
 
     def line(decision: str, mode: str, level: str, resource: str, count: int) -> str:
         labels = f'decision="{decision}",mode="{mode}",policy_level="{level}",policy_version="latest"'
@@ -143,7 +152,10 @@ def test_what_pod_security_admission_has_counted_is_summed_up(tmp_path: Path) ->
 
 
 def test_the_previous_releases_chart_is_asked_for_where_the_history_lacks_it(tmp_path: Path) -> None:
-    """With what to do: in a shallow clone, and where there is no git. A folder that is named must have one."""
+    """If the history lacks the previous chart, the error says what to do, as in a shallow clone.
+
+    A folder that is named must have a chart.
+    """
     with pytest.raises(CommandError, match=r"git fetch --unshallow.*PREVIOUS_CHART=folder"):
         previous.previous_chart({}, tmp_path, "0" * 40)
     with pytest.raises(CommandError, match=f"PREVIOUS_CHART={tmp_path}: there is no chart in this folder"):
@@ -153,7 +165,7 @@ def test_the_previous_releases_chart_is_asked_for_where_the_history_lacks_it(tmp
 
 
 def test_what_a_failed_test_leaves_is_there_also_where_a_question_fails(tmp_path: Path) -> None:
-    """Each answer has its file, for each namespace of the tests; what can't be had is said in it."""
+    """Evidence has one file per question and namespace; a failed command is recorded in its file."""
     answering = program(
         tmp_path,
         "program",
@@ -177,21 +189,21 @@ def test_what_a_failed_test_leaves_is_there_also_where_a_question_fails(tmp_path
 
 @pytest.mark.parametrize(("asked_for", "registries"), [("yes", True), ("no", False)])
 def test_the_use_of_registries_can_be_overridden(asked_for: str, registries: bool) -> None:  # noqa: FBT001 - a column
-    """And the reason says so."""
+    """The use of registries can be overridden, and the reason says so."""
     assert supply.reachable({"REGISTRIES": asked_for}) == (registries, f"REGISTRIES={asked_for} says so")
     with pytest.raises(ValueError, match="REGISTRIES='maybe': yes or no"):
         supply.reachable({"REGISTRIES": "maybe"})
 
 
 def test_a_program_that_fails_is_told_with_what_it_said() -> None:
-    """The command, the code and the output, however it was run."""
+    """A failed program is reported with command, exit code and output, however it was run."""
     for attempt in (run, lambda *words: follow(*words, say=lambda _: None)):
         with pytest.raises(CommandError, match=r"sh -c echo why >&2; exit 7: exit code 7\nwhy"):
             attempt("sh", "-c", "echo why >&2; exit 7")
 
 
 def test_a_program_that_does_not_end_is_ended() -> None:
-    """At its deadline."""
+    """A program that does not end is stopped at its deadline."""
     for attempt in (run, lambda *words, deadline: follow(*words, say=lambda _: None, deadline=deadline)):
         with pytest.raises(CommandError, match="not done after 0 s"):
             attempt("sleep", "60", deadline=0.2)

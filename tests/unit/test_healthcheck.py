@@ -1,4 +1,7 @@
-"""The health check: what it makes of each answer that may come. tests/image asks a real echo by it."""
+"""The health check: its reading of each possible response.
+
+A test in tests/image sends it to a real echo.
+"""
 
 import socket
 import sys
@@ -24,7 +27,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("answer", "code", "told"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_each_answer_is_understood(capsys: pytest.CaptureFixture[str], answer: bytes, code: int, told: str) -> None:
-    """Ready is a 200 alone; all else is told in one line."""
+    """Only a 200 is ready; anything else is reported in one line."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
         asked: list[bytes] = []
@@ -44,7 +47,10 @@ def test_each_answer_is_understood(capsys: pytest.CaptureFixture[str], answer: b
 
 
 def test_it_imports_little() -> None:
-    """It runs every ten seconds, and its imports are all that it takes: neither TLS, nor mail, nor the service."""
+    """The health check imports neither TLS, nor mail, nor the service.
+
+    It runs every ten seconds, and its imports are most of its cost.
+    """
     code = "import sys, app.healthcheck; print(*sys.modules)"
     there = set(run(sys.executable, "-c", code).split())
     assert there.isdisjoint(

@@ -1,4 +1,7 @@
-"""Clients of HTTP/2 that are slow, have much under way, or measure the network: nobody is refused for that."""
+"""Slow but legitimate HTTP/2 clients are not rejected.
+
+They have many requests in flight, or measure the network.
+"""
 
 import h2.events
 import pytest
@@ -15,7 +18,10 @@ ANSWERS = 4
 
 
 def test_who_reads_one_answer_after_the_other_gets_all_of_them() -> None:
-    """The window of a connection is that of all its streams: the last answer waits longer than one may take."""
+    """A client that reads responses one after another gets all of them.
+
+    The connection's window is shared by its streams, so the last response waits longer than its own timeout.
+    """
     client = Client(initial_window_size=1 << 20)
     streams = [client.ask("/large") for _ in range(ANSWERS)]
     for _ in range((ANSWERS * len(LARGE) - 65_535) // 20_000 + 1):
@@ -28,7 +34,7 @@ def test_who_reads_one_answer_after_the_other_gets_all_of_them() -> None:
 
 
 def test_who_reads_too_slowly_keeps_none_of_the_others_either() -> None:
-    """What is let through of one answer lets the others wait only at the rate that is asked for."""
+    """Reading one response extends the timeout of the others only at the minimum rate."""
     client = Client(initial_window_size=1 << 20)
     streams = [client.ask("/large") for _ in range(ANSWERS)]
     for _ in range(20):
@@ -40,7 +46,7 @@ def test_who_reads_too_slowly_keeps_none_of_the_others_either() -> None:
 
 
 def test_a_worker_that_holds_much_answers_one_request_after_the_other() -> None:
-    """It makes no more answers at once than there is room for; each is there when those before it are read."""
+    """A worker near its memory budget generates a response only if there is room, after earlier ones are read."""
     client = Client(initial_window_size=1 << 20)
     waiting = client.served.service.waiting
     waiting.size = others = MAX_HELD - 300_000
@@ -56,7 +62,7 @@ def test_a_worker_that_holds_much_answers_one_request_after_the_other() -> None:
 
 
 def test_a_ping_behind_what_was_answered_is_no_nuisance() -> None:
-    """As many as there are round trips come of clients that measure how much is under way; others are too many."""
+    """PING frames are accepted in proportion to sent data, for clients that measure bandwidth; others are limited."""
     patience = Patience(lambda: 0.0)
     for _ in range(10_000):
         patience.useful += 1024
@@ -69,7 +75,10 @@ def test_a_ping_behind_what_was_answered_is_no_nuisance() -> None:
 
 
 def test_requests_may_be_cancelled_for_long_with_a_ping_for_each() -> None:
-    """As Go's client does, which may have time for few of its requests: forty a second, for a minute."""
+    """A client may cancel forty requests a second for a minute, with a PING for each.
+
+    Go's client does so when it has time for few of its requests.
+    """
     client = Client(limits=Limits(1024, 10, 100))
     for _ in range(60):
         client.served.after(1)
@@ -83,7 +92,10 @@ def test_requests_may_be_cancelled_for_long_with_a_ping_for_each() -> None:
 
 
 def test_a_turn_that_comes_behind_the_end_counts_nothing() -> None:
-    """A transport may tell of what was not sent when its connection is lost already."""
+    """A turn after the end of a connection counts nothing.
+
+    A transport may report unsent bytes when its connection is already lost.
+    """
     served = Served(limits=Limits(1024, 10, 1 << 20))
     served.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + bytes(70_000))
     assert served.turns, "one turn was asked for"
@@ -96,7 +108,7 @@ def test_a_turn_that_comes_behind_the_end_counts_nothing() -> None:
 
 
 def test_what_is_told_behind_a_preface_is_taken() -> None:
-    """Browsers give each request a priority, in frames of two kinds."""
+    """Priority frames of both kinds, which browsers send with each request, are accepted."""
     client = Client()
     for number in range(200):
         client.served.after(0.1)

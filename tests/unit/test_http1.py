@@ -1,4 +1,4 @@
-"""The reader of HTTP/1.1: one request is the same request, however its bytes arrive."""
+"""The HTTP/1.1 reader: any delivery of bytes gives the same requests."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -17,7 +17,7 @@ LIMITS = Limits(head=65_536, fields=100, body=100_000)
 
 
 def said(events: list[Event]) -> Iterator[tuple[object, ...]]:
-    """Give what each request of the events says."""
+    """Yield the content of each request in the events."""
     head, body = None, b""
     for event in events:
         if isinstance(event, Head):
@@ -33,7 +33,7 @@ def said(events: list[Event]) -> Iterator[tuple[object, ...]]:
 
 
 def read(pieces: list[bytes]) -> list[Event]:
-    """Give the events of a connection that delivers these pieces."""
+    """Return the events of a connection that delivers these pieces."""
     reader = RequestReader(LIMITS)
     events: list[Event] = []
     for piece in pieces:
@@ -47,7 +47,7 @@ def read(pieces: list[bytes]) -> list[Event]:
 def test_every_delivery_of_the_same_requests_says_the_same(
     sent: list[tuple[bytes, tuple[object, ...]]], data: st.DataObject
 ) -> None:
-    """Whole and pipelined, byte by byte, and cut at random."""
+    """The result is the same whole and pipelined, byte by byte, and cut at random."""
     wire = b"".join(raw for raw, _ in sent)
     meant = [what for _, what in sent]
     for pieces in data.draw(deliveries(wire)):
@@ -55,7 +55,7 @@ def test_every_delivery_of_the_same_requests_says_the_same(
 
 
 def test_reading_may_stop_at_any_event_and_go_on() -> None:
-    """What a connection does when its client does not read: the rest waits in the buffer."""
+    """Reading may stop at any event, as it does when a client does not read: the rest waits in the buffer."""
     reader = RequestReader(LIMITS)
     reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" * 3)
     events: list[Event] = []
@@ -91,7 +91,7 @@ def test_reading_may_stop_at_any_event_and_go_on() -> None:
     ],
 )
 def test_bad_chunks_are_refused(coded: bytes, status: int) -> None:
-    """RFC 9112, 7.1: a size is hexadecimal digits alone, a chunk ends where it says."""
+    """A chunk size is hexadecimal digits only, and a chunk ends where its size says (RFC 9112, 7.1)."""
     reader = RequestReader(LIMITS)
     with pytest.raises(ProtocolError) as raised:
         reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -103,7 +103,7 @@ def test_bad_chunks_are_refused(coded: bytes, status: int) -> None:
 
 
 def test_a_body_that_grows_above_the_limit_is_refused_when_it_does() -> None:
-    """Chunks don't say how long the whole is."""
+    """A chunked body above the limit is rejected once it exceeds it, because chunks don't announce the total."""
     reader = RequestReader(Limits(head=1024, fields=8, body=10))
     reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n")
     assert sum(isinstance(event, Data) for event in iter(reader.next, None)) == 1
@@ -113,7 +113,10 @@ def test_a_body_that_grows_above_the_limit_is_refused_when_it_does() -> None:
 
 
 def test_a_client_that_waits_for_100_is_known() -> None:
-    """RFC 9110, 10.1.1; without a body there is nothing to wait for."""
+    """A client that waits for 100 Continue is recognized (RFC 9110, 10.1.1).
+
+    Without a body it has nothing to wait for.
+    """
     reader = RequestReader(LIMITS)
     for length, expected in ((5, True), (0, False)):
         reader.receive(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: %d\r\n\r\n" % length)

@@ -1,4 +1,4 @@
-"""Header compression with what is remembered of it, held against another decoder and another encoder."""
+"""Header compression and its caches, compared with other codecs."""
 
 import sys
 from collections.abc import Iterator
@@ -26,7 +26,10 @@ STEPS = st.lists(st.sampled_from(range(3)) | SIZES.map(lambda size: ("size", siz
 
 @given(lists=st.tuples(LISTS, LISTS, LISTS), steps=STEPS)
 def test_heads_that_are_sent_mean_what_was_said(lists: tuple[Fields, ...], steps: list[Any]) -> None:
-    """In any order, as often as may be, whatever the client allows of the table in between."""
+    """Header blocks decode to what was sent, in any order and number.
+
+    The client may change the table size meanwhile.
+    """
     sending, decoder = Sending(), hpack.Decoder(max_header_list_size=1 << 20)
     for step in steps:
         if isinstance(step, tuple):
@@ -38,11 +41,11 @@ def test_heads_that_are_sent_mean_what_was_said(lists: tuple[Fields, ...], steps
 
 @given(lists=st.tuples(LISTS, LISTS, LISTS), steps=STEPS)
 def test_heads_that_come_are_read_as_they_were_meant(lists: tuple[Fields, ...], steps: list[Any]) -> None:
-    """Though the same bytes may mean something else, once the table has changed."""
+    """Header blocks decode correctly although the same bytes may mean something else after the table has changed."""
     encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
     for step in steps:
         if isinstance(step, tuple):
-            if step[1] != encoder.header_table_size:  # the library would forget to tell the size
+            if step[1] != encoder.header_table_size:  # the library would not send the size update
                 encoder.header_table_size = step[1]
                 encoder.table_size_changes = encoder.table_size_changes[-1:]
             continue
@@ -54,7 +57,7 @@ def test_heads_that_come_are_read_as_they_were_meant(lists: tuple[Fields, ...], 
 
 
 def test_the_same_bytes_mean_another_field_once_the_table_has_changed() -> None:
-    """What was remembered is forgotten then."""
+    """Cached blocks are discarded when the table changes."""
     encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
 
     def read(block: bytes) -> Fields:
@@ -73,7 +76,7 @@ def test_the_same_bytes_mean_another_field_once_the_table_has_changed() -> None:
     "fields", [[(b"x-a", b"\xff" * 1800)], [(b"x-a", bytes((0x61 + at,))) for at in range(25)] * 2]
 )
 def test_a_connection_remembers_no_large_block(fields: list[tuple[bytes, bytes]]) -> None:
-    """There may be thousands of connections that do nothing."""
+    """Large blocks are not cached, because there may be thousands of idle connections."""
     encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
     encoder.header_table_size = 0
     before = sum(map(sys.getsizeof, _within(reader)))
@@ -83,7 +86,7 @@ def test_a_connection_remembers_no_large_block(fields: list[tuple[bytes, bytes]]
 
 
 def _within(reader: BlockReader) -> Iterator[object]:
-    """Give what a reader of blocks holds, but for the table."""
+    """Yield what a block reader holds, except the table."""
     for name, value in vars(reader).items():
         if name != "_decoder":
             yield value
@@ -92,7 +95,7 @@ def _within(reader: BlockReader) -> Iterator[object]:
 
 
 def test_a_field_behind_what_changes_moves_the_others() -> None:
-    """What a head began with is encoded anew then."""
+    """The cached start of a head is encoded again when a header after the request ID changes."""
     sending, decoder = Sending(), hpack.Decoder()
     for behind in (b"1", b"1", b"1", b"2", b"1", b"3", b"3"):
         fields = ((b"x-a", b"b"), (b"x-request-id", b"c"), (b"x-b", behind))
@@ -101,7 +104,10 @@ def test_a_field_behind_what_changes_moves_the_others() -> None:
 
 
 def test_what_changes_with_each_answer_leaves_the_table_alone() -> None:
-    """Else it would push out what comes again, and no head would be the bytes of the one before."""
+    """Values that change with each response are not added to the table.
+
+    They would evict repeated headers, and no head would have the same bytes as the one before.
+    """
     sending = Sending()
     blocks = []
     for number in range(100):
@@ -113,5 +119,5 @@ def test_what_changes_with_each_answer_leaves_the_table_alone() -> None:
 
 
 def _block(sent: bytes) -> bytes:
-    """Give the block that frames carry."""
+    """Return the header block in the frames."""
     return b"".join(frame.payload for frame in written_frames(sent))

@@ -1,4 +1,4 @@
-"""HTTP/2's bytes, cut into frames: the same ones however they come."""
+"""HTTP/2 bytes cut into frames: the same for every delivery."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,19 +7,22 @@ from app.server.http2 import frames
 from app.server.http2.frames import Frame, FrameReader
 
 SIZES = st.lists(st.integers(0, 40) | st.integers(0, frames.MAX_FRAME), min_size=1, max_size=12)
-# How many bytes come at once, and how many frames are asked for before the next ones come: none while it is blocked.
+# How many bytes arrive at once, and how many frames are requested before the next ones: none if reading is blocked.
 STEPS = st.lists(st.tuples(st.integers(1, 60) | st.integers(1, 100_000), st.integers(0, 20)), min_size=1)
 
 
 def sent(sizes: list[int]) -> list[Frame]:
-    """Give frames with payloads of these sizes, no two alike."""
+    """Return frames with payloads of these sizes, no two alike."""
     payloads = [bytes([number]) * size for number, size in enumerate(sizes)]
     return [Frame(frames.DATA, number % 2, 2 * number + 1, payload) for number, payload in enumerate(payloads)]
 
 
 @given(SIZES, STEPS)
 def test_frames_are_the_same_however_they_come(sizes: list[int], steps: list[tuple[int, int]]) -> None:
-    """In pieces of any size, read at once or later; nothing is held at the end, and till then what has come is."""
+    """Frames are the same in pieces of any size, read at once or later.
+
+    Received bytes are counted as held until they are read, and none are at the end.
+    """
     frames_ = sent(sizes)
     wire = b"".join(frames.encode(*each) for each in frames_)
     reader, came, at, turn = FrameReader(), list[Frame](), 0, 0
@@ -40,7 +43,7 @@ def test_frames_are_the_same_however_they_come(sizes: list[int], steps: list[tup
 
 
 def test_a_frame_that_has_begun_is_told_with_what_came_of_it() -> None:
-    """Its body's time depends on that."""
+    """The received part of an incomplete DATA frame is reported, because the timeout of its body depends on it."""
     reader = FrameReader()
     data = frames.encode(frames.DATA, 0, 1, bytes(1000))
     reader.receive(data[:100])

@@ -1,4 +1,4 @@
-"""What a client of HTTP/2 may cost without asking anything."""
+"""Limits on HTTP/2 frames that cost work without useful requests."""
 
 import pytest
 
@@ -9,7 +9,7 @@ WINDOW_UPDATES = 2 * 13  # bytes: of a stream and of the connection
 
 
 def taken(patience: Patience, useful: int, idle: int) -> int:
-    """Give how often so many bytes of both kinds are taken, up to a hundred thousand times."""
+    """Return how often so many bytes of both kinds are accepted, up to a hundred thousand times."""
     for times in range(100_000):
         patience.useful += useful
         try:
@@ -32,12 +32,15 @@ def taken(patience: Patience, useful: int, idle: int) -> int:
     ids=["a usual download", "four bytes each", "three bytes each", "byte by byte", "small frames", "large frames"],
 )
 def test_other_frames_are_taken_in_proportion(useful: int, idle: int, times: int) -> None:
-    """Who says window by window that it reads goes on for ever; who says little else does not (CVE-2019-9511)."""
+    """Other frames are accepted in proportion to data (CVE-2019-9511).
+
+    A client that acknowledges data by window updates may continue forever; one that sends little else may not.
+    """
     assert taken(Patience(lambda: 0.0), useful, idle) == min(times, 100_000)
 
 
 def test_patience_for_what_only_costs_comes_back_with_time() -> None:
-    """A thousand at once, fifty a second."""
+    """Patience for costly frames recovers with time: a thousand at once, fifty per second."""
     now = 0.0
     patience = Patience(lambda: now)
     for _ in range(1000):

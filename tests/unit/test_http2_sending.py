@@ -1,4 +1,4 @@
-"""What waits to be written to a connection of HTTP/2, and its header compression."""
+"""The output buffer of an HTTP/2 connection, and its header compression."""
 
 import hpack
 import pytest
@@ -10,7 +10,7 @@ FIELDS = ((b":status", b"200"), (b"x-a", b"1"))
 
 
 def block(sending: Sending) -> bytes:
-    """Give the header block that is sent next."""
+    """Return the next header block."""
     sending.put_head(1, FIELDS, end=True)
     (frame,) = written_frames(sending.taken())
     return frame.payload
@@ -29,7 +29,10 @@ def block(sending: Sending) -> bytes:
     ],
 )
 def test_a_head_tells_the_smallest_and_the_last_size_of_the_table(sizes: list[int], told: bytes) -> None:
-    """RFC 7541, 4.2; however often it was changed, a client that keeps to it reads this head and the next."""
+    """A head announces the smallest and the last table size (RFC 7541, 4.2).
+
+    However often the size changed, a conforming client decodes this head and the next.
+    """
     sending, decoder = Sending(), hpack.Decoder()
     before = block(sending)
     decoder.decode(before)
