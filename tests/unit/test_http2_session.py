@@ -1,4 +1,7 @@
-"""HTTP/2 on one connection: another implementation's client (h2) on the other end, in simulated time."""
+"""HTTP/2 on one connection, in simulated time.
+
+The client is another implementation (h2).
+"""
 
 import zlib
 from collections.abc import Callable, Iterable
@@ -35,7 +38,7 @@ LARGE = b"a" * 200_000
 
 
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Remember the request; answer with its path, a large body for `/large`, its trailers behind `/trailers`."""
+    """Record the request; respond with its path, a large body for `/large`, or its trailers for `/trailers`."""
     request: WireRequest = environ[REQUEST_KEY]
     environ["test.seen"].append(request)
     if request.target == b"/trailers":
@@ -45,7 +48,7 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
 
 
 class Client:
-    """A client in memory: what it sends reaches the echo at once, and the other way."""
+    """A client in memory: sent bytes arrive at once, in both directions."""
 
     def __init__(
         self,
@@ -74,14 +77,14 @@ class Client:
         self.exchange()
 
     def exchange(self) -> None:
-        """Let all bytes travel that wait, in both directions."""
+        """Deliver all pending bytes, in both directions."""
         while data := self.h2.data_to_send():
             self.served.connection.data_received(data)
             self.receive()
         self.receive()
 
     def receive(self) -> None:
-        """Take what the echo has written."""
+        """Process what the echo has written."""
         written, self._read = self.served.transport.written[self._read :], len(self.served.transport.written)
         if written:
             self.events += self.h2.receive_data(written)
@@ -92,7 +95,7 @@ class Client:
         self.receive()
 
     def ask(self, path: str, *fields: tuple[str, str], method: str = "GET", end: bool = True) -> int:
-        """Begin a request; give its stream."""
+        """Begin a request; return its stream."""
         stream = self.h2.get_next_available_stream_id()
         pseudo = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "a.test")]
         self.h2.send_headers(stream, [*pseudo, *fields], end_stream=end)
@@ -105,35 +108,35 @@ class Client:
         self.exchange()
 
     def of(self, stream: int, kind: type[Any]) -> list[Any]:
-        """Give the events of a kind that were about a stream."""
+        """Return the events of a kind that belong to a stream."""
         return [each for each in self.events if isinstance(each, kind) and each.stream_id == stream]
 
     def status(self, stream: int) -> int:
-        """Give the status of the answer on a stream."""
+        """Return the status of the response on a stream."""
         (answer,) = self.of(stream, h2.events.ResponseReceived)
         return int(dict(answer.headers)[b":status"])
 
     def answer(self, stream: int) -> bytes:
-        """Give the body of the answer on a stream so far."""
+        """Return the body received so far on a stream."""
         return b"".join(each.data for each in self.of(stream, h2.events.DataReceived))
 
     def ended(self, stream: int) -> bool:
-        """Tell whether the answer has ended."""
+        """Return whether the response has ended."""
         return bool(self.of(stream, h2.events.StreamEnded))
 
     def went_away(self) -> list[ErrorCodes | int | None]:
-        """Give the codes of the GOAWAY frames that came."""
+        """Return the codes of the received GOAWAY frames."""
         return [e.error_code for e in self.events if isinstance(e, h2.events.ConnectionTerminated)]
 
 
 def goodbyes(written: bytes) -> list[int]:
-    """Give the last streams that the GOAWAY frames named."""
+    """Return the last streams that the GOAWAY frames name."""
     return [int.from_bytes(each.payload[:4]) for each in written_frames(written) if each.type == frames.GOAWAY]
 
 
 @pytest.fixture
 def client() -> Client:
-    """Give a client that has opened a connection."""
+    """Return a client that has opened a connection."""
     return Client()
 
 
@@ -143,7 +146,7 @@ VALUE = st.binary(max_size=20).map(lambda raw: bytes(b for b in raw if b > 0x20 
 
 @given(fields=st.lists(st.tuples(NAME, VALUE), max_size=6), body=st.binary(max_size=50), data=st.data())
 def test_what_was_sent_is_what_is_seen(fields: list[tuple[bytes, bytes]], body: bytes, data: st.DataObject) -> None:
-    """Fields in their order, duplicates apart, any bytes; pseudo-fields apart; in every delivery."""
+    """Headers keep order, duplicates and any bytes, and pseudo-headers are apart, in every delivery."""
     sender = Client()
     stream = 1
     pseudo = [(b":method", b"pUT"), (b":scheme", b"http"), (b":path", b"//a%2Fb?c"), (b":authority", b"a.test")]
@@ -163,12 +166,12 @@ def test_what_was_sent_is_what_is_seen(fields: list[tuple[bytes, bytes]], body: 
 
 
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
-    """Give the pieces between cuts."""
+    """Return the pieces between cuts."""
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
 def test_an_answer_has_what_http_1_would_say(client: Client) -> None:
-    """A date, the length, names in lower case."""
+    """A response has Date and Content-Length, and its names are in lower case."""
     stream = client.ask("/a")
     (answer,) = client.of(stream, h2.events.ResponseReceived)
     assert dict(answer.headers) == {
@@ -181,7 +184,7 @@ def test_an_answer_has_what_http_1_would_say(client: Client) -> None:
 
 
 def test_many_requests_are_under_way_at_once(client: Client) -> None:
-    """Each is answered when it is whole, whatever the order."""
+    """Concurrent requests are answered when each is complete, whatever the order."""
     streams = [client.ask(f"/{number}", method="POST", end=False) for number in range(4)]
     for stream in reversed(streams):
         client.body(stream, b"x")
@@ -190,9 +193,9 @@ def test_many_requests_are_under_way_at_once(client: Client) -> None:
 
 
 def test_one_stream_too_many_is_refused(client: Client) -> None:
-    """So that the client may ask again (RFC 9113, 8.7); the others go on."""
+    """A stream above the limit is refused so that the client may retry (RFC 9113, 8.7); the others continue."""
     streams = [client.ask("/", method="POST", end=False) for _ in range(4)]
-    client.h2.remote_settings = h2.settings.Settings(client=False)  # one that does not keep to what it was told
+    client.h2.remote_settings = h2.settings.Settings(client=False)  # a client that ignores the limit that it was told
     refused = client.ask("/")
     assert [each.error_code for each in client.of(refused, h2.events.StreamReset)] == [ErrorCodes.REFUSED_STREAM]
     client.body(streams[0], b"")
@@ -200,7 +203,7 @@ def test_one_stream_too_many_is_refused(client: Client) -> None:
 
 
 def test_an_answer_is_sent_as_far_as_the_client_lets_it() -> None:
-    """By the stream's window, the connection's, and a frame's size."""
+    """A response is limited by the stream's window, the connection's window and the frame size."""
     client = Client(initial_window_size=1000)
     stream = client.ask("/large")
     assert len(client.answer(stream)) == 1000
@@ -217,7 +220,7 @@ def test_an_answer_is_sent_as_far_as_the_client_lets_it() -> None:
 
 
 def test_answers_that_nobody_takes_are_not_made() -> None:
-    """A client that asks for much and opens no window costs no more memory than one that asks once."""
+    """A client that requests much and opens no window costs no more memory than one that sends a single request."""
     client = Client(initial_window_size=0)
     streams = [client.ask("/huge"), client.ask("/a"), client.ask("/b")]
     assert [request.target for request in client.seen] == [b"/huge"]
@@ -233,7 +236,7 @@ def test_answers_that_nobody_takes_are_not_made() -> None:
 
 
 def test_answers_share_what_the_client_lets_through() -> None:
-    """None waits for the whole of another."""
+    """Responses share the connection's window, and none waits for the whole of another."""
     client = Client(initial_window_size=1 << 20)
     streams = [client.ask("/large"), client.ask("/large"), client.ask("/a")]
     assert not any(client.ended(stream) for stream in streams), "the connection's window is used up by the first"
@@ -244,7 +247,7 @@ def test_answers_share_what_the_client_lets_through() -> None:
 
 
 def test_a_client_may_send_more_than_a_window_holds() -> None:
-    """It is told of the room that what it sent has left."""
+    """The window is updated as data is received, so that a client may send more than it holds."""
     client = Client(limits=Limits(1024, 10, 1 << 30))
     stream = client.ask("/", method="PUT", end=False)
     for _ in range(1000):
@@ -254,7 +257,7 @@ def test_a_client_may_send_more_than_a_window_holds() -> None:
 
 
 def test_trailers_go_both_ways(client: Client) -> None:
-    """Behind the body, as fields of their own."""
+    """Trailers are received and sent after the body, separate from headers."""
     stream = client.ask("/trailers", method="POST", end=False)
     client.body(stream, b"x", end=False)
     client.h2.send_headers(stream, [("x-sum", "1"), ("x-sum", "2")], end_stream=True)
@@ -266,7 +269,7 @@ def test_trailers_go_both_ways(client: Client) -> None:
 
 
 def test_head_is_answered_with_gets_length_and_no_body(client: Client) -> None:
-    """RFC 9110, 9.3.2."""
+    """The response to HEAD has no body (RFC 9110, 9.3.2)."""
     stream = client.ask("/a", method="HEAD")
     (answer,) = client.of(stream, h2.events.ResponseReceived)
     assert (client.answer(stream), client.ended(stream)) == (b"", True)
@@ -274,7 +277,7 @@ def test_head_is_answered_with_gets_length_and_no_body(client: Client) -> None:
 
 
 def test_100_is_sent_when_the_body_is_wanted(client: Client) -> None:
-    """RFC 9110, 10.1.1; and not when it is too long."""
+    """100 Continue is sent if the body is wanted, but not if it is too long (RFC 9110, 10.1.1)."""
     expect = (("expect", "100-continue"), ("content-length", "1"))
     stream = client.ask("/", *expect, method="PUT", end=False)
     assert [each.headers for each in client.of(stream, h2.events.InformationalResponseReceived)] == [
@@ -304,7 +307,10 @@ def test_100_is_sent_when_the_body_is_wanted(client: Client) -> None:
 def test_a_refusal_says_what_was_wrong_and_the_connection_lives(
     client: Client, fields: list[tuple[str, str]], status: int, says: str
 ) -> None:
-    """With a status and a line, as in HTTP/1.1; what is malformed is a stream error, too (RFC 9113, 8.1.1)."""
+    """An error has a status and a line, as in HTTP/1.1, and the connection continues.
+
+    A malformed request is a stream error too (RFC 9113, 8.1.1).
+    """
     stream = client.ask("/", *fields, method="POST", end=False)
     assert client.status(stream) == status
     told = client.answer(stream).decode()
@@ -316,7 +322,7 @@ def test_a_refusal_says_what_was_wrong_and_the_connection_lives(
 
 
 def test_a_body_that_grows_above_the_limit_is_refused_when_it_does(client: Client) -> None:
-    """Without a length nobody knows before."""
+    """A body of unknown length gets 413 once it exceeds the limit."""
     stream = client.ask("/", method="POST", end=False)
     client.body(stream, bytes(100), end=False)
     assert client.of(stream, h2.events.ResponseReceived) == []
@@ -326,7 +332,7 @@ def test_a_body_that_grows_above_the_limit_is_refused_when_it_does(client: Clien
 
 @pytest.mark.parametrize("sent", [b"ab", b"abcd"], ids=["too little", "too much"])
 def test_a_body_of_another_length_than_it_said_is_a_stream_error(client: Client, sent: bytes) -> None:
-    """RFC 9113, 8.1.1."""
+    """A body that does not match its Content-Length is a stream error (RFC 9113, 8.1.1)."""
     stream = client.ask("/", ("content-length", "3"), method="POST", end=False)
     client.body(stream, sent)
     assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.PROTOCOL_ERROR]
@@ -334,7 +340,7 @@ def test_a_body_of_another_length_than_it_said_is_a_stream_error(client: Client,
 
 
 def test_connect_is_answered_before_it_ends(client: Client) -> None:
-    """A tunnel's body has no end to wait for (RFC 9113, 8.5)."""
+    """CONNECT is answered before it ends, because a tunnel's body has no end to wait for (RFC 9113, 8.5)."""
     client.h2.send_headers(1, [(":method", "CONNECT"), (":authority", "b.test:443")])
     client.exchange()
     assert client.seen[0].target == b"b.test:443"
@@ -342,7 +348,7 @@ def test_connect_is_answered_before_it_ends(client: Client) -> None:
 
 
 def rapid_resets(client: Client) -> None:
-    """Ask and take it back, again and again (CVE-2023-44487)."""
+    """Send and cancel a request (rapid reset, CVE-2023-44487)."""
     stream = client.h2.get_next_available_stream_id()
     client.h2.send_headers(stream, [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "a")])
     client.h2.reset_stream(stream)
@@ -359,7 +365,7 @@ def rapid_resets(client: Client) -> None:
     ids=["PING", "SETTINGS", "PRIORITY", "RST_STREAM"],
 )
 def test_frames_that_only_cost_are_bounded(annoy: Callable[[Client], None]) -> None:
-    """Many at once end the connection; as many over a longer time do not."""
+    """Many costly frames at once end the connection; as many over a longer time do not."""
     patient, hasty = Client(), Client()
     for _ in range(1100):
         annoy(patient)
@@ -376,7 +382,7 @@ def test_frames_that_only_cost_are_bounded(annoy: Callable[[Client], None]) -> N
 
 
 def test_an_endless_header_block_ends_the_connection(client: Client) -> None:
-    """Its end would have to be held in memory (CVE-2024-27316)."""
+    """A header block without end closes the connection, because it would have to be buffered (CVE-2024-27316)."""
     client.send(frames.encode(frames.HEADERS, 0, 1))
     for _ in range(100):
         client.send(frames.encode(frames.CONTINUATION, 0, 1))
@@ -384,14 +390,17 @@ def test_an_endless_header_block_ends_the_connection(client: Client) -> None:
 
 
 def test_a_stop_takes_what_is_on_its_way_and_answers_it(client: Client) -> None:
-    """GOAWAY comes twice (RFC 9113, 6.8): that the end comes, and which requests are the last ones."""
+    """GOAWAY is sent twice (RFC 9113, 6.8): first as an announcement, then with the last accepted stream.
+
+    Requests in flight are answered.
+    """
     before = client.ask("/before", method="POST", end=False)
     client.served.service.drain()
     client.receive()
     assert client.went_away() == [ErrorCodes.NO_ERROR]
     assert client.served.after(2 * LAST_CALL) == []
     client.served.service.last_call()
-    # h2 can send nothing behind a GOAWAY.
+    # h2 can send nothing after a GOAWAY.
     client.served.connection.data_received(raw_http2.request(b"/on-its-way", before + 2))
     client.served.connection.data_received(frames.encode(frames.DATA, frames.END_STREAM, before, b"x"))
     assert [each.target for each in client.seen] == [b"/on-its-way", b"/before"]
@@ -403,7 +412,10 @@ def test_a_stop_takes_what_is_on_its_way_and_answers_it(client: Client) -> None:
 
 
 def test_who_does_not_hear_of_a_stop_is_stopped(client: Client) -> None:
-    """So many requests may have been on their way as may be under way at once; more are refused, not lost."""
+    """After the first GOAWAY, as many new requests are accepted as the stream limit; more are refused, not lost.
+
+    That many may have been in flight when the client received it.
+    """
     slow = client.ask("/slow", method="POST", end=False)
     client.served.service.drain()
     streams = range(slow + 2, slow + 14, 2)
@@ -418,7 +430,10 @@ def test_who_does_not_hear_of_a_stop_is_stopped(client: Client) -> None:
 
 
 def test_who_connects_while_it_stops_is_told_with_the_first_answer() -> None:
-    """The connection was in the kernel's queue: it would be used for long, and its end refuse what is on its way."""
+    """A client that connects during a graceful shutdown gets GOAWAY after its first response.
+
+    The connection was in the kernel's queue; ending it at once would refuse requests in flight.
+    """
     served = Served()
     served.service.drain()
     served.send(frames.PREFACE + frames.encode_settings({}))
@@ -433,7 +448,7 @@ def test_who_connects_while_it_stops_is_told_with_the_first_answer() -> None:
 
 
 def test_who_connects_while_it_stops_and_asks_nothing_is_left() -> None:
-    """At the last call it is told, and has as much time as the others had."""
+    """A connection without requests gets GOAWAY at the last call, and then as much time as the others had."""
     served = Served()
     served.service.drain()
     served.send(frames.PREFACE + frames.encode_settings({}))
@@ -447,7 +462,10 @@ def test_who_connects_while_it_stops_and_asks_nothing_is_left() -> None:
 
 @pytest.mark.parametrize("since", [0, LAST_CALL / 2])
 def test_what_was_sent_when_an_idle_connections_time_was_over_is_answered(client: Client, since: float) -> None:
-    """A gateway takes a connection out of its pool at that moment, and would have to give its client a 503."""
+    """A request sent when an idle connection times out is answered.
+
+    A gateway removes the connection from its pool at that moment, and would have to send its client a 503.
+    """
     client.served.after(75)
     client.served.after(since)
     client.served.connection.data_received(raw_http2.request(b"/on-its-way", 1))
@@ -457,7 +475,10 @@ def test_what_was_sent_when_an_idle_connections_time_was_over_is_answered(client
 
 
 def test_what_has_come_is_read_before_an_idle_connection_is_left(client: Client) -> None:
-    """Also where the worker had no processor for so long that its timer comes first."""
+    """Received data is read before an idle connection is closed.
+
+    This also holds if the worker had no processor for so long that its timer fires first.
+    """
     served = client.served
     served.service.drain()
     served.now += LAST_CALL
@@ -472,7 +493,10 @@ def test_what_has_come_is_read_before_an_idle_connection_is_left(client: Client)
 
 
 def test_a_goaway_tells_nothing_of_our_memory() -> None:
-    """The words of hpack for what it can't read may hold an address: a cut integer or string, no such index."""
+    """A GOAWAY does not reveal memory addresses.
+
+    Error messages of hpack may contain one: for a truncated integer or string, or an invalid index.
+    """
     for block in (b"\xff", b"\x00\x05ab", b"\x80"):
         served = Served()
         served.send(frames.PREFACE + frames.encode_settings({}) + frames.encode(frames.HEADERS, 0x5, 1, block))
@@ -481,7 +505,7 @@ def test_a_goaway_tells_nothing_of_our_memory() -> None:
 
 
 def test_an_idle_connection_is_left_at_the_last_call(client: Client) -> None:
-    """Nobody waits for anything on it."""
+    """The last call closes an idle connection."""
     client.served.service.drain()
     assert client.served.after(LAST_CALL) == ["write_eof"]
     client.served.service.last_call()
@@ -490,7 +514,7 @@ def test_an_idle_connection_is_left_at_the_last_call(client: Client) -> None:
 
 
 def test_a_client_that_leaves_is_answered_first(client: Client) -> None:
-    """Its GOAWAY says only that nothing more will be asked (RFC 9113, 6.8)."""
+    """A client's GOAWAY only means that it sends no more requests (RFC 9113, 6.8): pending ones are answered."""
     stream = client.ask("/a", method="POST", end=False)
     client.send(frames.encode_goaway(0, ErrorCode.NO_ERROR))
     assert client.served.transport.did == []
@@ -501,7 +525,7 @@ def test_a_client_that_leaves_is_answered_first(client: Client) -> None:
 
 @pytest.mark.parametrize(("fields", "status"), [((), 200), ((("content-length", "101"),), 413)])
 def test_who_asks_is_not_idle(client: Client, fields: tuple[tuple[str, str], ...], status: int) -> None:
-    """Its time begins anew with each request, also where that is answered, or refused, at once."""
+    """The idle timeout restarts with each request, also if it is answered or rejected at once."""
     for _ in range(4):
         assert client.status(client.ask("/a", *fields, end=not fields)) == status
         assert client.served.after(74) == []
@@ -513,7 +537,7 @@ def test_who_asks_is_not_idle(client: Client, fields: tuple[tuple[str, str], ...
 
 
 def test_each_wait_has_its_time() -> None:
-    """For nothing, for a preface, for a body, for room in a window."""
+    """Idle connections, prefaces, bodies and closed windows have their timeouts."""
     idle = Client()
     assert idle.served.after(74.9) == []
     assert idle.went_away() == []
@@ -541,7 +565,10 @@ def test_each_wait_has_its_time() -> None:
 
 @pytest.mark.parametrize(("size", "lives"), [(1, False), (10, True)], ids=["too slow", "just fast enough"])
 def test_an_answer_has_to_be_read_at_a_rate(size: int, *, lives: bool) -> None:
-    """That of bodies: a byte now and then does not keep an answer, with whatever stands behind it, for days."""
+    """A response must be read at the minimum body rate.
+
+    A byte now and then does not keep it, and whatever waits behind it, for days.
+    """
     client = Client(initial_window_size=1)
     stream = client.ask("/large")
     for _ in range(20):
@@ -557,7 +584,7 @@ def test_an_answer_has_to_be_read_at_a_rate(size: int, *, lives: bool) -> None:
 
 
 def test_a_client_that_does_not_read_is_not_read(client: Client) -> None:
-    """What it asks meanwhile waits, and is answered when it reads."""
+    """Requests of a client that does not read wait, and are answered when it reads."""
     client.served.connection.pause_writing()
     stream = client.ask("/a")
     assert client.seen == []
@@ -567,7 +594,7 @@ def test_a_client_that_does_not_read_is_not_read(client: Client) -> None:
 
 
 def test_coded_bodies_are_undone_in_steps() -> None:
-    """Others are served in between, and nothing more is read."""
+    """Encoded bodies are decoded in several turns, so that others are served in between and nothing more is read."""
     client = Client(limits=Limits(1024, 10, 10_000))
     stream = client.ask("/", ("content-encoding", "deflate"), method="POST", end=False)
     client.body(stream, zlib.compress(bytes(1 << 20), 9))
@@ -584,7 +611,7 @@ def test_coded_bodies_are_undone_in_steps() -> None:
 
 
 def web_socket(client: Client, *fields: tuple[str, str]) -> tuple[int, Protocol]:
-    """Open a WebSocket on a stream (RFC 8441); give the stream, and the client's side of it."""
+    """Open a WebSocket on a stream (RFC 8441); return the stream, and the client's side of it."""
     stream = client.h2.get_next_available_stream_id()
     pseudo = [
         (":method", "CONNECT"),
@@ -600,13 +627,13 @@ def web_socket(client: Client, *fields: tuple[str, str]) -> tuple[int, Protocol]
 
 
 def frames_of(protocol: Protocol, data: bytes) -> list[tuple[Opcode, bytes, bool]]:
-    """Give the frames that came."""
+    """Return the received frames."""
     protocol.receive_data(data)
     return [(f.opcode, bytes(f.data), f.fin) for f in protocol.events_received() if isinstance(f, Frame)]
 
 
 def test_a_web_socket_is_a_stream_among_others(client: Client) -> None:
-    """It greets, echoes, closes; a plain request is answered in between."""
+    """A WebSocket on a stream greets, echoes and closes, and other requests are answered in between."""
     stream, protocol = web_socket(client)
     assert frames_of(protocol, client.answer(stream)) == [(Opcode.TEXT, b"/ws", True)]
     read = len(client.answer(stream))
@@ -621,7 +648,7 @@ def test_a_web_socket_is_a_stream_among_others(client: Client) -> None:
 
 
 def test_a_web_socket_on_a_stream_is_compressed_when_offered(client: Client) -> None:
-    """The same extensions as over HTTP/1.1."""
+    """Compression is accepted as over HTTP/1.1."""
     stream, _ = web_socket(client, ("sec-websocket-extensions", "permessage-deflate"))
     (answer,) = client.of(stream, h2.events.ResponseReceived)
     assert dict(answer.headers)[b"sec-websocket-extensions"].startswith(b"permessage-deflate")
@@ -629,7 +656,7 @@ def test_a_web_socket_on_a_stream_is_compressed_when_offered(client: Client) -> 
 
 
 def test_another_protocol_on_a_stream_is_refused_by_name(client: Client) -> None:
-    """RFC 8441, 4 leaves it to the server; 501 says that it is not known."""
+    """An unknown protocol gets 501; RFC 8441, 4 leaves the status to the server."""
     pseudo = [(":method", "CONNECT"), (":protocol", "tea"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
     client.h2.send_headers(1, pseudo)
     client.exchange()
@@ -637,7 +664,10 @@ def test_another_protocol_on_a_stream_is_refused_by_name(client: Client) -> None
 
 
 def test_a_stop_closes_the_web_sockets(client: Client) -> None:
-    """1001, going away (RFC 6455, 7.4.1), and the connection is left when the client has answered."""
+    """A graceful shutdown closes WebSockets with 1001 (RFC 6455, 7.4.1).
+
+    The connection is closed when the client has replied.
+    """
     stream, _ = web_socket(client)
     before = len(client.served.transport.written)
     client.served.service.drain()
@@ -651,7 +681,7 @@ def test_a_stop_closes_the_web_sockets(client: Client) -> None:
 
 
 def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
-    """GOAWAY with the last one; what is under way then is answered, and what was on its way to us."""
+    """The last allowed request gets GOAWAY; requests in progress or in flight are answered."""
     client.served.service.bounds = structs.replace(client.served.service.bounds, requests=2)
     slow = client.ask("/slow", method="POST", end=False)
     client.ask("/1")
@@ -669,7 +699,7 @@ def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
 
 
 def test_a_web_socket_that_opens_while_the_server_stops_is_closed(client: Client) -> None:
-    """It was on its way: it is greeted, and told at once."""
+    """A WebSocket opened during a graceful shutdown gets its greeting, then 1001 at once."""
     client.served.service.draining = True
     stream, protocol = web_socket(client)
     greeting, close = frames_of(protocol, client.answer(stream))
@@ -678,7 +708,7 @@ def test_a_web_socket_that_opens_while_the_server_stops_is_closed(client: Client
 
 
 def test_a_web_socket_that_goes_on_behind_its_end_is_dropped(client: Client) -> None:
-    """What it sends gains it no time, or it would hold up a stop."""
+    """Data after its end does not extend a WebSocket's timeout, or it would delay a graceful shutdown."""
     stream, protocol = web_socket(client)
     client.served.after(75)
     protocol.send_text(b"still here")
@@ -690,7 +720,7 @@ def test_a_web_socket_that_goes_on_behind_its_end_is_dropped(client: Client) -> 
 
 
 def test_an_upload_that_is_cut_anywhere_goes_on() -> None:
-    """It need never pause at a frame's end: each frame has its own time, and within DATA the body's rate counts."""
+    """An upload cut anywhere continues: each frame has its own timeout, and within DATA the body rate applies."""
     client = Client(limits=Limits(1024, 10, 1 << 20))
     client.ask("/", method="PUT", end=False)
     wire = b"".join(frames.encode(frames.DATA, 0, 1, bytes(1000)) for _ in range(100))
@@ -707,14 +737,14 @@ def test_an_upload_that_is_cut_anywhere_goes_on() -> None:
 
 
 def receive_window(client: Client) -> int:
-    """Give how much the client could send at most, if it were told of all that is taken."""
+    """Return the largest amount that the client could send if it were told of all that was consumed."""
     session = client.served.connection._session  # noqa: SLF001 - what a client would notice only after megabytes
     assert isinstance(session, Http2Session)
     return session._streams._receive_window + session._streams._taken  # noqa: SLF001
 
 
 def test_what_is_refused_is_given_back_to_the_connections_window(client: Client) -> None:
-    """Or uploads would stall after some hundred refusals."""
+    """The connection's window is restored after rejected bodies, or uploads would stall after some hundred of them."""
     before = receive_window(client)
     client.body(client.ask("/", method="PUT", end=False), bytes(101), end=False)
     client.body(client.ask("/", ("content-length", "9"), method="PUT", end=False), bytes(5))
@@ -723,7 +753,7 @@ def test_what_is_refused_is_given_back_to_the_connections_window(client: Client)
 
 
 def test_what_was_said_of_the_last_stream_is_not_taken_back(client: Client) -> None:
-    """RFC 9113, 6.8: the number must not grow."""
+    """The last stream in GOAWAY never grows (RFC 9113, 6.8)."""
     slow = client.ask("/slow", method="PUT", end=False)
     client.served.service.bounds = structs.replace(client.served.service.bounds, requests=1, streams=1)
     for number in (slow + 2, slow + 4, slow + 6):
@@ -733,7 +763,10 @@ def test_what_was_said_of_the_last_stream_is_not_taken_back(client: Client) -> N
 
 
 def test_many_requests_are_answered_in_turns_of_the_loop(client: Client) -> None:
-    """However many come at once: others are served in between, and answers are written before more are made."""
+    """Many simultaneous requests take several turns.
+
+    Others are served, and responses are written before more are made.
+    """
     streams = range(1, 601, 2)
     block = [(b":method", b"GET"), (b":path", b"/large"), (b":scheme", b"http"), (b":authority", b"a")]
     encoder = hpack.Encoder()
@@ -757,7 +790,7 @@ def test_many_requests_are_answered_in_turns_of_the_loop(client: Client) -> None
 
 @pytest.mark.parametrize("breaks", [False, True], ids=["one stream too many", "a stream that depends on itself"])
 def test_streams_that_have_to_be_reset_are_bounded(client: Client, *, breaks: bool) -> None:
-    """A client can make the server reset as well as it can reset itself (CVE-2025-8671)."""
+    """Streams that the server has to reset are limited like those that the client resets (CVE-2025-8671)."""
     served, encoder = client.served, hpack.Encoder()
     before = len(served.transport.written)
     fields = [(b":method", b"PUT"), (b":path", b"/"), (b":scheme", b"http"), (b":authority", b"a")]

@@ -1,4 +1,4 @@
-"""Where it runs: what the environment says, and nothing where it says nothing."""
+"""Kubernetes identity from the environment."""
 
 import msgspec
 import pytest
@@ -22,7 +22,7 @@ TOLD = {
 
 
 def test_all_that_is_told_is_given() -> None:
-    """Each variable is one field; the pod's are those of `kubernetes`, by the names of the downward API."""
+    """Each variable sets one value; those of the pod are under `kubernetes`, named as in the downward API."""
     assert msgspec.to_builtins(downward_api.read(TOLD)) == {
         "pod": "echo-7d4b9c6f5-x2x9k",
         "namespace": "trial",
@@ -43,7 +43,7 @@ def test_all_that_is_told_is_given() -> None:
 
 @pytest.mark.parametrize("environ", [{}, dict.fromkeys(TOLD, "")], ids=["absent", "empty"])
 def test_outside_a_cluster_nothing_is_guessed(environ: dict[str, str]) -> None:
-    """All is null, labels are none; so it is where the downward API has nothing to tell."""
+    """Without variables, or with empty ones, values are null and labels are empty."""
     told = msgspec.to_builtins(downward_api.read(environ))
     assert told.pop("kubernetes").pop("labels") == {}
     assert set(told.values()) == {None}
@@ -60,5 +60,5 @@ def test_outside_a_cluster_nothing_is_guessed(environ: dict[str, str]) -> None:
     ],
 )
 def test_labels_are_pairs_with_a_value(text: str, labels: dict[str, str]) -> None:
-    """Whatever has no name, or no value, is left out."""
+    """Labels without a name or a value are omitted."""
     assert downward_api.read({"POD_LABELS": text}).kubernetes.labels == labels

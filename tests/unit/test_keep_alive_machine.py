@@ -1,6 +1,8 @@
-"""Keep-alive and pipelining: whatever a client does, in whatever order, each request is answered once, in order.
+"""Keep-alive and pipelining as a state machine: one response per request.
 
-hypothesis chooses what the client, the network and the time do, step by step; a model says what must have been
+Whatever a client does, in whatever order, each request is answered once and in order.
+
+hypothesis chooses what the client, the network and the clock do, step by step. A model says what must have been
 answered, and when the connection may, or must, have ended.
 """
 
@@ -17,7 +19,7 @@ from app.server.state import LINGER
 from tests.unit.keep_alive import DELAY, INTERVAL, PIECES, Numbered, Sent, requests
 from tests.unit.served import Served
 
-HEAD_SECONDS: Final = 10  # as `Served` has them
+HEAD_SECONDS: Final = 10  # as in `Served`
 BODY_SECONDS: Final = 30
 IDLE_SECONDS: Final = 75
 LONGEST_ANSWER: Final = int(max(DELAY, PIECES * INTERVAL)) + 1
@@ -33,28 +35,28 @@ class KeptConnection(RuleBasedStateMachine):
         self.served = Served(application=self.application)
         self.connection, self.transport = self.served.connection, self.served.transport
         self.under_way: deque[bytes | None] = deque()  # on the network; None is the client's end
-        self.reading = True  # the echo takes what is on the network
-        self.sent: list[Sent] = []  # whole
-        self.half: Sent | None = None  # one that was begun
+        self.reading = True  # the echo reads what is on the network
+        self.sent: list[Sent] = []  # complete requests
+        self.half: Sent | None = None  # an incomplete request
         self.half_sent = 0  # bytes of it
         self.answered = 0
-        self.status, self.got, self.told_close = 0, b"", False  # of the answer that is being read
+        self.status, self.got, self.told_close = 0, b"", False  # of the response being read
         self.client = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
         self.read = 0  # bytes of what the echo wrote
-        self.asked_h11 = False  # the client's parser knows of the request that is being answered
-        self.drained_behind: int | None = None  # the last request that was taken before the stop began
+        self.asked_h11 = False  # the client's parser knows the request that is being answered
+        self.drained_behind: int | None = None  # the last request accepted before the graceful shutdown
         self.ended_there = self.end_arrived = self.paused = False
         self.paused_at, self.asked_at_pause = 0.0, 0
         self.ends = ""  # why the echo has ended the connection
-        self.waits: tuple[str, int] = ("idle", 0)  # for what, behind which answer
+        self.waits: tuple[str, int] = ("idle", 0)  # for what, after which response
         self.waits_since = self.last_byte = self.served.now
 
-    # what the client does
+    # actions of the client
 
     @precondition(lambda self: self.half is None and self.open_there)
     @rule(data=st.data(), count=st.integers(1, 4))
     def send(self, data: st.DataObject, count: int) -> None:
-        """Send whole requests, one behind the other, in one piece or in several."""
+        """Send complete pipelined requests, in one piece or in several."""
         first = self.number
         more = [data.draw(requests(first + place)) for place in range(count)]
         wire = b"".join(each.wire for each in more)
@@ -75,7 +77,7 @@ class KeptConnection(RuleBasedStateMachine):
     @precondition(lambda self: self.half is not None and self.open_there)
     @rule(data=st.data(), whole=st.booleans())
     def go_on(self, data: st.DataObject, *, whole: bool) -> None:
-        """Send more of the request that was begun."""
+        """Send more of the incomplete request."""
         assert self.half is not None
         left = len(self.half.wire) - self.half_sent
         self._send_more(left if whole else data.draw(st.integers(1, left)))
@@ -92,7 +94,7 @@ class KeptConnection(RuleBasedStateMachine):
     @precondition(lambda self: self.open_there)
     @rule()
     def end(self) -> None:
-        """End the client's side; its answers are still read."""
+        """End the client's side; responses are still read."""
         self.ended_there = True
         self._put(None)
         self._look()
@@ -100,7 +102,7 @@ class KeptConnection(RuleBasedStateMachine):
     @precondition(lambda self: self.transport.written and not self.transport.ended)
     @rule()
     def read_or_not(self) -> None:
-        """Stop to read answers, or go on with it."""
+        """Pause or resume reading responses."""
         self.paused = not self.paused
         if self.paused:
             self.paused_at, self.asked_at_pause = self.served.now, len(self.application.asked)
@@ -109,11 +111,11 @@ class KeptConnection(RuleBasedStateMachine):
             self.connection.resume_writing()
         self._look()
 
-    # what the time and the operator do
+    # actions of the clock and the operator
 
     @rule(seconds=st.sampled_from([1, 1, 2, 5, 9, 11, 29, 40, 76]))
     def wait(self, seconds: int) -> None:
-        """Let time pass, second by second; behind the end nothing comes."""
+        """Advance the clock second by second; check that nothing is written after the end."""
         for _ in range(seconds):
             over = self.transport.ended
             self.transport.did[:] = self.served.after(1)
@@ -125,7 +127,7 @@ class KeptConnection(RuleBasedStateMachine):
     @precondition(lambda self: not self.transport.ended)
     @rule()
     def drain(self) -> None:
-        """Begin to stop."""
+        """Begin a graceful shutdown."""
         if self.drained_behind is None:
             self.drained_behind = len(self.application.asked)
         self.served.service.drain()
@@ -134,18 +136,18 @@ class KeptConnection(RuleBasedStateMachine):
     @precondition(lambda self: self.drained_behind is not None and not self.transport.ended)
     @rule()
     def last_call(self) -> None:
-        """Close what is idle."""
+        """Close idle connections."""
         idle = self._state() == "idle"
         self.served.service.last_call()
         assert self.transport.ended == idle
         self.ends = "the last call" if idle else ""
         self._look()
 
-    # what must be so
+    # invariants
 
     @invariant()
     def each_is_asked_once_and_in_order(self) -> None:
-        """Ask the application for what was sent, nothing else, nothing twice, and nothing for who does not read."""
+        """Check that requests reach the application once and in order, and none while the client does not read."""
         asked = self.application.asked
         assert asked == [each.number for each in self.sent[: len(asked)]]
         assert self.answered <= len(asked)
@@ -154,7 +156,7 @@ class KeptConnection(RuleBasedStateMachine):
 
     @invariant()
     def nothing_waits_that_need_not(self) -> None:
-        """Where nothing keeps the echo from it, all that has arrived is answered."""
+        """Check that everything received is answered if nothing prevents it."""
         if not (self.transport.ended or self.paused or len(self.application.asked) > self.answered):
             assert not self.under_way
             assert self.answered == len(self.sent)
@@ -162,11 +164,11 @@ class KeptConnection(RuleBasedStateMachine):
 
     @invariant()
     def it_ends_for_a_reason(self) -> None:
-        """End because of what a client, the time or the operator has done, and then do."""
+        """Check that the connection ends exactly if the client, the clock or the operator gave a reason."""
         assert self.transport.ended == bool(self.ends), self.ends
 
     def teardown(self) -> None:
-        """Let all come to its end: what was sent is answered, the connection closed, and nothing left behind."""
+        """Check that everything is answered at the end, that the connection is closed, and that nothing is left."""
         if self.paused and not self.transport.ended:
             self.read_or_not()
         for _ in range(LONGEST_ANSWER * (len(self.sent) + 1)):
@@ -185,7 +187,7 @@ class KeptConnection(RuleBasedStateMachine):
         assert not self.served.service.waiting.size
         assert not self.served.pending()
 
-    # how it is known
+    # the model
 
     @property
     def open_there(self) -> bool:
@@ -212,7 +214,7 @@ class KeptConnection(RuleBasedStateMachine):
             self.under_way.append(piece)
 
     def _look(self) -> None:
-        """Let everything arrive that can, in both directions, and note what has come of it."""
+        """Deliver what can arrive, in both directions, and record the results."""
         for _ in range(TURNS):
             self._heed()
             if self.under_way and self.reading and not self.transport.ended:
@@ -225,7 +227,7 @@ class KeptConnection(RuleBasedStateMachine):
             self._read_refusal()
 
     def _heed(self) -> None:
-        """Read or don't, as the transport was told."""
+        """Pause or resume reading as the transport was told."""
         told = [each for each in self.transport.did if each.endswith("_reading")]
         if told:
             self.reading = told[-1] == "resume_reading"
@@ -250,7 +252,7 @@ class KeptConnection(RuleBasedStateMachine):
             self.answered += 1
 
     def _read_answer(self, request: Sent) -> bool:
-        """Read an answer, as far as it has come; tell whether it is whole."""
+        """Read a response as far as it has arrived; return whether it is complete."""
         if self.client.trailing_data[0] or self.asked_h11:
             self._ask_h11(request.method)
             while not isinstance(event := self.client.next_event(), type(h11.NEED_DATA) | h11.ConnectionClosed):
@@ -288,7 +290,7 @@ class KeptConnection(RuleBasedStateMachine):
             assert self.drained_behind is None or request.number <= self.drained_behind
 
     def _read_refusal(self) -> None:
-        """Read what is behind the last answer: nothing, or what was said of half a request whose time is over."""
+        """Check the data after the last response: nothing, or the 408 of an incomplete request."""
         if self.ends not in {"head", "body"}:
             left = self.client.trailing_data[0]
             assert self.ends == "not read" or not left or (self.half is not None and left == CONTINUE)
@@ -303,7 +305,7 @@ class KeptConnection(RuleBasedStateMachine):
         assert self.told_close
 
     def _state(self) -> str:
-        """Give what the echo waits for from the client."""
+        """Return what the echo waits for from the client."""
         if self.paused or self.under_way or self.answered < len(self.sent):
             return ""
         if self.half is None:
@@ -311,7 +313,7 @@ class KeptConnection(RuleBasedStateMachine):
         return "head" if self.half_sent < len(self.half.head) else "body"
 
     def _judge(self) -> None:
-        """Hold the end of the connection, or that there is none, against the time."""
+        """Check that the connection has ended, or has not, as the clock requires."""
         if self.ends:
             return
         now, (waits, _) = self.served.now, self.waits
@@ -324,7 +326,7 @@ class KeptConnection(RuleBasedStateMachine):
             "idle": waits == "idle" and waited >= IDLE_SECONDS,
         }
         if self.transport.ended and waits == "body" and waited >= BODY_SECONDS:
-            due["body"] = True  # it trickled in, below the rate that is asked for
+            due["body"] = True  # it arrived below the minimum rate
         self.ends = next((why for why, is_so in due.items() if is_so), "")
         state = (self._state(), self.answered)
         if state != self.waits:

@@ -1,4 +1,4 @@
-"""The client of the load, against servers of gRPC that lose calls in each way: it notes each by its name."""
+"""The load client against gRPC servers that lose calls in various ways."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -18,13 +18,13 @@ from tests.unit.test_load_http2 import reset_by, speaking_http2
 
 
 def fields_of(stream: int, fields: Sequence[tuple[str, str]], flags: int = 0) -> bytes:
-    """Give a frame of fields, none of which is kept in mind (RFC 7541, 6.2.2)."""
+    """Return a frame of headers, none of which is added to the table (RFC 7541, 6.2.2)."""
     block = hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*field) for field in fields])
     return frames.encode(frames.HEADERS, frames.END_HEADERS | flags, stream, block)
 
 
 def answering(code: str = "0", method: str = f"/{ECHO}/Echo", **changes: str) -> Callable[[int, Request], list[bytes]]:
-    """Give what answers a call, right unless said otherwise: a head, a message, and trailers."""
+    """Return a function that answers a call, correctly by default: a head, a message, and trailers."""
 
     def answer(stream: int, request: Request) -> list[bytes]:
         told = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")()
@@ -50,7 +50,7 @@ def answering(code: str = "0", method: str = f"/{ECHO}/Echo", **changes: str) ->
 
 
 right = answering()
-# The frames that the server sends back before it closes, and what the client shall find.
+# The frames that the server sends before it closes, and the fault that the client must find.
 OVER_GRPC: dict[str, tuple[Callable[[int, Request], list[bytes]], Fault | None]] = {
     "right": (right, None),
     "nothing": (lambda *_: [], Fault.CLOSED),
@@ -80,7 +80,7 @@ OVER_GRPC: dict[str, tuple[Callable[[int, Request], list[bytes]], Fault | None]]
 
 @pytest.mark.parametrize("sent", OVER_GRPC)
 def test_each_loss_over_grpc_is_noted_by_its_name(sent: str) -> None:
-    """One call, on a connection of its own."""
+    """A lost call, on its own connection, is recorded by name."""
     answer, fault = OVER_GRPC[sent]
     request = new_request("POST")
     tally = asked(Kind(grpc.PROTOCOL, 1, fresh=True), request, speaking_http2(request, answer))

@@ -1,4 +1,4 @@
-"""The client of the load, against servers of HTTP/1.1 that lose requests in each way: it notes each by its name."""
+"""The load client against HTTP/1.1 servers that lose requests."""
 
 import asyncio
 import json
@@ -21,17 +21,17 @@ from tests.unit.losing import OTHER_BODY, asked, assert_noted, reflection
 
 
 def over_http1(body: bytes, number: str, status: int = 200) -> bytes:
-    """Give an answer with which the connection ends."""
+    """Return a response after which the connection ends."""
     head = f"HTTP/1.1 {status} X\r\nX-Request-Id: {number}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return head.encode() + body
 
 
 def right(request: Request) -> bytes:
-    """Give the answer that is right."""
+    """Return the correct response."""
     return over_http1(reflection(request, http1.PROTOCOL), request.id)
 
 
-# What the server sends back, and what the client shall find.
+# What the server sends, and the fault that the client must find.
 OVER_HTTP1: dict[str, tuple[Callable[[Request], bytes], Fault | None]] = {
     "right": (right, None),
     "nothing": (lambda _: b"", Fault.CLOSED),
@@ -70,7 +70,7 @@ OVER_HTTP1: dict[str, tuple[Callable[[Request], bytes], Fault | None]] = {
 
 @pytest.mark.parametrize("sent", OVER_HTTP1)
 def test_each_loss_over_http1_is_noted_by_its_name(sent: str) -> None:
-    """One request, on a connection of its own."""
+    """A lost request, on its own connection, is recorded by name."""
     answer, fault = OVER_HTTP1[sent]
     request = new_request("POST")
 
@@ -85,7 +85,7 @@ def test_each_loss_over_http1_is_noted_by_its_name(sent: str) -> None:
 
 
 def test_a_reset_and_silence_and_nobody_are_noted_by_their_names() -> None:
-    """Whatever the kernel says of it, and whoever is waited for in vain."""
+    """A reset, a timeout and an unreachable server are recorded by name."""
     request = new_request("POST")
 
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +111,7 @@ def test_a_reset_and_silence_and_nobody_are_noted_by_their_names() -> None:
 
 @pytest.mark.parametrize(("method", "again", "lost"), [("PUT", 1, 0), ("POST", 0, 1)])
 def test_a_kept_connection_that_is_closed_meanwhile(method: str, again: int, lost: int) -> None:
-    """What is idempotent is sent again, and counted by itself; what is not is lost (RFC 9112, 9.3.1)."""
+    """Idempotent requests are sent again and counted separately; others are lost (RFC 9112, 9.3.1)."""
     request = new_request(method)
 
     async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,7 +129,10 @@ def test_a_kept_connection_that_is_closed_meanwhile(method: str, again: int, los
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_a_connection_that_is_reset_before_it_is_used(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """It is lost at once, and can be closed all the same: a loop may have no socket for it any more."""
+    """A connection that is reset before use is lost at once.
+
+    It can still be closed, although the loop may no longer have a socket for it.
+    """
 
     async def use(listener: socket.socket) -> None:
         loop, host_port = asyncio.get_running_loop(), listener.getsockname()
@@ -149,7 +152,7 @@ def test_a_connection_that_is_reset_before_it_is_used(loop_factory: Callable[[],
 
 
 def test_connection_close_is_believed() -> None:
-    """The next request goes to a new connection, and the old one is waited for until it has ended."""
+    """After Connection: close, the next request opens a connection, and the old one is waited for until it ends."""
     request = new_request("POST")
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -165,7 +168,7 @@ def test_connection_close_is_believed() -> None:
 
 
 def test_reports_are_summed_up_by_kind() -> None:
-    """What several pods have seen is one."""
+    """Reports of several pods are summed into one."""
     one, other = Tally(asked=2, answered=1, slowest=0.5), Tally(asked=1, answered=1, slowest=0.25)
     one.note(Fault.CUT, "here")
     one.pods["a"] += 1

@@ -1,4 +1,4 @@
-"""The client of the load, against servers of HTTP/2 that lose requests in each way: it notes each by its name."""
+"""The load client against HTTP/2 servers that lose requests."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,10 @@ from tests.unit.losing import OTHER_BODY, Serve, asked, assert_noted, port_of, r
 
 
 def over_http2(stream: int, request: Request, body: bytes | None = None, status: str = "200") -> list[bytes]:
-    """Give the frames of an answer, right unless said otherwise. No field of it is kept in mind (RFC 7541, 6.2.2)."""
+    """Return the frames of a response, correct by default.
+
+    None of its headers is added to the table (RFC 7541, 6.2.2).
+    """
     body = reflection(request, http2.PROTOCOL) if body is None else body
     fields = ((":status", status), ("content-length", str(len(body))), ("x-request-id", request.id))
     block = hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*field) for field in fields])
@@ -29,17 +32,17 @@ def over_http2(stream: int, request: Request, body: bytes | None = None, status:
 
 
 def reset_by(stream: int, code: frames.ErrorCode) -> list[bytes]:
-    """Give the frame that resets a stream."""
+    """Return the frame that resets a stream."""
     return [frames.encode_number(frames.RST_STREAM, stream, code)]
 
 
 def with_changes(**changes: Any) -> Callable[[int, Request], list[bytes]]:
-    """Give an answer whose reflection is another one."""
+    """Return a function that responds with a changed reflection."""
     return lambda stream, request: over_http2(stream, request, reflection(request, http2.PROTOCOL, **changes))
 
 
 GOODBYE = frames.encode_goaway(0, frames.ErrorCode.NO_ERROR)
-# The frames that the server sends back before it closes, and what the client shall find.
+# The frames that the server sends before it closes, and the fault that the client must find.
 OVER_HTTP2: dict[str, tuple[Callable[[int, Request], list[bytes]], Fault | None]] = {
     "right": (over_http2, None),
     "nothing": (lambda *_: [], Fault.CLOSED),
@@ -66,7 +69,7 @@ OVER_HTTP2: dict[str, tuple[Callable[[int, Request], list[bytes]], Fault | None]
 
 
 async def asked_streams(reader: asyncio.StreamReader) -> AsyncIterator[int]:
-    """Give the stream of each request when all of it has come, in however many frames, until the client ends."""
+    """Yield the stream of each complete request, in any number of frames, until the client ends."""
     assert await reader.readexactly(len(frames.PREFACE)) == frames.PREFACE
     taken = frames.FrameReader()
     while data := await reader.read(65_536):
@@ -79,7 +82,10 @@ async def asked_streams(reader: asyncio.StreamReader) -> AsyncIterator[int]:
 def speaking_http2(
     request: Request, answer: Callable[[int, Request], list[bytes]], *, first: list[bytes] | None = None
 ) -> Serve:
-    """Give a server that answers the request so, and closes; it may say something else at `first`, and go on."""
+    """Return a server that answers the request and closes.
+
+    It sends `first` instead for the first request, and continues.
+    """
     firsts = [first] if first else []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -97,7 +103,7 @@ def speaking_http2(
 
 @pytest.mark.parametrize("sent", OVER_HTTP2)
 def test_each_loss_over_http2_is_noted_by_its_name(sent: str) -> None:
-    """One request, on a connection of its own."""
+    """A lost request, on its own connection, is recorded by name."""
     answer, fault = OVER_HTTP2[sent]
     request = new_request("POST")
     tally = asked(Kind(http2.PROTOCOL, 1, fresh=True), request, speaking_http2(request, answer))
@@ -113,7 +119,10 @@ def test_each_loss_over_http2_is_noted_by_its_name(sent: str) -> None:
     ids=["GOAWAY", "REFUSED_STREAM"],
 )
 def test_what_http2_says_was_not_processed_is_sent_again(said: list[bytes], why: Again, connections: int) -> None:
-    """On a new connection where the old one is told to end, and counted by itself (RFC 9113, 8.7)."""
+    """Unprocessed requests are sent again and counted separately (RFC 9113, 8.7).
+
+    They go to a new connection if the old one ends.
+    """
     request = new_request("POST")
     tally = asked(Kind(http2.PROTOCOL, 1), request, speaking_http2(request, over_http2, first=said))
     assert (tally.asked, tally.answered, tally.connections, tally.lost) == (1, 1, connections, Counter())
@@ -122,7 +131,7 @@ def test_what_http2_says_was_not_processed_is_sent_again(said: list[bytes], why:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_what_is_under_way_is_waited_for_when_goaway_has_come(size: int) -> None:
-    """The next request opens a connection, and the one before is answered on the old one all the same."""
+    """After GOAWAY, the next request opens a connection, and the one before is still answered on the old one."""
     first, second = replace(new_request("POST"), body=bytes(size)), new_request("POST")
 
     async def ask() -> Tally:

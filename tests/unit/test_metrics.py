@@ -1,4 +1,4 @@
-"""What workers have counted: on one board, summed, in the words of Prometheus."""
+"""Metrics of workers: shared counters, sums, and Prometheus formats."""
 
 import multiprocessing
 import threading
@@ -32,7 +32,7 @@ PREFERRED = (  # what Prometheus sends
 
 
 def counted(times: int = 1, seconds: float = 0.0002) -> Tally:
-    """Give a tally of so many requests, one refusal, and one of everything else."""
+    """Return a tally of some requests, one refusal, and one of everything else."""
     tally = Tally(connections=1, received=10, sent=20, dropped=1, starts=1, now=Gauges(1, 1, 1, 1, 1))
     for _ in range(times):
         tally.answered(KEY, seconds)
@@ -41,7 +41,7 @@ def counted(times: int = 1, seconds: float = 0.0002) -> Tally:
 
 
 def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Read the text format as another program does."""
+    """Parse the text format as another program does."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in read_text(text.decode())
@@ -50,7 +50,7 @@ def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def test_the_sum_is_of_all() -> None:
-    """Each number, and each bucket."""
+    """Each number and each bucket is summed."""
     sum_ = total([counted(2), counted(3, seconds=100.0), Tally()])
     assert sum_.requests == {KEY: 5}
     assert sum_.refusals == {"timeout": 2}
@@ -63,7 +63,7 @@ def test_the_sum_is_of_all() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, BUCKETS[0], BUCKETS[0] * 1.01, BUCKETS[-1], 1000.0])
 def test_a_bucket_holds_what_is_at_most_its_bound(seconds: float) -> None:
-    """As `le` says; what is longer than all is in +Inf."""
+    """A bucket includes its limit, as `le` says; longer durations are in +Inf."""
     tally = Tally()
     tally.answered(KEY, seconds)
     bound = [*BUCKETS, float("inf")][tally.durations["HTTP/1.1"].counts.index(1)]
@@ -72,7 +72,7 @@ def test_a_bucket_holds_what_is_at_most_its_bound(seconds: float) -> None:
 
 
 def everything() -> Tally:
-    """Give a tally in which each method, class, protocol and format has come, and each reason."""
+    """Return a tally with each method, class, protocol, format and reason."""
     tally = counted()
     for method, status, protocol, form in product((*METHODS.values(), OTHER), "12345", PROTOCOLS, FORMATS):
         key = (method, status, protocol, form)
@@ -84,14 +84,14 @@ def everything() -> Tally:
 
 
 def test_all_that_can_be_counted_has_room() -> None:
-    """A client that asks for everything there is does not fill a place."""
+    """Every combination fits in a worker's slot, so that no client can fill it."""
     data = encoded(everything())
     assert len(data) * 1.5 < ROOM
     assert decoded(data) == everything()
 
 
 def test_a_place_is_gone_on_with() -> None:
-    """Who takes the place of one that has ended begins with its counts; what was so at the time is so no more."""
+    """A new worker continues the counts of the one whose slot it takes; gauges start from zero."""
     board = Board(2)
     place = board.take()
     assert place is not None
@@ -106,7 +106,7 @@ def test_a_place_is_gone_on_with() -> None:
 
 
 def test_what_another_process_writes_is_read_whole() -> None:
-    """Whenever it is read: never less than was read before, though one writes all the time."""
+    """A tally is always read whole and never decreases, although another process writes all the time."""
     board = Board(1)
     place = board.take()
     assert place is not None
@@ -114,7 +114,7 @@ def test_what_another_process_writes_is_read_whole() -> None:
 
     def write() -> None:
         for count in range(1, most + 1):
-            # Of a length that changes, so that a mixture could not be read.
+            # The length changes, so that a mixture could not be parsed.
             board.write(place, Tally(received=count, refusals={"x" * (count % 97): count}))
 
     process = multiprocessing.get_context("fork").Process(target=write)
@@ -131,7 +131,10 @@ def test_what_another_process_writes_is_read_whole() -> None:
 
 
 def test_a_place_that_is_written_to_is_always_taken() -> None:
-    """Or its worker's counts would be nothing for a moment, and its place might be given to another worker."""
+    """A slot being written is always marked as used.
+
+    Otherwise its worker's counts would disappear for a moment, and another worker might take it.
+    """
     board = Board(1)
     place = board.take()
     assert place is not None
@@ -155,7 +158,7 @@ def test_a_place_that_is_written_to_is_always_taken() -> None:
 
 
 def test_what_was_half_written_is_not_read() -> None:
-    """A worker that is killed while it writes leaves what it had written before."""
+    """A worker killed while it writes leaves its previous counts."""
     board = Board(1)
     place = board.take()
     assert place is not None
@@ -167,7 +170,7 @@ def test_what_was_half_written_is_not_read() -> None:
 
 
 def test_the_text_format_says_it_all() -> None:
-    """Read by the library's own parser: every family, every sample."""
+    """The library's own parser finds every family and every sample."""
     text, media_type = exposed("", [counted(2), counted(1)], 10)
     assert media_type == "text/plain; version=0.0.4; charset=utf-8"
     found = samples(text)
@@ -186,7 +189,7 @@ def test_the_text_format_says_it_all() -> None:
 
 
 def test_openmetrics_is_for_who_prefers_it() -> None:
-    """As Prometheus does; both say the same."""
+    """OpenMetrics is sent to clients that prefer it, as Prometheus does, with the same samples."""
     text, media_type = exposed(PREFERRED, [counted()], 1)
     assert media_type.startswith("application/openmetrics-text; version=1.0.0")
     read = {
@@ -199,14 +202,14 @@ def test_openmetrics_is_for_who_prefers_it() -> None:
 
 @pytest.mark.parametrize("accept", ["image/png", "application/openmetrics-text;version=x", "/", ",", "é", "text/*"])
 def test_whatever_is_accepted_there_is_an_answer(accept: str) -> None:
-    """A scraper that names neither format gets the one that all can read."""
+    """A scraper that accepts neither format gets the text format."""
     text, media_type = exposed(accept, [counted()], 1)
     assert text
     assert media_type.partition(";")[0] in {"text/plain", "application/openmetrics-text"}
 
 
 def test_a_worker_goes_on_where_another_one_was() -> None:
-    """Through the arbiter's hooks: one ends, another one comes, and all is counted."""
+    """Counts survive a change of workers through the arbiter's hooks."""
     telemetry = Telemetry(Settings(), Policy(read({})))
 
     def work(age: int, requests: int) -> Telemetry:
@@ -236,7 +239,7 @@ def test_a_worker_goes_on_where_another_one_was() -> None:
 
 
 def test_nothing_is_counted_where_nothing_is_told() -> None:
-    """Without metrics and without a log, nobody watches."""
+    """Without metrics and access log, there is no watch."""
     telemetry = Telemetry(Settings(metrics="off"), Policy(read({})))
     assert telemetry.watch(lambda *_: None, lambda _: None, Gauges) is None
     assert threading.active_count() == 1

@@ -1,4 +1,4 @@
-"""The parts of a multipart content: measured as they pass, and a broken content says why it has none."""
+"""Parts of multipart content: measured as they arrive, with errors."""
 
 import hashlib
 
@@ -13,7 +13,7 @@ BOUNDARY = b"a boundary"
 
 
 def measured(pieces: list[bytes], boundary: bytes = BOUNDARY) -> Multipart:
-    """Give the parts of what comes in these pieces."""
+    """Return the parts of content that arrives in these pieces."""
     meter = PartsMeter(boundary)
     for piece in pieces:
         meter.take(piece)
@@ -21,12 +21,12 @@ def measured(pieces: list[bytes], boundary: bytes = BOUNDARY) -> Multipart:
 
 
 def content(*parts: bytes, end: bytes = b"--a boundary--\r\n") -> bytes:
-    """Give a multipart content of parts, each with its fields and the empty line."""
+    """Return multipart content of parts, each with its headers and the empty line."""
     return b"".join(b"--a boundary\r\n" + part + b"\r\n" for part in parts) + end
 
 
 def part(data: bytes, name: bytes | None = None, filename: bytes | None = None, kind: bytes | None = None) -> Part:
-    """Give what is to be told of a part."""
+    """Return the expected facts of a part."""
     return Part(name, filename, kind, len(data), hashlib.sha256(data).hexdigest())
 
 
@@ -90,7 +90,7 @@ TAKEN = {
 @pytest.mark.parametrize("by", [10**6, 7, 1], ids=["whole", "in sevens", "byte by byte"])
 @pytest.mark.parametrize("case", TAKEN)
 def test_parts_are_told_as_they_came(case: str, by: int) -> None:
-    """In order, duplicates apart, whatever kind of multipart it is, and wherever the cuts are."""
+    """Parts are in order, with duplicates, for any kind of multipart, and wherever the cuts are."""
     wire, parts = TAKEN[case]
     pieces = [wire[start : start + by] for start in range(0, len(wire), by)]
     assert measured(pieces) == Multipart(tuple(parts))
@@ -123,7 +123,7 @@ REFUSED = {
 @pytest.mark.parametrize("by", [10**6, 7, 1], ids=["whole", "in sevens", "byte by byte"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_broken_content_says_why(case: str, by: int) -> None:
-    """In one line, and it has no parts then."""
+    """Invalid content has one line with the reason, and no parts."""
     wire, why = REFUSED[case]
     pieces = [wire[start : start + by] for start in range(0, len(wire), by)]
     assert measured(pieces) == Multipart(refused=why)
@@ -138,13 +138,13 @@ def test_a_broken_content_says_why(case: str, by: int) -> None:
     ],
 )
 def test_a_boundary_that_can_not_be_says_why(boundary: bytes, why: str) -> None:
-    """RFC 2046, 5.1.1."""
+    """An invalid boundary is reported (RFC 2046, 5.1.1)."""
     assert measured([content(b"\r\na")], boundary) == Multipart(refused=why)
 
 
 @given(st.data(), st.lists(st.tuples(st.binary(max_size=30), st.text("ab", max_size=3)), max_size=4))
 def test_every_part_is_measured_to_the_byte(data: st.DataObject, parts: list[tuple[bytes, str]]) -> None:
-    """Whatever is in it, and wherever the cuts are."""
+    """Every part is measured exactly, whatever is in it, and wherever the cuts are."""
     wire = content(*[FORM + b'"%s"\r\n\r\n%s' % (name.encode(), value) for value, name in parts])
     for pieces in data.draw(deliveries(wire)):
         assert measured(pieces) == Multipart(tuple(part(value, name.encode()) for value, name in parts))
@@ -152,7 +152,7 @@ def test_every_part_is_measured_to_the_byte(data: st.DataObject, parts: list[tup
 
 @given(st.data(), st.lists(st.sampled_from([BOUNDARY, b"--", b"\r", b"\n", b"\r\n", b": ", FORM, b'"', b"\xff", b" "])))
 def test_no_bytes_are_too_wild(data: st.DataObject, scraps: list[bytes]) -> None:
-    """Whatever comes has parts, or a line that says why not."""
+    """Any bytes have parts, or a line with the reason why not."""
     for pieces in data.draw(deliveries(b"".join(scraps))):
         found = measured(pieces)
         assert not (found.parts and found.refused)

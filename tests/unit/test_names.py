@@ -1,4 +1,4 @@
-"""Field names in other spellings, whether they are remembered or not."""
+"""Header names in other spellings, whether cached or not."""
 
 import pytest
 
@@ -20,10 +20,10 @@ LONG = b"x-" + b"y" * 5000
     ],
 )
 def test_a_field_has_the_key_that_cgi_gives_it(name: bytes, key: str | None) -> None:
-    """The same the first time and later; none for what would pass for another name."""
+    """The key is the same the first time and later; names that would pass for another one have none."""
     assert [cgi_key(name), cgi_key(name)] == [key, key]
 
 
 def test_a_long_name_is_written_as_a_short_one_is() -> None:
-    """Only remembering depends on the length."""
+    """The spelling does not depend on the length; only caching does."""
     assert canonical(LONG) == "X-Y" + "y" * 4999

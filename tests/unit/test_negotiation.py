@@ -1,4 +1,4 @@
-"""Which answer a client gets, by what it accepts."""
+"""Content negotiation: the response format by the Accept header."""
 
 import pytest
 
@@ -46,12 +46,15 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
     ],
 )
 def test_a_client_gets_what_it_prefers(accept: str, answer: str | None) -> None:
-    """By quality, then by how it is named, then by what is offered first (RFC 9110, 12.5.1)."""
+    """The best type is chosen by quality, then by specificity, then by the order of offers (RFC 9110, 12.5.1)."""
     assert preferred(accept, (HTML, JSON, TEXT), HTML) == answer
 
 
 def test_the_default_is_weighed_by_its_own_name_where_it_has_one() -> None:
-    """Who takes any but less of that one gets another; who does not name it gets it."""
+    """If Accept names the default type with a lower quality, another type wins.
+
+    If it does not name it, the default wins.
+    """
     assert preferred("text/html;q=0.1, */*;q=0.2", (HTML, JSON), HTML) == JSON
     assert preferred("text/html;q=0.1, */*;q=0.2", (HTML, JSON), JSON) == ANY
     assert preferred("application/json;q=0, */*", (HTML, JSON), JSON) == HTML

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the code does: by the same tables, and held against the code where it says more."""
+"""The OpenAPI document, compared with the code that it describes."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from tools.commands import run
 
 EVERYTHING = Settings(allow_cookie="on")
 DOCUMENT = document(EVERYTHING)
-# The reasons for which a value of the right form may be refused all the same.
+# Reasons why a well-formed value may be rejected all the same.
 BEYOND = {
     "delay": "too long|invalid range: its end is below its start",
     "time": "too long|invalid range: its end is below its start",
@@ -49,20 +49,20 @@ BEYOND = {
     ids=["default", "everything", "no controls", "otherwise"],
 )
 def test_the_document_is_one(settings: Settings) -> None:
-    """By the rules of OpenAPI 3.1, its examples and defaults too, however the echo is set; and it is JSON."""
+    """The document is valid OpenAPI 3.1, with examples and defaults, for any settings, and it is JSON."""
     described = document(settings)
     OpenAPIV31SpecValidator(described).validate()
     assert json.loads(json.dumps(described)) == described
 
 
 def test_the_media_types_of_the_metrics_are_documented() -> None:
-    """Those that are handed in."""
+    """The media types passed in are those of `/metrics`."""
     metrics = document(EVERYTHING, MEDIA_TYPES)["paths"]["/metrics"]["get"]["responses"]["200"]
     assert tuple(metrics["content"]) == MEDIA_TYPES
 
 
 def test_the_document_costs_the_start_next_to_nothing() -> None:
-    """Less than 20 ms, of which a process has seen nothing before; and no library that the service does not have."""
+    """Building the document takes less than 20 ms in a new process, and loads no library that the service lacks."""
     run(sys.executable, "-c", "import app.echo.openapi.document, sys; sys.exit('jsonschema' in sys.modules)")
     begun = time.process_time()
     document(Settings())
@@ -70,13 +70,13 @@ def test_the_document_costs_the_start_next_to_nothing() -> None:
 
 
 def names(described: dict[str, Any], place: str) -> list[str]:
-    """Give the names of the parameters of the echo in this place."""
+    """Return the names of the echo's parameters in this place."""
     found = described["components"]["parameters"].values()
     return [parameter["name"] for parameter in found if parameter["in"] == place]
 
 
 def test_each_control_is_a_parameter_and_a_field() -> None:
-    """By each of its names, with its bound and its example; every one of them is the echo's."""
+    """Each control is a parameter and a header, by each of its names, with its limit and its example."""
     assert names(DOCUMENT, "query") == [PARAMETERS[0] + name for name in BY_NAME]
     by_field = [f"{FIELD.decode()}{name.replace('_', '-')}".title() for name in BY_NAME]
     assert names(DOCUMENT, "header") == [*by_field, "X-Request-Id", "Last-Event-ID"]
@@ -99,14 +99,14 @@ def test_each_control_is_a_parameter_and_a_field() -> None:
     ids=["default", "no delay", "no controls"],
 )
 def test_what_may_not_be_asked_for_is_no_parameter(settings: Settings, absent: list[str]) -> None:
-    """Neither of the query nor as a field."""
+    """A disabled control is neither a query parameter nor a header."""
     described = document(settings)
     assert names(described, "query") == [name for name in names(DOCUMENT, "query") if name not in absent]
     assert len(names(described, "header")) == len(names(DOCUMENT, "header")) - len(absent)
 
 
 def test_the_bounds_are_those_of_the_settings() -> None:
-    """In words, and in the schema where it is a number."""
+    """Limits are those of the settings, in the description, and in the schema if they are numbers."""
     told = parameters(Settings(max_delay=1.5, max_size=77, max_events=3))
     assert "at most 1.5s" in told["echo_delay"]["description"]
     assert "at most 77 bytes" in told["echo_size"]["description"]
@@ -114,13 +114,13 @@ def test_the_bounds_are_those_of_the_settings() -> None:
 
 
 def form(control: Control) -> dict[str, Any]:
-    """Give the schema of one value of a control."""
+    """Return the schema of one value of a control."""
     given: dict[str, Any] = parameters(EVERYTHING)[PARAMETERS[0] + control.name]["schema"]
     return given["items"] if control.repeatable else given
 
 
 def refusal(control: Control, value: str) -> str:
-    """Give why a value is refused, or nothing."""
+    """Return why a value is rejected, or an empty string."""
     try:
         control.read(value.encode(), EVERYTHING)
     except RefusedError as error:
@@ -129,7 +129,7 @@ def refusal(control: Control, value: str) -> str:
 
 
 def values(schema: dict[str, Any]) -> st.SearchStrategy[str]:
-    """Give values that a schema allows."""
+    """Return values that a schema allows."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema["type"] == "integer":
@@ -144,13 +144,13 @@ def values(schema: dict[str, Any]) -> st.SearchStrategy[str]:
 @hypothesis.settings(max_examples=25)
 @given(data=st.data())
 def test_what_a_schema_allows_is_taken_or_beyond_a_bound_that_is_told(control: Control, data: st.DataObject) -> None:
-    """No value of the form is refused for its form."""
+    """A value that matches the schema is accepted, or exceeds a documented limit."""
     value = data.draw(values(form(control)))
     why = refusal(control, value)
     assert not why or re.fullmatch(BEYOND.get(control.name, ""), why), value
 
 
-# Beside values that are right, what people may take for one.
+# Besides valid values, what people may take for one.
 NEARLY = st.one_of(
     st.sampled_from(
         [*(control.example for control in CONTROLS), *COMPRESSIONS, "", "0", "1001", "1e3", "-1", "200:1:1"]
@@ -164,7 +164,7 @@ NEARLY = st.one_of(
 @hypothesis.settings(max_examples=25)
 @given(data=st.data())
 def test_what_is_taken_is_what_a_schema_allows(control: Control, data: st.DataObject) -> None:
-    """But for upper case where it means nothing, and leading zeros."""
+    """An accepted value matches the schema, except for upper case that has no meaning and leading zeros."""
     schema = form(control)
     value = data.draw(NEARLY | values(schema))
     if not refusal(control, value):
@@ -174,7 +174,7 @@ def test_what_is_taken_is_what_a_schema_allows(control: Control, data: st.DataOb
 
 @pytest.mark.parametrize(("name", "too_much"), [("fail_first", "1001"), ("count", "601"), ("seed", "s" * 65)])
 def test_the_bounds_of_a_schema_are_the_readers(name: str, too_much: str) -> None:
-    """One more is refused, as is nothing."""
+    """Limits of the schema are those of the parser: one more is rejected, and so is an empty or zero value."""
     schema = form(BY_NAME[name])
     most = schema.get("maximum", "s" * schema.get("maxLength", 0))
     assert not refusal(BY_NAME[name], str(most))
@@ -184,14 +184,14 @@ def test_the_bounds_of_a_schema_are_the_readers(name: str, too_much: str) -> Non
 
 @given(st.from_regex(DOCUMENT["components"]["parameters"]["X-Request-Id"]["schema"]["pattern"][1:-1], fullmatch=True))
 def test_a_request_id_of_the_form_that_is_told_is_taken_over(given_id: str) -> None:
-    """As it is."""
+    """A request ID that matches the schema is used unchanged."""
     assert sane(given_id) == given_id
     assert not sane(given_id + "\n")
     assert not sane(given_id * 129)
 
 
 def test_each_form_of_the_answer_is_a_content_of_every_method() -> None:
-    """But of HEAD, which has none; and no status is without one but 204."""
+    """Each method documents each response format; only HEAD and 204 have no content."""
     item = DOCUMENT["paths"]["/{path}"]
     assert set(METHODS) == item.keys() - {"parameters"}
     for method in METHODS:
@@ -204,7 +204,7 @@ def test_each_form_of_the_answer_is_a_content_of_every_method() -> None:
 
 
 def test_each_port_is_a_server_as_it_is_set() -> None:
-    """The paths of the cluster's are there alone."""
+    """Each port is a server with its settings, and the admin paths are only on theirs."""
     described = document(Settings(host="*", port=80, admin_port=81, tls_cert="c", tls_key="k"))
     (echo,), (cluster,) = described["servers"], described["paths"]["/livez"]["servers"]
     assert [each["variables"]["port"]["default"] for each in (echo, cluster)] == ["80", "81"]

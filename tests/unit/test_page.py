@@ -1,4 +1,4 @@
-"""The page for browsers: what it shows, that nothing of a request is markup in it, and its curl command."""
+"""The page for browsers: content, escaping, and its curl command."""
 
 import re
 import subprocess
@@ -45,7 +45,7 @@ SECTIONS = "request fields query cookies body trailers client tls pod trace cred
 
 
 def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> Body:
-    """Give a body as the carrier measures it."""
+    """Return a body as the carrier measures it."""
     meter = Meter(content_of(fields), MAX_DECODED)
     meter.take(raw)
     while meter.pending:
@@ -54,7 +54,7 @@ def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> Body:
 
 
 def context(target: bytes = b"/", fields: Fields = (HOST,), body: bytes = b"", **more: Any) -> Context:
-    """Give the context of a request that came at a fixed time; `more` is of the context or of the request."""
+    """Return the context of a request at a fixed time; `more` belongs to the context or to the request."""
     wire = WireRequest(b"GET", target, "HTTP/1.1", fields, body_of(body, fields))
     given = Context(wire, CLIENT, Policy(NOWHERE), "id-1", 1_700_000_000.25)
     of_context = {name: more.pop(name) for name in Context.__struct_fields__ if name in more}
@@ -62,29 +62,29 @@ def context(target: bytes = b"/", fields: Fields = (HOST,), body: bytes = b"", *
 
 
 def parsed(html: bytes) -> Element:
-    """Parse a page as the HTML standard says; what it calls a parse error fails."""
+    """Parse a page by the HTML standard; any parse error fails."""
     tree: Element = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html.decode())
     return tree
 
 
 def text_of(element: Element) -> str:
-    """Give all text in an element."""
+    """Return all text in an element."""
     return "".join(element.itertext())
 
 
 def rows_of(tree: Element, section: str) -> list[list[str]]:
-    """Give the cells of the rows of a section's tables."""
+    """Return the cells of the rows of a section's tables."""
     return [[text_of(cell) for cell in row] for row in tree.iterfind(f".//section[@id='{section}']//tbody/tr")]
 
 
 def section_ids(tree: Element) -> list[str]:
-    """Give the sections that there are."""
+    """Return the sections of a page."""
     return [section.attrib["id"] for section in tree.iter("section")]
 
 
 @pytest.mark.parametrize("target", [b"/blah/blah", b"/<script>alert(1)</script>?q", b"/a%20'\"&b", b"*", b"/%ff\xff"])
 def test_the_body_begins_with_the_bare_answer(target: bytes) -> None:
-    """Byte for byte, behind the elements that it stands in."""
+    """The body starts with the bare response, byte for byte, inside its header elements."""
     asked = context(target)
     html = page(asked)
     bare = renderers.bare(asked).body
@@ -94,7 +94,7 @@ def test_the_body_begins_with_the_bare_answer(target: bytes) -> None:
 
 
 def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
-    """By the hash of what stands between the tags, of which there is one pair; no attribute has a style."""
+    """The policy allows the page's only style element by its hash, and nothing else."""
     html = page(context())
     (style,) = re.findall(rb"<style>(.*?)</style>", html, re.DOTALL)
     hashed = b64encode(sha256(style).digest()).decode()
@@ -108,7 +108,7 @@ def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
 
 
 def everything(text: str, raw: bytes, name: bytes) -> Context:
-    """Give a request that has these in every place where they can stand."""
+    """Return a request that has these values in every possible place."""
     certificate = Certificate(((text, text),), ((text, text),), (("DNS", text),), text, text, text, text)
     fields = (
         *(HOST, (name, raw), (b"X-Forwarded-For", raw), (b"Forwarded", b"for=" + raw)),
@@ -145,7 +145,10 @@ HOSTILE = st.lists(st.sampled_from([*MARKUP.split(), *CHARACTERS]), max_size=8).
 @settings(max_examples=30)
 @given(HOSTILE, st.binary(max_size=30))
 def test_nothing_of_a_request_is_markup(text: str, noise: bytes) -> None:
-    """Whatever stands wherever: the page is valid HTML of our own elements and attributes, which refer to nothing."""
+    """Whatever a request contains, the page is valid HTML of our own elements and attributes.
+
+    Its links refer to the page itself only.
+    """
     raw = text.encode("utf-8", "surrogatepass") + noise
     tree = parsed(page(everything(text, raw, b"X-A")))
     assert {element.tag for element in tree.iter()} <= {*ELEMENTS.split()}
@@ -159,7 +162,7 @@ PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_
 
 @given(st.lists(st.tuples(PRINTABLE, PRINTABLE), min_size=1, max_size=5))
 def test_fields_show_as_they_came(pairs: list[tuple[str, str]]) -> None:
-    """Each in a row of its own, in order, character for character."""
+    """Each header is in its own row, in order, character for character."""
     fields = tuple((b"X-" + str(len(name)).encode(), value.encode()) for name, value in pairs)
     assert rows_of(parsed(page(context(fields=fields))), "fields") == [
         [name.decode(), shown(value)] for name, value in fields
@@ -179,14 +182,14 @@ def test_fields_show_as_they_came(pairs: list[tuple[str, str]]) -> None:
     ],
 )
 def test_what_html_cannot_hold_shows_as_a_symbol(sent: str, seen: str) -> None:
-    """Control pictures for controls, U+FFFD for the others; tabs and line feeds are kept."""
+    """Control characters are shown as control pictures and others as U+FFFD; tabs and line feeds are kept."""
     tree = parsed(page(context(body=sent.encode())))
     (pre,) = [pre for pre in tree.iter("pre") if pre.attrib["aria-label"] == "Body, as text"]
     assert text_of(pre) == seen
 
 
 def test_an_empty_section_is_named_and_left_out() -> None:
-    """A plain GET has no query, no cookies, no body and more of that kind."""
+    """Empty sections are omitted and listed in the footer, as for a plain GET."""
     tree = parsed(page(context()))
     assert section_ids(tree) == ["request", "fields", "client", "pod", "curl"]
     (footer,) = tree.iter("footer")
@@ -196,7 +199,7 @@ def test_an_empty_section_is_named_and_left_out() -> None:
 
 
 def test_a_full_request_has_all_sections() -> None:
-    """Each is linked to, in their order."""
+    """A request with everything has all sections, each linked in order."""
     tree = parsed(page(everything("a", b"a", b"X-A")))
     ids = SECTIONS.split()
     assert section_ids(tree) == ids
@@ -242,7 +245,7 @@ TRUSTED = (IPv4Network("10.0.0.0/8"), IPv4Network("192.0.2.0/24"))
 def test_the_way_is_told_as_far_as_it_is_known(
     told: bytes, trusted: tuple[IPv4Network, ...], stops: list[str], sentence: str
 ) -> None:
-    """The client is the last that no trusted proxy has; what somebody else tells of is a claim."""
+    """The client is the last hop that is not a trusted proxy; hops that others report are shown as claims."""
     fields = (HOST, (b"X-Forwarded-For", told)) if told else (HOST,)
     tree = parsed(page(context(fields=fields, policy=Policy(POD, trusted=trusted))))
     shown_stops = [" ".join(text_of(part) for part in stop[1:3]) for stop in tree.iterfind(".//ol/li")]
@@ -251,7 +254,7 @@ def test_the_way_is_told_as_far_as_it_is_known(
 
 
 def test_the_proxy_protocols_word_shows_as_such() -> None:
-    """The connection's other end is then the proxy, which says of whom it speaks."""
+    """With the PROXY protocol, the client is shown as reported by the proxy that is the peer."""
     proxied = ProxyProtocol(1, "PROXY", "TCP4", source=CLIENT.client, destination=CLIENT.server)
     html = text_of(parsed(page(context(connection=structs.replace(CLIENT, proxy=proxied)))))
     assert "reported by the PROXY protocol" in html
@@ -259,7 +262,7 @@ def test_the_proxy_protocols_word_shows_as_such() -> None:
 
 
 def test_outside_a_cluster_the_echo_has_its_address() -> None:
-    """And it is said that nobody told it of a pod."""
+    """Outside a cluster the echo is shown by its address, and the page says that no pod is known."""
     connection = structs.replace(CLIENT, server=Endpoint("2001:db8::1", 8080))
     html = text_of(parsed(page(context(connection=connection))))
     assert "to echo at [2001:db8::1]:8080." in html
@@ -267,7 +270,7 @@ def test_outside_a_cluster_the_echo_has_its_address() -> None:
 
 
 def test_what_was_asked_for_shows_with_what_became_of_it() -> None:
-    """What was done where that was left open, and why something was refused."""
+    """Controls are shown with the choices made, and with the reason if they were rejected."""
     asked = Applied(
         (Granted("delay", "1ms-2ms", "query", 0.0015), Granted("status", "201", "header", UNSET)),
         (
@@ -284,7 +287,7 @@ def test_what_was_asked_for_shows_with_what_became_of_it() -> None:
 
 
 def blocks_of(body: bytes, *fields: tuple[bytes, bytes]) -> dict[str, str]:
-    """Give what a body's texts show, by their captions."""
+    """Return the texts of a body by their captions."""
     tree = parsed(page(context(fields=(HOST, *fields), body=body)))
     return {pre.attrib["aria-label"]: text_of(pre) for pre in tree.iterfind(".//section[@id='body']//pre")}
 
@@ -308,12 +311,12 @@ JSON = (b"Content-Type", b"application/json")
     ids=["text", "binary", "json", "indented json", "broken json"],
 )
 def test_a_body_shows_as_what_it_is(body: bytes, fields: Fields, blocks: dict[str, str]) -> None:
-    """Text, or base64 in lines; JSON with indentation where it has none."""
+    """A body is shown as text or as base64 in lines; compact JSON is also shown indented."""
     assert blocks_of(body, *fields) == blocks
 
 
 def test_a_form_and_parts_are_tables() -> None:
-    """By what Content-Type promises."""
+    """Forms and multipart bodies are tables, according to Content-Type."""
     form = (HOST, (b"Content-Type", b"application/x-www-form-urlencoded"))
     assert ["a b", "1"] in rows_of(parsed(page(context(fields=form, body=b"a+b=1"))), "body")
     multipart = (HOST, (b"Content-Type", b"multipart/form-data; boundary=X"))
@@ -323,7 +326,7 @@ def test_a_form_and_parts_are_tables() -> None:
 
 
 def test_deep_json_is_not_written_out() -> None:
-    """Its indentation would be most of four megabytes."""
+    """Deeply nested JSON is not indented: its indentation would be most of four megabytes."""
     deep = b"[" * 60 + b",".join(b"1" for _ in range(30_000)) + b"]" * 60
     html = page(context(fields=(HOST, JSON), body=deep))
     assert b"JSON nested too deeply to be indented" in html
@@ -331,7 +334,10 @@ def test_deep_json_is_not_written_out() -> None:
 
 
 def test_a_table_has_so_many_rows_and_says_how_many_more() -> None:
-    """As many pairs as a target can hold make a page that a browser can show."""
+    """A table has a maximum number of rows and says how many are omitted.
+
+    As many pairs as a target can hold still make a page that a browser can show.
+    """
     html = page(context(b"/?" + b"a&" * 32_000))
     assert html.count(b"<tr") < ROWS + 100
     assert b"And 31,000 more" in html
@@ -348,12 +354,12 @@ def test_a_table_has_so_many_rows_and_says_how_many_more() -> None:
     ids=["nested", "pairs", "empty", "deep"],
 )
 def test_nested_values_are_named_by_how_they_are_reached(value: object, rows: list[tuple[str, str]]) -> None:
-    """As in the reflection, and down to a few levels."""
+    """Nested values are named by their path, as in the reflection, down to a few levels."""
     assert named(value) == rows
 
 
 def test_the_other_forms_are_links_of_a_get_alone() -> None:
-    """With the query as it was, but for the form; nothing leads to another host."""
+    """The page of a GET links to other formats with the same query, and never to another host."""
     tree = parsed(page(context(b"//evil.test/?a=%C3%A4&echo_format=html&<")))
     assert [link.attrib["href"] for link in tree.iterfind(".//footer//a")] == [
         f"?a=%C3%A4&%3C&echo_format={form}" for form in ("json", "yaml", "text")
@@ -373,14 +379,14 @@ WORDS = st.one_of(
 
 
 def in_shell(script: str) -> bytes:
-    """Give what a script writes."""
+    """Return what a script writes."""
     return subprocess.run(["sh", "-c", script], capture_output=True, timeout=20, check=True).stdout
 
 
 @settings(max_examples=25)
 @given(st.lists(WORDS, max_size=30))
 def test_no_byte_gets_out_of_the_shells_quotes(words: list[bytes]) -> None:
-    """What the shell makes of words and pipes is what was given, byte for byte."""
+    """The shell passes on quoted words and pipes byte for byte."""
     raws = [raw.replace(b"\0", b"").rstrip(b"\n") for raw in words]
     script = "".join(f"printf '%s\\0' {quoted(raw)}\n" for raw in raws)
     assert in_shell(script) == b"".join(raw + b"\0" for raw in raws)
@@ -396,7 +402,7 @@ def _verbatim_printed(words: list[bytes]) -> Iterator[str]:
 
 
 def curl(target: bytes = b"/", *fields: tuple[bytes, bytes], host: bytes | None = b"a", **more: Any) -> list[str]:
-    """Give the words of the command for a request that has what curl would add, without these."""
+    """Return the words of the command for a request with curl's default headers, without these headers."""
     hosts = () if host is None else ((b"Host", host),)
     words = curl_command(context(target, (*hosts, *AGENT, *fields), **more)).text.split(" \\\n  ")
     assert {"--header 'User-Agent: b'", "--header 'Accept: */*'"} <= set(words)
@@ -450,19 +456,19 @@ TYPED = "--header 'Content-Type: b'"
     ],
 )
 def test_a_request_is_a_curl_command(words: list[str], command: list[str]) -> None:
-    """With as little as there must be, and all that keeps curl from doing otherwise."""
+    """The command is minimal, and has all options that prevent curl from changing the request."""
     assert words == command
 
 
 def test_curl_adds_nothing_of_its_own() -> None:
-    """Fields that the request did not have are taken away."""
+    """Headers that curl would add are removed if the request did not have them."""
     command = curl_command(context(body=b"a", method=b"POST")).text
     for name in ("User-Agent", "Accept", "Content-Type"):
         assert f"--header '{name}:'" in command
 
 
 def test_what_curl_cannot_send_is_said() -> None:
-    """Fields of a connection, the rest of a body, trailers."""
+    """Omissions are listed: headers of the connection, the rest of a body, and trailers."""
     fields = (HOST, (b"Connection", b"close"), (b"Content-Length", b"70000"))
     asked = context(fields=fields, body=b"a" * 70_000, trailers=((b"a", b"b"),), method=b"PUT")
     assert list(curl_command(asked).remarks) == [

@@ -1,4 +1,4 @@
-"""What judges metrics and rules is judged itself, by some whose faults are known."""
+"""Checks of metrics and rules, tested with known faults."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ GROUPS = [{"name": "a", "rules": [{"alert": "Down", "expr": "up == 0", "labels":
 
 
 def firing(name: str, up: str, expected: list[str]) -> dict[str, object]:
-    """Give a test: what of the alert is to fire, where `up` is so."""
+    """Return a rule test: which samples of the alert are expected for a series of `up`."""
     samples = [{"labels": labels, "value": 1} for labels in expected]
     expression = {"expr": "ALERTS", "eval_time": "1m", "exp_samples": samples}
     return {"name": name, "input_series": [{"series": "up", "values": up}], "promql_expr_test": [expression]}
 
 
 def test_metrics_without_fault_are_told_none() -> None:
-    """By Prometheus' own conventions."""
+    """Metrics without a fault get no findings by Prometheus' own conventions."""
     assert check_metrics(METRICS) == []
 
 
@@ -35,26 +35,26 @@ def test_metrics_without_fault_are_told_none() -> None:
     ],
 )
 def test_metrics_with_a_fault_are_told_it(text: str, said: str) -> None:
-    """One line for each."""
+    """Each fault in metrics is reported in one line."""
     assert check_metrics(text) == [said]
 
 
 def test_what_can_not_be_read_is_no_verdict() -> None:
-    """Nobody takes it for metrics without fault."""
+    """Metrics that can't be parsed raise an error, rather than pass."""
     with pytest.raises(CommandError, match="can't read"):
         check_metrics("echo_requests_total{ 1\n")
 
 
 @pytest.mark.parametrize("expression", ["sum(up", "nothing(up)"])
 def test_rules_that_prometheus_would_not_load_are_refused(expression: str, tmp_path: Path) -> None:
-    """With what is wrong; others are let through."""
+    """Rules that Prometheus would not load are rejected with the reason."""
     check_rules(GROUPS, tmp_path)
     with pytest.raises(CommandError, match="could not parse expression"):
         check_rules([{"name": "a", "rules": [{"alert": "Down", "expr": expression}]}], tmp_path)
 
 
 def test_rules_are_tried_on_series(tmp_path: Path) -> None:
-    """What fires where it should not, or not where it should, is told by the name of the test."""
+    """A test whose alert fires unexpectedly, or does not fire, is reported by name."""
     alert = 'ALERTS{alertname="Down",alertstate="firing",severity="critical"}'
     tests = [
         firing("fires", "0 0", [alert]),

@@ -1,4 +1,4 @@
-"""The PROXY protocol: a header says the same however it arrives, and what is not one is refused.
+"""PROXY protocol headers: parsing in every delivery, and rejection.
 
 Sections are of https://github.com/haproxy/haproxy/blob/master/doc/proxy-protocol.txt.
 """
@@ -50,7 +50,7 @@ def with_checksum(block: bytes, behind: bytes = b"") -> bytes:
 
 
 def read(wire: bytes) -> tuple[ProxyProtocol, bytes]:
-    """Give the header of what a connection begins with, and what is left behind it."""
+    """Return the header at the start of a connection, and the bytes after it."""
     reader = ProxyReader()
     header = reader.receive(wire)
     assert header is not None
@@ -58,14 +58,14 @@ def read(wire: bytes) -> tuple[ProxyProtocol, bytes]:
 
 
 def shown(wire: bytes) -> Any:
-    """Give a header as JSON shows it; nothing may be left behind it."""
+    """Return a header as JSON shows it; check that no bytes follow it."""
     header, left = read(wire)
     assert left == b""
     return json.loads(msgspec.json.encode(header))
 
 
 def shown_tlvs(block: bytes) -> Any:
-    """Give the extensions of a header over TCP4 as JSON shows them."""
+    """Return the extensions of a header over TCP4 as JSON shows them."""
     return shown(v2(TCP4 + block))["tlvs"]
 
 
@@ -103,7 +103,7 @@ def shown_tlvs(block: bytes) -> Any:
 def test_version_1_says_who_connected_to_what(
     line: bytes, transport: str, source: Endpoint, destination: Endpoint
 ) -> None:
-    """2.1: one line; addresses are shown as inet_ntop(3) writes them."""
+    """Version 1 is one line, and addresses are shown as inet_ntop(3) writes them (2.1)."""
     assert read(line) == (ProxyProtocol(1, "PROXY", transport, source, destination), b"")
 
 
@@ -119,12 +119,15 @@ def test_version_1_says_who_connected_to_what(
     ids=["short", "empty rest", "worst case", "any bytes", "107 bytes"],
 )
 def test_what_stands_behind_unknown_is_ignored(line: bytes) -> None:
-    """2.1: the receiver must ignore anything presented before the CRLF."""
+    """The receiver ignores anything before the CRLF of UNKNOWN, as it must (2.1)."""
     assert read(line) == (ProxyProtocol(1, "PROXY", "UNKNOWN"), b"")
 
 
 def test_a_header_ends_where_it_ends() -> None:
-    """2.1's example of a line before a request; a second header is no header but what the client sent."""
+    """Bytes after a header belong to the client, as in 2.1's example of a line before a request.
+
+    A second header is no header either.
+    """
     request = b"GET / HTTP/1.1\r\nHost: 192.168.0.11\r\n\r\n"
     line = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"
     for header in (line, v2(TCP4), v2(command=LOCAL)):
@@ -142,7 +145,7 @@ def test_a_header_ends_where_it_ends() -> None:
     ],
 )
 def test_version_2_says_who_connected_to_what(transport: int, name: str, packed: bytes, address: str) -> None:
-    """2.2: source, destination, their ports, in network byte order."""
+    """Version 2 has source, destination and their ports in network byte order (2.2)."""
     block = packed + bytes(len(packed)) + struct.pack("!HH", 1, 65535)
     assert shown(v2(block, transport=transport)) == {
         "version": 2,
@@ -166,7 +169,7 @@ def test_version_2_says_who_connected_to_what(transport: int, name: str, packed:
     ],
 )
 def test_a_unix_socket_has_a_path_and_no_port(transport: int, name: str, path: bytes, address: str) -> None:
-    """2.2: 108 bytes for each, which unix(7) fills with NUL; an abstract name begins with it."""
+    """A UNIX address has 108 bytes, filled with NUL as in unix(7); an abstract name begins with NUL (2.2)."""
     block = b"/run/client".ljust(108, b"\0") + path.ljust(108, b"\0")
     header, _ = read(v2(block, transport=transport))
     assert header == ProxyProtocol(2, "PROXY", name, UnixEndpoint("/run/client"), UnixEndpoint(address))
@@ -174,7 +177,10 @@ def test_a_unix_socket_has_a_path_and_no_port(transport: int, name: str, path: b
 
 @pytest.mark.parametrize("transport", [0x00, 0x01, 0x02])
 def test_unspec_has_no_addresses_and_may_have_extensions(transport: int) -> None:
-    """2.2: AF_UNSPEC is an unknown, unspecified or unsupported family."""
+    """UNSPEC has no addresses and may have extensions.
+
+    AF_UNSPEC is an unknown, unspecified or unsupported family (2.2).
+    """
     bare = {"version": 2, "command": "PROXY", "transport": "UNSPEC"}
     assert shown(v2(transport=transport)) == bare
     assert shown(v2(tlv(0x02, b"a.example"), transport=transport)) == bare | {"tlvs": {"authority": "a.example"}}
@@ -183,7 +189,7 @@ def test_unspec_has_no_addresses_and_may_have_extensions(transport: int) -> None
 @pytest.mark.parametrize("block", [b"", TCP4, b"neither addresses nor extensions", tlv(0x03, b"bad!")])
 @pytest.mark.parametrize("transport", [0x00, 0x11, 0x21, 0xFF])
 def test_local_is_taken_whatever_the_rest_says(block: bytes, transport: int) -> None:
-    """2.2: it must be accepted as valid, the block skipped by its length, the family ignored."""
+    """LOCAL is always valid: the block is skipped by its length, and the family is ignored (2.2)."""
     assert shown(v2(block, command=LOCAL, transport=transport)) == {"version": 2, "command": "LOCAL"}
 
 
@@ -204,7 +210,7 @@ def test_local_is_taken_whatever_the_rest_says(block: bytes, transport: int) -> 
     ],
 )
 def test_known_extensions_are_shown_by_name(kind: int, value: bytes, name: str, said: object) -> None:
-    """2.2.1 to 2.2.7, and the clouds' own."""
+    """Known extensions of 2.2.1 to 2.2.7, and those of the clouds, are shown by name."""
     assert shown_tlvs(tlv(kind, value)) == {name: said}
 
 
@@ -223,26 +229,29 @@ def test_known_extensions_are_shown_by_name(kind: int, value: bytes, name: str, 
     ],
 )
 def test_other_extensions_are_kept_as_they_came(kind: int, value: bytes) -> None:
-    """2.2.8: the ranges for applications are anybody's, so that none of them is refused."""
+    """Other extensions are kept as received.
+
+    Ranges for applications are open to anyone, so none is rejected (2.2.8).
+    """
     raw = {"type": f"0x{kind:02X}", "base64": b64encode(value).decode()}
     assert shown_tlvs(tlv(kind, value)) == {"others": [raw]}
 
 
 def test_an_extension_that_comes_again_is_kept_too() -> None:
-    """The first is shown by its name, and nothing is lost."""
+    """The first extension of a type is shown by name, and repeated ones are kept too."""
     block = tlv(0x02, b"first") + tlv(0x02, b"again") + tlv(0x01, b"h2")
     raw = {"type": "0x02", "base64": "YWdhaW4="}
     assert shown_tlvs(block) == {"authority": "first", "alpn": "h2", "others": [raw]}
 
 
 def test_padding_does_not_show() -> None:
-    """2.2.4: PP2_TYPE_NOOP is to be ignored."""
+    """Padding is ignored (2.2.4, PP2_TYPE_NOOP)."""
     assert shown_tlvs(tlv(0x04, b"") + tlv(0x01, b"h2") + tlv(0x04, bytes(9))) == {"alpn": "h2"}
     assert shown(v2(TCP4 + tlv(0x04, bytes(9)))) == SHOWN_TCP4
 
 
 def test_the_clients_tls_is_shown_by_name() -> None:
-    """2.2.6: flags, the result of verifying, and a second level of extensions."""
+    """The client's TLS has flags, the result of verification, and a second level of extensions (2.2.6)."""
     texts = [b"TLSv1.3", b"a client", b"TLS_AES_256_GCM_SHA384", b"RSA-SHA256", b"RSA2048", b"x25519", b"ed25519"]
     second = b"".join(tlv(0x21 + i, text) for i, text in enumerate(texts))
     second += tlv(0x28, b"\x30\x82") + tlv(0x2F, b"?")
@@ -267,7 +276,7 @@ def test_the_clients_tls_is_shown_by_name() -> None:
     ("flags", "names"), [(0x00, []), (0x01, ["SSL"]), (0x05, ["SSL", "CERT_SESS"]), (0x89, ["SSL", "0x08", "0x80"])]
 )
 def test_each_flag_of_the_clients_tls_shows(flags: int, names: list[str]) -> None:
-    """2.2.6: a bit field, and bits that have no name yet are not lost."""
+    """Flags are a bit field, and unnamed bits are shown too (2.2.6)."""
     said = shown_tlvs(tlv(0x20, struct.pack("!BI", flags, 0xFFFFFFFF)))
     assert said == {"ssl": {"client": names, "verify": 0xFFFFFFFF}}
 
@@ -284,24 +293,24 @@ def test_each_flag_of_the_clients_tls_shows(flags: int, names: list[str]) -> Non
     ],
 )
 def test_the_checksum_is_crc32c(data: bytes, checksum: int) -> None:
-    """RFC 3720, B.4, and the check value that catalogues of checksums have."""
+    """The checksum is CRC32C, by RFC 3720, B.4, and by the check value in catalogues of checksums."""
     assert crc32c(data) == checksum
 
 
 @pytest.mark.parametrize("before", [b"", tlv(0x04, b"pad"), tlv(0x02, b"a.example")])
 @pytest.mark.parametrize("behind", [b"", tlv(0x05, b"1")])
 def test_a_checksum_that_is_right_is_shown(before: bytes, behind: bytes) -> None:
-    """2.2.3: it is counted over all of the header, with zeros in its place."""
+    """The checksum covers the whole header, with zeros in its place (2.2.3)."""
     wire = with_checksum(before, behind)
     assert shown(wire)["tlvs"]["crc32c"] == wire[16 + len(TCP4 + before) + 3 :][:4].hex()
 
 
 def test_a_checksum_finds_each_byte_that_was_changed() -> None:
-    """2.2.3: a receiver that knows it must take the connection for invalid."""
+    """Each changed byte is detected, and the receiver must treat the connection as invalid (2.2.3)."""
     wire = with_checksum(tlv(0x02, b"a.example"))
     for i in range(16, len(wire)):
         changed = wire[:i] + bytes([wire[i] ^ 0x01]) + wire[i + 1 :]
-        # A changed type of the checksum is no checksum; a changed length is no sequence of extensions.
+        # A changed type makes it no checksum, and a changed length makes the sequence of extensions invalid.
         if i == len(wire) - 7:
             assert "crc32c" not in shown(changed)["tlvs"]
             continue
@@ -378,7 +387,7 @@ REFUSED = [
 @pytest.mark.parametrize("size", [1, 7, 10_000], ids=["byte by byte", "in pieces", "whole"])
 @pytest.mark.parametrize(("wire", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_what_is_no_header_is_refused(wire: bytes, reason: str, size: int) -> None:
-    """Any sequence which does not exactly match the protocol must cause the receiver to abort (2.1)."""
+    """Any sequence that does not exactly match the protocol must cause the receiver to abort (2.1)."""
     reader = ProxyReader()
     with pytest.raises(ProtocolError, match=reason) as raised:
         for start in range(0, len(wire), size):
@@ -390,7 +399,10 @@ def test_what_is_no_header_is_refused(wire: bytes, reason: str, size: int) -> No
 
 @pytest.mark.parametrize("wire", [b"GET / HTTP/1.1\r\n", b"\r\n\r\nGET", b"PRI * HTTP/2.0", b"P\r"])
 def test_what_is_no_header_is_refused_at_its_first_wrong_byte(wire: bytes) -> None:
-    """2.1: as soon as possible, so that the sender gets a chance to notice; and what it sent is not repeated."""
+    """An invalid header is rejected at its first wrong byte, so that the sender can notice (2.1).
+
+    The error does not quote what was sent.
+    """
     reader = ProxyReader()
     signatures = (b"PROXY ", SIGNATURE)
     right = max(n for n in range(len(wire)) if any(signature.startswith(wire[:n]) for signature in signatures))
@@ -402,7 +414,7 @@ def test_what_is_no_header_is_refused_at_its_first_wrong_byte(wire: bytes) -> No
 
 
 def test_a_header_of_the_most_bytes_is_taken() -> None:
-    """4096, above which it is refused; a certificate fits."""
+    """A header of 4096 bytes, the limit, is accepted, and a certificate fits in it."""
     certificate = bytes(4096 - len(v2(TCP4 + tlv(0x20, bytes(5) + tlv(0x28, b"")))))
     wire = v2(TCP4 + tlv(0x20, bytes(5) + tlv(0x28, certificate)))
     assert len(wire) == 4096
@@ -423,7 +435,7 @@ def test_a_header_of_the_most_bytes_is_taken() -> None:
     ids=["version 1", "version 2", "UNKNOWN", "LOCAL", "LOCAL with addresses", "UNSPEC", "UNIX"],
 )
 def test_the_client_is_the_source_where_there_is_one(wire: bytes, says_source: bool) -> None:  # noqa: FBT001 - a case's own
-    """2.1, 2.2: else the real connection's parameters are used."""
+    """The client is the source in the header; without one, it is the peer of the connection (2.1, 2.2)."""
     peer = Endpoint("10.0.0.9", 4711)
     assert client_of(peer, None) == peer
     assert client_of(peer, read(wire)[0]) == (Endpoint("192.168.0.1", 56324) if says_source else peer)
@@ -437,7 +449,7 @@ BLOCKS = st.lists(
 
 @st.composite
 def headers(draw: st.DrawFn) -> tuple[bytes, tuple[object, ...]]:
-    """Give a valid header over IP: its bytes, and what it says (version, transport, source, destination)."""
+    """Return a valid header over IP: its bytes, and its content (version, transport, source, destination)."""
     form = draw(st.sampled_from(["v1", "v2", "v2 with checksum"]))
     name, transport, family, size = draw(
         st.sampled_from([("TCP4", 0x11, socket.AF_INET, 4), ("TCP6", 0x21, socket.AF_INET6, 16)])
@@ -459,7 +471,10 @@ def headers(draw: st.DrawFn) -> tuple[bytes, tuple[object, ...]]:
 def test_every_delivery_of_the_same_header_says_the_same(
     sent: tuple[bytes, tuple[object, ...]], behind: bytes, data: st.DataObject
 ) -> None:
-    """Whole, byte by byte, and cut at random: nothing before it is complete, and what is behind it is left."""
+    """The header is the same whole, byte by byte, and cut at random.
+
+    Nothing is returned before it is complete, and the bytes after it are left.
+    """
     wire, meant = sent
     for pieces in data.draw(deliveries(wire + behind)):
         reader = ProxyReader()
@@ -488,7 +503,7 @@ def test_every_delivery_of_the_same_header_says_the_same(
 )
 @example(b"")
 def test_garbage_is_a_header_or_refused(garbage: bytes) -> None:
-    """Whatever comes: more is needed, a header that JSON can show, or a refusal in one line."""
+    """Any bytes are an incomplete header, a header that JSON can show, or an error of one line."""
     try:
         header = ProxyReader().receive(garbage)
     except ProtocolError as error:

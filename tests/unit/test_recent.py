@@ -1,4 +1,4 @@
-"""Heads that come again are read once, and nobody sees a difference."""
+"""The cache of repeated request heads: parsed once, no visible effect."""
 
 import json
 from itertools import count
@@ -24,7 +24,7 @@ HEAD = b"GET /a HTTP/1.1\r\nHost: a.test\r\nX-A: b\r\n\r\n"
 
 
 def read(recent: Recent[bytes, Head], raw: bytes) -> Head:
-    """Give what a reader of another connection says of a head."""
+    """Return the head as the reader of another connection returns it."""
     reader = RequestReader(LIMITS, recent)
     reader.receive(raw)
     head = reader.next()
@@ -35,7 +35,7 @@ def read(recent: Recent[bytes, Head], raw: bytes) -> Head:
 
 @pytest.mark.parametrize("raw", [HEAD, HEAD.replace(b"GET", b"HEAD"), HEAD.replace(b"X-A: b", b"Connection: close")])
 def test_a_head_is_kept_when_it_comes_again(raw: bytes) -> None:
-    """Not before; and what is made of it has a place from then on."""
+    """A head is cached the second time, and derived values are cached with it from then on."""
     recent: Recent[bytes, Head] = Recent()
     once, twice, thrice = (read(recent, raw) for _ in range(3))
     assert once == Head(once.request, keep_alive=b"close" not in raw)
@@ -47,7 +47,7 @@ def test_a_head_is_kept_when_it_comes_again(raw: bytes) -> None:
 
 
 def test_a_long_head_is_not_kept() -> None:
-    """However often it comes."""
+    """A long head is never cached, however often it is repeated."""
     recent: Recent[bytes, Head] = Recent()
     for _ in range(4):
         assert read(recent, HEAD.replace(b"X-A: b", b"X-A: " + b"b" * 8192)).request.made is None
@@ -64,7 +64,7 @@ def test_a_long_head_is_not_kept() -> None:
     ],
 )
 def test_each_body_is_its_own(field: bytes, bodies: tuple[bytes, ...]) -> None:
-    """Though the head is the same: nothing of a body is kept with it."""
+    """Requests with the same head have their own bodies: nothing of a body is cached."""
     raw = HEAD.replace(b"X-A: b", b"Accept: application/json\r\n" + field)
     served = serving()
     for body in bodies:
@@ -73,7 +73,7 @@ def test_each_body_is_its_own(field: bytes, bodies: tuple[bytes, ...]) -> None:
 
 
 def test_one_byte_more_is_another_head() -> None:
-    """Nothing of the one is told of the other."""
+    """Heads that differ by one byte are different heads."""
     recent: Recent[bytes, Head] = Recent()
     for _ in range(3):
         assert read(recent, HEAD).request.fields[1] == (b"X-A", b"b")
@@ -81,7 +81,7 @@ def test_one_byte_more_is_another_head() -> None:
 
 
 def test_as_many_are_kept_as_may_be() -> None:
-    """Though each comes twice."""
+    """The number of cached heads is limited, even if each is repeated."""
     recent: Recent[bytes, Head] = Recent()
     for number in range(1000):
         for _ in range(2):
@@ -91,7 +91,10 @@ def test_as_many_are_kept_as_may_be() -> None:
 
 @pytest.mark.parametrize("size", [1900, 8000])
 def test_long_heads_are_kept_by_their_size(size: int) -> None:
-    """What is made of one may be a hundred times as large; one that is too long makes no room for itself."""
+    """Long heads count by size, because derived values may be a hundred times as large.
+
+    A head that is too long evicts nothing.
+    """
     recent: Recent[bytes, Head] = Recent()
     for number in range(50):
         for _ in range(2):
@@ -104,7 +107,7 @@ def test_long_heads_are_kept_by_their_size(size: int) -> None:
 
 
 def told(served: Served, raw: bytes, *, hidden: str = "") -> dict[str, Any]:
-    """Give what a new connection is told, but for what is another each time."""
+    """Return the response on a new connection, except what differs each time."""
     connection, transport = served.connect()
     connection.data_received(raw)
     written = transport.written.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -116,7 +119,7 @@ def told(served: Served, raw: bytes, *, hidden: str = "") -> dict[str, Any]:
 
 
 def serving(**settings: Any) -> Served:
-    """Give a server of the echo."""
+    """Return a server of the echo."""
     shown = policy.read(Settings(**settings), downward_api.read({}))
     numbers = count()
     echo = Echo(Settings(), shown, clock=lambda: float(next(numbers)))
@@ -143,7 +146,7 @@ FIELDS = st.lists(
 
 @given(asked=st.lists(st.tuples(st.sampled_from((b"/", b"/a?b=c&d", b"/%41?echo_count=2")), FIELDS), max_size=4))
 def test_an_answer_is_the_same_each_time(asked: list[tuple[bytes, list[bytes]]]) -> None:
-    """As on a server that has never seen such a head, whatever was asked between."""
+    """Responses are the same as on a server that has never seen the heads, whatever was requested in between."""
     served = serving(trusted_proxies="10.0.0.0/8")
     heads = [
         b"\r\n".join((b"GET %s HTTP/1.1" % target, b"Host: a", b"Accept: application/json", *fields, b"", b""))
@@ -155,7 +158,7 @@ def test_an_answer_is_the_same_each_time(asked: list[tuple[bytes, list[bytes]]])
 
 
 def test_what_nobody_may_see_is_never_shown() -> None:
-    """Whatever is kept."""
+    """Redacted values are never shown, even from the cache."""
     served = serving(redact="X-A", redact_responses="on")
     for _ in range(4):
         raw = HEAD.replace(b"X-A: b", b"Accept: application/json\r\nX-A: secret")

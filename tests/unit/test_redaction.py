@@ -1,4 +1,4 @@
-"""What is not to be seen: gone from all that an answer is made of, with everything else as it was."""
+"""Redaction: masked values in all parts of a response, the rest unchanged."""
 
 import pytest
 from hypothesis import given
@@ -52,7 +52,10 @@ HTTP2 = WireRequest(
 
 
 def test_a_value_is_masked_wherever_it_stands() -> None:
-    """In fields, in trailers and in the head, whatever the case of the name; the head keeps every other byte."""
+    """Values are masked in headers, trailers and the head, whatever the case of the name.
+
+    Every other byte of the head is unchanged.
+    """
     masked = redacted(REQUEST, names("Authorization, Cookie"))
     assert [value for _, value in masked.fields] == [b"echo.test", b"***", b"authorization: kept", b"***", b"***"]
     assert [name for name, _ in masked.fields] == [name for name, _ in REQUEST.fields]
@@ -69,7 +72,7 @@ def test_a_value_is_masked_wherever_it_stands() -> None:
 
 
 def test_nothing_that_is_made_of_it_shows_the_value() -> None:
-    """Neither the reflection (cookies, credentials and all) nor the text of the wire."""
+    """Neither the reflection, with cookies and credentials, nor the text of the wire shows the value."""
     masked = redacted(REQUEST, names("Authorization,Cookie"))
     end = Endpoint("192.0.2.1", 1)
     shown = json.encode(reflect(Context(masked, ConnectionInfo(end, end), Policy(read({})), "id", 0.0)))
@@ -80,13 +83,13 @@ def test_nothing_that_is_made_of_it_shows_the_value() -> None:
 
 @pytest.mark.parametrize("chosen", ["", "X-Api-Key", "X-Api-Key,:path"])
 def test_a_request_without_such_a_field_is_the_same_object(chosen: str) -> None:
-    """Nothing is copied."""
+    """A request without a redacted header is the same object, not a copy."""
     assert redacted(REQUEST, names(chosen)) is REQUEST
 
 
 @pytest.mark.parametrize("chosen", ["Host", ":authority"])
 def test_host_and_authority_are_one(chosen: str) -> None:
-    """HTTP/2 says in `:authority` what HTTP/1.1 says in Host: one name hides both."""
+    """One name redacts both Host and `:authority`, because HTTP/2 uses the latter for the former."""
     masked = redacted(HTTP2, names(chosen))
     assert masked.authority == b"***"
     assert masked.pseudo == ((b":method", b"GET"), (b":authority", b"***"), (b":path", b"/a?b"))
@@ -95,20 +98,23 @@ def test_host_and_authority_are_one(chosen: str) -> None:
 
 
 def test_the_path_is_hidden_where_it_is_named() -> None:
-    """What follows from a pseudo-field is hidden with it: of `:path` the target, of a CONNECT's authority, too."""
+    """Values derived from a pseudo-header are redacted with it.
+
+    The target is redacted with `:path`, and that of CONNECT with the authority.
+    """
     assert redacted(HTTP2, names(":path")).target == b"***"
     connect = structs.replace(HTTP2, method=b"CONNECT", target=b"echo.test", pseudo=((b":authority", b"echo.test"),))
     assert redacted(connect, names("Host")).target == b"***"
 
 
 def test_names_are_read_from_a_list() -> None:
-    """Between commas, whatever the case and the white space."""
+    """Names are separated by commas, in any case, with any white space."""
     assert names(" Authorization,X-API-Key ,, :Path") == {b"authorization", b"x-api-key", b":path"}
 
 
 @pytest.mark.parametrize("text", ["Authorization;Cookie", "X Key", "a:b", "Größe", "a,b\r\n,c d", "x" * 100 + " y"])
 def test_what_is_no_name_is_told(text: str) -> None:
-    """The sentence names the part that is none, shortened, and shows a right one."""
+    """The error names the invalid part, shortened, and shows a valid example."""
     with pytest.raises(ValueError, match="is not a header name, such as Authorization") as refusal:
         names(text)
     assert len(str(refusal.value)) < 100
@@ -127,7 +133,7 @@ def test_what_is_no_name_is_told(text: str) -> None:
     ],
 )
 def test_what_is_no_field_line_is_refused_without_its_value(line: bytes) -> None:
-    """It may be a secret's, in an answer or in a log."""
+    """An invalid header line is rejected without quoting its value, which may be secret in a response or log."""
     reader = RequestReader(Limits(head=1000, fields=10, body=10))
     reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n")
     with pytest.raises(ProtocolError, match=r"invalid header line|obsolete line folding|CRLF") as refusal:
@@ -137,7 +143,7 @@ def test_what_is_no_field_line_is_refused_without_its_value(line: bytes) -> None
 
 @pytest.mark.parametrize("value", [b"Basic c2VjcmV0\x00", b" Basic c2VjcmV0", b"c2VjcmV0\r\nX: y"])
 def test_what_is_no_value_in_http2_is_refused_without_it(value: bytes) -> None:
-    """The name is enough to find it."""
+    """An invalid HTTP/2 value is rejected without quoting it: the name is enough to find it."""
     pseudo = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a"))
     with pytest.raises(ProtocolError, match="invalid value of 'authorization'") as refusal:
         request_parser.read((*pseudo, (b"authorization", value)), Limits(head=1000, fields=10, body=10))
@@ -151,7 +157,7 @@ LINES = st.lists(st.tuples(NAMES, st.sampled_from([b"", b" ", b"\t  "]), VALUES,
 
 @given(lines=LINES)
 def test_the_head_stays_as_it_was_but_for_the_values(lines: list[tuple[bytes, bytes, bytes, bytes]]) -> None:
-    """Whatever the values are, and the white space around them."""
+    """Only redacted values change in the head, whatever the values and the white space around them."""
 
     def head(mask: bytes | None) -> bytes:
         values = (mask if mask and name.lower() == b"cookie" else value for name, _, value, _ in lines)

@@ -1,4 +1,4 @@
-"""How a body is shown."""
+"""The body in the reflection."""
 
 import gzip
 import hashlib
@@ -26,13 +26,13 @@ MULTIPART = b"multipart/form-data; boundary=b"
 
 
 def fields(content_type: bytes = b"", coding: bytes = b"") -> Fields:
-    """Give fields that say this of a body, where they say anything."""
+    """Return headers with this type and coding of a body, if any."""
     said = ((b"Content-Type", content_type), (b"Content-Encoding", coding))
     return tuple(field for field in said if field[1])
 
 
 def shown_text(body: bytes, said: Fields = (), max_decoded: int = 1 << 20) -> bytes:
-    """Give the JSON of a body, for people."""
+    """Return the JSON of a body, indented."""
     meter = Meter(content_of(said), max_decoded)
     if body:
         meter.take(body)
@@ -43,13 +43,13 @@ def shown_text(body: bytes, said: Fields = (), max_decoded: int = 1 << 20) -> by
 
 
 def shown(body: bytes, said: Fields = (), max_decoded: int = 1 << 20) -> dict[str, Any]:
-    """Give what is shown of a body."""
+    """Return the reflection of a body."""
     found: dict[str, Any] = json.loads(shown_text(body, said, max_decoded))["body"]
     return found
 
 
 def sha256(data: bytes) -> str:
-    """Give the digest of data."""
+    """Return the digest of data."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -66,7 +66,7 @@ def sha256(data: bytes) -> str:
     ids=["text", "bytes", "as much as is kept", "more", "cut within a character", "ends within a character"],
 )
 def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[bytes], shown: dict[str, object]) -> None:
-    """As text if it is UTF-8, else in base64, and never more than is kept."""
+    """A body is shown as text if it is UTF-8, else in base64, and never more than is kept."""
     meter = Meter()
     for piece in pieces:
         meter.take(piece)
@@ -79,7 +79,7 @@ def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[byte
 
 @pytest.mark.parametrize("said", [(), fields(JSON, b"gzip"), fields(FORM), fields(MULTIPART)])
 def test_no_body_shows_nothing_but_that(said: Fields) -> None:
-    """Whatever its fields promise."""
+    """An empty body is shown as empty, whatever its headers say."""
     none = {"length": 0, "sha256": sha256(b""), "chunked": False, "truncated": False, "text": ""}
     assert shown(b"", said) == none
     assert json.loads(msgspec.json.encode(reflect_body(NONE, said))) == none
@@ -87,7 +87,7 @@ def test_no_body_shows_nothing_but_that(said: Fields) -> None:
 
 @pytest.mark.parametrize("said", [fields(), fields(b"text/plain"), fields(b"text/plain", b"identity")])
 def test_what_does_not_apply_is_not_there(said: Fields) -> None:
-    """A body that nothing is said of is text, whatever it looks like."""
+    """Without a type that says otherwise, a body is only text, whatever it looks like."""
     assert shown(b'{"a":1}', said).keys() == {"length", "sha256", "chunked", "truncated", "text"}
 
 
@@ -102,7 +102,7 @@ def test_what_does_not_apply_is_not_there(said: Fields) -> None:
     ids=["text", "bytes", "nothing", "more than is kept"],
 )
 def test_a_coded_body_is_shown_decoded_beside_what_came(content: bytes, seen: dict[str, object]) -> None:
-    """Both by length and digest."""
+    """An encoded body is shown as received and as decoded, both by length and digest."""
     coded = gzip.compress(content)
     found = shown(coded, fields(b"text/plain", b"GZIP"))
     assert (found["length"], found["sha256"]) == (len(coded), sha256(coded))
@@ -120,7 +120,10 @@ def test_a_coded_body_is_shown_decoded_beside_what_came(content: bytes, seen: di
 )
 @pytest.mark.parametrize("content_type", [JSON, FORM, MULTIPART])
 def test_what_can_not_be_decoded_says_why_and_nothing_else(coding: bytes, why: str, content_type: bytes) -> None:
-    """What came is shown as ever, and not taken for what it would be decoded."""
+    """An undecodable body has the reason, and is shown as received.
+
+    It is not parsed as the type that it would have after decoding.
+    """
     found = shown(b"{}", fields(content_type, coding))
     assert (found["text"], found["decoded"].keys()) == ("{}", {"codings", "refused"})
     assert found["decoded"]["refused"] == why
@@ -128,7 +131,7 @@ def test_what_can_not_be_decoded_says_why_and_nothing_else(coding: bytes, why: s
 
 
 def test_what_was_not_decoded_is_not_read() -> None:
-    """Also where nobody tried to."""
+    """A body that was not decoded is not parsed, also if nobody tried to decode it."""
     meter = Meter()
     meter.take(b"{}")
     reflected = reflect_body(meter.body(chunked=False), fields(JSON, b"gzip"))
@@ -136,7 +139,7 @@ def test_what_was_not_decoded_is_not_read() -> None:
 
 
 def test_decoding_is_bounded() -> None:
-    """By a number that the answer names."""
+    """Decoding is limited by a number that the response names."""
     found = shown(gzip.compress(b"aa"), fields(b"", b"gzip"), max_decoded=1)
     assert found["decoded"] == {"codings": ["gzip"], "refused": "gzip: decoded body exceeds 1 bytes (ECHO_MAX_DECODED)"}
 
@@ -157,7 +160,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("case", WRITTEN)
 def test_json_is_shown_as_it_was_written(case: str) -> None:
-    """Numbers, the order of keys and doubled ones are not changed; only white space is."""
+    """Numbers, the order of keys and duplicate keys are unchanged; only white space may change."""
     written = WRITTEN[case]
     found = shown_text(written, fields(JSON))
     assert b'"json": ' in found
@@ -199,7 +202,7 @@ NOT_SHOWN = {
 
 @pytest.mark.parametrize("case", NOT_SHOWN)
 def test_what_others_could_not_read_is_not_shown_as_json(case: str) -> None:
-    """It stands in an answer that has to be readable whole."""
+    """JSON that other parsers may reject is omitted, because the response must be readable as a whole."""
     assert "json" not in shown(NOT_SHOWN[case], fields(JSON))
 
 
@@ -210,13 +213,13 @@ def test_what_others_could_not_read_is_not_shown_as_json(case: str) -> None:
     )
 )
 def test_any_json_value_is_shown(value: object) -> None:
-    """As the value that it is."""
+    """Any JSON value is shown as the same value."""
     assert shown(json.dumps(value).encode(), fields(JSON))["json"] == value
 
 
 @given(st.lists(st.sampled_from([*'{}[],:"\\u1-.e+0 ', "d800", "00e9", "true", "null", "NaN"]), max_size=12))
 def test_no_json_breaks_the_answer(scraps: list[str]) -> None:
-    """What is shown is what a strict reader makes of it; all else is left out."""
+    """JSON is shown as a strict parser reads it, or omitted."""
     text = "".join(scraps)
     found = shown(text.encode(), fields(JSON))
     if "json" in found:
@@ -237,7 +240,7 @@ def test_no_json_breaks_the_answer(scraps: list[str]) -> None:
     ],
 )
 def test_json_is_what_its_type_calls_so(content_type: bytes, read: bool) -> None:  # noqa: FBT001 - a column of the table
-    """By name, or by suffix (RFC 6839, 3.1)."""
+    """JSON is recognized by its type's name or suffix (RFC 6839, 3.1)."""
     assert ("json" in shown(b"{}", fields(content_type))) is read
 
 
@@ -252,17 +255,17 @@ FORMS = [
 
 @pytest.mark.parametrize(("body", "pairs"), FORMS)
 def test_a_form_is_shown_as_pairs(body: bytes, pairs: list[list[str]]) -> None:
-    """Decoded, in order, empty and repeated ones kept."""
+    """Pairs of a form are decoded, in order, with empty and repeated ones."""
     assert shown(body, fields(FORM + b"; charset=utf-8"))["form"] == pairs
 
 
 def test_a_form_of_any_bytes_is_shown() -> None:
-    """As bytes are shown everywhere."""
+    """A form with any bytes is shown in lossless text."""
     assert shown(b"a=%ff", fields(FORM))["form"] == [["a", "\\xff"]]
 
 
 def test_a_form_is_shown_only_whole() -> None:
-    """Half a value is another value."""
+    """A form is shown only if complete, because half a value is another value."""
     assert "form" not in shown(b"a=" + b"b" * KEPT, fields(FORM))
     assert "form" not in shown(b"a=b", fields(b"text/plain"))
 
@@ -279,14 +282,14 @@ SHOWN_PARTS = [
 
 @pytest.mark.parametrize("content_type", [MULTIPART, b"Multipart/Mixed;boundary=b"])
 def test_the_parts_of_a_multipart_body_are_shown(content_type: bytes) -> None:
-    """What their fields say of them, and no more, by length and digest, not by content."""
+    """Parts have the facts of their headers, length and digest, but no content."""
     found = shown(PARTS, fields(content_type))
     assert found["multipart"] == SHOWN_PARTS
     assert "multipartRefused" not in found
 
 
 def test_the_parts_of_a_large_body_are_shown() -> None:
-    """They are measured while they pass: not only of what is kept."""
+    """Parts of a large body are measured as they arrive, beyond what is kept."""
     large = PARTS.replace(b"\r\n\r\nd\r\n", b"\r\n\r\n" + b"d" * 2 * KEPT + b"\r\n")
     assert shown(large, fields(MULTIPART))["multipart"][1] == {
         "length": 2 * KEPT,
@@ -299,14 +302,14 @@ def test_the_parts_of_a_large_body_are_shown() -> None:
     [(MULTIPART + b"c", "the last boundary is missing"), (b"multipart/mixed", "no boundary in Content-Type")],
 )
 def test_broken_parts_say_why(content_type: bytes, why: str) -> None:
-    """In one line, in their place."""
+    """Malformed parts have one line with the reason in their place."""
     found = shown(PARTS, fields(content_type))
     assert found["multipartRefused"] == why
     assert "multipart" not in found
 
 
 def test_what_is_coded_is_read_decoded() -> None:
-    """JSON, forms and parts alike."""
+    """JSON, forms and parts of an encoded body are parsed after decoding."""
     assert shown(gzip.compress(b'{"a":1}'), fields(JSON, b"gzip"))["json"] == {"a": 1}
     assert shown(gzip.compress(b"a=b"), fields(FORM, b"gzip"))["form"] == [["a", "b"]]
     assert shown(gzip.compress(PARTS), fields(MULTIPART, b"gzip"))["multipart"] == SHOWN_PARTS

@@ -1,4 +1,4 @@
-"""The reflection, and the answers made of it."""
+"""The reflection, and the responses generated from it."""
 
 import json
 
@@ -23,28 +23,28 @@ TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.
 
 
 def context(request: WireRequest, connection: ConnectionInfo = TCP, who: downward_api.Identity = NOWHERE) -> Context:
-    """Give what an answer to a request is made of."""
+    """Return the context of a request."""
     return Context(request, connection, Policy(who), "id", 0.5)
 
 
 def pretty_json(request: WireRequest, connection: ConnectionInfo = TCP, who: downward_api.Identity = NOWHERE) -> bytes:
-    """Give a request's reflection in JSON."""
+    """Return a request's reflection in JSON."""
     return whole(renderers.json(context(request, connection, who)))
 
 
 def whole(answer: Answer) -> bytes:
-    """Give an answer's body, which is no stream."""
+    """Return a response's body; check that it is not streamed."""
     assert isinstance(answer.body, bytes)
     return answer.body
 
 
 def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> WireRequest:
-    """Give a GET request."""
+    """Return a GET request."""
     return WireRequest(b"GET", target, "HTTP/1.1", fields)
 
 
 def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> None:
-    """Its conformance client reads ours."""
+    """The reflection has the names of the Gateway API's echo, so that its conformance client can read it."""
     given = request(b"/a%2Fb?x=1", (b"hOST", b"example.org"), (b"x-a", b"2"), (b"X-A", b"1"))
     where = downward_api.read(
         {"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "", "SERVICE_NAME": "echo-svc"}
@@ -92,7 +92,7 @@ def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> Non
 
 
 def test_outside_a_cluster_nothing_is_guessed() -> None:
-    """No pod, no namespace: null."""
+    """Outside a cluster, pod and namespace are null."""
     shown = reflect(context(request()))
     assert (shown.pod, shown.namespace, shown.kubernetes.node) == (None, None, None)
 
@@ -102,12 +102,12 @@ def test_outside_a_cluster_nothing_is_guessed() -> None:
     [("host", "Host"), ("X-FORWARDED-for", "X-Forwarded-For"), ("x_y", "X_y"), ("te", "Te"), ("-a--b", "-A--B")],
 )
 def test_field_names_are_written_as_most_people_do(name: str, written: str) -> None:
-    """As Go's canonical form, which the Gateway API's client compares with."""
+    """Header names are in Go's canonical form, with which the Gateway API's client compares."""
     assert canonical(name.encode()) == written
 
 
 def test_any_bytes_make_json() -> None:
-    """Obs-text and raw bytes never stop an answer."""
+    """Any bytes, such as obs-text, give valid JSON."""
     every = bytes(range(0x80, 0x100))
     shown = json.loads(pretty_json(request(b"/" + every, (b"X", every))))
     assert shown["headers"]["X"] == [every.decode("utf-8", "backslashreplace")]
@@ -125,24 +125,27 @@ def test_any_bytes_make_json() -> None:
     ],
 )
 def test_the_bare_answer_is_exact_and_harmless(target: bytes, answer: str) -> None:
-    """The path without its slash, decoded, escaped; no newline."""
+    """The bare response is the path without its first slash, decoded and escaped, without a newline."""
     assert whole(renderers.bare(context(request(target)))).decode() == answer
 
 
 def test_the_wire_is_shown_as_it_was() -> None:
-    """Byte for byte, also what is not UTF-8."""
+    """The wire is shown byte for byte, also if it is not UTF-8."""
     head = b"GET /\xff HTTP/1.1\r\nhOST:  a \r\n\r\n"
     known = structs.replace(request(), head=head, body=structs.replace(request().body, length=2, kept=b"\x00\xfe"))
     assert whole(renderers.text(context(known))) == head + b"\x00\xfe"
 
 
 def test_where_the_wire_is_not_known_a_head_is_made_of_what_is() -> None:
-    """Under another server than ours."""
+    """Under another server, a head is generated from what is known."""
     assert whole(renderers.text(context(request(b"/a?b", (b"Host", b"a"))))) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
-    """They are no header fields (RFC 9113, 8.3); `host` is what `:authority` says, `path` what `:path` does."""
+    """Pseudo-headers of HTTP/2 are listed apart, because they are no headers (RFC 9113, 8.3).
+
+    `host` is `:authority`, and `path` is `:path`.
+    """
     pseudo = ((b":method", b"GET"), (b":path", b"/a?b"), (b":scheme", b"http"), (b":authority", b"example.org"))
     carried = WireRequest(
         b"GET", b"/a?b", "HTTP/2.0", ((b"x", b"1"),), pseudo=pseudo, authority=b"example.org"
@@ -163,7 +166,7 @@ def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
 
 
 def test_tls_is_shown_by_the_names_of_the_gateway_apis_echo() -> None:
-    """Its conformance client reads them; without TLS the field is not there."""
+    """TLS has the names of the Gateway API's echo, for its conformance client, and is omitted without TLS."""
     tls = TLS(
         version="TLSv1.3", server_name="a.test", cipher_suite="TLS_AES_128_GCM_SHA256", peer_certificates=("PEM",)
     )
@@ -178,14 +181,14 @@ def test_tls_is_shown_by_the_names_of_the_gateway_apis_echo() -> None:
 
 
 def test_cookies_are_shown_as_they_are_written() -> None:
-    """In their order, of every field; what is no pair is a name alone (RFC 6265, 4.2.1)."""
+    """Cookies of all headers are listed in order; one that is no pair is a name only (RFC 6265, 4.2.1)."""
     cookies = request(b"/", (b"Cookie", b'a=1; b="x=y";a=2;;  c'), (b"cookie", b"=d; e=\xff"))
     told = reflect(context(cookies)).cookies
     assert told == [("a", "1"), ("b", '"x=y"'), ("a", "2"), ("c", ""), ("", "d"), ("e", "\\xff")]
 
 
 def test_what_was_asked_for_and_refused_is_part_of_it() -> None:
-    """By the names of the contract."""
+    """Applied and rejected controls are part of the reflection, by their documented names."""
     applied = Applied(
         (Granted("status", "500:1", "query", 500), Granted("format", "json", "header")),
         (Refused("echo_x", "1", "query", "unknown control"),),

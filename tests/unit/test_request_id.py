@@ -1,4 +1,4 @@
-"""The ids of requests: those that come, and those that are made."""
+"""Request IDs: received ones and generated ones."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ EACH, THREADS = 2_000, 8
 
 
 def test_threads_draw_ids_of_their_own() -> None:
-    """As a server with threads has them draw, without one that fails, or an id that is given twice."""
+    """Threads generate IDs concurrently, as in a threaded server, without errors or duplicates."""
     ids = Ids(frozenset())
     with ThreadPoolExecutor(THREADS) as pool:
         drawn = [made for many in pool.map(lambda _: [ids.new() for _ in range(EACH)], range(THREADS)) for made in many]
@@ -31,5 +31,5 @@ def test_threads_draw_ids_of_their_own() -> None:
 def test_an_id_that_comes_is_taken_over_when_it_may_be_seen(
     environ: dict[str, str], hidden: tuple[bytes, ...], given: str
 ) -> None:
-    """One that is none, or that is hidden, is as one that has not come."""
+    """An invalid or redacted ID is treated as absent."""
     assert Ids(hidden).given(environ) == given

@@ -1,4 +1,7 @@
-"""The rooms of `app`: what an import of one module loads. import-linter checks the directions of imports."""
+"""The packages of `app`: what an import of one module loads.
+
+import-linter checks the directions of imports.
+"""
 
 import sys
 
@@ -21,7 +24,7 @@ def test_tls_loads_neither_gunicorn_nor_uvloop() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_loads_nothing_but_its_parents(package: str) -> None:
-    """Its `__init__` has no code."""
+    """A package's `__init__` has no code, so that it loads only its parents."""
     own = {name for name in loaded(package) if name == "app" or name.startswith("app.")}
     parts = package.split(".")
     assert own == {".".join(parts[:length]) for length in range(1, len(parts) + 1)}

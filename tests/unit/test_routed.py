@@ -1,4 +1,4 @@
-"""The shorter way out of Bottle gives what Bottle's own gives."""
+"""The shortcut around Bottle's response handling: same output as Bottle."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,7 +18,7 @@ _VALUE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_
 
 
 def asked(application: bottle.Bottle, method: str = "GET", path: str = "/a/b") -> tuple[str, list[Any], bytes]:
-    """Ask an application by WSGI; give the status, the fields by lower-case name in order of these, and the body."""
+    """Send a request by WSGI; return status, headers by lower-case name in order of these, and body."""
     told: list[tuple[str, list[tuple[str, str]]]] = []
     environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
     body = b"".join(application(environ, lambda status, fields, *_: told.append((status, fields))))
@@ -27,7 +27,7 @@ def asked(application: bottle.Bottle, method: str = "GET", path: str = "/a/b") -
 
 
 def both(sent: Sent) -> tuple[Routed, bottle.Bottle]:
-    """Give two applications that send the same, ours and Bottle's own."""
+    """Return two applications that send the same response, ours and Bottle's own."""
     ours, theirs = Routed(), bottle.Bottle()
     ours.handle("/<:path>", "ANY", lambda _: sent)
     theirs.route("/<:path>", "ANY", lambda: bottle.HTTPResponse(sent.body, sent.status, list(sent.fields)))
@@ -38,21 +38,21 @@ def both(sent: Sent) -> tuple[Routed, bottle.Bottle]:
 @pytest.mark.parametrize("status", [200, 201, 204, 205, 302, 304, 404, 418, 503, 599])
 @pytest.mark.parametrize("body", [b"", b"some bytes"])
 def test_each_status_is_sent_as_bottle_sends_it(status: int, method: str, body: bytes) -> None:
-    """Its phrase, the fields that it may not have, the length, and no body where there is none."""
+    """Phrase, forbidden headers, length and absent bodies are the same as Bottle's."""
     ours, theirs = both(Sent(status, FIELDS, body))
     assert asked(ours, method) == asked(theirs, method)
 
 
 @given(fields=st.dictionaries(_NAME, _VALUE, max_size=5), body=st.binary(max_size=30))
 def test_any_fields_are_sent_as_bottle_sends_them(fields: dict[str, str], body: bytes) -> None:
-    """Whatever is in the values, but for what would end a line."""
+    """Headers with any values are the same as Bottle's, except values that would end a line."""
     ours, theirs = both(Sent(200, [("Content-Type", "text/plain"), *fields.items()], body))
     assert asked(ours) == asked(theirs)
 
 
 @pytest.mark.parametrize("control", ["\r", "\n", "\0"])
 def test_no_value_ends_its_line(control: str) -> None:
-    """A handler that lets one through fails, as it would with Bottle."""
+    """A handler that sets a control character in a header fails, as with Bottle."""
     for application in both(Sent(200, [("X-Name", f"a{control}b")], b"")):
         application.catchall = False
         with pytest.raises(ValueError, match="control character"):
@@ -60,7 +60,7 @@ def test_no_value_ends_its_line(control: str) -> None:
 
 
 def test_names_are_sent_as_they_are_written() -> None:
-    """Bottle would spell them anew."""
+    """Header names keep their spelling, which Bottle would change."""
     ours, _ = both(Sent(200, [("x-MY-name", "v")], b""))
     told: list[Any] = []
     ours({"REQUEST_METHOD": "GET", "PATH_INFO": "/a"}, lambda _, fields: told.extend(fields))
@@ -69,7 +69,7 @@ def test_names_are_sent_as_they_are_written() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_pieces_are_handed_over_and_closed(method: str) -> None:
-    """By who takes them, or at once where nobody will."""
+    """Pieces are passed on and closed by their consumer, or at once if there is none."""
     closed = []
 
     def pieces() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The JSON Schema of the reflection, against reflections of random requests."""
+"""The JSON Schema of the reflection, against random requests."""
 
 import copy
 import gzip
@@ -35,7 +35,7 @@ CERTIFICATE = Certificate((("commonName", "a"),), (), (("DNS", "a.test"),), "", 
 TOKEN = b"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
 IN_A_POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "IMAGE": "echo:1", "POD_LABELS": "app=echo"})
 
-# Fields that mean something to the echo, well formed or not.
+# Headers that have a meaning for the echo, well-formed or not.
 TELLING: list[tuple[bytes, bytes]] = [
     (b"Accept", b"application/json"),
     (b"Authorization", TOKEN),
@@ -96,7 +96,7 @@ ENDS = st.sampled_from(
 
 
 def measured(body: bytes, wire: Fields) -> Body:
-    """Measure a body that comes behind these fields, as the carrier does."""
+    """Measure a body with these headers, as the carrier does."""
     meter = Meter(content_of(wire), 1 << 20)
     meter.take(body)
     while meter.pending:
@@ -106,7 +106,7 @@ def measured(body: bytes, wire: Fields) -> Body:
 
 @st.composite
 def contexts(draw: st.DrawFn) -> Context:
-    """Give any request, on any connection, to an echo that is set one way or the other."""
+    """Return a random request on a random connection to an echo with random settings."""
     _, (method, target, plain, _, trailers) = draw(requests())
     wire: Fields = (*plain, *draw(st.lists(st.sampled_from(TELLING), max_size=8)))  # type: ignore[misc]
     if draw(st.booleans()):
@@ -123,37 +123,37 @@ def contexts(draw: st.DrawFn) -> Context:
 
 
 def shown(context: Context) -> Any:
-    """Give a reflection as a client reads it."""
+    """Return a reflection as a client parses it."""
     return msgspec.json.decode(msgspec.json.encode(reflect(context)))
 
 
 def test_the_schema_is_one() -> None:
-    """By the metaschema of its dialect."""
+    """The schema is valid by the metaschema of its dialect."""
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 @given(contexts())
 def test_every_reflection_is_as_the_schema_says(context: Context) -> None:
-    """Whatever came, on whatever connection."""
+    """Every reflection matches the schema, for any request on any connection."""
     VALIDATOR.validate(shown(context))
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Give each place in a value as its container and key."""
+    """Yield each place in a value as its container and key."""
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
             yield value, key
             yield from places(value[key])
 
 
-# What may hold anything: JSON as it was sent, and what an object of no certain names holds.
+# Values without a fixed schema: JSON as it was sent, and objects with arbitrary names.
 ANYTHING = {"json", "claims", "header", "done"}
 
 
 @given(contexts(), st.data())
 def test_what_no_request_would_give_is_not_as_the_schema_says(context: Context, data: st.DataObject) -> None:
-    """A field that is not there, one that nobody knows, a value of another type: none passes."""
+    """A missing field, an unknown field, or a value of another type does not match the schema."""
     good = shown(context)
     for name in ANYTHING:
         good["body"].pop(name, None)
@@ -176,7 +176,7 @@ def test_what_no_request_would_give_is_not_as_the_schema_says(context: Context, 
     [("time", "yesterday"), ("time", "2026-01-01"), ("id", None), ("headers", {"A": "b"}), ("query", [["a"]])],
 )
 def test_a_value_of_another_form_is_not_as_the_schema_says(name: str, value: object) -> None:
-    """The form is looked at, not only the type."""
+    """Formats are validated, not only types."""
     request = WireRequest(b"GET", b"/", "HTTP/1.1", ())
     good = shown(Context(request, ConnectionInfo(CLIENT, SERVER), Policy(downward_api.read({})), "an-id", 0.0))
     VALIDATOR.validate(good)
@@ -185,7 +185,10 @@ def test_a_value_of_another_form_is_not_as_the_schema_says(name: str, value: obj
 
 
 def test_each_field_of_the_reflection_has_its_meaning() -> None:
-    """In the schema and, out of the same table, in the README; and none has one that is not there."""
+    """Each field of the reflection has a meaning, in the schema and, from the same table, in the README.
+
+    There is no meaning without a field.
+    """
     assert list(MEANINGS[Reflection]) == [field.encode_name for field in fields(Reflection)]
     for struct, meanings in MEANINGS.items():
         assert set(meanings) <= {field.encode_name for field in fields(struct)}, struct
@@ -195,7 +198,7 @@ def test_each_field_of_the_reflection_has_its_meaning() -> None:
 
 
 def test_a_meaning_names_only_fields_that_are_there() -> None:
-    """What stands in backticks is a field's name, a setting, or something that a client or an operator writes."""
+    """Words in backticks are field names, settings, or something that a client or an operator writes."""
     names = {name for struct in SCHEMA["$defs"].values() for name in struct["properties"]}
     others = {"null", "_", "***"}
     for meanings in MEANINGS.values():
@@ -204,6 +207,6 @@ def test_a_meaning_names_only_fields_that_are_there() -> None:
 
 
 def test_a_type_that_no_answer_is_made_of_has_no_schema() -> None:
-    """Whoever adds one is told at once."""
+    """A type without a schema raises an error, so that whoever adds one notices at once."""
     with pytest.raises(TypeError, match="bytes"):
         schema_of(dict[str, bytes], "#/", {})
