@@ -335,9 +335,9 @@ def refused(meter: Meter) -> str:
 
 @pytest.mark.parametrize(("coding", "most"), [(b"br", 1), (b"zstd", 3), (b"gzip", 85)])
 def test_codings_are_undone_as_far_as_there_is_memory(served: Served, coding: bytes, most: int) -> None:
-    """Decoders of a worker have a memory budget, because clients choose their size.
+    """The memory of a worker's decoders is limited, because clients choose their size.
 
-    Other bodies are measured as received.
+    Bodies above the limit are measured as received.
     """
     coded = ((b"Content-Encoding", coding),)
     meters = [served.service.meter(coded) for _ in range(most)]

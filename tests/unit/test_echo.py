@@ -380,7 +380,7 @@ def test_a_dialect_is_spoken_by_a_whole_echo_or_for_one_request() -> None:
 
 
 def test_nothing_refused_shows_as_nothing_refused() -> None:
-    """If nothing is rejected, `refused` is omitted or empty."""
+    """Without rejected controls, which is the usual case, none are listed."""
     told = msgspec.json.decode(whole(ASK("/?echo_format=json")))
     assert msgspec.convert(told["applied"] | {"granted": []}, Applied) == Applied()
 

@@ -1,4 +1,4 @@
-"""The settings: what the environment may say, and how mistakes are told."""
+"""Settings: values from the environment, and error messages."""
 
 import pytest
 
@@ -8,20 +8,20 @@ from app.config.settings import SettingsError
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_contract() -> None:
-    """Names and values that others rely on."""
+    """Defaults of names and values that others rely on are stable."""
     read = settings.read({})
     assert (read.host, read.port, read.admin_port, read.workers) == ("127.0.0.1", 8080, 9090, 1)
     assert read.idle_timeout == 75
 
 
 def test_a_value_is_read_with_its_type() -> None:
-    """Numbers come as strings and leave as numbers."""
+    """Values are converted from strings to their types."""
     read = settings.read({"ECHO_PORT": "8081", "ECHO_IDLE_TIMEOUT": "2.5", "ECHO_HOST": "::1", "PATH": "/bin"})
     assert (read.port, read.idle_timeout, read.host) == (8081, 2.5, "::1")
 
 
 def test_every_mistake_is_named_at_once() -> None:
-    """Someone who mistyped three things mends them in one go."""
+    """All mistakes are reported together, so that a user can fix them at once."""
     with pytest.raises(SettingsError) as raised:
         settings.read({"ECHO_PORT": "0", "ECHO_WORKRS": "2", "ECHO_IDLE_TIMEOUT": "x" * 500, "ECHO_ZZZ": ""})
     told = raised.value.args
@@ -45,7 +45,7 @@ def test_every_mistake_is_named_at_once() -> None:
     ],
 )
 def test_a_renamed_setting_is_rejected_with_its_new_name(old: str, new: str) -> None:
-    """The new name exists."""
+    """The error suggests the new name, which exists."""
     with pytest.raises(SettingsError) as raised:
         settings.read({old: "1"})
     assert raised.value.args == (f"{old} is not a setting; did you mean {new}?",)
@@ -60,14 +60,14 @@ def test_a_renamed_setting_is_rejected_with_its_new_name(old: str, new: str) -> 
     ],
 )
 def test_what_is_no_number_is_told_in_words(name: str, reason: str) -> None:
-    """Not in those of a type system."""
+    """An invalid number is explained in words, and not in those of a type system."""
     with pytest.raises(SettingsError) as raised:
         settings.read({name: "ages"})
     assert raised.value.args == (f"{name}='ages': {reason}",)
 
 
 def test_what_else_there_is_is_told() -> None:
-    """Where a setting is one of a few words."""
+    """The error for a setting of fixed words lists them."""
     with pytest.raises(SettingsError) as raised:
         settings.read({"ECHO_DIALECT": "httpbin"})
     assert raised.value.args == ("ECHO_DIALECT='httpbin': must be one of echo, echoserver, gateway-api, whoami",)
@@ -110,13 +110,13 @@ def test_what_else_there_is_is_told() -> None:
     ],
 )
 def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
-    """Each bound holds."""
+    """Each limit is enforced."""
     with pytest.raises(SettingsError, match=name):
         settings.read({name: value}, READERS)
 
 
 def test_one_port_for_both_is_refused() -> None:
-    """The echo keeps no path for itself, so the admin port can't be the same."""
+    """The echo reserves no path for itself, so both ports can't be the same."""
     with pytest.raises(SettingsError, match="ECHO_PORT and ECHO_ADMIN_PORT are both 9090"):
         settings.read({"ECHO_PORT": "9090"})
 
@@ -127,14 +127,17 @@ NEEDED = "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY require ECHO_TLS_CERT and ECHO_TL
 
 
 def test_tls_is_not_served_unless_it_is_set() -> None:
-    """No certificate, nothing asked of clients, cleartext taken; TLS 1.2 with OpenSSL's own ciphers at least."""
+    """By default there is no certificate, none is requested from clients, and cleartext is accepted.
+
+    The minimum is TLS 1.2 with OpenSSL's own ciphers.
+    """
     read = settings.read({})
     assert (read.tls_cert, read.tls_key, read.tls_client_ca, read.tls_ciphers) == ("", "", "", "")
     assert (read.tls_only, read.tls_client_auth, read.tls_min_version) == ("off", "require", "1.2")
 
 
 def test_all_of_tls_is_set_by_the_names_of_the_contract() -> None:
-    """A version stays the word that it is, and no number."""
+    """A TLS version is a word, not a number."""
     read = settings.read(
         CERTIFICATE
         | {
@@ -166,7 +169,7 @@ def test_all_of_tls_is_set_by_the_names_of_the_contract() -> None:
     ],
 )
 def test_what_contradicts_itself_is_refused(environ: dict[str, str], mistakes: list[str]) -> None:
-    """Each contradiction in a sentence of its own, all at once."""
+    """Each contradiction is reported in its own sentence, all together."""
     with pytest.raises(SettingsError) as raised:
         settings.read(environ)
     assert list(raised.value.args) == mistakes
@@ -178,13 +181,13 @@ def test_what_contradicts_itself_is_refused(environ: dict[str, str], mistakes: l
     ids=["none", "a certificate", "and TLS only", "and clients' certificates"],
 )
 def test_what_goes_together_is_taken(environ: dict[str, str]) -> None:
-    """A value that is set but empty is not set: a chart may leave it so."""
+    """An empty value is the same as an unset one, because a chart may set it so."""
     unset = {"ECHO_TLS_CERT": "", "ECHO_TLS_KEY": "", "ECHO_TLS_CLIENT_CA": "", "ECHO_TLS_CIPHERS": ""}
     assert settings.read(unset | environ) == settings.read(environ)
 
 
 def test_what_kubernetes_says_of_a_service_named_echo_is_no_setting() -> None:
-    """A pod beside a Service named echo starts all the same."""
+    """Kubernetes' variables for a Service named echo are ignored, so that a pod beside it starts."""
     links = {
         "ECHO_PORT": "tcp://10.96.0.7:80",
         "ECHO_PORT_80_TCP": "tcp://10.96.0.7:80",
@@ -202,7 +205,7 @@ def test_what_kubernetes_says_of_a_service_named_echo_is_no_setting() -> None:
 
 
 def test_the_table_names_each_setting_with_its_default_in_groups() -> None:
-    """What --help prints comes from the settings themselves, each once, in their order."""
+    """The table printed by --help lists each setting once, in order, from the settings themselves."""
     lines = settings.table().splitlines()
     told = [line.split() for line in lines if line.startswith("  ")]
     assert [words[0] for words in told] == [variable for variable, _, _ in settings.rows()]
@@ -214,13 +217,13 @@ def test_the_table_names_each_setting_with_its_default_in_groups() -> None:
 
 
 def test_what_is_one_of_a_few_words_says_which() -> None:
-    """But for switches, which are on or off."""
+    """Settings with fixed words list them, except switches, which are on or off."""
     told = {variable: meaning for variable, _, meaning in settings.rows()}
     assert told["ECHO_TLS_MIN_VERSION"].endswith(": 1.2, 1.3")
     assert told["ECHO_PRETTY"] == "enable JSON indentation"
 
 
 def test_who_only_asks_for_the_port_reads_no_file() -> None:
-    """As the health check does, every few seconds: keys are for who serves."""
+    """Reading only the port loads no file, as in the health check every few seconds: keys are for the server."""
     read = settings.read({"ECHO_JWKS": "/nowhere/keys.json", "ECHO_ADMIN_PORT": "9091"})
     assert read.admin_port == 9091

@@ -1,4 +1,4 @@
-"""The steps of a reload, with workers that are only said to be there."""
+"""Steps of a reload, with simulated workers."""
 
 import signal
 import time
@@ -13,7 +13,7 @@ from app.server.process.worker_status import Standing
 
 
 class Worker:
-    """A worker, as far as the arbiter looks at it."""
+    """A worker as the arbiter sees it."""
 
     def __init__(self, age: int) -> None:
         self.age = self.pid = age
@@ -23,12 +23,12 @@ class Worker:
         self.aborted = False
 
     def last_update(self) -> float:
-        """Give when it last said that it lives."""
+        """Return the time of its last heartbeat."""
         return self.seen
 
 
 class App:
-    """An echo whose settings are read anew well, or not."""
+    """An echo whose settings can be read again successfully, or not."""
 
     def __init__(self) -> None:
         self.cfg = Config()
@@ -36,17 +36,17 @@ class App:
         self.told: list[str] = []
 
     def reread(self) -> bool:
-        """Read."""
+        """Read the settings."""
         self.told.append("read")
         return self.good
 
     def reloaded(self) -> None:
-        """Say so."""
+        """Record the reload."""
         self.told.append("reloaded")
 
 
 class Planned(Supervisor):
-    """A supervisor that forks nothing: process ids are ages, and signals are only written down."""
+    """A supervisor that forks nothing: process IDs are ages, and signals are only recorded."""
 
     def __init__(self) -> None:
         self.app = App()
@@ -56,39 +56,39 @@ class Planned(Supervisor):
         self._ages = count(1)
 
     def spawn_worker(self) -> None:
-        """Have one more."""
+        """Add a worker."""
         self.worker_age = next(self._ages)
         self.WORKERS[self.worker_age] = Worker(self.worker_age)
 
     def kill_worker(self, pid: int, sig: signal.Signals) -> None:
-        """Write a signal down."""
+        """Record a signal."""
         self.sent.append((pid, sig))
 
     def serves(self, *pids: int) -> None:
-        """Let workers take connections, and take a turn."""
+        """Mark workers as accepting connections, and run a turn."""
         for pid in pids:
             self.WORKERS[pid].standing.serving = True
         self.manage_workers()
 
     def closes(self, pid: int) -> None:
-        """Let a worker take no more connections, and take a turn."""
+        """Mark a worker as accepting no connections, and run a turn."""
         self.WORKERS[pid].standing.serving = False
         self.manage_workers()
 
     def ends(self, pid: int) -> None:
-        """Let a worker be gone, and take a turn."""
+        """Remove a worker, and run a turn."""
         del self.WORKERS[pid]
         self.manage_workers()
 
     def hup(self) -> None:
-        """Take SIGHUP, and a turn."""
+        """Handle SIGHUP, and run a turn."""
         self.handle_hup()
         self.manage_workers()
 
 
 @pytest.fixture
 def arbiter(monkeypatch: pytest.MonkeyPatch) -> Planned:
-    """Give one with a worker that serves."""
+    """Return an arbiter with a worker that serves."""
     monkeypatch.setenv("SERVER_SOFTWARE", "")  # gunicorn sets it
     monkeypatch.setattr("app.server.process.signals.has_terminal", lambda: False)
     made = Planned()
@@ -98,12 +98,15 @@ def arbiter(monkeypatch: pytest.MonkeyPatch) -> Planned:
 
 
 def state(arbiter: Any) -> tuple[list[int], list[tuple[int, signal.Signals]], list[str]]:
-    """Give who is there, which signals were sent, and what was done."""
+    """Return the workers, the signals sent, and the actions recorded."""
     return list(arbiter.WORKERS), arbiter.sent, arbiter.app.told
 
 
 def test_the_new_serve_before_the_old_end(arbiter: Planned) -> None:
-    """And it is told when the old take no connection any more, though they may still answer."""
+    """Old workers end after new ones serve.
+
+    The reload is reported when old ones accept no connections, though they may still send responses.
+    """
     arbiter.hup()
     assert state(arbiter) == ([1, 2], [], ["read"])
     arbiter.serves(2)
@@ -116,7 +119,7 @@ def test_the_new_serve_before_the_old_end(arbiter: Planned) -> None:
 
 
 def test_a_mistake_replaces_nobody(arbiter: Planned) -> None:
-    """And the next reload is as the first."""
+    """A reload with a mistake replaces no worker, and the next reload is like the first."""
     arbiter.app.good = False
     arbiter.hup()
     assert state(arbiter) == ([1], [], ["read"])
@@ -126,7 +129,7 @@ def test_a_mistake_replaces_nobody(arbiter: Planned) -> None:
 
 
 def test_a_new_one_that_dies_is_replaced_first(arbiter: Planned) -> None:
-    """The old goes on until there is one that serves."""
+    """If a new worker dies, the old one continues until another new one serves."""
     arbiter.hup()
     arbiter.ends(2)
     assert state(arbiter) == ([1, 3], [], ["read"])
@@ -135,7 +138,10 @@ def test_a_new_one_that_dies_is_replaced_first(arbiter: Planned) -> None:
 
 
 def test_a_reload_that_mends_does_not_wait_for_one_that_fails(arbiter: Planned) -> None:
-    """New ones that end before they serve would never let the old ones end; those that were made of it end, too."""
+    """A reload that fixes a mistake ends the failing workers, and does not wait for them.
+
+    New workers that end before they serve would never let the old ones end.
+    """
     arbiter.app.cfg.set("workers", 2)
     arbiter.hup()
     arbiter.serves(2)
@@ -154,7 +160,7 @@ def test_a_reload_that_mends_does_not_wait_for_one_that_fails(arbiter: Planned) 
 
 
 def test_an_old_one_does_not_count_for_a_new_one(arbiter: Planned) -> None:
-    """While it drains, a new one that dies is replaced at once."""
+    """While an old worker drains, a new one that dies is replaced at once."""
     arbiter.hup()
     arbiter.serves(2)
     arbiter.ends(2)
@@ -162,7 +168,7 @@ def test_an_old_one_does_not_count_for_a_new_one(arbiter: Planned) -> None:
 
 
 def test_the_number_of_workers_is_read_anew(arbiter: Planned) -> None:
-    """More, then fewer."""
+    """A reload applies the number of workers, higher or lower."""
     arbiter.app.cfg.set("workers", 3)
     arbiter.hup()
     assert list(arbiter.WORKERS) == [1, 2, 3, 4]
@@ -177,7 +183,10 @@ def test_the_number_of_workers_is_read_anew(arbiter: Planned) -> None:
 
 
 def test_another_reload_waits_and_hurries(arbiter: Planned) -> None:
-    """Those of before are told once more, that somebody waits; it begins when they are gone, once for all that came."""
+    """Another reload waits for the old workers, and signals them again that somebody waits.
+
+    It starts once for all requested reloads, when they are gone.
+    """
     arbiter.hup()
     arbiter.hup()
     assert state(arbiter) == ([1, 2], [], ["read"]), "not before the new ones serve"
@@ -192,14 +201,14 @@ def test_another_reload_waits_and_hurries(arbiter: Planned) -> None:
 
 
 class Clock:
-    """The monotonic clock, and an arbiter that looks at its workers once a second of it."""
+    """The monotonic clock, and an arbiter that checks its workers once per second."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
     def passes(self, seconds: int, arbiter: Planned, *alive: int) -> None:
-        """Let time pass, in which these workers say that they live."""
+        """Advance the clock; these workers send heartbeats meanwhile."""
         for _ in range(seconds):
             self.now += 1
             for age in alive:
@@ -209,12 +218,12 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give the time, before the arbiter is made."""
+    """Return the clock, before the arbiter is created."""
     return Clock(monkeypatch)
 
 
 def test_a_worker_that_hangs_is_ended(clock: Clock, arbiter: Planned) -> None:
-    """When it has not said for so long that it lives; others go on."""
+    """A worker without a heartbeat for longer than the timeout is ended; others continue."""
     arbiter.spawn_worker()
     clock.passes(arbiter.timeout, arbiter, 2)
     assert arbiter.sent == []
@@ -223,7 +232,10 @@ def test_a_worker_that_hangs_is_ended(clock: Clock, arbiter: Planned) -> None:
 
 
 def test_nobody_is_ended_for_a_time_in_which_all_stood_still(clock: Clock, arbiter: Planned) -> None:
-    """As when a container was paused; who does not go on then has hung by itself."""
+    """No worker is ended for a time in which everything was paused, such as a container.
+
+    One that does not continue afterwards hangs.
+    """
     clock.passes(1, arbiter, 1)
     clock.now += 1000
     clock.passes(arbiter.timeout, arbiter)
@@ -233,7 +245,10 @@ def test_nobody_is_ended_for_a_time_in_which_all_stood_still(clock: Clock, arbit
 
 
 def test_at_a_stop_nobody_is_replaced(arbiter: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that all drain in the same time, and none is killed at its end."""
+    """At a shutdown no worker is marked as replaced.
+
+    All drain in the same time, and none is killed at its end.
+    """
     monkeypatch.setattr("gunicorn.arbiter.Arbiter.stop", lambda *_: None)
     arbiter.hup()
     arbiter.serves(2)

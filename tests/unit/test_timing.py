@@ -1,4 +1,4 @@
-"""Calls that are to come: never before their time, once, and no more of them than are needed."""
+"""Timers: never early, fired once, and no more of them than needed."""
 
 import socket
 import time
@@ -19,7 +19,7 @@ from tests.unit.served import Served
 
 
 class Loop:
-    """An event loop's time, that remembers for when it was asked."""
+    """An event loop's clock that records the requested delay."""
 
     def __init__(self) -> None:
         self.milliseconds = 0
@@ -37,7 +37,7 @@ class Loop:
 
 @given(now=st.floats(0, 1e6), seconds=st.floats(0, 1e5))
 def test_a_call_never_comes_too_early(now: float, seconds: float) -> None:
-    """A loop whose clock has whole milliseconds takes the time to be earlier than it is; it may be late by two."""
+    """A timer is never early, although the loop's clock has whole milliseconds; it may be late by two."""
     loop = Loop()
     time_of(cast("Any", loop), lambda: 0.0).later(seconds, lambda: None)
     comes = int(now * 1000) + loop.milliseconds
@@ -46,7 +46,10 @@ def test_a_call_never_comes_too_early(now: float, seconds: float) -> None:
 
 
 def test_who_is_not_yet_read_is_not_too_late() -> None:
-    """The processor is taken away within the reading, when it was seen who has sent something; others send then."""
+    """Data that was not read yet does not count as late.
+
+    The loop stands still while it reads, after it has polled for readable sockets; others send meanwhile.
+    """
     loop = uvloop.new_event_loop()
     read: list[str] = []
 
@@ -80,17 +83,17 @@ def test_who_is_not_yet_read_is_not_too_late() -> None:
 
 @pytest.fixture
 def rung() -> list[float]:
-    """Give the times at which an alarm has rung."""
+    """Return the times at which an alarm has fired."""
     return []
 
 
 def alarm(served: Served, rung: list[float]) -> Alarm:
-    """Give an alarm that tells when it rings."""
+    """Return an alarm that records when it fires."""
     return Alarm(served.service, lambda: rung.append(served.now - 1000))
 
 
 def test_an_alarm_rings_once_at_the_earliest_time(rung: list[float]) -> None:
-    """With one timer, however often it is set."""
+    """An alarm has one timer, however often it is set."""
     served = Served()
     it = alarm(served, rung)
     for at in (5.0, 3.0, 4.0, 3.0):
@@ -105,7 +108,7 @@ def test_an_alarm_rings_once_at_the_earliest_time(rung: list[float]) -> None:
 
 @pytest.mark.parametrize("ago", [0, 7])
 def test_an_alarm_for_now_rings_in_the_turn_after_the_next(rung: list[float], ago: float) -> None:
-    """What the client has sent is read in between; a later one does not come as well."""
+    """An alarm for now fires after the client's data has been read, and a later one does not fire too."""
     served = Served()
     it = alarm(served, rung)
     it.set(1005)
@@ -120,7 +123,7 @@ def test_an_alarm_for_now_rings_in_the_turn_after_the_next(rung: list[float], ag
 
 @pytest.mark.parametrize("at", [1000, 1005])
 def test_an_alarm_that_has_ended_does_not_ring(rung: list[float], at: float) -> None:
-    """Neither by a timer nor by turns."""
+    """An ended alarm fires neither by a timer nor by turns."""
     served = Served()
     it = alarm(served, rung)
     it.set(at)
@@ -131,7 +134,7 @@ def test_an_alarm_that_has_ended_does_not_ring(rung: list[float], at: float) -> 
 
 
 def test_an_alarm_that_has_ended_may_be_set(rung: list[float]) -> None:
-    """And does not ring."""
+    """Setting an ended alarm is allowed, and has no effect."""
     served = Served()
     it = alarm(served, rung)
     it.set(1005)
@@ -143,7 +146,7 @@ def test_an_alarm_that_has_ended_may_be_set(rung: list[float]) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 20), st.sampled_from(["put", "drop", "look"]))))
 def test_a_schedule_tells_who_is_due_and_who_is_next(steps: list[tuple[int, int, str]]) -> None:
-    """As a table of streams and times would, however they change."""
+    """A schedule is equivalent to a table of streams and times, however they change."""
     schedule, table, now = Schedule(), {}, 0
     for stream, number, do in steps:
         if do == "put":
@@ -160,7 +163,7 @@ def test_a_schedule_tells_who_is_due_and_who_is_next(steps: list[tuple[int, int,
 
 
 def test_a_schedule_serves_in_turn_and_keeps_nothing_old() -> None:
-    """Who was served stands behind those who still wait; what was put off a million times takes no memory."""
+    """Streams are served in turn, and repeated postponements take no memory."""
     schedule = Schedule()
     for stream in (1, 3, 5):
         schedule.put(stream, 0)
@@ -175,7 +178,7 @@ def test_a_schedule_serves_in_turn_and_keeps_nothing_old() -> None:
 
 @pytest.mark.parametrize("change", [-86_400, -1, 1, 86_400])
 def test_a_clock_that_is_set_changes_the_date_and_no_deadline(change: int) -> None:
-    """The date is the clock's at once, back or forth; a connection ends when it would have."""
+    """Date follows the clock at once, back or forth; timeouts don't depend on it."""
     served = Served()
     get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     assert b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" in served.send(get)

@@ -1,4 +1,4 @@
-"""TLS without I/O: a client in memory on the other end."""
+"""TLS without I/O: the client is in memory."""
 
 import hashlib
 import ipaddress
@@ -33,7 +33,7 @@ UNENCRYPTED = serialization.NoEncryption()
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Cut = Callable[[bytes], Iterable[bytes]]
 ALERT = b"\x15"  # the content type of its record (RFC 8446, 5.1)
-NO_VERSION = b"\x16" * 100  # to which OpenSSL gives no alert: it may be no TLS at all
+NO_VERSION = b"\x16" * 100  # OpenSSL sends no alert, because it may be no TLS at all
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -47,7 +47,7 @@ class Files:
         self.serial = self.issue()
 
     def issue(self) -> str:
-        """Write a new certificate; give its serial number, as a reflection would show it."""
+        """Write a new certificate; return its serial number as a reflection shows it."""
         issued = AUTHORITY.issue_cert("localhost")
         for name, blobs in (("cert.pem", issued.cert_chain_pems), ("key.pem", [issued.private_key_pem])):
             new = self.folder / f"new-{name}"
@@ -56,23 +56,23 @@ class Files:
         return serial_of(issued)
 
     def files(self, **more: object) -> TlsFiles:
-        """Give what to serve with."""
+        """Return the files for a server."""
         return TlsFiles(str(self.folder / "cert.pem"), str(self.folder / "key.pem"), **more)  # type: ignore[arg-type]
 
     def write(self, name: str, data: bytes) -> str:
-        """Write one more file; give its path."""
+        """Write one more file; return its path."""
         (self.folder / name).write_bytes(data)
         return str(self.folder / name)
 
 
 def serial_of(issued: trustme.LeafCert) -> str:
-    """Give a certificate's serial number in hexadecimal digits."""
+    """Return a certificate's serial number in hexadecimal digits."""
     return f"{x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes()).serial_number:x}"
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    """Give certificate files."""
+    """Return certificate files."""
     return Files(tmp_path)
 
 
@@ -101,7 +101,7 @@ class Client:
         self.tls = context.wrap_bio(self.came, self.goes, server_hostname=name)
 
     def step(self, do: Callable[[], object]) -> bool:
-        """Do something; tell whether it is done."""
+        """Run a step; return whether it is done."""
         try:
             do()
         except ssl.SSLWantReadError:
@@ -109,19 +109,19 @@ class Client:
         return True
 
     def read(self, size: int) -> bytes:
-        """Give so many bytes of what came."""
+        """Return this many bytes of received plaintext."""
         taken = b""
         while len(taken) < size:
             taken += self.tls.read(1 << 18)
         return taken
 
     def begin(self) -> bytes:
-        """Give what the client begins with, its ClientHello."""
+        """Return the client's first bytes, its ClientHello."""
         assert not self.step(self.tls.do_handshake)
         return self.goes.read()
 
     def shake_hands(self, layer: TlsLayer, cut: Cut = lambda wire: [wire]) -> None:
-        """Do the handshake, to its end on both sides; what the client says arrives in pieces."""
+        """Complete the handshake on both sides; the client's bytes arrive in pieces."""
         for _ in range(5):
             done = self.step(self.tls.do_handshake)
             for piece in cut(self.goes.read()):
@@ -133,14 +133,14 @@ class Client:
 
 
 def opened(files: TlsFiles, client: Client) -> TlsLayer:
-    """Give the server's side of a connection on which hands were shaken."""
+    """Return the server's side of a connection after the handshake."""
     layer = TlsLayer(tls.context(files))
     client.shake_hands(layer)
     return layer
 
 
 def cuts_at(places: Iterable[int]) -> Cut:
-    """Give what cuts bytes at these places."""
+    """Return a function that cuts bytes at these places."""
 
     def cut(wire: bytes) -> list[bytes]:
         at = sorted({place for place in places if place < len(wire)})
@@ -150,14 +150,14 @@ def cuts_at(places: Iterable[int]) -> Cut:
 
 
 def byte_by_byte(wire: bytes) -> list[bytes]:
-    """Give each byte on its own."""
+    """Return each byte on its own."""
     return [wire[at : at + 1] for at in range(len(wire))]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(sent=st.lists(st.binary(max_size=40_000), max_size=3), places=st.sets(st.integers(1, 50_000), max_size=8))
 def test_what_was_sent_comes_out_however_it_arrives(files: Files, sent: list[bytes], places: set[int]) -> None:
-    """Handshake and data: whole, byte by byte, cut at random; and the answer the same way back."""
+    """Handshake and data arrive whole, byte by byte, or cut at random, and the response is sent back the same way."""
     for cut in (cuts_at(()), byte_by_byte, cuts_at(places)):
         client = Client()
         layer = TlsLayer(tls.context(files.files()))
@@ -173,7 +173,7 @@ def test_what_was_sent_comes_out_however_it_arrives(files: Files, sent: list[byt
 
 @pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, 5_000_000])
 def test_a_write_may_be_of_any_size(files: Files, size: int) -> None:
-    """It is sent whole, in as many records as it takes."""
+    """A write of any size is sent whole, in as many records as needed."""
     client = Client()
     layer = opened(files.files(), client)
     said = bytes(range(256)) * (size // 256 + 1)
@@ -185,7 +185,7 @@ def test_a_write_may_be_of_any_size(files: Files, size: int) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_what_is_cut_off_is_waited_for(files: Files, share: float) -> None:
-    """Half a handshake is none yet, and half a record is nothing yet; neither is a mistake."""
+    """Incomplete handshakes and records are waited for without an error."""
     client = Client()
     layer = TlsLayer(tls.context(files.files()))
     hello = client.begin()
@@ -200,7 +200,7 @@ def test_what_is_cut_off_is_waited_for(files: Files, share: float) -> None:
 
 
 def test_a_connection_holds_little_of_what_it_carried(files: Files) -> None:
-    """Of a megabyte in each direction, a tenth at most: thousands of them may be idle afterwards."""
+    """A connection keeps at most a tenth of the megabyte sent each way: thousands may be idle afterwards."""
     context = tls.context(files.files())
 
     def carry() -> TlsLayer:
@@ -219,7 +219,7 @@ def test_a_connection_holds_little_of_what_it_carried(files: Files) -> None:
 
 
 def test_what_comes_behind_the_end_is_not_kept(files: Files) -> None:
-    """However much it is, and however long the answer takes."""
+    """Data after the end is discarded, however much it is, and however long the response takes."""
     layer = opened(files.files(), client := Client())
     client.step(client.tls.unwrap)
     layer.receive(client.goes.read())
@@ -230,12 +230,12 @@ def test_what_comes_behind_the_end_is_not_kept(files: Files) -> None:
 
 
 def resident() -> int:
-    """Give the bytes of memory that this process has (proc_pid_statm(5))."""
+    """Return the resident memory of this process in bytes (proc_pid_statm(5))."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_the_facts_are_those_of_the_connection(files: Files) -> None:
-    """Version, cipher, the name that was asked for, the protocol that was agreed on; no certificate, none shown."""
+    """Version, cipher, server name and protocol are those of the connection; without a certificate, none is shown."""
     old = opened(files.files(), Client(newest=ssl.TLSVersion.TLSv1_2)).facts()
     assert (old.version, old.server_name) == ("TLSv1.2", "localhost")
     facts = opened(files.files(), Client(alpn=["tea", "h2"])).facts()
@@ -259,24 +259,24 @@ def test_the_facts_are_those_of_the_connection(files: Files) -> None:
 def test_a_client_that_can_not_agree_is_served_http_1(
     files: Files, offered: list[str] | None, agreed: str | None
 ) -> None:
-    """ALPN is no condition: only h2 must be agreed on, and is preferred."""
+    """ALPN is optional: only h2 must be negotiated, and it is preferred."""
     assert opened(files.files(), Client(alpn=offered)).protocol == agreed
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe.name", b"a_b.name.", b"", b"\0.name"])
 def test_a_name_of_any_bytes_is_taken_as_it_came(files: Files, name: bytes) -> None:
-    """Also what is no host name; and nothing is said of it on stderr, which would be a line for each stranger."""
+    """An invalid host name is kept as received, without a line on stderr, where every stranger could cause one."""
     hello = Client(name="x" * len(name) if name else None).begin().replace(b"x" * (len(name) or 99), name)
     assert tls.asked_name(hello) == name
     layer = TlsLayer(tls.context(files.files()))
-    with suppress(ssl.SSLError):  # OpenSSL has its own mind about a zero byte
+    with suppress(ssl.SSLError):  # OpenSSL treats a zero byte in its own way
         assert layer.receive(hello) == b""
     assert layer.outgoing()
 
 
 @given(cuts=st.lists(st.integers(0, 300), max_size=40), behind=st.binary(max_size=50))
 def test_a_name_is_found_in_whatever_records_it_comes(cuts: list[int], behind: bytes) -> None:
-    """A handshake message may be spread over records (RFC 8446, 5.1)."""
+    """A server name is found even if the handshake message is spread over records (RFC 8446, 5.1)."""
     hello = Client(name="a.name").begin()[5:]
     fragments = cuts_at(cuts)(hello) if 0 not in cuts else byte_by_byte(hello)
     records = b"".join(b"\x16\x03\x01" + len(each).to_bytes(2, "big") + each for each in fragments)
@@ -286,13 +286,13 @@ def test_a_name_is_found_in_whatever_records_it_comes(cuts: list[int], behind: b
 
 @given(began=st.binary(max_size=300))
 def test_what_is_no_hello_has_no_name(began: bytes) -> None:
-    """Whatever bytes there are, it is looked for and not found."""
+    """Any bytes that are no ClientHello have no server name."""
     hello = b"\x16\x03\x01\x01\x2c\x01\x00\x01\x28" + began
     assert len(tls.asked_name(began)) + len(tls.asked_name(hello)) <= len(began)
 
 
 def test_a_clients_certificate_is_shown(files: Files) -> None:
-    """Subject, names of every kind, validity, digest, PEM."""
+    """A client certificate is shown with subject, names of every kind, validity, digest and PEM."""
     issued = AUTHORITY.issue_cert("client.test", "192.0.2.7", "me@client.test", common_name="me")
     layer = opened(files.files(client_ca=str(files.ca)), Client(cert=issued))
     facts = layer.facts()
@@ -314,7 +314,7 @@ def test_a_clients_certificate_is_shown(files: Files) -> None:
 def signed(
     *extensions: x509.ExtensionType, subject: x509.Name, until: datetime = datetime(2049, 1, 1, tzinfo=UTC)
 ) -> bytes:
-    """Give a certificate with its key, as PEM: one that trustme does not make."""
+    """Return a certificate with its key, as PEM, with extensions that trustme does not support."""
     authority = x509.load_pem_x509_certificate(AUTHORITY.cert_pem.bytes())
     signs = serialization.load_pem_private_key(AUTHORITY.private_key_pem.bytes(), None)
     assert isinstance(signs, ec.EllipticCurvePrivateKey)
@@ -336,7 +336,7 @@ def pem_of(
     *each: x509.Certificate | PrivateKey,
     encryption: serialization.KeySerializationEncryption = UNENCRYPTED,
 ) -> bytes:
-    """Give certificates and keys as PEM."""
+    """Return certificates and keys as PEM."""
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     return b"".join(
         one.public_bytes(pem) if isinstance(one, x509.Certificate) else one.private_bytes(pem, pkcs8, encryption)
@@ -345,17 +345,20 @@ def pem_of(
 
 
 def name(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
-    """Give a distinguished name."""
+    """Return a distinguished name."""
     return x509.Name([x509.NameAttribute(*each) for each in attributes])
 
 
 def shown_of(files: Files, pem: bytes) -> TLS:
-    """Give the facts of a connection whose client has this certificate."""
+    """Return the facts of a connection whose client has this certificate."""
     return opened(files.files(client_ca=str(files.ca)), Client(cert=files.write("client.pem", pem))).facts()
 
 
 def test_names_of_every_kind_are_shown_in_their_order(files: Files) -> None:
-    """And times before 2000 and after 2049, a small serial number, an attribute that is no ASCII, a name twice."""
+    """Names are in order, with duplicates and non-ASCII attributes.
+
+    Times before 2000 and after 2049 and a small serial number are shown correctly too.
+    """
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier("spiffe://a/b"),
         x509.DNSName("*.name"),
@@ -393,7 +396,7 @@ def test_names_of_every_kind_are_shown_in_their_order(files: Files) -> None:
 
 
 def test_the_clients_own_certificate_stands_first(files: Files) -> None:
-    """Behind it what it sent with it, where Python can tell (3.13 and newer)."""
+    """The rest of the chain follows the client's own certificate, if Python provides it (3.13 and newer)."""
     issued = AUTHORITY.create_child_ca().issue_cert("a.name")
     sent = [blob.bytes().decode().split() for blob in issued.cert_chain_pems]
     assert len(sent) == 2
@@ -404,7 +407,7 @@ def test_the_clients_own_certificate_stands_first(files: Files) -> None:
 
 @pytest.mark.parametrize("raw", [b"\x81\x02\xff\xfe", b"\x82\x02\xff\xfe", b"\x86\x02\xff\xfe"])
 def test_a_certificate_whose_names_can_not_be_read_is_shown_as_pem_alone(files: Files, raw: bytes) -> None:
-    """Whatever an authority has signed, the request is answered."""
+    """A request is answered whatever its certificate contains; unreadable names are only in the PEM."""
     names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04" + raw)
     pem = signed(names, subject=name((NameOID.COMMON_NAME, "me")))
     facts = shown_of(files, pem)
@@ -414,7 +417,10 @@ def test_a_certificate_whose_names_can_not_be_read_is_shown_as_pem_alone(files: 
 
 
 def test_an_authority_that_is_named_is_trusted_by_itself(files: Files) -> None:
-    """Also one whose own authority is not known here: then the clients of that one are not taken."""
+    """A configured intermediate authority is trusted by itself, without its parent.
+
+    Clients of the parent are rejected.
+    """
     below = AUTHORITY.create_child_ca()
     client_ca = files.write("below.pem", below.cert_pem.bytes())
     asked = files.files(client_ca=client_ca)
@@ -442,7 +448,7 @@ def test_clients_certificates_are_verified(
     expired: bool,  # noqa: FBT001 - a column
     taken: bool,  # noqa: FBT001 - a column
 ) -> None:
-    """Required or only asked for: one that is shown must be good."""
+    """A client certificate, required or only requested, must be valid if there is one."""
     authority = AUTHORITY if known else trustme.CA()
     until = datetime.now(UTC) - timedelta(days=1) if expired else None
     certificate = None if known is None else authority.issue_cert("client.test", not_after=until)
@@ -459,7 +465,7 @@ def test_clients_certificates_are_verified(
 
 
 def test_the_end_is_told_and_heard(files: Files) -> None:
-    """close_notify, in both directions (RFC 8446, 6.1)."""
+    """close_notify is sent and recognized in both directions (RFC 8446, 6.1)."""
     client = Client()
     layer = opened(files.files(), client)
     layer.close()
@@ -476,7 +482,7 @@ def test_the_end_is_told_and_heard(files: Files) -> None:
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_client_that_has_ended_is_answered_still(files: Files, newest: ssl.TLSVersion) -> None:
-    """What came before its end counts, however it arrives; what comes behind it does not, and is not kept."""
+    """Data before the client's end is processed, however it arrives; data after it is neither processed nor kept."""
     for cut in (cuts_at(()), byte_by_byte):
         client = Client(newest=newest)
         layer = opened(files.files(), client)
@@ -492,7 +498,7 @@ def test_a_client_that_has_ended_is_answered_still(files: Files, newest: ssl.TLS
 
 
 def test_the_end_of_a_handshake_that_was_not_done_is_not_told(files: Files) -> None:
-    """There is nothing yet by which it could be."""
+    """An incomplete handshake ends without close_notify, because there are no keys for it yet."""
     layer = TlsLayer(tls.context(files.files()))
     layer.close()
     assert layer.outgoing() == b""
@@ -508,7 +514,7 @@ def test_the_end_of_a_handshake_that_was_not_done_is_not_told(files: Files) -> N
     ],
 )
 def test_what_is_no_tls_is_refused(files: Files, sent: bytes) -> None:
-    """By an error that the connection takes for its end, and an alert to the client (RFC 8446, 6.2)."""
+    """Invalid TLS raises an error that ends the connection, and sends an alert (RFC 8446, 6.2)."""
     for cut in (cuts_at(()), byte_by_byte):
         layer = TlsLayer(tls.context(files.files()))
         with pytest.raises(ssl.SSLError):
@@ -519,7 +525,7 @@ def test_what_is_no_tls_is_refused(files: Files, sent: bytes) -> None:
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_record_that_was_changed_on_its_way_is_refused(files: Files, newest: ssl.TLSVersion) -> None:
-    """With an alert; nothing of it is taken, and it can be closed."""
+    """A modified record is rejected with an alert, none of it is processed, and the connection can be closed."""
     layer = opened(files.files(), client := Client(newest=newest))
     client.tls.write(GET)
     record = client.goes.read()
@@ -535,7 +541,7 @@ def test_a_record_that_was_changed_on_its_way_is_refused(files: Files, newest: s
     ("minimum", "client", "taken"), [("1.2", "TLSv1_2", True), ("1.3", "TLSv1_2", False), ("1.3", "TLSv1_3", True)]
 )
 def test_the_oldest_version_is_a_setting(files: Files, minimum: str, client: str, taken: bool) -> None:  # noqa: FBT001 - a column
-    """1.2 unless it says 1.3."""
+    """The minimum version is 1.2 unless the setting says 1.3."""
     speaker = Client(newest=ssl.TLSVersion[client])
     layer = TlsLayer(tls.context(files.files(minimum=minimum)))
     if taken:
@@ -546,7 +552,7 @@ def test_the_oldest_version_is_a_setting(files: Files, minimum: str, client: str
 
 
 def test_ciphers_are_a_setting(files: Files) -> None:
-    """Of TLS 1.2; those of 1.3 are always the same."""
+    """The cipher list applies to TLS 1.2; TLS 1.3 always has the same."""
     asked = files.files(ciphers="ECDHE-ECDSA-CHACHA20-POLY1305")
     facts = opened(asked, Client(newest=ssl.TLSVersion.TLSv1_2)).facts()
     assert facts.cipher_suite == "ECDHE-ECDSA-CHACHA20-POLY1305"
@@ -554,7 +560,7 @@ def test_ciphers_are_a_setting(files: Files) -> None:
 
 
 def test_ciphers_may_lower_what_is_asked_of_a_certificate(files: Files) -> None:
-    """OpenSSL's list has its security level: with 0, an old device's short key is good enough."""
+    """OpenSSL's cipher list has a security level: with 0, the short key of an old device is accepted."""
     me, now = name((NameOID.COMMON_NAME, "old")), datetime.now(UTC)
     builder = x509.CertificateBuilder(me, me, OLD_KEY.public_key(), 1, now, now + timedelta(days=1))
     path = files.write("old.pem", pem_of(builder.sign(OLD_KEY, hashes.SHA256()), OLD_KEY))
@@ -590,7 +596,7 @@ def test_ciphers_may_lower_what_is_asked_of_a_certificate(files: Files) -> None:
     ],
 )
 def test_files_that_can_not_be_used_are_named(files: Files, more: dict[str, str], says: str) -> None:
-    """In one line that says why, and which one, where that can be told; nobody is asked for a passphrase."""
+    """The error names the file and the reason in one line, and never asks for a passphrase."""
     key = ec.generate_private_key(ec.SECP256R1())
     files.write("empty", b"")
     files.write("half", (files.folder / "cert.pem").read_bytes()[:300])
@@ -604,7 +610,7 @@ def test_files_that_can_not_be_used_are_named(files: Files, more: dict[str, str]
 
 
 def test_settings_say_what_to_serve_with() -> None:
-    """Each of them; and nothing where no certificate is set."""
+    """TLS settings map to files, and there are none without a certificate."""
     assert tls.files_of(Settings()) is None
     assert tls.files_of(Settings(tls_cert="c", tls_key="k")) == TlsFiles("c", "k", "", client_required=True)
     assert tls.files_of(
@@ -621,7 +627,7 @@ def test_settings_say_what_to_serve_with() -> None:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[TlsFiles]:
-    """Give the list in which each loading of the files is noted."""
+    """Return the list in which each load of the files is recorded."""
     noted: list[TlsFiles] = []
 
     def load(files: TlsFiles) -> ssl.SSLContext:
@@ -633,7 +639,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[TlsFiles]:
 
 
 def test_files_that_change_are_read_again(files: Files, loads: list[TlsFiles]) -> None:
-    """Once for each change, and not otherwise."""
+    """Changed files are loaded once per change, and not otherwise."""
     contexts = Contexts(files.files())
     first = contexts.current
     contexts.refresh(pytest.fail)
@@ -646,7 +652,7 @@ def test_files_that_change_are_read_again(files: Files, loads: list[TlsFiles]) -
 
 
 def test_files_that_can_not_be_used_are_told_once_and_change_nothing(files: Files, loads: list[TlsFiles]) -> None:
-    """Broken, vanished, come back: the last good ones are served all the time."""
+    """Files that are invalid or missing are reported once, and the last valid ones are served all the time."""
     told: list[str] = []
     contexts = Contexts(files.files())
     good = contexts.current
@@ -664,7 +670,7 @@ def test_files_that_can_not_be_used_are_told_once_and_change_nothing(files: File
 
 
 def test_a_file_that_could_not_be_read_is_read_once_it_may_be(files: Files, loads: list[TlsFiles]) -> None:
-    """A change of permissions is a change: neither contents nor their time have another value then."""
+    """A change of permissions is a change too, because neither content nor modification time differs then."""
     contexts = Contexts(files.files())
     (files.folder / "key.pem").chmod(0o640)
     contexts.refresh(pytest.fail)
@@ -674,7 +680,7 @@ def test_a_file_that_could_not_be_read_is_read_once_it_may_be(files: Files, load
 def test_files_that_change_while_they_are_read_are_not_complained_of(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A certificate of before and a key of after do not match; the next look finds both."""
+    """A mismatch of an old certificate and a new key is not reported; the next check finds both."""
     contexts = Contexts(files.files())
     files.issue()
 
@@ -690,7 +696,7 @@ def test_files_that_change_while_they_are_read_are_not_complained_of(
 
 
 def test_an_authority_that_changes_is_read_again(files: Files) -> None:
-    """Whose clients are taken is no matter of the start."""
+    """The clients' authority is not fixed at startup."""
     client = trustme.CA()
     contexts = Contexts(files.files(client_ca=str(files.ca)))
     with pytest.raises(ssl.SSLError):
@@ -701,7 +707,7 @@ def test_an_authority_that_changes_is_read_again(files: Files) -> None:
 
 
 def test_a_secret_that_kubernetes_swaps_is_read_again(tmp_path: Path, loads: list[TlsFiles]) -> None:
-    """It points a symbolic link at another folder; the paths stay."""
+    """A Secret update by Kubernetes is detected: a symbolic link points to another folder, and the paths stay."""
     first, second = tmp_path / "..1", tmp_path / "..2"
     for folder in (first, second):
         folder.mkdir()
@@ -721,7 +727,7 @@ def test_a_secret_that_kubernetes_swaps_is_read_again(tmp_path: Path, loads: lis
 
 
 def served_by(contexts: Contexts) -> str:
-    """Give the serial number of the certificate that a new connection is served with."""
+    """Return the serial number of the certificate that a new connection gets."""
     client = Client()
     client.shake_hands(TlsLayer(contexts.current))
     der = client.tls.getpeercert(binary_form=True)
@@ -730,7 +736,7 @@ def served_by(contexts: Contexts) -> str:
 
 
 def test_an_open_connection_keeps_what_it_has(files: Files) -> None:
-    """New files are for new connections."""
+    """New files only apply to new connections."""
     contexts = Contexts(files.files())
     client = Client()
     layer = TlsLayer(contexts.current)
@@ -746,13 +752,13 @@ def test_an_open_connection_keeps_what_it_has(files: Files) -> None:
 
 @pytest.fixture
 def served(files: Files) -> Served:
-    """Give a connection to what serves TLS, too."""
+    """Return a connection to a service that accepts TLS too."""
     made = context(files.files())
     return Served(context=lambda: made)
 
 
 def serve(served: Served, client: Client, cut: Cut = lambda wire: [wire]) -> None:
-    """Let bytes travel in both directions until nothing more comes."""
+    """Deliver bytes in both directions until there are no more."""
     read = 0
     while True:
         client.step(client.tls.do_handshake)
@@ -766,13 +772,13 @@ def serve(served: Served, client: Client, cut: Cut = lambda wire: [wire]) -> Non
 
 
 def ask(served: Served, client: Client, asked: bytes, cut: Cut = lambda wire: [wire]) -> bytes:
-    """Ask; give what is answered to it."""
+    """Send a request; return the response."""
     client.tls.write(asked)
     return heard(client, b"".join(served.send(piece) for piece in cut(client.goes.read())))
 
 
 def heard(client: Client, wire: bytes) -> bytes:
-    """Give what a client takes out of these bytes of the wire."""
+    """Return what a client decrypts from these bytes."""
     client.came.write(wire)
     taken = []
     with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
@@ -783,7 +789,7 @@ def heard(client: Client, wire: bytes) -> bytes:
 
 @pytest.mark.parametrize("cut", [cuts_at(()), byte_by_byte], ids=["whole", "byte by byte"])
 def test_one_port_serves_tls_and_cleartext(served: Served, cut: Cut) -> None:
-    """The first byte tells."""
+    """One port serves TLS and cleartext, distinguished by the first byte."""
     client = Client()
     serve(served, client, cut)
     assert ask(served, client, GET, cut).endswith(b"/a")
@@ -793,7 +799,7 @@ def test_one_port_serves_tls_and_cleartext(served: Served, cut: Cut) -> None:
 
 
 def test_where_only_tls_is_served_cleartext_is_refused(files: Files) -> None:
-    """In a line that a person can read."""
+    """Cleartext on a TLS-only port gets a readable error."""
     made = context(files.files())
     served = Served(context=lambda: made, tls_only=True)
     told = served.send(GET)
@@ -807,7 +813,7 @@ def test_where_only_tls_is_served_cleartext_is_refused(files: Files) -> None:
 
 
 def test_a_handshake_has_its_time(served: Served) -> None:
-    """That of a head, however busily it goes on; and when it is done, the connection is one that is idle."""
+    """The handshake has the timeout of a request head, however busy it is; the connection is idle after it."""
     client = Client()
     for byte in byte_by_byte(client.begin()[:100]):
         assert served.after(0.099) == []
@@ -818,7 +824,7 @@ def test_a_handshake_has_its_time(served: Served) -> None:
 
 
 def test_a_client_that_shakes_hands_and_is_silent_is_left_in_order(served: Served) -> None:
-    """After the time of one that is idle; the end is told by TLS."""
+    """A silent client is closed after the idle timeout, with close_notify."""
     client = Client()
     serve(served, client)
     assert served.after(74.9) == []
@@ -829,7 +835,7 @@ def test_a_client_that_shakes_hands_and_is_silent_is_left_in_order(served: Serve
 
 
 def test_a_handshake_that_fails_is_answered_with_an_alert(served: Served) -> None:
-    """And the connection closed in order."""
+    """A failed handshake gets an alert, and the connection is closed gracefully."""
     told = served.send(b"\x16\x03\x01\x00\x05hello")
     assert told.startswith(b"\x15\x03"), "an alert (RFC 8446, 6)"
     assert served.after(0) == ["write_eof"]
@@ -837,7 +843,7 @@ def test_a_handshake_that_fails_is_answered_with_an_alert(served: Served) -> Non
 
 
 def test_what_is_no_tls_any_more_ends_the_connection(served: Served) -> None:
-    """With an alert, whatever was under way."""
+    """Invalid TLS data gets an alert and ends the connection, whatever was in progress."""
     client = Client()
     serve(served, client)
     assert ask(served, client, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1234") == b""
@@ -848,7 +854,7 @@ def test_what_is_no_tls_any_more_ends_the_connection(served: Served) -> None:
 
 
 def test_http_2_begins_as_soon_as_it_is_agreed_on(served: Served) -> None:
-    """Its settings are there before the client has asked anything."""
+    """HTTP/2 settings are sent after the handshake, before the client's first request."""
     client = Client(alpn=["h2"])
     serve(served, client)
     assert client.tls.read(100)[3:4] == b"\x04", "a SETTINGS frame"
@@ -856,7 +862,7 @@ def test_http_2_begins_as_soon_as_it_is_agreed_on(served: Served) -> None:
 
 @pytest.mark.parametrize("cut", [cuts_at(()), byte_by_byte], ids=["whole", "byte by byte"])
 def test_a_client_that_has_said_its_end_gets_its_answers(served: Served, cut: Cut) -> None:
-    """Of TLS, then of TCP, and with more in between that does not count: all is answered once, and closed."""
+    """A client that ends TLS, then TCP, gets all responses once, and data in between is ignored."""
     client = Client()
     serve(served, client)
     client.tls.write(GET + b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n1234")
@@ -870,7 +876,7 @@ def test_a_client_that_has_said_its_end_gets_its_answers(served: Served, cut: Cu
 
 
 def test_the_end_within_a_body_is_the_end(served: Served) -> None:
-    """Half a request is not answered."""
+    """An incomplete request is not answered when the client ends."""
     client = Client()
     serve(served, client)
     assert ask(served, client, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1234") == b""
@@ -880,7 +886,7 @@ def test_the_end_within_a_body_is_the_end(served: Served) -> None:
 
 
 def test_a_certificate_that_can_not_be_read_is_no_end(files: Files) -> None:
-    """The request is answered all the same."""
+    """A request is answered even if names in the certificate can't be read."""
     names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\x82\x02\xff\xfe")
     pem = signed(names, subject=name((NameOID.COMMON_NAME, "me")))
     made = context(files.files(client_ca=str(files.ca)))
@@ -890,7 +896,7 @@ def test_a_certificate_that_can_not_be_read_is_no_end(files: Files) -> None:
 
 
 def test_a_proxy_may_speak_before_tls(files: Files) -> None:
-    """Its header comes in clear, in one piece with the handshake or not."""
+    """A PROXY header comes unencrypted before TLS, in one piece with the handshake or not."""
     made = context(files.files())
     for cut in (cuts_at(()), byte_by_byte):
         served, client = Served(context=lambda: made, proxied=True), Client()

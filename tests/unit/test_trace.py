@@ -22,7 +22,7 @@ def trace(**fields: str | list[str]) -> Trace:
 
 
 def test_without_a_field_there_is_no_trace() -> None:
-    """It is unset, and so absent from the reflection."""
+    """Without traceparent, the trace is unset and absent from the reflection."""
     assert trace_of({"Host": ["echo.test"], "X-Trace": ["1"]}) is UNSET
 
 
@@ -37,7 +37,7 @@ def test_without_a_field_there_is_no_trace() -> None:
     ],
 )
 def test_traceparent_is_parsed(value: str, parent: TraceParent) -> None:
-    """Version, ids and flags (W3C Trace Context level 2); a later version may say more behind them."""
+    """Version, IDs and flags are parsed (W3C Trace Context level 2); a later version may append more."""
     assert trace(Traceparent=value) == Trace(parent)
 
 
@@ -57,7 +57,7 @@ def test_traceparent_is_parsed(value: str, parent: TraceParent) -> None:
     ],
 )
 def test_a_traceparent_that_says_nothing_is_explained(value: str, reason: str) -> None:
-    """There is no parent then, but why."""
+    """An invalid traceparent has a reason instead of a parent."""
     found = trace(Traceparent=value)
     assert found.traceparent is UNSET
     assert found.invalid
@@ -65,12 +65,12 @@ def test_a_traceparent_that_says_nothing_is_explained(value: str, reason: str) -
 
 
 def test_repeated_traceparent_is_invalid() -> None:
-    """None of its values is chosen."""
+    """None of the repeated values is chosen."""
     assert trace(Traceparent=[PARENT, PARENT]) == Trace(invalid={"Traceparent": "sent 2 times; must be one header"})
 
 
 def test_other_trace_headers_are_not_parsed() -> None:
-    """The reflection shows them among the headers."""
+    """Other trace headers are only shown among the headers."""
     other = {"Tracestate": ["a=1"], "Baggage": ["a=1"], "B3": ["0"], "X-B3-Traceid": [TRACE]}
     assert trace_of(other) is UNSET
     assert trace_of(other | {"Traceparent": [PARENT]}) == Trace(TraceParent("00", TRACE, SPAN, sampled=True))

@@ -1,4 +1,4 @@
-"""Whether a token can be believed: by which keys, and what is told where it can't."""
+"""Verification of tokens: keys, algorithms, times, and reasons."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ Load = Callable[..., Verify]
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Load:
-    """Give what verifies by a file with these keys, its clock standing still."""
+    """Return a function that creates a verifier from these keys, with a clock that stands still."""
 
     def loading(*jwks: dict[str, Any]) -> Verify:
         path = tmp_path / "jwks.json"
@@ -52,7 +52,7 @@ def loaded(tmp_path: Path) -> Load:
 
 
 def reason(verify: Verify, token: str) -> str | None:
-    """Give why a token is not believed, None where it is."""
+    """Return why a token is not verified, None if it is."""
     return verify(token, decode(token))
 
 
@@ -73,7 +73,7 @@ SIGNED = {
 def test_a_token_that_a_known_key_has_signed_is_verified(
     loaded: Load, jwk: dict[str, Any], key: Any, algorithm: str, kid: str | None
 ) -> None:
-    """Of each type and algorithm, found by its kid or without one; a changed claim is seen."""
+    """A token of each type and algorithm is verified, with or without a kid, and a changed claim is detected."""
     verify = loaded(rsa_jwk(SHORT_KEY, use="enc", alg="RSA-OAEP"), jwk if kid is None else jwk | {"kid": kid})
     token = signed(key, algorithm) if kid is None else signed(key, algorithm, kid=kid)
     assert reason(verify, token) is None
@@ -88,13 +88,13 @@ def test_a_token_that_a_known_key_has_signed_is_verified(
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE"])
 @pytest.mark.parametrize("header", [{}, {"kid": "one"}])
 def test_nobody_has_signed_it(loaded: Load, algorithm: str, header: dict[str, str]) -> None:
-    """A token that says so is never believed, however it spells it."""
+    """An unsigned token is never verified, however it spells the algorithm none."""
     token = f"{part({'alg': algorithm, **header})}.{part(CLAIMS)}."
     assert reason(loaded(oct_jwk(kid="one"), rsa_jwk()), token) == "its algorithm is none: nobody has signed it"
 
 
 def test_the_key_decides_the_algorithm(loaded: Load) -> None:
-    """A public key does not become a secret because a token asks for HS256 (RFC 8725, 2.1)."""
+    """A public key is never used as a secret because a token requests HS256 (RFC 8725, 2.1)."""
     verify = loaded(rsa_jwk(kid="one", alg="RS256"))
     public = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     head, body = part({"alg": "HS256", "kid": "one"}), part(CLAIMS)
@@ -121,14 +121,14 @@ def test_the_key_decides_the_algorithm(loaded: Load) -> None:
     ],
 )
 def test_a_header_that_leads_to_no_key_is_explained(loaded: Load, header: dict[str, Any], told: str) -> None:
-    """Never by a key that the token brings along."""
+    """A header that selects no key has a reason, and a key inside the token is never used."""
     body = f"{part(header)}.{part(CLAIMS)}"
     mac = jwt.get_algorithm_by_name("HS256").sign(body.encode(), b"theirs" * 10)
     assert reason(loaded(oct_jwk(kid="one")), f"{body}.{part(mac)}") == told
 
 
 def test_not_every_key_is_tried(loaded: Load) -> None:
-    """Of a token without a kid: each try costs."""
+    """For a token without a kid, the number of tried keys is limited, because each try costs time."""
     verify = loaded(*(oct_jwk(bytes([number]) * 64) for number in range(9)))
     assert reason(verify, signed(bytes([8]) * 64, "HS256")) == "it names no key (kid), and more than 8 could be its"
 
@@ -150,14 +150,14 @@ def test_not_every_key_is_tried(loaded: Load) -> None:
     ],
 )
 def test_a_tokens_times_must_hold(loaded: Load, claims: dict[str, Any], told: str | None) -> None:
-    """To the second, without leeway; a time that is none is never taken for good."""
+    """Times are checked to the second without leeway, and an invalid time is never accepted."""
     body = f"{part({'alg': 'HS256'})}.{part(claims)}"
     mac = jwt.get_algorithm_by_name("HS256").sign(body.encode(), SECRET)
     assert reason(loaded(oct_jwk()), f"{body}.{part(mac)}") == told
 
 
 def private(key: rsa.RSAPrivateKey) -> dict[str, Any]:
-    """Give all of an RSA key."""
+    """Return a whole RSA key with its private part."""
     return RSAAlgorithm.to_jwk(key, as_dict=True)
 
 
@@ -194,7 +194,7 @@ JWKS: dict[str, tuple[object, str]] = {
 
 @pytest.mark.parametrize(("content", "told"), JWKS.values(), ids=JWKS.keys())
 def test_a_file_that_cant_be_used_is_explained(tmp_path: Path, content: object, told: str) -> None:
-    """One sentence that names the file, and the key in it."""
+    """An invalid key file is reported in one sentence with the file and the key."""
     path = tmp_path / "jwks.json"
     path.write_bytes(content if isinstance(content, bytes) else msgspec.json.encode(content))
     with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole sentence is looked at
@@ -204,7 +204,7 @@ def test_a_file_that_cant_be_used_is_explained(tmp_path: Path, content: object, 
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """And so is a folder."""
+    """A missing file or a folder is reported by name."""
     with pytest.raises(ValueError, match="absent can't be read: No such file or directory"):
         load(str(tmp_path / "absent"))
     with pytest.raises(ValueError, match="can't be read: Is a directory"):
@@ -212,7 +212,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_secret_verifies_by_what_it_is_long_enough_for(loaded: Load) -> None:
-    """RFC 7518, 3.2: as many bits as the hash has."""
+    """A secret is only used with algorithms for which it is long enough: as many bits as the hash (RFC 7518, 3.2)."""
     verify = loaded(oct_jwk(b"k" * 32, kid="one"))
     assert reason(verify, signed(b"k" * 32, "HS256", kid="one")) is None
     token = f"{part({'alg': 'HS512', 'kid': 'one'})}.{part(CLAIMS)}."
@@ -223,7 +223,10 @@ def test_a_secret_verifies_by_what_it_is_long_enough_for(loaded: Load) -> None:
 def test_without_the_library_it_is_said_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, absent: str
 ) -> None:
-    """A start with ECHO_JWKS set must not end in a traceback, nor take tokens unverified."""
+    """If a library is missing, startup with ECHO_JWKS fails with instructions.
+
+    It neither ends in a traceback nor accepts unverified tokens.
+    """
     monkeypatch.setitem(sys.modules, absent, None)
     with pytest.raises(ValueError, match=r"are not installed.*pip install.*--build-arg") as refusal:
         load(str(tmp_path / "jwks.json"))
@@ -232,7 +235,7 @@ def test_without_the_library_it_is_said_how_to_get_it(
 
 @pytest.fixture(scope="module")
 def every_key(tmp_path_factory: pytest.TempPathFactory) -> Verify:
-    """Give what verifies by a key of each type."""
+    """Return a verifier with a key of each type."""
     path = tmp_path_factory.mktemp("keys") / "jwks.json"
     path.write_bytes(msgspec.json.encode({"keys": [rsa_jwk(), ec_jwk("P-256"), ed_jwk(), oct_jwk()]}))
     return verifier(load(str(path)), clock=lambda: NOW)
@@ -251,7 +254,7 @@ TIMES = st.fixed_dictionaries({}, optional={"exp": VALUES, "nbf": VALUES})
 def test_what_nobody_has_signed_is_never_believed(
     every_key: Verify, header: dict[str, Any], claims: dict[str, Any], signature: str
 ) -> None:
-    """Whatever a token says of itself there is a reason, and no failure."""
+    """Any unsigned token has a reason, and none raises an error."""
     token = f"{part(header)}.{part(claims)}.{signature}"
     decoded = decode(f"{part(header)}.{part(claims)}.")
     assert every_key(token, decoded)
@@ -259,14 +262,17 @@ def test_what_nobody_has_signed_is_never_believed(
 
 @given(claims=TIMES)
 def test_whatever_the_times_are_they_are_explained(every_key: Verify, claims: dict[str, Any]) -> None:
-    """Signed as it is, only its times are left to say no."""
+    """A validly signed token can only be rejected for its times."""
     body = f"{part({'alg': 'HS256'})}.{part(claims)}"
     told = reason(every_key, f"{body}.{part(jwt.get_algorithm_by_name('HS256').sign(body.encode(), SECRET))}")
     assert told is None or told.startswith(("its exp", "its nbf", "it expired at ", "it is not valid before "))
 
 
 def test_the_file_is_read_once_at_a_start() -> None:
-    """What was found good is what is verified with; and so it may be a pipe, as of a shell's `<(...)`."""
+    """The key file is read only once at startup, so it may be a pipe, as of a shell's `<(...)`.
+
+    The keys that were validated are those that are used.
+    """
     reading, writing = os.pipe()
     try:
         with os.fdopen(writing, "wb") as pipe:

@@ -1,4 +1,4 @@
-"""What one worker holds for its clients at once: requests that are not whole, answers that are not read."""
+"""The memory budget of a worker: incomplete requests, unread output."""
 
 import pytest
 
@@ -18,11 +18,11 @@ OPENING = raw_http2.PREFACE + raw_http2.frame("SETTINGS", 0, 0)
 
 
 def data(size: int) -> bytes:
-    """Give a piece of a body on stream 1 that goes on."""
+    """Return a piece of an unfinished body on stream 1."""
     return raw_http2.frame("DATA", 0, 1, bytes(size))
 
 
-# What comes first, what comes then and is held, what ends that, and how more of it is refused.
+# What is sent first, what is buffered after it, what completes that, and how more of it is rejected.
 HELD: dict[str, tuple[bytes, bytes, bytes, bytes]] = {
     "half a head": (b"", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 900, b"\r\n\r\n", b" 503 "),
     "half a body": (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n", b"y" * 899, b"y", b" 503 "),
@@ -45,7 +45,7 @@ HELD: dict[str, tuple[bytes, bytes, bytes, bytes]] = {
 
 @pytest.mark.parametrize("case", HELD)
 def test_what_is_not_whole_is_counted_until_it_is(case: str) -> None:
-    """Then, and when the connection is gone, nothing is: not what came, and not what was answered."""
+    """Incomplete data is counted until it is complete, or the connection is gone; then nothing is counted."""
     first, held, end, _ = HELD[case]
     served = Served(limits=LIMITS)
     served.send(first)
@@ -62,7 +62,10 @@ def test_what_is_not_whole_is_counted_until_it_is(case: str) -> None:
 
 @pytest.mark.parametrize("case", HELD)
 def test_who_would_have_too_much_held_is_refused(case: str) -> None:
-    """With a reason where one can be told; nothing of it is kept, and whoever asks for little is answered."""
+    """A client above the memory budget is rejected, with a reason if possible, and nothing of it is kept.
+
+    Small requests of others are answered.
+    """
     first, held, _, refusal = HELD[case]
     served = Served(limits=LIMITS)
     served.send(first)
@@ -81,7 +84,7 @@ def test_who_would_have_too_much_held_is_refused(case: str) -> None:
 
 
 def test_what_a_client_does_not_read_is_counted_until_it_does() -> None:
-    """One that reads nothing is dropped when that is too much; nothing of one that has read is counted."""
+    """Unread output is counted until it is read, and a client that exceeds the memory budget with it is dropped."""
     served = Served(limits=LIMITS)
     served.service.waiting = Waiting(100_000)
     served.send(GET)
@@ -102,7 +105,7 @@ def test_what_a_client_does_not_read_is_counted_until_it_does() -> None:
 
 
 def test_an_idle_connection_keeps_nothing_of_what_it_was_asked() -> None:
-    """However large that was."""
+    """An idle connection keeps nothing of its requests, however large they were."""
     served = Served(limits=LIMITS)
     for _ in range(2):
         assert b" 200 " in served.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 60_000 + b"\r\n\r\n")
@@ -112,7 +115,10 @@ def test_an_idle_connection_keeps_nothing_of_what_it_was_asked() -> None:
 
 
 def test_a_flood_of_connections_is_told_once_and_closed() -> None:
-    """Those that are refused hold a descriptor, too: a hundred are told 503, the others are only closed."""
+    """Of connections above the limit, a hundred get 503, and others are only closed, because each needs a descriptor.
+
+    It is reported once.
+    """
     served = Served(connections=3)
     serving = [served.transport] + [served.connect()[1] for _ in range(2)]
     refused = [served.connect()[1] for _ in range(REFUSED_AT_ONCE)]
@@ -129,13 +135,13 @@ def test_a_flood_of_connections_is_told_once_and_closed() -> None:
 
 @pytest.mark.parametrize(("files", "fit"), [(1 << 20, (1 << 20) - 256), (1024, 768), (256, 192), (64, 32), (20, 1)])
 def test_of_the_files_that_may_be_open_some_are_kept_back(files: int, fit: int) -> None:
-    """For listeners, probes, and who is refused."""
+    """Some file descriptors are reserved for listeners, probes and rejected connections."""
     assert connections(files) == fit
 
 
 @pytest.mark.parametrize(("taken", "lives"), [(30, True), (29, False)], ids=["just fast enough", "too slow"])
 def test_a_client_that_reads_slowly_is_not_taken_for_one_that_does_not_read(taken: int, *, lives: bool) -> None:
-    """As long as it takes what waits at the rate of bodies, though it is long until there is room for more."""
+    """A client that reads at the minimum body rate is kept, even if it takes long until there is room for more."""
     served = Served(limits=LIMITS)
     served.send(GET)
     served.transport.unread = 70_000
@@ -148,7 +154,7 @@ def test_a_client_that_reads_slowly_is_not_taken_for_one_that_does_not_read(take
 
 @pytest.mark.parametrize(("taken", "lives"), [(30, True), (0, False)], ids=["reads", "does not read"])
 def test_a_client_may_take_its_time_for_the_last_of_an_answer_too(taken: int, *, lives: bool) -> None:
-    """A connection that is closed behind an answer is not dropped before the client has it."""
+    """A connection closed after a response is not dropped before the client has received it."""
     served = Served(limits=LIMITS)
     served.transport.unread = 20_000
     served.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

@@ -1,4 +1,7 @@
-"""Whatever clients do: what a worker counts as held is never less than nothing, and nothing when they are gone."""
+"""Random clients: the buffered bytes that a worker counts stay correct.
+
+Whatever clients do, the count is never negative, and zero when they are gone.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
@@ -16,10 +19,10 @@ from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served, Transport
 
 STEPS: Final = 150
-MOST: Final = 150_000  # bytes that are held at once: little, so that much is refused
+MOST: Final = 150_000  # bytes buffered at once: few, so that much is rejected
 LIMITS: Final = Limits(head=65_536, fields=100, body=1 << 17)
 PIECE: Final = b"p" * 5000
-PATHS: Final[dict[str, tuple[Effects | None, int]]] = {  # what an answer does, and of how many pieces it is
+PATHS: Final[dict[str, tuple[Effects | None, int]]] = {  # effects of a response, and its number of pieces
     "/": (None, 0),
     "/large": (None, 20),
     "/delayed": (Effects(delay=3), 1),
@@ -34,7 +37,7 @@ BYTE: Final = 256
 
 
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer as the path says."""
+    """Respond as the path says."""
     effects, pieces = PATHS.get(environ["PATH_INFO"], (None, 0))
     if effects:
         environ[EFFECTS_KEY] = effects
@@ -43,7 +46,7 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
 
 
 def made(pieces: int) -> Iterator[bytes]:
-    """Give so many pieces; fail where there are to be less than none."""
+    """Yield this many pieces; fail for a negative number."""
     if pieces < 0:
         raise RuntimeError("on purpose")
     for _ in range(pieces):
@@ -51,7 +54,7 @@ def made(pieces: int) -> Iterator[bytes]:
 
 
 def requests(random: Random) -> Iterator[bytes]:
-    """Give what a client of HTTP/1.1 says, one request or message after the other."""
+    """Yield random HTTP/1.1 requests, then WebSocket messages."""
     while random.random() < 0.9:
         path, size = random.choice(list(PATHS)).encode(), random.choice([0, 0, 10, 3000, 80_000])
         method = random.choice([b"GET", b"HEAD"])
@@ -64,7 +67,7 @@ def requests(random: Random) -> Iterator[bytes]:
 
 
 def frames(random: Random) -> Iterator[bytes]:
-    """Give what a client of HTTP/2 says, frame by frame, the streams one among the other."""
+    """Yield random HTTP/2 frames of interleaved streams."""
     yield raw_http2.PREFACE + raw_http2.frame("SETTINGS", 0, 0)
     last = -1
     uploads: list[int] = []
@@ -94,7 +97,7 @@ def frames(random: Random) -> Iterator[bytes]:
 
 
 class Client:
-    """One connection, and what its client is about to say."""
+    """One connection, and the bytes that its client will send."""
 
     def __init__(self, connection: Connection, transport: Transport, said: Iterator[bytes]) -> None:
         self.connection, self.transport = connection, transport
@@ -125,7 +128,7 @@ class Client:
             self.connection.connection_lost(None)
 
     def assert_counts(self) -> None:
-        """Hold what its session counts against what there is."""
+        """Compare the counts of its session with the actual sizes."""
         session = self.connection._session  # noqa: SLF001 - what is counted is seen nowhere else
         if isinstance(session, Http2Session):
             answers = session._answers  # noqa: SLF001
@@ -136,7 +139,7 @@ class Client:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_what_is_held_is_counted_in_whatever_order_things_happen(seed: int) -> None:
-    """Of six connections, while they speak, stall, end, are refused, and the worker stops."""
+    """Counts are correct for six connections that send, stall, end and are rejected, also during a shutdown."""
     random = Random(seed)  # noqa: S311 - that it comes again is the point
     served = Served(application=application, limits=LIMITS, connections=20)
     waiting = served.service.waiting = Waiting(MOST)

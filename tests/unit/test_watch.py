@@ -1,4 +1,4 @@
-"""When what was answered is counted and logged: soon, and with others."""
+"""Batching of metrics and log lines: soon, and several together."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -19,14 +19,14 @@ KEY = ("GET", "2", "HTTP/1.1", "json")
 
 
 def answered(target: bytes = b"/", head: bytes = b"", **facts: Any) -> Answered:
-    """Give a request that was answered."""
+    """Return a request that was answered."""
     given: dict[str, Any] = {"status": "200 OK", "about": About("json", "id", 0.0, NOTHING)} | facts
     request = WireRequest(b"GET", target, "HTTP/1.1", (), head=head)
     return Answered(request, CONNECTION, seconds=0.1, sent=1, received=0, **given)
 
 
 class Watched:
-    """A watch whose loop's calls are made by hand, and whose log is a pipe."""
+    """A watch whose loop calls are made by hand, and whose log is a pipe."""
 
     def __init__(self, pipe: tuple[int, int]) -> None:
         self.calls: list[Callable[[], None]] = []
@@ -42,11 +42,11 @@ class Watched:
 
     @property
     def counted(self) -> int:
-        """How many requests were counted."""
+        """The number of counted requests."""
         return sum(self.watch.tally.requests.values())
 
     def logged(self) -> list[bytes]:
-        """Give the lines that were written."""
+        """Return the lines that were written."""
         try:
             return os.read(self._end, 1 << 16).split()
         except BlockingIOError:
@@ -55,7 +55,7 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    """Give a watch with a log."""
+    """Yield a watch with a log."""
     pipe = os.pipe()
     os.set_blocking(pipe[0], False)
     watched = Watched(pipe)
@@ -66,7 +66,10 @@ def watched() -> Iterator[Watched]:
 
 
 def test_a_request_waits_for_others_for_a_moment(watched: Watched) -> None:
-    """One call of the loop for all of them, in the order in which they were answered; the next one waits anew."""
+    """Requests are processed together in one call of the loop, in the order of their responses.
+
+    The next one waits again.
+    """
     for target in (b"/a", b"/b"):
         watched.watch.answered(answered(target))
     assert (watched.counted, watched.logged(), len(watched.calls)) == (0, [], 1)
@@ -79,7 +82,7 @@ def test_a_request_waits_for_others_for_a_moment(watched: Watched) -> None:
 
 
 def test_many_requests_do_not_wait(watched: Watched) -> None:
-    """No more are kept than are worth while; the call that is to come for those finds nothing."""
+    """Batches have a maximum size, and the pending call finds nothing left to do."""
     targets = [b"/%d" % number for number in range(1000)]
     for target in targets:
         watched.watch.answered(answered(target))
@@ -90,14 +93,17 @@ def test_many_requests_do_not_wait(watched: Watched) -> None:
 
 
 def test_a_large_request_is_told_of_at_once(watched: Watched) -> None:
-    """As many of them as wait for each other would be too much memory."""
+    """A large request is processed at once, because a batch of them would take too much memory."""
     watched.watch.answered(answered(b"/a"))
     watched.watch.answered(answered(b"/b", head=bytes(5000)))
     assert (watched.counted, watched.logged()) == (2, [b"/a", b"/b"])
 
 
 def test_a_refusal_is_told_of_at_once(watched: Watched) -> None:
-    """Its time is not known later: it is behind what was answered before."""
+    """A rejected request is processed at once, because its time is not known later.
+
+    It comes after the requests answered before it.
+    """
     watched.watch.answered(answered(b"/a"))
     watched.watch.answered(answered(b"/b", about=None, status="400"))
     assert watched.logged() == [b"/a", b"/b"]
@@ -106,7 +112,7 @@ def test_a_refusal_is_told_of_at_once(watched: Watched) -> None:
 
 @pytest.mark.parametrize("end", [lambda watch: watch.tell(), lambda watch: watch.close(1.0)], ids=["asked", "closed"])
 def test_who_asks_is_told_all(watched: Watched, end: Callable[[Watch], None]) -> None:
-    """As a scrape does; and a worker, at its end."""
+    """A scrape, or the end of a worker, processes everything."""
     watched.watch.answered(answered(b"/a"))
     end(watched.watch)
     assert (watched.counted, watched.logged()) == (1, [b"/a"])

@@ -1,4 +1,4 @@
-"""What a connection tells of its requests to who watches: each once, however it ends."""
+"""Reports of a connection to its watch: each request exactly once."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ CLIENTS: list[Callable[[Planned, "Told"], Over]] = [
 
 
 class Told:
-    """Remembers all that it is told."""
+    """A watch that records everything."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -44,13 +44,13 @@ class Told:
         self.requests.append(answered)
 
     def facts(self) -> list[tuple[str, int, bool]]:
-        """Give of each request its status, the bytes of the answer's body, and whether it was whole."""
+        """Return status, body size and completeness of each response."""
         return [(each.status[:3], each.sent, each.whole) for each in self.requests]
 
 
 @pytest.fixture(params=CLIENTS, ids=["HTTP/1.1", "HTTP/2"])
 def clients(request: pytest.FixtureRequest) -> Callable[..., tuple[Over, Told]]:
-    """Give what makes a client of each protocol, and who watches its connections."""
+    """Return a function that creates a client of each protocol, and a watch of its connections."""
 
     def made(**plans: Plan) -> tuple[Over, Told]:
         told = Told()
@@ -77,7 +77,7 @@ PLANS: dict[str, tuple[Plan, tuple[str, int, bool]]] = {
 
 @pytest.mark.parametrize("name", PLANS)
 def test_a_request_is_told_of_when_its_answer_ends(clients: Callable[..., tuple[Over, Told]], name: str) -> None:
-    """Once, with its status, how much of its body was sent, and whether that was all of it."""
+    """A request is reported once when its response ends, with status, body size, and whether it was complete."""
     plan, facts = PLANS[name]
     client, told = clients(plan=plan)
     client.ask("/plan")
@@ -90,7 +90,7 @@ def test_a_request_is_told_of_when_its_answer_ends(clients: Callable[..., tuple[
 
 
 def test_an_answer_that_is_given_up_was_not_whole(clients: Callable[..., tuple[Over, Told]]) -> None:
-    """The client goes while an answer waits; until then it is under way."""
+    """An abandoned response is in flight until the client leaves, and then reported as incomplete."""
     client, told = clients(late=Plan(Effects(delay=5.0), lambda: [b"four"]))
     number = client.ask("/late")
     assert client.served.service.counts()[0] == UnderWay(requests=1)
@@ -101,7 +101,7 @@ def test_an_answer_that_is_given_up_was_not_whole(clients: Callable[..., tuple[O
 
 
 def test_a_fault_of_the_application_is_told() -> None:
-    """500, for a reason that is no status of what was asked."""
+    """An application error is reported as 500, with a reason of its own."""
     told = Told()
     served = Served(application=answer_with_path, watch=told)
     served.send(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -109,7 +109,10 @@ def test_a_fault_of_the_application_is_told() -> None:
 
 
 def test_a_body_is_not_kept_to_be_told_of() -> None:
-    """Only how long it was: who watches may keep requests for a moment."""
+    """A request is reported with the length of its body, but without the body.
+
+    A watch may keep requests for a moment.
+    """
     told = Told()
     served = Served(watch=told)
     answer = served.send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
@@ -136,7 +139,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("sent", REFUSED)
 def test_a_refusal_is_told_with_its_reason(sent: bytes) -> None:
-    """As a request too, which has a method where that could be read."""
+    """A rejected request is reported with its reason, and with its method if that could be read."""
     told = Told()
     served = Served(watch=told)
     answer = served.send(sent)
@@ -150,7 +153,7 @@ def test_a_refusal_is_told_with_its_reason(sent: bytes) -> None:
 
 
 def test_a_body_that_takes_too_long_is_told_with_what_was_asked() -> None:
-    """The head has come: its request is known, and how much of the body came."""
+    """A body that times out is reported with its request and with the bytes received."""
     told = Told()
     served = Served(watch=told)
     served.send(b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
@@ -161,7 +164,7 @@ def test_a_body_that_takes_too_long_is_told_with_what_was_asked() -> None:
 
 
 def test_one_connection_too_many_is_told() -> None:
-    """Each connection is, and the one that was refused."""
+    """Each connection is reported, and so is the rejection of one above the limit."""
     told = Told()
     served = Served(watch=told, connections=2)
     served.connect()
@@ -172,7 +175,7 @@ def test_one_connection_too_many_is_told() -> None:
 
 
 def test_bytes_are_told_as_they_pass() -> None:
-    """All of the wire, both ways."""
+    """All bytes on the wire are reported, both ways."""
     told = Told()
     served = Served(watch=told)
     sent = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -181,7 +184,10 @@ def test_bytes_are_told_as_they_pass() -> None:
 
 
 def test_a_websocket_is_told_of_when_it_opens() -> None:
-    """As a request over the protocol `websocket`; while it is open, it is under way as what it is."""
+    """A WebSocket is reported when it opens, as a request over the protocol `websocket`.
+
+    While it is open, it counts as an open WebSocket.
+    """
     told = Told()
     served = Served(watch=told)
     served.send(
@@ -197,7 +203,7 @@ def test_a_websocket_is_told_of_when_it_opens() -> None:
 
 
 def test_a_malformed_request_of_a_stream_is_told() -> None:
-    """Of HTTP/2 as of HTTP/1.1."""
+    """A malformed request on a stream is reported for HTTP/2 as for HTTP/1.1."""
     told = Told()
     client = OverHttp2(Planned(), watch=told)
     client.client.h2.config.validate_outbound_headers = False
@@ -208,7 +214,7 @@ def test_a_malformed_request_of_a_stream_is_told() -> None:
 
 
 def test_what_ends_a_connection_of_http2_is_told() -> None:
-    """By the error's name."""
+    """An HTTP/2 connection error is reported by its name."""
     told = Told()
     client = OverHttp2(Planned(), watch=told)
     client.served.send(bytes(9) + b"\xff" * 40_000)

@@ -1,4 +1,7 @@
-"""WebSocket without I/O: every rule of RFC 6455 and RFC 7692 as a row, in every delivery."""
+"""WebSocket without I/O: rules of RFC 6455 and RFC 7692, one per row.
+
+Each is tested in every delivery.
+"""
 
 import random
 import tracemalloc
@@ -24,7 +27,7 @@ TAIL = b"\x00\x00\xff\xff"
 
 
 class Seen(NamedTuple):
-    """A frame that came from the echo."""
+    """A frame received from the echo."""
 
     opcode: int
     payload: bytes = b""
@@ -33,7 +36,7 @@ class Seen(NamedTuple):
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
-    """Give a client's frame (RFC 6455, 5.2), also one that breaks the rules."""
+    """Return a client's frame (RFC 6455, 5.2), which may break the rules."""
     length = len(payload)
     short, extended = (
         (length, b"") if length < 126 else (126, length.to_bytes(2)) if length < 1 << 16 else (127, length.to_bytes(8))
@@ -46,12 +49,12 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, 
 
 
 def close(code: int, reason: bytes = b"") -> bytes:
-    """Give the payload of a Close frame."""
+    """Return the payload of a Close frame."""
     return code.to_bytes(2) + reason
 
 
 def read_frames(data: bytes) -> list[Seen]:
-    """Read what a server sent: whole frames without masks."""
+    """Parse what a server sent: complete, unmasked frames."""
     seen = []
     while data:
         short = data[1]
@@ -67,7 +70,7 @@ def read_frames(data: bytes) -> list[Seen]:
 def echoed(
     pieces: Iterable[bytes], extensions: Sequence[Extension] = (), most: int = MOST
 ) -> tuple[list[Seen], WebSocketEcho]:
-    """Give what comes back, and the echo behind it."""
+    """Return the frames sent back, and the echo itself."""
     echo = WebSocketEcho(extensions, most)
     out = bytearray()
     for piece in pieces:
@@ -81,12 +84,12 @@ def echoed(
 
 
 def without_reason(seen: list[Seen]) -> list[Seen]:
-    """Leave out why the echo closes: that is for people."""
+    """Remove the reasons of Close frames, which are for people."""
     return [Seen(CLOSE, each.payload[:2]) if each.opcode == CLOSE else each for each in seen]
 
 
 def cut(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    """Give the pieces between cuts."""
+    """Return the pieces between cuts."""
     places = sorted({place for place in cuts if 0 < place < len(data)})
     return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
 
@@ -97,7 +100,7 @@ TOO_BIG = Seen(CLOSE, close(1009))
 HI = frame(TEXT, b"hi")
 ECHOED_HI = Seen(TEXT, b"hi")
 
-# What is sent, and what comes back, by name. A Close frame that comes back ends it.
+# What is sent, and what comes back, by name. A Close frame that comes back ends the connection.
 Case = tuple[bytes, list[Seen]]
 CASES: dict[str, Case] = {}
 
@@ -226,7 +229,7 @@ CASES |= {
     ),
 }
 
-# RFC 6455, 7.4; the registry has 1012 to 1014, too.
+# RFC 6455, 7.4; the registry also has 1012 to 1014.
 GOOD_CODES = (*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4000, 4999)
 BAD_CODES = (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535)
 CASES |= {
@@ -281,7 +284,7 @@ CASES |= {
 
 
 def check(pieces: Iterable[bytes], expected: list[Seen]) -> None:
-    """Compare what comes back; the reason of a Close frame only where it is the client's own."""
+    """Compare what comes back; ignore the reason of a Close frame unless it is the client's own."""
     seen, echo = echoed(pieces)
     failed = bool(expected) and expected[-1] in (FAILED, NOT_UTF_8, TOO_BIG)
     assert (without_reason(seen) if failed else seen) == expected
@@ -290,19 +293,19 @@ def check(pieces: Iterable[bytes], expected: list[Seen]) -> None:
 
 @pytest.mark.parametrize(("sent", "expected"), CASES.values(), ids=CASES)
 def test_what_comes_back(sent: bytes, expected: list[Seen]) -> None:
-    """Of all that is sent at once, and of what comes byte by byte."""
+    """The result is the same for data sent at once and byte by byte."""
     check([sent], expected)
     check([sent[place : place + 1] for place in range(len(sent))], expected)
 
 
 @given(case=st.sampled_from(list(CASES.values())), data=st.data())
 def test_it_does_not_matter_how_it_is_cut(case: Case, data: st.DataObject) -> None:
-    """The network cuts where it likes."""
+    """The result does not depend on where the network cuts the data."""
     sent, expected = case
     check(cut(sent, data.draw(st.lists(st.integers(0, min(len(sent), 300)), max_size=8))), expected)
 
 
-# Any frame, of rules kept and broken.
+# Any frame, valid or not.
 ANY_FRAME = st.builds(
     frame,
     st.one_of(st.sampled_from([CONT, TEXT, BINARY, CLOSE, PING, PONG]), st.integers(0, 15)),
@@ -318,7 +321,7 @@ ANY_FRAME = st.builds(
     offer=st.sampled_from([b"", b"permessage-deflate", b"permessage-deflate; client_no_context_takeover"]),
 )
 def test_whatever_comes_is_answered_with_frames(sent: bytes, offer: bytes) -> None:
-    """Nothing is raised, nothing takes the library by surprise (1011), and a Close frame is the last."""
+    """No input raises an error or makes the library fail (1011), and a Close frame is the last."""
     extensions = handshake((b"Sec-WebSocket-Extensions", offer)).extensions if offer else ()
     seen, echo = echoed([sent], extensions, most=100)
     echo.end()
@@ -329,7 +332,7 @@ def test_whatever_comes_is_answered_with_frames(sent: bytes, offer: bytes) -> No
 
 
 def test_the_first_message_is_text_if_it_can_be() -> None:
-    """What is not UTF-8 may not be sent as text (RFC 6455, 8.1)."""
+    """A first message that is not UTF-8 is binary, because it may not be sent as text (RFC 6455, 8.1)."""
     for greeting, opcode in ((b"{}", TEXT), (b"\xff", BINARY), (b"", TEXT)):
         echo = WebSocketEcho((), MOST)
         echo.greet(greeting)
@@ -337,7 +340,7 @@ def test_the_first_message_is_text_if_it_can_be() -> None:
 
 
 def test_behind_its_own_close_it_echoes_no_more() -> None:
-    """RFC 6455, 5.5.1; a ping is answered still, and the client's Close ends it."""
+    """After its Close, the echo still replies to a ping, and the client's Close ends it (RFC 6455, 5.5.1)."""
     echo = WebSocketEcho((), MOST)
     echo.close(1001, "bye")
     echo.close(1000, "twice")
@@ -353,7 +356,7 @@ def test_behind_its_own_close_it_echoes_no_more() -> None:
     "sent", [HI[:1], HI[:-1], FIRST, b""], ids=["a byte", "half a frame", "half a message", "none"]
 )
 def test_an_end_without_a_close_is_an_end(sent: bytes) -> None:
-    """There is nobody to tell (RFC 6455, 7.1.7)."""
+    """If the client ends without a Close, none is sent: nobody would receive it (RFC 6455, 7.1.7)."""
     _, echo = echoed([sent])
     echo.end()
     assert echo.outgoing() == b""
@@ -362,7 +365,7 @@ def test_an_end_without_a_close_is_an_end(sent: bytes) -> None:
 
 @pytest.mark.parametrize("flood", [frame(PING), frame(TEXT), frame(PONG)], ids=["pings", "messages", "pongs"])
 def test_a_flood_of_small_frames_is_taken_in_steps(flood: bytes) -> None:
-    """Each frame costs time, however small it is."""
+    """A flood of frames is processed in steps, because each costs time, however small it is."""
     echo = WebSocketEcho((), MOST)
     echo.receive(5000 * flood)
     steps = 1
@@ -374,7 +377,7 @@ def test_a_flood_of_small_frames_is_taken_in_steps(flood: bytes) -> None:
 
 
 def test_what_is_only_taken_waits() -> None:
-    """For a client that does not read."""
+    """Data that was only taken waits for a later step, if a client does not read."""
     echo = WebSocketEcho((), MOST)
     echo.take(HI)
     assert (echo.pending, echo.outgoing()) == (True, b"")
@@ -394,17 +397,17 @@ GOOD: Fields = (
 
 
 def handshake(*more: tuple[bytes, bytes], fields: Fields = GOOD, method: bytes = b"GET") -> Accepted:
-    """Ask for a WebSocket, with these fields more."""
+    """Request a WebSocket, with these additional headers."""
     return accept(WireRequest(method, b"/", "HTTP/1.1", (*fields, *more)))
 
 
 def replaced(name: bytes, *values: bytes) -> Fields:
-    """Give the fields of a good handshake with other values for one of them."""
+    """Return the headers of a valid handshake with other values for one of them."""
     return (*(each for each in GOOD if each[0] != name), *((name, value) for value in values))
 
 
 def test_a_handshake_is_answered_with_its_key() -> None:
-    """The example of RFC 6455, 1.3."""
+    """The response has the key of the example in RFC 6455, 1.3."""
     response = handshake().response
     assert response.status == "101 Switching Protocols"
     assert response.fields == [("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]
@@ -432,7 +435,7 @@ def test_a_handshake_is_answered_with_its_key() -> None:
     ],
 )
 def test_a_handshake_that_breaks_a_rule_is_refused(fields: Fields, status: int, says: str) -> None:
-    """RFC 6455, 4.2.1, with a line of bounded length that says what was wrong."""
+    """An invalid handshake is rejected with a short line that says what was wrong (RFC 6455, 4.2.1)."""
     with pytest.raises(ProtocolError) as refused:
         handshake(fields=fields)
     assert (refused.value.status, says in refused.value.reason) == (status, True)
@@ -440,7 +443,7 @@ def test_a_handshake_that_breaks_a_rule_is_refused(fields: Fields, status: int, 
 
 
 def test_another_version_is_told_the_one_that_is_spoken() -> None:
-    """RFC 6455, 4.4."""
+    """The response to an unsupported version lists the supported one (RFC 6455, 4.4)."""
     with pytest.raises(ProtocolError) as refused:
         handshake(fields=replaced(b"Sec-WebSocket-Version", b"8"))
     assert refused.value.status is HTTPStatus.UPGRADE_REQUIRED
@@ -448,7 +451,7 @@ def test_another_version_is_told_the_one_that_is_spoken() -> None:
 
 
 def test_a_handshake_is_a_get() -> None:
-    """RFC 6455, 4.1."""
+    """A handshake with another method than GET is rejected (RFC 6455, 4.1)."""
     with pytest.raises(ProtocolError, match="the method must be GET") as refused:
         handshake(method=b"POST")
     assert refused.value.status is HTTPStatus.BAD_REQUEST
@@ -456,7 +459,7 @@ def test_a_handshake_is_a_get() -> None:
 
 @pytest.mark.parametrize("upgrade", [b"WebSocket", b"h2c, websocket", b"websocket, h2c"])
 def test_websocket_may_be_one_of_several_wishes(upgrade: bytes) -> None:
-    """In any case of letters (RFC 6455, 4.2.1; RFC 9110, 7.8)."""
+    """Upgrade may list other protocols too, in any case (RFC 6455, 4.2.1; RFC 9110, 7.8)."""
     assert dict(handshake(fields=replaced(b"Upgrade", upgrade)).response.fields)["Upgrade"] == "websocket"
 
 
@@ -465,7 +468,7 @@ def test_websocket_may_be_one_of_several_wishes(upgrade: bytes) -> None:
     [([b"chat"], "chat"), ([b"a, b"], "a"), ([b"b", b"a"], "b"), ([], None)],
 )
 def test_the_first_subprotocol_is_taken(offered: list[bytes], taken: str | None) -> None:
-    """The one that the client would like best."""
+    """The first subprotocol, which the client prefers, is selected."""
     response = handshake(*((b"Sec-WebSocket-Protocol", each) for each in offered)).response
     assert dict(response.fields).get("Sec-WebSocket-Protocol") == taken
 
@@ -489,7 +492,7 @@ DEFLATE = "permessage-deflate; "
             DEFLATE + "server_no_context_takeover",
             DEFLATE + "server_no_context_takeover; server_max_window_bits=12",
         ),
-        # Those that can't be are passed over (RFC 7692, 5.1 and 7): the next offer is tried.
+        # Unacceptable offers are ignored (RFC 7692, 5.1 and 7): the next offer is tried.
         ("x-unknown, " + DEFLATE + "tea, permessage-deflate", DEFLATE + "server_max_window_bits=12"),
         (DEFLATE + "server_max_window_bits=8", None),
         (DEFLATE + "server_max_window_bits=16", None),
@@ -499,7 +502,7 @@ DEFLATE = "permessage-deflate; "
     ],
 )
 def test_compression_is_agreed_on_as_offered(offered: str, agreed: str | None) -> None:
-    """RFC 7692, 7.1; the same over HTTP/2."""
+    """Compression is negotiated as RFC 7692, 7.1 says, the same over HTTP/2."""
     accepted = handshake((b"Sec-WebSocket-Extensions", offered.encode()))
     assert dict(accepted.response.fields).get("Sec-WebSocket-Extensions") == agreed
     assert len(accepted.extensions) == (agreed is not None)
@@ -508,13 +511,13 @@ def test_compression_is_agreed_on_as_offered(offered: str, agreed: str | None) -
 
 
 def extended_connect(*more: tuple[bytes, bytes], version: bytes = b"13") -> Accepted:
-    """Ask for a WebSocket over HTTP/2."""
+    """Request a WebSocket over HTTP/2."""
     fields = ((b"sec-websocket-version", version), *more)
     return accept_extended_connect(WireRequest(b"CONNECT", b"/", "HTTP/2.0", fields))
 
 
 def test_an_extended_connect_needs_no_key() -> None:
-    """RFC 8441, 5."""
+    """Extended CONNECT has no key (RFC 8441, 5)."""
     response = extended_connect((b"sec-websocket-protocol", b"b, a")).response
     assert (response.status, response.fields) == ("200 OK", [("sec-websocket-protocol", "b")])
 
@@ -530,7 +533,7 @@ def test_an_extended_connect_needs_no_key() -> None:
     ids=["another version", "two versions", "no extension", "no subprotocol"],
 )
 def test_an_extended_connect_that_breaks_a_rule_is_refused(version: bytes, more: Fields, status: int) -> None:
-    """As by HTTP/1.1."""
+    """An invalid extended CONNECT is rejected as over HTTP/1.1."""
     with pytest.raises(ProtocolError) as refused:
         extended_connect(*more, version=version)
     assert refused.value.status == status
@@ -540,30 +543,30 @@ def test_an_extended_connect_that_breaks_a_rule_is_refused(version: bytes, more:
 
 
 def extensions(parameters: str = "") -> Sequence[Extension]:
-    """Give what is agreed on when compression is offered."""
+    """Return the negotiated extensions when compression is offered."""
     return handshake((b"Sec-WebSocket-Extensions", b"permessage-deflate" + parameters.encode())).extensions
 
 
 class Deflater:
-    """A client's compression, its context taken over from message to message (RFC 7692, 7.2.1)."""
+    """A client's compression with context takeover between messages (RFC 7692, 7.2.1)."""
 
     def __init__(self, bits: int = 15) -> None:
         self._deflate = zlib.compressobj(9, wbits=-bits)
 
     def message(self, raw: bytes) -> bytes:
-        """Give the payload of a message."""
+        """Return the payload of a message."""
         packed = self._deflate.compress(raw) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
         assert packed.endswith(TAIL)
         return packed[: -len(TAIL)]
 
 
 def packed(raw: bytes) -> bytes:
-    """Give a whole compressed message, in a context of its own."""
+    """Return a whole compressed message with its own context."""
     return frame(BINARY, Deflater().message(raw), rsv=4)
 
 
 def unpacked(seen: Iterable[Seen], *, afresh: bool = False) -> list[bytes]:
-    """Undo the compression of whole messages, or of fragments, each of which gives a part."""
+    """Decompress messages, or fragments, each of which yields a part."""
     inflate, parts = zlib.decompressobj(wbits=-15), []
     for each in seen:
         if afresh and each.opcode != CONT:
@@ -577,7 +580,7 @@ WORDS = b"the quick brown fox jumps over the lazy dog"
 
 
 def test_context_is_taken_over_both_ways() -> None:
-    """A message that came before costs next to nothing."""
+    """With context takeover, a repeated message costs next to nothing, both ways."""
     client = Deflater()
     first, second = client.message(WORDS), client.message(WORDS)
     seen, _ = echoed([frame(TEXT, first, rsv=4) + frame(TEXT, second, rsv=4)], extensions())
@@ -587,7 +590,7 @@ def test_context_is_taken_over_both_ways() -> None:
 
 
 def test_context_is_not_taken_over_where_that_was_agreed() -> None:
-    """Each message can be read without those before."""
+    """Without context takeover, each message can be decompressed independently."""
     agreed = extensions("; client_no_context_takeover; server_no_context_takeover")
     seen, _ = echoed([packed(WORDS), packed(WORDS), packed(b"")], agreed)
     assert unpacked(seen, afresh=True) == [WORDS, WORDS, b""]
@@ -602,7 +605,7 @@ def test_context_is_not_taken_over_where_that_was_agreed() -> None:
 def test_compressed_messages_come_back_as_they_were(
     messages: list[list[bytes]], bits: int, data: st.DataObject
 ) -> None:
-    """In their fragments, wherever these were cut, and whatever window was agreed on."""
+    """Compressed messages come back in their fragments, wherever they were cut, and with any negotiated window."""
     client, sent = Deflater(bits), b""
     whole = [b"".join(each) for each in messages]
     for message in whole:
@@ -621,7 +624,7 @@ def test_compressed_messages_come_back_as_they_were(
 
 
 def test_a_message_need_not_be_compressed() -> None:
-    """RFC 7692, 6: it is said of each; control frames never are."""
+    """Each message may be compressed or not, and control frames never are (RFC 7692, 6)."""
     seen, _ = echoed([frame(BINARY, b"a") + packed(b"b") + frame(PING, b"c")], extensions())
     assert unpacked(seen[:2]) == [b"a", b"b"]
     assert seen[2] == Seen(PONG, b"c")
@@ -634,7 +637,7 @@ FINAL_WORDS = FINAL.compress(WORDS) + FINAL.flush(zlib.Z_FINISH)
 @pytest.mark.parametrize("padding", [b"\x00", b""], ids=["as the RFC has it", "without the byte behind it"])
 @pytest.mark.parametrize("parameters", ["", "; client_no_context_takeover"])
 def test_a_message_may_end_with_a_final_block(padding: bytes, parameters: str) -> None:
-    """RFC 7692, 7.2.3.4; what comes behind it is read from the beginning."""
+    """A message may end with a final block, and what follows is decompressed from the start (RFC 7692, 7.2.3.4)."""
     sent = frame(BINARY, FINAL_WORDS + padding, rsv=4)
     fragments = frame(BINARY, FINAL_WORDS, rsv=4, fin=False) + frame(CONT, padding)
     seen, _ = echoed([sent + sent + fragments + packed(b"more")], extensions(parameters))
@@ -642,13 +645,13 @@ def test_a_message_may_end_with_a_final_block(padding: bytes, parameters: str) -
 
 
 def test_what_is_behind_a_final_block_is_not_lost() -> None:
-    """It is a part of the same message."""
+    """Data after a final block is part of the same message."""
     seen, _ = echoed([frame(BINARY, FINAL_WORDS + Deflater().message(b"more"), rsv=4)], extensions())
     assert unpacked(seen) == [WORDS + b"more"]
 
 
 def test_what_is_behind_a_final_block_takes_no_memory() -> None:
-    """For as long as the connection lives; zlib would keep all of it."""
+    """Data after a final block takes no memory for the life of the connection; zlib would keep all of it."""
     echo = WebSocketEcho(extensions(), MOST)
     echo.receive(frame(BINARY, FINAL_WORDS + b"\x00", rsv=4))
     tracemalloc.start()
@@ -689,7 +692,7 @@ def test_what_is_behind_a_final_block_takes_no_memory() -> None:
     ],
 )
 def test_compression_that_breaks_a_rule_ends_it(sent: bytes) -> None:
-    """1002 (RFC 7692, 6.1 and 7.2.2)."""
+    """Invalid compression closes with 1002 (RFC 7692, 6.1 and 7.2.2)."""
     seen, echo = echoed([packed(b"a"), sent], extensions())
     assert without_reason(seen)[-1] == FAILED
     assert unpacked(seen[:1]) == [b"a"]
@@ -697,7 +700,7 @@ def test_compression_that_breaks_a_rule_ends_it(sent: bytes) -> None:
 
 
 def test_references_to_what_a_final_block_has_ended_are_refused() -> None:
-    """There is nothing before it to be read again."""
+    """A reference to data before the first message is rejected, because the context is empty."""
     client = Deflater()
     lost = client.message(WORDS)
     assert lost
@@ -706,7 +709,7 @@ def test_references_to_what_a_final_block_has_ended_are_refused() -> None:
 
 
 def test_compressed_text_is_looked_at_as_text() -> None:
-    """What is not UTF-8 is refused all the same."""
+    """Compressed text that is not UTF-8 is rejected too."""
     seen, _ = echoed([frame(TEXT, Deflater().message(b"\xff"), rsv=4)], extensions())
     assert without_reason(seen) == [NOT_UTF_8]
 
@@ -714,7 +717,7 @@ def test_compressed_text_is_looked_at_as_text() -> None:
 @pytest.mark.parametrize(("size", "fits"), [(MOST, True), (MOST + 1, False), (100 * MOST, False)])
 @pytest.mark.parametrize("raw", [b"a", b"ab", b"0123456789"])
 def test_a_compressed_message_is_bounded_by_what_it_was(raw: bytes, size: int, *, fits: bool) -> None:
-    """Not by what it is on the wire; no more is undone than is needed to see it."""
+    """The limit applies to the decompressed size, and no more is decompressed than needed to detect the excess."""
     message = (raw * size)[:size]
     sent = packed(message)
     tracemalloc.start()
@@ -729,8 +732,11 @@ def test_a_compressed_message_is_bounded_by_what_it_was(raw: bytes, size: int, *
 
 
 def test_a_bomb_behind_a_final_block_is_bounded() -> None:
-    """Also where nothing more may come: zlib takes a limit of none for none at all."""
-    full = MOST + MOST // 16 + 1024  # what the library lets through
+    """Data after a final block is limited too, even if nothing more is allowed.
+
+    For zlib, a limit of 0 means no limit.
+    """
+    full = MOST + MOST // 16 + 1024  # what the library accepts
     ending = zlib.compressobj(wbits=-15)
     before = ending.compress(bytes(full)) + ending.flush(zlib.Z_FINISH)
     sent = frame(BINARY, before + Deflater().message(bytes(300 * MOST)), rsv=4)
@@ -743,7 +749,7 @@ def test_a_bomb_behind_a_final_block_is_bounded() -> None:
 
 
 def test_compression_takes_little_memory() -> None:
-    """There are as many of them as there are WebSockets, and a pod has 128 MiB."""
+    """Compression takes little memory, because each WebSocket has its own, and a pod has 128 MiB."""
     tracemalloc.start()
     seen, echo = echoed([packed(WORDS)], extensions())
     kept, _ = tracemalloc.get_traced_memory()
@@ -754,7 +760,7 @@ def test_compression_takes_little_memory() -> None:
 
 
 def test_the_largest_message_may_be_longer_on_the_wire() -> None:
-    """What does not compress becomes longer by it."""
+    """The largest message is accepted if it is longer on the wire, as incompressible data is."""
     message = random.Random(1).randbytes(MOST)  # noqa: S311 - any bytes, the same ones each time
     sent = packed(message)
     assert len(sent) > MOST
@@ -764,7 +770,10 @@ def test_the_largest_message_may_be_longer_on_the_wire() -> None:
 
 @given(size=st.integers(0, 60), places=st.lists(st.integers(0, 30), max_size=6))
 def test_no_fragments_of_a_compressed_message_are_more_than_it_may_be(size: int, places: list[int]) -> None:
-    """Also where a fragment is cut in the middle of what it stands for."""
+    """Fragments of a compressed message never exceed its limit in sum.
+
+    This also holds if a fragment is cut in the middle of the data that it encodes.
+    """
     parts = cut(Deflater().message(b"a" * size), places)
     sent = b"".join(
         frame(CONT if place else BINARY, part, fin=place == len(parts) - 1, rsv=0 if place else 4)
@@ -779,7 +788,7 @@ def test_no_fragments_of_a_compressed_message_are_more_than_it_may_be(size: int,
 
 
 def test_bombs_are_echoed_in_steps() -> None:
-    """Small frames that each stand for a large message."""
+    """Small frames that each decompress to a large message are echoed in steps."""
     most = 1 << 20
     echo = WebSocketEcho(extensions(), most)
     echo.receive(50 * packed(bytes(most)))

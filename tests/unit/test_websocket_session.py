@@ -1,4 +1,7 @@
-"""A WebSocket on a connection of its own: handshake, time, stops and steps, in simulated time."""
+"""A WebSocket on its own connection, in simulated time.
+
+Handshake, timeouts, shutdown and steps.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -38,7 +41,7 @@ LIMITS = Limits(4096, 20, 100)
 
 
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the path, and whether it becomes a WebSocket's first message."""
+    """Respond with the path, and whether it becomes a WebSocket's first message."""
     start_response("200 OK", [])
     return [environ["PATH_INFO"].encode("latin-1"), b" greets" if environ.get(WEBSOCKET_KEY) else b""]
 
@@ -49,12 +52,12 @@ GREETING = Seen(TEXT, b"/ws greets")
 def head(
     fields: Iterable[tuple[bytes, bytes]] = GOOD, line: bytes = b"GET /ws HTTP/1.1", *more: tuple[bytes, bytes]
 ) -> bytes:
-    """Give a handshake's bytes."""
+    """Return the bytes of a handshake."""
     return b"\r\n".join([line, *(b": ".join(each) for each in (*fields, *more)), b"", b""])
 
 
 def answer_to(sent: bytes) -> bytes:
-    """Give all that a new connection answers."""
+    """Return everything that a new connection sends in response."""
     return Served(application=application, limits=LIMITS).send(sent)
 
 
@@ -68,30 +71,30 @@ class Client:
         self.first = self.read()
 
     def read(self) -> list[Seen]:
-        """Give the frames that have come since the last look."""
+        """Return the frames received since the last check."""
         written = self.served.transport.written[self._read :]
         self._read += len(written)
         return read_frames(written)
 
     def send(self, data: bytes) -> list[Seen]:
-        """Send; give what has come."""
+        """Send bytes; return the frames received."""
         self.served.connection.data_received(data)
         return self.read()
 
     def turns(self) -> list[Seen]:
-        """Let the loop turn until nothing is left to do; give what has come."""
+        """Run turns of the loop until nothing is left to do; return the frames received."""
         while self.served.turns:
             self.served.turn()
         return self.read()
 
     def did(self) -> list[str]:
-        """Give what was asked of the transport since the last look, but for reading."""
+        """Return the transport's calls since the last check, except those for reading."""
         return [each for each in self.served.after(0) if not each.endswith("reading")]
 
 
 @pytest.fixture
 def client() -> Client:
-    """Give a client whose greeting has come."""
+    """Return a client that has received its greeting."""
     client = Client()
     assert client.first == [GREETING]
     return client
@@ -101,7 +104,7 @@ def client() -> Client:
 
 
 def test_the_first_message_is_what_would_have_been_the_answer(client: Client) -> None:
-    """Behind the handshake's answer, which has a date and no body."""
+    """The first message follows the handshake's response, which has a date and no body."""
     written = client.served.transport.written
     assert written.startswith(
         b"HTTP/1.1 101 Switching Protocols\r\n"
@@ -150,7 +153,10 @@ def test_the_first_message_is_what_would_have_been_the_answer(client: Client) ->
     ],
 )
 def test_a_handshake_is_answered_as_it_deserves(sent: bytes, answered: bytes) -> None:
-    """A wish that is none is passed over, and the request echoed (RFC 9110, 7.8); half a wish is refused."""
+    """An upgrade that does not apply is ignored, and the request is echoed (RFC 9110, 7.8).
+
+    An incomplete handshake is rejected.
+    """
     answer = answer_to(sent)
     assert answer.startswith(b"HTTP/1.1 " + answered + b"\r\n")
     assert answer.endswith({b"101": b"/ws greets", b"200": b"\r\n\r\n/ws"}.get(answered[:3], b"\n"))
@@ -159,18 +165,18 @@ def test_a_handshake_is_answered_as_it_deserves(sent: bytes, answered: bytes) ->
 
 
 def test_what_comes_behind_the_handshake_is_echoed() -> None:
-    """In the same segment."""
+    """Frames in the same segment as the handshake are echoed."""
     assert Client(behind=HI + HI).first == [GREETING, ECHOED_HI, ECHOED_HI]
 
 
 def test_a_refused_version_is_told_the_one_that_is_spoken() -> None:
-    """By the fields that RFC 9110, 15.5.22 and RFC 6455, 4.4 ask for."""
+    """An unsupported version gets the headers that RFC 9110, 15.5.22 and RFC 6455, 4.4 require."""
     lines = answer_to(head(replaced(b"Sec-WebSocket-Version", b"8"))).split(b"\r\n")
     assert {b"Upgrade: websocket", b"Sec-WebSocket-Version: 13"} <= set(lines)
 
 
 def test_a_refused_handshake_closes_the_connection() -> None:
-    """Its client may have sent frames behind it already."""
+    """A rejected handshake closes the connection, because the client may already have sent frames after it."""
     served = Served(application=application, limits=LIMITS)
     served.send(head(replaced(b"Sec-WebSocket-Key")) + HI)
     assert b"\r\nConnection: close\r\n" in served.transport.written
@@ -182,9 +188,9 @@ def test_a_refused_handshake_closes_the_connection() -> None:
 
 @given(case=st.sampled_from(list(CASES.values())), data=st.data())
 def test_the_connection_gives_what_the_frames_ask_for(case: Case, data: st.DataObject) -> None:
-    """And is closed behind a Close frame, in every delivery."""
+    """The connection sends the expected frames and is closed after a Close frame, in every delivery."""
     sent, expected = case
-    assume(len(sent) < 1000)  # what a message may have here
+    assume(len(sent) < 1000)  # the limit of a message here
     client = Client()
     seen = []
     for piece in cut(sent, data.draw(st.lists(st.integers(0, len(sent)), max_size=5))):
@@ -198,7 +204,7 @@ def test_the_connection_gives_what_the_frames_ask_for(case: Case, data: st.DataO
 
 @given(st.lists(st.binary(max_size=200), max_size=5))
 def test_whatever_comes_it_does_not_fail(pieces: list[bytes]) -> None:
-    """Nothing is raised, nothing is reported."""
+    """No input raises an error, and nothing is reported."""
     client = Client((b"Sec-WebSocket-Extensions", b"permessage-deflate"))
     for piece in pieces:
         client.send(piece)
@@ -210,7 +216,7 @@ def test_whatever_comes_it_does_not_fail(pieces: list[bytes]) -> None:
 
 
 def test_a_message_is_bounded_by_the_setting(client: Client) -> None:
-    """1009 (RFC 6455, 7.4.1)."""
+    """A message above the limit closes with 1009 (RFC 6455, 7.4.1)."""
     assert client.send(frame(TEXT, b"a" * 1000)) == [Seen(TEXT, b"a" * 1000)]
     assert without_reason(client.send(frame(TEXT, b"a" * 1001))) == [Seen(CLOSE, close(1009))]
     assert client.did() == ["write_eof"]
@@ -221,7 +227,7 @@ def test_a_message_is_bounded_by_the_setting(client: Client) -> None:
 
 
 def test_an_idle_web_socket_is_closed(client: Client) -> None:
-    """1001 when nothing has come for so long; it is dropped when that is not answered."""
+    """An idle WebSocket is closed with 1001, and dropped if the client does not reply."""
     assert client.served.after(74) == []
     client.send(frame(PONG))
     assert client.served.after(74) == []
@@ -232,7 +238,7 @@ def test_an_idle_web_socket_is_closed(client: Client) -> None:
 
 
 def test_a_web_socket_lives_only_so_long(client: Client) -> None:
-    """Whatever comes on it."""
+    """A WebSocket has a maximum lifetime, whatever is received."""
     for _ in range(199):
         assert client.send(HI) == [ECHOED_HI]
         assert client.served.after(1) == []
@@ -241,7 +247,7 @@ def test_a_web_socket_lives_only_so_long(client: Client) -> None:
 
 
 def test_its_life_ends_with_what_comes_when_it_is_over(client: Client) -> None:
-    """Also of a client that sends just before it is looked for."""
+    """A message sent just before the end of its lifetime is echoed, then the WebSocket is closed."""
     client.served.now += 200
     assert client.send(HI) == [
         ECHOED_HI,
@@ -250,7 +256,7 @@ def test_its_life_ends_with_what_comes_when_it_is_over(client: Client) -> None:
 
 
 def test_who_goes_on_sending_is_not_waited_for_longer(client: Client) -> None:
-    """The client's Close is what is waited for, and nothing else."""
+    """Only the client's Close is waited for, and other data does not extend the timeout."""
     client.served.after(75)
     client.read()
     for _ in range(3):
@@ -261,7 +267,7 @@ def test_who_goes_on_sending_is_not_waited_for_longer(client: Client) -> None:
 
 
 def test_the_clients_answer_to_a_close_ends_it(client: Client) -> None:
-    """Both have sent a Close frame: the server closes the connection (RFC 6455, 7.1.1)."""
+    """When both sides have sent a Close frame, the server closes the connection (RFC 6455, 7.1.1)."""
     client.served.after(75)
     client.read()
     assert client.send(frame(CLOSE, close(1001))) == []
@@ -272,14 +278,14 @@ def test_the_clients_answer_to_a_close_ends_it(client: Client) -> None:
 
 
 def test_the_end_of_what_the_client_sends_is_the_end(client: Client) -> None:
-    """There is nothing to wait for."""
+    """When the client ends its side, the connection is closed, because there is nothing to wait for."""
     assert client.served.connection.eof_received()
     assert client.read() == []
     assert client.did() == ["close"]
 
 
 def test_what_came_before_the_end_is_echoed() -> None:
-    """Also where that takes several turns of the loop."""
+    """Data before the client's end is echoed, also if that takes several turns of the loop."""
     client = Client((b"Sec-WebSocket-Extensions", b"permessage-deflate"))
     seen = client.send(2000 * packed(bytes(1000)) + frame(CLOSE, close(1000)))
     client.served.connection.eof_received()
@@ -291,7 +297,7 @@ def test_what_came_before_the_end_is_echoed() -> None:
 
 
 def test_a_stop_closes_it(client: Client) -> None:
-    """1001, going away; it is dropped when that is not answered."""
+    """A graceful shutdown closes with 1001, and drops the connection if the client does not reply."""
     client.served.service.drain()
     assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]
     client.served.service.last_call()
@@ -301,7 +307,7 @@ def test_a_stop_closes_it(client: Client) -> None:
 
 
 def test_a_stop_comes_behind_what_was_sent_before() -> None:
-    """What was taken is echoed first."""
+    """Received data is echoed before the Close of a graceful shutdown."""
     client = Client(behind=3000 * HI)
     assert len(client.first) < 3001
     client.served.service.drain()
@@ -310,7 +316,7 @@ def test_a_stop_comes_behind_what_was_sent_before() -> None:
 
 
 def test_a_stop_comes_also_within_a_message(client: Client) -> None:
-    """A Close frame may stand between fragments (RFC 6455, 5.4)."""
+    """The Close of a graceful shutdown may be sent between fragments (RFC 6455, 5.4)."""
     client.send(frame(TEXT, b"a", fin=False))
     client.served.service.drain()
     assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]
@@ -319,7 +325,7 @@ def test_a_stop_comes_also_within_a_message(client: Client) -> None:
 
 
 def test_a_close_within_a_message_answers_a_stop(client: Client) -> None:
-    """The client gives its message up."""
+    """A client may reply to a shutdown with Close within a message, which it abandons."""
     client.send(frame(TEXT, b"a", fin=False))
     client.served.service.drain()
     client.read()
@@ -328,7 +334,7 @@ def test_a_close_within_a_message_answers_a_stop(client: Client) -> None:
 
 
 def test_who_comes_while_it_stops_is_greeted_and_closed() -> None:
-    """It would else keep the stop waiting to its end."""
+    """A WebSocket opened during a graceful shutdown is greeted and closed at once, or it would delay it."""
     served = Served(application=application, limits=LIMITS)
     served.service.drain()
     written = served.send(head())
@@ -341,7 +347,7 @@ def test_who_comes_while_it_stops_is_greeted_and_closed() -> None:
 
 @pytest.mark.parametrize("flood", [frame(PING), HI], ids=["pings", "messages"])
 def test_a_flood_is_echoed_in_turns(flood: bytes) -> None:
-    """In between nothing more of it is read, and others are served."""
+    """A flood is echoed in several turns, between which nothing more of it is read, and others are served."""
     client = Client()
     seen = client.send(3000 * flood)
     assert client.served.after(0) == ["pause_reading"]
@@ -360,14 +366,14 @@ def test_a_flood_is_echoed_in_turns(flood: bytes) -> None:
 
 
 def test_what_comes_between_turns_waits_for_its_own() -> None:
-    """A transport may have read it already."""
+    """Data received between turns waits for its own turn: a transport may have read it already."""
     client = Client(behind=3000 * HI)
     assert client.send(HI) == []
     assert len(client.first + client.turns()) == 3002
 
 
 def test_a_client_that_does_not_read_is_not_read() -> None:
-    """Nothing is echoed to it, until it reads; it is dropped when it never does."""
+    """Nothing is echoed to a client that does not read until it reads, and it is dropped if it never does."""
     client = Client()
     client.served.connection.pause_writing()
     assert client.served.after(0) == ["pause_reading"]
@@ -381,7 +387,7 @@ def test_a_client_that_does_not_read_is_not_read() -> None:
 
 
 def test_a_client_that_stops_reading_within_a_flood_is_waited_for() -> None:
-    """The loop's next turn does nothing for it."""
+    """If a client stops reading within a flood, the next turn does nothing for it, and it continues later."""
     client = Client(behind=3000 * HI)
     client.served.connection.pause_writing()
     assert client.turns() == []
@@ -390,7 +396,7 @@ def test_a_client_that_stops_reading_within_a_flood_is_waited_for() -> None:
 
 
 def test_a_stop_waits_for_a_client_that_does_not_read() -> None:
-    """It has the time of an answer to Close once it does."""
+    """A graceful shutdown waits for a client that does not read, which then has the timeout of a Close reply."""
     client = Client(behind=HI)
     client.served.connection.pause_writing()
     client.send(HI)
@@ -404,7 +410,7 @@ def test_a_stop_waits_for_a_client_that_does_not_read() -> None:
 
 
 def test_a_stop_waits_also_where_nothing_is_to_be_echoed(client: Client) -> None:
-    """The time for an answer begins when the client reads again."""
+    """The timeout of the Close reply starts when the client reads again, even if nothing is to be echoed."""
     client.served.connection.pause_writing()
     client.served.service.drain()
     client.served.after(5)
@@ -415,7 +421,7 @@ def test_a_stop_waits_also_where_nothing_is_to_be_echoed(client: Client) -> None
 
 
 def test_bombs_are_bounded_and_echoed_in_turns() -> None:
-    """One above the limit ends it; many within it are spread."""
+    """A decompressed message above the limit closes the WebSocket; many within it are spread over turns."""
     offer = (b"Sec-WebSocket-Extensions", b"permessage-deflate")
     client = Client(offer)
     seen = client.send(1000 * packed(bytes(1000)))

@@ -1,4 +1,4 @@
-"""Targets and bytes: what the wire value gives, and what is made of it under another server."""
+"""Targets and bytes: the wire request, and its substitute from CGI."""
 
 import io
 
@@ -29,7 +29,7 @@ from tests.shown import turned_back
     ],
 )
 def test_a_target_is_split_as_its_form_asks(target: bytes, path: bytes, query: bytes) -> None:
-    """Origin-, absolute-, authority- and asterisk-form (RFC 9112, 3.2)."""
+    """Origin-, absolute-, authority- and asterisk-form are split (RFC 9112, 3.2)."""
     assert split_target(target) == (path, query)
 
 
@@ -46,12 +46,12 @@ def test_a_target_is_split_as_its_form_asks(target: bytes, path: bytes, query: b
     ],
 )
 def test_a_path_is_decoded_once_and_loses_one_slash(target: bytes, decoded: bytes) -> None:
-    """What the bare answer shows."""
+    """The path shown in the bare response is decoded once and loses one slash."""
     assert decoded_path(target) == decoded
 
 
 def test_bytes_are_shown_as_utf_8_and_what_is_not_by_its_number() -> None:
-    """No byte is lost, none makes an error."""
+    """Lossless text keeps every byte and never raises an error."""
     assert shown("ü€".encode()) == "ü€"
     assert shown(b"a\xffb") == r"a\xffb"
     assert shown(rb"a\b\x") == r"a\b\x"
@@ -61,18 +61,18 @@ def test_bytes_are_shown_as_utf_8_and_what_is_not_by_its_number() -> None:
     st.lists(st.sampled_from([*map(bytes, zip(range(256), strict=True)), b"\\x", b"\\xfF", "ü".encode()])).map(b"".join)
 )
 def test_what_is_shown_can_be_turned_back(raw: bytes) -> None:
-    """By the README's rule alone."""
+    """Lossless text can be decoded by the README's rule."""
     assert turned_back(shown(raw)) == raw
 
 
 def test_the_carriers_request_is_taken_as_it_is() -> None:
-    """Nothing is made anew where the wire is known."""
+    """The request of our own carrier is used unchanged."""
     request = WireRequest(b"GET", b"/", "HTTP/1.1", ((b"a_B", b"1"),))
     assert request_of({REQUEST_KEY: request}, MAX_DECODED) is request
 
 
 def test_another_server_gives_what_cgi_keeps() -> None:
-    """Less truly: case, order and number of fields are gone, the rest is there."""
+    """From another server's environ, case, order and number of headers are lost; the rest is there."""
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/a b/\xc3\xbc",
@@ -103,5 +103,5 @@ def test_another_server_gives_what_cgi_keeps() -> None:
     ],
 )
 def test_a_query_is_its_pairs_in_their_order(query: bytes, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
-    """Repeated and empty ones kept, decoded once."""
+    """Pairs are in order and decoded once, with repeated and empty ones."""
     assert query_pairs(query) == pairs

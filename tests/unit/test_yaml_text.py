@@ -1,4 +1,4 @@
-"""The reflection as YAML: whatever comes is read back as it was."""
+"""The reflection as YAML: every value is parsed back unchanged."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SCALARS = st.one_of(
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=20
 )
-# Strings that are something else, or nothing, where they are not quoted, and characters that YAML does not have.
+# Strings that would be another type, or nothing, without quotes, and characters that YAML lacks.
 ODD = [
     "", "no", "yes", "null", "~", "1", "0x1", "1e3", "1_000", "12:30:45", "2020-01-01", ".inf", "- a", "a: b", "#",
     "&a", "*a", "!a", "%a", "@a", "`a", "|", ">", "a\nb", "a\r\n", " a ", "\t", "\x00", "\x7f", "\x85", "\u2028",
@@ -25,29 +25,32 @@ ODD = [
 
 
 def through(value: Any) -> Any:
-    """Write a value and read it back by a YAML reader."""
+    """Encode a value and parse it with a YAML parser."""
     return yaml.safe_load(yaml_text(msgspec.json.encode(value), value))
 
 
 def test_strings_that_look_like_something_else_stay_strings() -> None:
-    """Also as keys."""
+    """Ambiguous strings stay strings, also as keys."""
     value = {"list": ODD, "keys": {each: each for each in ODD}}
     assert through(value) == value
 
 
 @given(VALUES)
 def test_every_value_comes_back(value: Any) -> None:
-    """As it was, in its order."""
+    """Every value is unchanged, in its order."""
     again = through(value)
     assert again == value
     if isinstance(value, dict):
         assert list(again) == list(value)
 
 
-@settings(max_examples=8)  # its reader is slow, and what may be odd in a text is tried above
+@settings(max_examples=8)  # the YAML parser is slow, and odd texts are tested above
 @given(st.text(), st.sampled_from(ODD))
 def test_a_large_value_comes_back_too(text: str, odd: str) -> None:
-    """It is written as JSON, which is YAML: in good time, and what JSON may hold and YAML may not is escaped."""
+    """A large value is written as JSON, which is valid YAML, to be fast.
+
+    Characters that JSON allows and YAML does not are escaped.
+    """
     for many in (list(range(2000)), "x" * 40_000, {"x" * number: 1 for number in range(300)}):
         value = {"many": many, "text": text, "odd": odd}
         written = yaml_text(msgspec.json.encode(value), value)
@@ -56,6 +59,6 @@ def test_a_large_value_comes_back_too(text: str, odd: str) -> None:
 
 
 def test_people_can_read_it() -> None:
-    """A line for each field, lists below their name, characters as they are."""
+    """Each field has a line, lists are below their name, and characters are not escaped."""
     value = {"path": "/ü", "headers": {"Host": ["a"]}, "pod": None, "length": 1}
     assert yaml_text(b"", value).decode() == "path: /ü\nheaders:\n  Host:\n  - a\npod: null\nlength: 1\n"

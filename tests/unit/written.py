@@ -1,10 +1,10 @@
-"""What was written on a connection, read again."""
+"""Parsing of what was written on a connection."""
 
 from app.server.http2.frames import Frame, FrameReader
 
 
 def written_frames(written: bytes) -> list[Frame]:
-    """Give the whole frames of HTTP/2, by our own reader: h2 takes nothing behind a GOAWAY."""
+    """Return the complete HTTP/2 frames, by our own reader: h2 accepts nothing after a GOAWAY."""
     reader = FrameReader()
     reader.receive(written)
     return list(iter(reader.next, None))
