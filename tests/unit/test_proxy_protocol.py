@@ -126,7 +126,7 @@ def test_what_stands_behind_unknown_is_ignored(line: bytes) -> None:
 def test_a_header_ends_where_it_ends() -> None:
     """Bytes after a header belong to the client, as in 2.1's example of a line before a request.
 
-    A second header is no header either.
+    This includes a second header.
     """
     request = b"GET / HTTP/1.1\r\nHost: 192.168.0.11\r\n\r\n"
     line = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"

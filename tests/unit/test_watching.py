@@ -90,7 +90,7 @@ def test_a_request_is_told_of_when_its_answer_ends(clients: Callable[..., tuple[
 
 
 def test_an_answer_that_is_given_up_was_not_whole(clients: Callable[..., tuple[Over, Told]]) -> None:
-    """An abandoned response is in flight until the client leaves, and then reported as incomplete."""
+    """A delayed response is in flight until the client abandons it, and is then reported as incomplete."""
     client, told = clients(late=Plan(Effects(delay=5.0), lambda: [b"four"]))
     number = client.ask("/late")
     assert client.served.service.counts()[0] == UnderWay(requests=1)
