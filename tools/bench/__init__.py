@@ -1,1 +1,1 @@
-"""What an echo costs, beside others, measured in one run: `make bench`."""
+"""Benchmarks of echo beside other servers, in one run: `make bench`."""

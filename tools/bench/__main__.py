@@ -1,4 +1,7 @@
-"""`python -m tools.bench` measures the echo beside others; `--help` says what can be chosen."""
+"""`python -m tools.bench`: benchmark echo beside other servers.
+
+`--help` lists the options.
+"""
 
 import os
 import platform
@@ -27,7 +30,7 @@ _INTERRUPTED: Final = 130
 
 
 def machine() -> Machine:
-    """Say where this runs."""
+    """Return a description of this machine."""
     found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     return Machine(
         cores=len(os.sched_getaffinity(0)),
@@ -39,7 +42,10 @@ def machine() -> Machine:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
-    """Measure, write it down, and tell it. Gives the exit code: 1 where a bound is broken or an answer was wrong."""
+    """Measure, write the results and print them.
+
+    Return the exit code: 1 if a bound is broken or a response was wrong.
+    """
     parsed = options(environ).parse_args(arguments)
     try:
         figures, lines = chosen(parsed.figures, KNOWN), chosen(parsed.curves, curves.CURVES)
@@ -67,7 +73,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
 
 
 def count(say: Say) -> tuple[list[Instructions], list[Unmeasured]]:
-    """Count instructions, or say why they can't be counted."""
+    """Count instructions, or return why they can't be counted."""
     say("counting instructions ...")
     try:
         return [*instructions.measured()], []
@@ -76,7 +82,7 @@ def count(say: Say) -> tuple[list[Instructions], list[Unmeasured]]:
 
 
 def finish(results: Results, faults: Sequence[str], keep: str | None, say: Say) -> int:
-    """Write down what was measured, draw it, and tell it. Gives the exit code."""
+    """Write the results, draw the curves and print the report. Return the exit code."""
     write(results)
     (FOLDER / "results.md").write_text(report.markdown(results), encoding="utf-8")
     draw()
@@ -93,7 +99,7 @@ def finish(results: Results, faults: Sequence[str], keep: str | None, say: Say) 
 
 
 def draw(*of: Path) -> None:
-    """Draw the curves of results into a folder, by default those of this run; by the Python that has matplotlib."""
+    """Draw the curves of results (this run's by default) into a folder, with the Python that has matplotlib."""
     run(ENVIRONMENT / "bin" / "python", "-m", "tools.bench.plots", *of)
 
 
@@ -102,7 +108,7 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)  # servers are ended then, too
+    signal.signal(signal.SIGTERM, _end)  # servers are stopped then, too
     try:
         sys.exit(main(sys.argv[1:], os.environ, say_to_stderr))
     except KeyboardInterrupt:

@@ -1,4 +1,7 @@
-"""The figures that no load tells: memory, the start, a large upload, the image. Each function measures one round."""
+"""Figures that need no load: memory, start, large upload, image.
+
+Each function measures one round.
+"""
 
 import hashlib
 import json
@@ -30,7 +33,7 @@ _EDITED: Final = "app/http/headers/names.py"
 
 
 def memory(this: Round) -> dict[str, float]:
-    """Give the bytes of a server of one worker and its arbiter that have answered a request, and do nothing."""
+    """Return the memory in bytes of an idle server, one worker and its arbiter, that has answered a request."""
     taken = {}
     for subject in (ECHO, PYTHON_HTTPBIN):
         with this.bench.started(subject) as server:
@@ -39,13 +42,13 @@ def memory(this: Round) -> dict[str, float]:
 
 
 def start(this: Round) -> dict[str, float]:
-    """Give the seconds from a process's start to its first answer."""
+    """Return the seconds from the start of a process to its first response."""
     with this.bench.started(ECHO) as server:
         return {ECHO.name: server.seconds}
 
 
 def idle(this: Round) -> dict[str, float]:
-    """Give the bytes that each of many connections adds to a server, when each has been answered and asks no more."""
+    """Return the bytes that each of many idle connections adds to a server after it has received one response."""
     with this.bench.started(ECHO) as server, ExitStack() as held:
         before = processes.memory(server.process.pid)
         for _ in range(_IDLE):
@@ -61,7 +64,7 @@ def idle(this: Round) -> dict[str, float]:
 
 
 def upload(this: Round) -> dict[str, float]:
-    """Give the bytes a second of an upload from memory, and those at which sha256sum reads the same file."""
+    """Return the bytes per second of an upload from memory, and those at which sha256sum reads the same file."""
     if shutil.disk_usage(_MEMORY).free < 2 * _UPLOAD:
         raise NotMeasuredError(f"{_MEMORY} has no room for a file of {_UPLOAD >> 30} GiB")
     with TemporaryDirectory(dir=_MEMORY, prefix="echo-bench-") as folder:
@@ -81,7 +84,7 @@ def upload(this: Round) -> dict[str, float]:
 
 
 def _uploaded(port: int, file: Path) -> tuple[float, str]:
-    """Send a file as a body; give the seconds until it is answered, and the digest that the answer tells."""
+    """Send a file as a body. Return the seconds until the response, and the digest that the response reports."""
     fields = f"Host: a\r\nAccept: application/json\r\nContent-Length: {file.stat().st_size}\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as sock, file.open("rb") as body:
         began = time.perf_counter()
@@ -95,7 +98,7 @@ def _uploaded(port: int, file: Path) -> tuple[float, str]:
 
 
 def image(this: Round) -> dict[str, float]:
-    """Give the bytes that the image has above its base."""
+    """Return the size of the image above its base, in bytes."""
     _with_engine(this)
     run("make", "image", f"IMAGE={_IMAGE}", deadline=_BUILD_DEADLINE)
     told = run("docker", "history", "--no-trunc", "--human=false", "--format={{.Size}}\t{{.CreatedBy}}", _IMAGE)
@@ -103,7 +106,7 @@ def image(this: Round) -> dict[str, float]:
 
 
 def added(history: str) -> int:
-    """Sum up the layers that stand above the base's, in what docker tells of an image: the last made is told first."""
+    """Return the sum of the layers above the base's, from docker's output, which lists the newest layer first."""
     total = 0
     for line in history.splitlines():
         size, _, made_by = line.partition("\t")
@@ -114,14 +117,14 @@ def added(history: str) -> int:
 
 
 def rebuild(this: Round) -> dict[str, float]:
-    """Give the seconds that the image takes to be built after an edit of one file."""
+    """Return the seconds that a rebuild of the image takes after an edit of one file."""
     _with_engine(this)
     copy = this.bench.folder / "copy"
     if not copy.exists():
         run("git", "clone", "--quiet", "--shared", ROOT, copy)
         run("make", "-C", copy, "image", f"IMAGE={_IMAGE}", deadline=_BUILD_DEADLINE)
     edited = copy / _EDITED
-    # In a way in which it never was before: else the engine has what it made of that.
+    # A unique content, because the engine would reuse its cached layers for one that it has built before.
     edited.write_text(f"{edited.read_text(encoding='utf-8')}# edited {uuid4()}\n", encoding="utf-8")
     began = time.perf_counter()
     run("make", "-C", copy, "image", f"IMAGE={_IMAGE}", deadline=_BUILD_DEADLINE)
@@ -137,5 +140,5 @@ def _with_engine(this: Round) -> None:
 
 
 def _take_away_image() -> None:
-    with suppress(CommandError):  # another row's has done it, or no build was
+    with suppress(CommandError):  # another row's build has done it, or there was no build
         run("docker", "image", "rm", _IMAGE)

@@ -1,4 +1,7 @@
-"""What the servers are asked, the same of each: a request with no field but Host, and one as a browser sends it."""
+"""Requests sent to each server.
+
+They are the same for all servers: a request without headers but Host, and one as a browser sends it.
+"""
 
 from typing import Final, Literal
 
@@ -8,7 +11,7 @@ Kind = Literal["bare", "json", "form"]
 
 
 class Request(Struct, frozen=True):
-    """A request but for its target, which each server has its own of, by `kind`; Host comes with every client."""
+    """A request without its target, which each server has by `kind`; every client adds Host."""
 
     kind: Kind
     fields: tuple[tuple[str, str], ...] = ()
@@ -16,11 +19,11 @@ class Request(Struct, frozen=True):
 
     @property
     def method(self) -> str:
-        """The method: POST with a body."""
+        """The method: POST if there is a body."""
         return "POST" if self.kind == "form" else "GET"
 
 
-# With Host they are twelve: what a browser's script sends, and a proxy adds.
+# With Host there are twelve headers: what a browser's script sends, and what a proxy adds.
 _BROWSER: Final = (
     ("Accept", "application/json"),
     ("Accept-Encoding", "gzip, deflate, br"),
@@ -39,11 +42,11 @@ JSON: Final = Request("json", _BROWSER)
 
 
 def posting(length: int) -> Request:
-    """Give a POST of so many bytes, as a browser sends it; the answer is asked for as JSON."""
+    """Return a POST with a body of this many bytes, as a browser sends it, that accepts JSON."""
     return Request("form", (*_BROWSER, ("Content-Type", "application/octet-stream")), b"y" * length)
 
 
 def with_fields(count: int) -> Request:
-    """Give a GET of so many header fields, Host among them; the answer is asked for as JSON."""
+    """Return a GET with this many headers, including Host, that accepts JSON."""
     named = tuple((f"X-Field-{number}", f"value-{number:04d}-of-a-usual-length") for number in range(2, count))
     return Request("json", (("Accept", "application/json"), *named) if count > 1 else ())

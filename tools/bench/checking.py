@@ -1,4 +1,4 @@
-"""Whether an answer is right: asked before, while and after a server is measured."""
+"""Checks of responses, before, while and after a server is measured."""
 
 import hashlib
 import http.client
@@ -13,16 +13,16 @@ import httpx
 from tools.bench.asked import Request
 from tools.bench.load import Way, over_http2, over_tls, url
 
-# From a request and an answer's body to what is wrong with it, or nothing.
+# Returns what is wrong with the response body to a request, or an empty string.
 Check = Callable[[Request, bytes], str]
 Ask = Callable[[], str]
 
-_PATIENCE = 60.0  # seconds for an answer
-_BETWEEN = 0.2  # seconds between two questions while load runs
+_PATIENCE = 60.0  # seconds for a response
+_BETWEEN = 0.2  # seconds between two requests while load runs
 
 
 def _any_certificate() -> ssl.SSLContext:
-    # One for each kind of client: httpx writes down in its own that it speaks HTTP/2.
+    # One context for each kind of client, because httpx stores in its own context that it speaks HTTP/2.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -33,28 +33,28 @@ _OF_HTTP1, _OF_HTTP2 = _any_certificate(), _any_certificate()
 
 
 def bare_line(_: Request, body: bytes) -> str:
-    """Want our bare answer, for the target that it is asked for."""
+    """Require our bare response, for the requested target."""
     return "" if body == b"<b>Got: blah/blah</b>!" else f"not the bare answer: {body[:200]!r}"
 
 
 def empty(_: Request, body: bytes) -> str:
-    """Want no body."""
+    """Require an empty body."""
     return "" if not body else f"a body where none was expected: {body[:200]!r}"
 
 
 def echoed(request: Request, body: bytes) -> str:
-    """Want the request's own body."""
+    """Require the request's own body."""
     return "" if body == request.body else f"not the body that was sent: {len(body)} bytes"
 
 
 def raw(request: Request, body: bytes) -> str:
-    """Want the request as it was on the wire."""
+    """Require the request as it was on the wire."""
     missing = [value for _, value in request.fields if value.encode() not in body]
     return "" if body.startswith(request.method.encode()) and not missing else f"does not show {missing}"
 
 
 def shown(request: Request, body: bytes) -> str:
-    """Want JSON that shows every field that was sent, and of the body its digest, or all of it."""
+    """Require JSON with every header that was sent, and the digest of the body or all of it."""
     try:
         told = json.loads(body)
     except ValueError:
@@ -75,7 +75,10 @@ def _shows_body(request: Request, told: dict[str, object]) -> bool:
 
 
 def ask(port: int, target: str, request: Request, way: Way, check: Check) -> str:
-    """Ask a server of this machine once, on a connection of its own; give what is wrong with its answer, or nothing."""
+    """Send one request to a local server on a new connection.
+
+    Return what is wrong with the response, or an empty string.
+    """
     try:
         status, body = (_by_http2 if over_http2(way) else _by_http1)(port, target, request, way)
     except (OSError, http.client.HTTPException, httpx.HTTPError) as error:
@@ -111,7 +114,7 @@ def _by_http2(port: int, target: str, request: Request, way: Way) -> tuple[int, 
 
 @contextmanager
 def asking(ask_once: Ask) -> Iterator[list[str]]:
-    """Ask again and again until this is left; gives what was wrong, which is whole once it is left."""
+    """Send requests repeatedly until the context exits; yield the list of faults, which is complete after the exit."""
     wrong: list[str] = []
     over = threading.Event()
 

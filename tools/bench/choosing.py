@@ -1,4 +1,4 @@
-"""What of the bench is run: its options, and whether all that it needs is here."""
+"""Options of the benchmark, and a check that its programs are there."""
 
 import argparse
 import shutil
@@ -11,7 +11,7 @@ from tools.bench.figures import FIGURES
 from tools.bench.peers import ENVIRONMENT
 from tools.commands import ROOT
 
-# What the bench runs, and what brings it.
+# Programs that the benchmark runs, and what provides each.
 _BROUGHT_BY: Final = {
     "go": "Go 1.26 or newer, https://go.dev/dl",
     "h2load": "apt-get install nghttp2-client",
@@ -21,14 +21,14 @@ _BROUGHT_BY: Final = {
     "taskset": "apt-get install util-linux",
     "wrk": "apt-get install wrk",
 }
-COUNTS: Final = "instructions"  # chosen as figures are, but there are no rounds of it: it is the same each time
+COUNTS: Final = "instructions"  # selected as figures are, but without rounds: the count is the same each time
 KNOWN: Final = (*FIGURES, COUNTS)
 _ROUNDS: Final = "5"
 _SECONDS: Final = "2"
 
 
 def options(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    """Give what can be chosen; the Makefile's variables are the defaults."""
+    """Return the parser of the options; the Makefile's variables are the defaults."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench",
         description="Measures the echo beside others, and writes what it has seen to .bench/.",
@@ -65,7 +65,7 @@ def _count(text: str) -> int:
 
 
 def chosen(asked: str, known: Collection[str]) -> list[str]:
-    """Give the names that are asked for. Raises `ValueError`."""
+    """Return the selected names. Raise `ValueError` if one is unknown."""
     if asked in {"all", "none"}:
         return [*known] if asked == "all" else []
     names = asked.split()
@@ -75,7 +75,7 @@ def chosen(asked: str, known: Collection[str]) -> list[str]:
 
 
 def missing(environ: Mapping[str, str]) -> list[str]:
-    """Say of each program that the bench runs and that is not there how it is had."""
+    """Return, for each program that the benchmark needs and that is missing, how to install it."""
     told = [
         f"{name} is missing: {how}"
         for name, how in _BROUGHT_BY.items()

@@ -1,10 +1,11 @@
-"""`python -m tools.bench.counted` serves the echo as a worker does, for one who counts what a request takes.
+"""`python -m tools.bench.counted`: serve echo for instruction counts.
 
-Time goes by as it does for the echo alone, and not as under who counts, where all takes fifty times as long: what is
-made once a millisecond would be made for each request, and what waits for others would not find them.
+It serves as a worker does. Time passes as for echo on its own, and not as under the counting tool, which makes
+everything take fifty times as long. Otherwise, what is made once a millisecond would be made for each request, and what
+waits for other work would not find any.
 
-On a free port of this machine, which it writes to stdout. Every line on stdin sets a mark, which a line on stdout
-confirms; the end of stdin ends it. A worker's heartbeat is not there.
+It listens on a free local port, which it writes to stdout. Every line on stdin sets a mark, which a line on stdout
+confirms; the end of stdin stops it. There is no worker heartbeat.
 """
 
 import asyncio
@@ -39,16 +40,16 @@ _BOUNDS = Bounds(
     connections=100,
 )
 _SLOWER: Final = 50
-_LOOK: Final = 50e-6  # seconds that pass from one look at a clock to the next: a request takes two or three
+_LOOK: Final = 50e-6  # seconds that pass from one clock reading to the next: a request reads it two or three times
 
 
 def clock(begin: float) -> Callable[[], float]:
-    """Give a clock that goes on by each look at it alone."""
+    """Return a clock that advances only when it is read."""
     return partial(next, itertools.count(begin, _LOOK))
 
 
 def slowed(time: Time) -> Time:
-    """Give the time as it is without who counts."""
+    """Return the time as it is without the counting tool."""
     later = time.later
     return structs.replace(time, exact=clock(0), later=lambda seconds, call: later(seconds * _SLOWER, call))
 
@@ -61,7 +62,7 @@ async def serve(sock: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     now = clock(time.time())
     service = Service(_BOUNDS, time=slowed(time_of(loop, now)), report=partial(print, file=sys.stderr))
-    # As the worker's, which hands each port's requests on.
+    # Like the worker's, which dispatches each port's requests.
     answers = routes.by_port({port: routes.echo(Echo(settings, policy, clock=now))})
     watch = Telemetry(settings, policy).watch(service.later, service.report, Gauges)
     listener = Listener(answers, server_environ(host, port, multiprocess=False), watch=watch or UNWATCHED)
@@ -74,7 +75,7 @@ async def serve(sock: socket.socket) -> None:
 
 
 def mark(ended: asyncio.Event) -> None:
-    """Set a mark: a call of a function of C's library that nothing else here calls, for callgrind to see."""
+    """Set a mark for callgrind: call a function of the C library that nothing else here calls."""
     if os.read(sys.stdin.fileno(), 1):
         os.getloadavg()
         os.write(sys.stdout.fileno(), b"\n")

@@ -1,4 +1,4 @@
-"""How the cost grows: with connections, with a body's size, with header fields, with workers."""
+"""Curves: cost by connections, body size, headers and workers."""
 
 from collections.abc import Callable, Iterable, Iterator
 from statistics import median
@@ -13,13 +13,13 @@ from tools.bench.peers import ECHO, FORTIO, GO_HTTPBIN, PYTHON_HTTPBIN, with_wor
 from tools.bench.results import Axis, Curve, Point, Series
 from tools.bench.rounds import USUAL, Cell, Round
 
-# Connections, up to so many bytes of a body: beyond, each holds much, and takes long.
+# Limits on connections up to a body size, because each connection buffers much of a larger body and takes long.
 _CONNECTIONS: Final = ((1 << 17, USUAL), (1 << 21, 4), (1 << 30, 1))
 _KINDS: Final = (ECHO, GO_HTTPBIN, FORTIO, PYTHON_HTTPBIN)
 
 
 class Line(Struct, frozen=True):
-    """A curve: its axis, the places on it, and who is measured at a place."""
+    """A curve: its axis, the places on it, and the servers that are measured at a place."""
 
     name: str
     x: Axis
@@ -54,7 +54,7 @@ CURVES: Final = {
 
 
 def measure(bench: Bench, keys: Iterable[str], rounds: int, seconds: int) -> Iterator[Curve]:
-    """Measure these curves, all servers in turn at each place, several times."""
+    """Measure these curves several times, all servers in turn at each place."""
     for key in keys:
         line = CURVES[key]
         told: dict[tuple[str, int], list[Measured]] = {}
@@ -70,7 +70,7 @@ def measure(bench: Bench, keys: Iterable[str], rounds: int, seconds: int) -> Ite
 
 
 def _refused(bench: Bench, cell: Cell) -> bool:
-    """Tell whether a peer does not do what is asked there: one body or field too many ends its curve."""
+    """Return whether a peer does not support what is requested there: one body or header too many ends its curve."""
     if cell.subject.name.startswith(ECHO.name):
         return False
     fault = measuring.ask(bench.running(cell.subject), cell.request, cell.way)
@@ -80,7 +80,7 @@ def _refused(bench: Bench, cell: Cell) -> bool:
 
 
 def _answered(this: Round, cell: Cell) -> list[Measured]:
-    """Measure a place; a server that does not answer there in time is not shown there."""
+    """Measure a place; a server that does not respond there in time is omitted there."""
     try:
         return [this.measured(cell)]
     except NothingMeasuredError as error:

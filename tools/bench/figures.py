@@ -1,4 +1,7 @@
-"""The table: what is measured, of whom, what it is held against, and how that is got."""
+"""Table of figures: what is measured, on which servers, and how.
+
+Each row also names what it is compared with.
+"""
 
 from functools import partial
 from typing import Final
@@ -26,8 +29,8 @@ from tools.bench.rounds import USUAL, Cell, Measurable, Measure, Round, Value
 
 CPU: Final = "s/request"
 _RATE: Final = "requests/s"
-_FEW: Final = 8  # connections of HTTP/2, each with several requests under way
-_SLOW_RATE: Final = 100.0  # requests a second: http-echo-server holds each connection for two seconds
+_FEW: Final = 8  # HTTP/2 connections, each with several concurrent requests
+_SLOW_RATE: Final = 100.0  # requests per second: http-echo-server keeps each connection for two seconds
 
 
 def _pair(value: Value, request: Request, peer: Subject, ours: Subject = ECHO, way: Way = "kept") -> Measure:
@@ -42,7 +45,7 @@ def _at_half(of: Subject, this: Round) -> dict[str, float]:
 
 
 def _flat(this: Round) -> dict[str, float]:
-    """Compare the highest cost of a request, by number of connections, with the lowest."""
+    """Compare the highest CPU cost of a request, by number of connections, with the lowest."""
     costs = [this.measured(Cell(ECHO, JSON, "open", count)).cpu_per_request for count in (8, 64, 512, 4096)]
     return {"echo, highest": max(costs), "echo, lowest": min(costs)}
 
@@ -51,7 +54,7 @@ _TWO: Final = with_workers(2)
 _CPU: Final[Value] = "cpu_per_request"
 KIB, MIB = 1 << 10, 1 << 20
 
-# What is asked of the echo: goals, and bounds that must hold.
+# Requirements for echo: goals, and bounds that must hold.
 ASKED: Final = (
     Measurable(
         Row(key="cpu-json", name="CPU per request, JSON, vs go-httpbin /anything", unit=CPU, goal=1.0, bound=1.5),
@@ -131,7 +134,7 @@ ASKED: Final = (
     ),
 )
 
-# What is told for its own sake.
+# Figures reported for information only.
 BESIDE: Final = (
     Measurable(
         Row(key="quiet-json", name="CPU per request, JSON, vs go-httpbin without its log", unit=CPU),

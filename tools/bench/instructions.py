@@ -1,9 +1,9 @@
-"""How many instructions a request takes, counted by callgrind: a busy machine does not change that, as it does times.
+"""Instructions that a request takes, counted by callgrind.
 
-`python -m tools.bench.instructions` holds them against those that are kept; `--keep` keeps what it has counted, and
-`--profile FOLDER` leaves what callgrind writes, for `callgrind_annotate` to say in which calls they are spent.
-The kernel's are not among them, and a number holds for one build of Python: each has counts of its own.
-https://valgrind.org/docs/manual/cl-manual.html
+Unlike times, counts do not change on a busy machine. `python -m tools.bench.instructions` compares them with the stored
+ones; `--keep` stores the new counts, and `--profile FOLDER` keeps callgrind's output, from which `callgrind_annotate`
+lists the calls in which instructions are spent. The kernel's instructions are not counted. A number is valid for one
+build of Python: each has counts of its own. https://valgrind.org/docs/manual/cl-manual.html
 """
 
 import argparse
@@ -27,15 +27,15 @@ from tools.bench.results import Instructions
 from tools.commands import ROOT
 
 KEPT: Final = Path(__file__).with_suffix(".json")
-MOST: Final = 1.05  # times as many as are kept is not yet a rise
-# Requests before the count, in which what is made once is made, and requests that are counted: with as many, a
-# second run counts the same within 0.1 % (0.4 % where addresses can't be fixed).
+MOST: Final = 1.05  # times the stored count: up to this it is not an increase
+# Requests before the count, which trigger one-time work, and requests that are counted: with this many, a second run
+# counts the same within 0.1 % (0.4 % if addresses can't be fixed).
 _BEFORE: Final = 100
 _COUNTED: Final = 400
 _COUNTED_MODULE: Final = "tools.bench.counted"
-_DEADLINE: Final = 180.0  # seconds for all of it, of which it takes some 20
+_DEADLINE: Final = 180.0  # seconds for all of it, which takes some 20
 
-# What a browser's request looks like behind a proxy.
+# A browser's request behind a proxy.
 _BROWSER: Final = (
     b"Host: echo.example\r\n"
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
@@ -51,7 +51,7 @@ _BROWSER: Final = (
     b"X-Request-Id: 0123456789abcdef0123456789abcdef\r\n"
 )
 _BODY: Final = b'{"text": "%s"}' % (b"a" * 1012)
-# Each request with the beginning of the body that answers it.
+# Each request with the beginning of its response body.
 REQUESTS: Final[Mapping[str, tuple[bytes, bytes]]] = {
     "GET, bare": (b"GET /blah/blah HTTP/1.1\r\nHost: echo.example\r\n\r\n", b"<b>Got: blah/blah</b>!"),
     "GET, JSON, 12 headers": (
@@ -71,27 +71,27 @@ class UncountableError(Exception):
 
 
 def build() -> str:
-    """Name this build of Python: what a number of instructions holds for."""
+    """Return the name of this build of Python, for which a count is valid."""
     version = ".".join(platform.python_version_tuple()[:2])
     return f"{platform.python_implementation()} {version}, {platform.machine()}, {platform.python_compiler()}"
 
 
 def measured(profile: Path | None = None) -> tuple[Instructions, ...]:
-    """Count, and give the counts beside those that are kept for this build of Python.
+    """Count, and return the counts beside the stored ones for this build of Python.
 
-    `profile` is a folder for what callgrind writes. Raises `UncountableError`.
+    `profile` is a folder for callgrind's output. Raise `UncountableError` if nothing can be counted.
     """
     before = kept().get(build(), {})
     return tuple(Instructions(name, before.get(name), now) for name, now in counted(profile).items())
 
 
 def risen(count: Instructions) -> bool:
-    """Tell whether a request takes noticeably more than is kept."""
+    """Return whether a request takes noticeably more instructions than the stored count."""
     return count.kept is not None and count.now > count.kept * MOST
 
 
 def counted(profile: Path | None = None) -> dict[str, int]:
-    """Count the instructions of each request, as `measured` says."""
+    """Return the number of instructions of each request, as `measured` describes."""
     if not shutil.which("valgrind"):
         raise UncountableError("valgrind is not here (apt-get install valgrind)")
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,8 @@ def counted(profile: Path | None = None) -> dict[str, int]:
         written.parent.mkdir(parents=True, exist_ok=True)
         with _serving(written) as process:
             _ask_all(process)
-        # What is written at a mark is since the mark before it, and every other one only ends what is not counted.
+        # A dump at a mark covers what happened since the previous mark, and every other mark only ends a part that is
+        # not counted.
         return {
             name: _total(written.with_suffix(f".out.{2 * number}")) // _COUNTED
             for number, name in enumerate(REQUESTS, 1)
@@ -108,11 +109,11 @@ def counted(profile: Path | None = None) -> dict[str, int]:
 
 @contextmanager
 def _serving(written: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Let the echo be served and counted, until what is done with it is done."""
+    """Serve echo under callgrind until the context exits."""
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={written}", "--dump-before=getloadavg"]
-    # Else the order of sets, and so what is done, is another in each process.
+    # Otherwise the order of sets, and so the work done, differs between processes.
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
-    # What has to be compiled in the process that is counted leaves its memory in another order: 1 % of difference.
+    # Compile first, because compiling in the counted process leaves its memory in another order: a difference of 1 %.
     subprocess.run([sys.executable, "-c", f"import {_COUNTED_MODULE}"], cwd=ROOT, env=environ, check=True)
     with subprocess.Popen(
         [*_fixed(), *command, sys.executable, "-m", _COUNTED_MODULE],
@@ -137,9 +138,9 @@ def _serving(written: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _fixed() -> list[str]:
-    """Give what lets a program have the same addresses in each run, where that is allowed.
+    """Return the command prefix that gives a program the same addresses in each run, if that is allowed.
 
-    They decide what meets in Python's caches, which is some 0.5 % of what is counted.
+    Addresses decide which entries collide in Python's caches, which is some 0.5 % of the count.
     """
     fixed = ["setarch", "--addr-no-randomize"]
     if not shutil.which(fixed[0]):
@@ -148,7 +149,7 @@ def _fixed() -> list[str]:
 
 
 def _ask_all(process: subprocess.Popen[bytes]) -> None:
-    """Ask for everything, with a mark before what is counted of it, and one behind."""
+    """Send all requests, with a mark before and after each counted part."""
     with socket.create_connection(("127.0.0.1", int(_line(process))), timeout=_DEADLINE) as client:
         for request, beginning in REQUESTS.values():
             for times in (_BEFORE, _COUNTED):
@@ -171,7 +172,7 @@ def _line(process: subprocess.Popen[bytes]) -> bytes:
 
 
 def _ask(client: socket.socket, request: bytes, beginning: bytes) -> None:
-    """Ask once, and look at the answer."""
+    """Send one request, and check the response."""
     client.sendall(request)
     answer, length = b"", None
     while length is None or len(answer) < length:
@@ -193,18 +194,18 @@ def _total(written: Path) -> int:
 
 
 def kept() -> dict[str, dict[str, int]]:
-    """Give what is kept, by build of Python, then by request."""
+    """Return the stored counts, by build of Python, then by request."""
     return msgspec.json.decode(KEPT.read_bytes(), type=dict[str, dict[str, int]])
 
 
 def keep(counts: Sequence[Instructions]) -> None:
-    """Keep what was counted, for this build of Python."""
+    """Store the counts for this build of Python."""
     all_kept = kept() | {build(): {each.request: each.now for each in counts}}
     KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(dict(sorted(all_kept.items()))), indent=2) + b"\n")
 
 
 def shown(counts: Sequence[Instructions]) -> str:
-    """Give the counts as lines for a person; what has risen is red."""
+    """Return the counts as lines for a terminal; increases are red."""
     lines = []
     for each in counts:
         against = f"{each.kept:>9,} kept, {each.now / each.kept - 1:+.1%}" if each.kept else "none kept"
@@ -214,7 +215,7 @@ def shown(counts: Sequence[Instructions]) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Count, and say what has come of it; gives the exit code, which is 1 where something has risen."""
+    """Count and print the result. Return the exit code, which is 1 if a count has increased."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.instructions", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep what is counted")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="leave what callgrind writes there")

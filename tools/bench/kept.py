@@ -1,4 +1,4 @@
-"""The runs whose results are kept in the repository, and the README's table of them."""
+"""Runs whose results are in the repository, and the README's table."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,27 +8,27 @@ from tools.bench import report
 from tools.bench.results import Figure, Results, read
 
 FOLDER: Final = Path(__file__).parent / "measured"
-NAMES: Final = ("quiet", "busy")  # how the machine was: nobody else's work on it, or others'
+NAMES: Final = ("quiet", "busy")  # the machine's state: without other work on it, or with
 
 
 def file(name: str) -> Path:
-    """Give where the results of a run are kept."""
+    """Return the path of a stored run's results."""
     return FOLDER / f"{name}.json"
 
 
 def runs() -> dict[str, Results]:
-    """Give the runs that are kept, by how the machine was."""
+    """Return the stored runs, by the machine's state."""
     return {name: read(file(name)) for name in NAMES if file(name).exists()}
 
 
 def drawn() -> str:
-    """Give the name of the run whose curves are kept as pictures: the first that has any, or is there."""
+    """Return the name of the run whose curves are stored as pictures: the first that has any, or that exists."""
     told = runs()
     return next((name for name, run in told.items() if run.curves), next(iter(told)))
 
 
 def documented(told: dict[str, Results]) -> str:
-    """Give a sentence for each run, and one table: what each has measured, the first with its medians."""
+    """Return a sentence for each run, and one table: the measurements of each, with medians for the first."""
     sentences = [f"On a {name} machine: {_first_small(report.machine(run))}" for name, run in told.items()]
     return "\n\n".join(["\n".join(f"- {each}" for each in sentences), "\n".join(_table(told))])
 

@@ -1,4 +1,4 @@
-"""One measurement: a server that runs, a load on it, what it used for that, and whether it answered rightly."""
+"""One measurement: a running server, a load on it, its CPU, its faults."""
 
 import os
 import subprocess
@@ -24,11 +24,11 @@ from tools.toolchain.__main__ import TOOLS, find
 
 
 class NothingMeasuredError(Exception):
-    """A load got no answer in its time, or its tool did not come to an end; the message says which."""
+    """A load received no response in its time, or its tool did not end; the message says which."""
 
 
 class Measured(Struct, frozen=True):
-    """What a load has shown: seconds, and seconds of CPU of the server's processes."""
+    """The result of a load: durations in seconds, and seconds of CPU of the server's processes."""
 
     requests_per_second: float
     p50: float
@@ -37,7 +37,7 @@ class Measured(Struct, frozen=True):
 
 
 class Running(Struct, frozen=True):
-    """A server that runs, and after how many seconds it answered."""
+    """A running server, and the seconds until its first response."""
 
     subject: Subject
     process: subprocess.Popen[bytes]
@@ -46,9 +46,9 @@ class Running(Struct, frozen=True):
 
 
 class Bench(AbstractContextManager["Bench"]):
-    """The servers of a run, each started when it is first asked for, and ended with the run.
+    """The servers of a run, each started when it is first requested, and stopped at the end of the run.
 
-    `faults` are answers that were wrong: while there are any, no figure is to be believed.
+    `faults` are wrong responses: if there are any, no figure is reliable.
     """
 
     def __init__(self, say: Say, environ: Mapping[str, str]) -> None:
@@ -65,7 +65,7 @@ class Bench(AbstractContextManager["Bench"]):
         issued = trustme.CA().issue_cert("localhost", "127.0.0.1")
         issued.cert_chain_pems[0].write_to_path(self.folder / "tls.crt")
         issued.private_key_pem.write_to_path(self.folder / "tls.key")
-        # What asks is not where the servers are; those who may be everywhere are told so.
+        # The load generators run on other processors than the servers; servers that may use all are told so explicitly.
         self._held.callback(os.sched_setaffinity, 0, self.cores.all)
         os.sched_setaffinity(0, {self.cores.load})
         return self
@@ -74,20 +74,20 @@ class Bench(AbstractContextManager["Bench"]):
         self._held.close()
 
     def clean_up(self, way: Callable[[], None]) -> None:
-        """Do something when the run is over, whatever happens; once, however often it is said."""
+        """Register a function to call once at the end of the run, whatever happens, however often it is registered."""
         if way not in self._cleaned_by:
             self._cleaned_by.add(way)
             self._held.callback(way)
 
     def running(self, subject: Subject) -> Running:
-        """Give a server that is kept running, started when it was not."""
+        """Return a server that stays running, after starting it if necessary."""
         if subject.name not in self._running:
             self._running[subject.name] = self._held.enter_context(self.started(subject))
         return self._running[subject.name]
 
     @contextmanager
     def started(self, subject: Subject) -> Iterator[Running]:
-        """Run a server anew, from when it answers rightly. Raises `ProcessError`."""
+        """Run a new server process, yielding when it responds correctly. Raise `ProcessError` if it does not start."""
         port, admin_port = free_ports(2)
         settings = {name: value.format(secret=self.folder) for name, value in subject.environ.items()}
         environ = {**environment(port=port, admin_port=admin_port), **settings}
@@ -98,7 +98,10 @@ class Bench(AbstractContextManager["Bench"]):
             yield Running(subject, process, port, seconds)
 
     def measure(self, subject: Subject, request: Request, how: Load) -> Measured:
-        """Make as much load as it takes, and give what it showed. Raises `NothingMeasuredError`."""
+        """Generate a load with the tool for its way, and return the result.
+
+        Raise `NothingMeasuredError` if there is none.
+        """
         server = self.running(subject)
         what = f"{request.kind}, {how.way}, connections: {how.connections}"
         where = load.url(how.way, server.port, subject.targets[request.kind])
@@ -106,7 +109,7 @@ class Bench(AbstractContextManager["Bench"]):
         return self._measured(server, what, partial(ask, server, request, how.way), tool)
 
     def paced(self, subject: Subject, request: Request, pace: Pace) -> Measured:
-        """Ask at a constant rate, and give what that showed. Raises `NothingMeasuredError`."""
+        """Generate a load at a constant rate, and return its result. Raise `NothingMeasuredError` if there is none."""
         if pace.kept:
             return self.measure(subject, request, pace.load)
         server = self.running(subject)
@@ -116,14 +119,17 @@ class Bench(AbstractContextManager["Bench"]):
         return self._measured(server, what, partial(ask, server, request), Made(command, told.by_vegeta))
 
     def _measured(self, server: Running, what: str, asked: checking.Ask, tool: Made) -> Measured:
-        """Make a load, and see what the server uses for it. Answers are checked right before, meanwhile, and after."""
+        """Generate a load, and measure the server's CPU.
+
+        Responses are checked immediately before, during and after it.
+        """
         cores = self.cores.all if server.subject.everywhere else (self.cores.load,)
         wrong = [asked()]
         with checking.asking(asked) as meanwhile:
             said, used = loading.run(tool, cores, server.process.pid)
         try:
             loaded = tool.read(said)
-        except LoadError as error:  # h2load waits for ever for a server that leaves connections where they are
+        except LoadError as error:  # h2load waits for ever for a server that leaves connections open
             raise NothingMeasuredError(f"{server.subject.name}: {what}: {str(error).partition(chr(10))[0]}") from error
         wrong += [*meanwhile, asked()]
         if loaded.failed:
@@ -139,7 +145,7 @@ class Bench(AbstractContextManager["Bench"]):
 
 
 def ask(server: Running, request: Request, way: load.Way = "kept") -> str:
-    """Ask a server once; give what is wrong with its answer, or nothing."""
+    """Send one request to a server. Return what is wrong with its response, or an empty string."""
     subject = server.subject
     return checking.ask(server.port, subject.targets[request.kind], request, way, subject.checks[request.kind])
 

@@ -1,4 +1,7 @@
-"""Who is measured: our echo in several settings, and the others, each started as its authors start it."""
+"""Servers that are measured: echo in several settings, and peers.
+
+Each peer is started as its authors start it.
+"""
 
 import os
 import shutil
@@ -16,24 +19,24 @@ from tools.bench.load import Way
 from tools.commands import ROOT, run
 from tools.toolchain.__main__ import TOOLS, find
 
-# Virtual environments, which the Makefile makes with a Python that is built as the image's: the echo's, and the peers'.
+# Virtual environments, which the Makefile creates with a Python built like the image's: echo's, and the peers'.
 OURS: Final = ROOT / ".tools" / "bench" / "echo" / "bin" / "python"
 ENVIRONMENT: Final = ROOT / ".tools" / "bench" / "peers"
 _NODE: Final = ROOT / ".tools" / "http-echo-server"
 _LOCKED: Final = Path(__file__).parent / "http-echo-server"
 _INSTALL_DEADLINE: Final = 300.0  # seconds
-_LARGEST: Final = 1 << 26  # bytes of a body that go-httpbin is told to take: as far as our curves go
+_LARGEST: Final = 1 << 26  # maximum body size in bytes that go-httpbin is configured with: the largest of our curves
 
 Program = Callable[[Path, int], list[str]]
 
 
 class Subject(Struct, frozen=True):
-    """A server: the command that starts it, given a folder with `tls.crt` and `tls.key`, and its port.
+    """A server: the command that starts it, from a folder with `tls.crt` and `tls.key` and its port.
 
-    By the kind of a request, `targets` says where it is sent, and `checks` what its answer has to show; `way` is one in
-    which it can be asked. On one processor alone a Go program takes that for all that there are (GOMAXPROCS=1);
-    `everywhere` lets it have all. `may_fail` is the share of requests that it may lose on a busy machine, where it has
-    bounds of its own on time.
+    By the kind of a request, `targets` has its target, and `checks` the check of its response; `way` is one that the
+    server supports. On one processor alone, a Go program assumes that there are no others (GOMAXPROCS=1); `everywhere`
+    allows it all. `may_fail` is the share of requests that it may lose on a busy machine, if it has timeouts of its
+    own.
     """
 
     name: str
@@ -56,7 +59,7 @@ def _gthread(_: Path, port: int) -> list[str]:
 
 
 def _httpbin(_: Path, port: int) -> list[str]:
-    # What the project's own image ran all along: one worker, of gevent's.
+    # The command of the project's own image: one worker, of gevent's.
     return [str(ENVIRONMENT / "bin" / "gunicorn"), f"--bind=127.0.0.1:{port}", "httpbin:app", "--worker-class=gevent"]
 
 
@@ -101,7 +104,7 @@ def _ours(name: str, *, everywhere: bool = False, **settings: str) -> Subject:
 
 
 def _of_httpbins_kind(name: str, program: Program, environ: Mapping[str, str], *, everywhere: bool) -> Subject:
-    # Without the argument httpbin leaves out what proxies add.
+    # Without the argument httpbin omits the headers that proxies add.
     everything = "/anything?show_env=1" if program is _httpbin else "/anything"
     targets: dict[Kind, str] = {"bare": "/status/200", "json": everything, "form": everything}
     return Subject(name, program, targets, {"bare": empty, "json": shown, "form": shown}, environ, everywhere)
@@ -125,7 +128,7 @@ HTTP_ECHO_SERVER: Final = Subject("http-echo-server", _http_echo_server, {"json"
 
 
 def with_workers(count: int) -> tuple[Subject, Subject, Subject]:
-    """Give our echo, go-httpbin and httpbin with so many workers, on any processor."""
+    """Return echo, go-httpbin and httpbin with this many workers, on any processor."""
     go = {"GOMAXPROCS": f"{count}"}
     python = {"WEB_CONCURRENCY": f"{count}"}
     return (

@@ -1,4 +1,4 @@
-"""The pictures of a run's curves: their names, what stands at their axes, and how the README shows what is kept."""
+"""Pictures of a run's curves: names, axis labels, README section."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -12,13 +12,13 @@ _SECONDS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
 def names(curve: Curve) -> tuple[str, str]:
-    """Give the names of a curve's two pictures, of which a run has one pair for each axis: what is served, and CPU."""
+    """Return the names of a curve's two pictures, throughput and CPU; a run has one pair for each axis."""
     axis = curve.x.replace(" ", "-")
     return f"{axis}.svg", f"{axis}-cpu.svg"
 
 
 def documented(curves: Iterable[Curve], root: Path) -> str:
-    """Give the kept pictures as Markdown in a document at the root: those of a curve together."""
+    """Return the stored pictures as Markdown for a document at the root: those of a curve together."""
     where = KEPT.relative_to(root).as_posix()
     return "\n\n".join(
         f"![{curve.name}, by {curve.x}: requests a second and latency]({where}/{served})\n\n"
@@ -29,13 +29,13 @@ def documented(curves: Iterable[Curve], root: Path) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Show a time with its unit."""
+    """Format a time with its unit."""
     scale, unit = next((each for each in _SECONDS if seconds >= each[0] * 0.999), _SECONDS[-1])
     return f"{seconds / scale:.3g} {unit}"
 
 
 def place(x: float, axis: Axis) -> str:
-    """Show a place on an axis; of a body, with its unit."""
+    """Format a place on an axis; a body size with its unit."""
     if axis != "body bytes":
         return f"{x:,.0f}"
     scale, unit = next((each for each in _BYTES if x >= each[0]), _BYTES[-1])
@@ -43,7 +43,7 @@ def place(x: float, axis: Axis) -> str:
 
 
 def steps(values: Collection[float]) -> tuple[float, ...]:
-    """Give what is marked between two powers of ten: the more, the nearer the values are to each other."""
+    """Return the ticks between two powers of ten: the closer the values, the more ticks."""
     spread = max(values) / min(values) if values else 1
     if spread <= 10:  # one power of ten
         return (1, 1.5, 2, 3, 5, 7)

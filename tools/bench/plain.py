@@ -1,4 +1,7 @@
-"""Our application as any WSGI server runs it, with nothing of the carrier: `gunicorn tools.bench.plain:application`."""
+"""Our application on any WSGI server, without the carrier.
+
+`gunicorn tools.bench.plain:application`.
+"""
 
 from app.config import downward_api, policy
 from app.config.settings import Settings

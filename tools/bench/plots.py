@@ -1,7 +1,8 @@
-"""A run's curves as pictures: `python -m tools.bench.plots [RESULTS.json [FOLDER]]`, by default those of the last run.
+"""Pictures of a run's curves, drawn by matplotlib.
 
-Of each curve two: requests a second and latency, and CPU per request; every subject is in both. The same results give
-the same bytes. It is run by the Python that has matplotlib, which is not the one that has the tests' packages.
+`python -m tools.bench.plots [RESULTS.json [FOLDER]]`, by default the results of the last run. Each curve has two
+pictures: requests per second and latency, and CPU per request; every subject is in both. The same results produce the
+same bytes. The Python that runs it is the one that has matplotlib, not the one that has the tests' packages.
 """
 
 import sys
@@ -17,7 +18,7 @@ from msgspec import Struct
 from tools.bench.pictures import duration, names, place, steps
 from tools.bench.results import FILE, FOLDER, Axis, Curve, Point, Results, read
 
-# The palette of Okabe and Ito, which those who see fewer colours can tell apart, without what is pale on white.
+# The palette of Okabe and Ito, which colour-blind people can distinguish, without the colours that are pale on white.
 # https://jfly.uni-koeln.de/color/
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
 _MARKERS: Final = "os^Dv*"
@@ -25,13 +26,13 @@ _STYLE: Final = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "figure.facecolor": "white",  # else a dark page would shine through behind dark letters
+    "figure.facecolor": "white",  # else a dark page would show through behind dark letters
     "font.family": "sans-serif",
     "font.size": 10,
     "grid.color": "#dddddd",
     "legend.frameon": False,
     "svg.fonttype": "none",  # letters stay letters, which are smaller than their outlines
-    "svg.hashsalt": "echo",  # else each picture would have names of its own
+    "svg.hashsalt": "echo",  # else each picture would have element ids of its own
 }
 _X: Final[dict[Axis, str]] = {
     "body bytes": "body",
@@ -39,14 +40,14 @@ _X: Final[dict[Axis, str]] = {
     "headers": "header fields",
     "workers": "workers",
 }
-_MANY: Final = 100  # marks, before matplotlib would leave some out
-_SLANT: Final = 30  # degrees, by which long marks keep apart
+_MANY: Final = 100  # ticks, above which matplotlib would omit some
+_SLANT: Final = 30  # degrees, so that long tick labels do not overlap
 
 Looks = dict[str, dict[str, Any]]
 
 
 class Panel(Struct, frozen=True):
-    """One pair of axes: its title, what it shows of a point by the style of each line, and how a value is told."""
+    """One pair of axes: its title, the value of a point in each line style, and the format of a value."""
 
     title: str
     lines: dict[str, Callable[[Point], float]]
@@ -61,7 +62,7 @@ _CPU: Final = Panel("CPU per request", {"-": lambda point: point.cpu_per_request
 
 
 def draw(results: Results, folder: Path) -> tuple[Path, ...]:
-    """Draw every curve into the folder; give the pictures."""
+    """Draw every curve into the folder; return the paths of the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     looks = _looks(results.curves)
     with mpl.rc_context(_STYLE):
@@ -69,7 +70,7 @@ def draw(results: Results, folder: Path) -> tuple[Path, ...]:
 
 
 def _looks(curves: Iterable[Curve]) -> Looks:
-    """Give what each subject looks like, the same in every picture."""
+    """Return the style of each subject, the same in every picture."""
     subjects = dict.fromkeys(series.subject for curve in curves for series in curve.series)
     return {
         subject: {
@@ -87,7 +88,7 @@ def _drawn(curve: Curve, looks: Looks, folder: Path) -> Iterator[Path]:
 
 
 def _figure(curve: Curve, looks: Looks, panels: Sequence[Panel]) -> Figure:
-    # A panel takes five inches of width, of 72 of SVG's points each: two of them fill the width of a README.
+    # A panel is five inches wide, with 72 of SVG's points each: two of them fill the width of a README.
     figure = Figure(figsize=(5 * len(panels), 4), layout="constrained")
     figure.suptitle(curve.name)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -101,7 +102,7 @@ def _plot(axes: Any, curve: Curve, looks: Looks, panel: Panel) -> None:
     values: list[float] = []
     for series in curve.series:
         for style, value in panel.lines.items():
-            # What is not more than nothing was not measured: a tool tells it of loads in which no answer was whole.
+            # A value of zero was not measured: a tool reports it for loads without a complete response.
             shown = {point.x: value(point) for point in series.points if value(point) > 0}
             values += shown.values()
             label = series.subject if style == "-" else None
@@ -116,7 +117,7 @@ def _plot(axes: Any, curve: Curve, looks: Looks, panel: Panel) -> None:
 
 def _scale_x(axes: Any, curve: Curve) -> None:
     places = sorted({point.x for series in curve.series for point in series.points})
-    # Zero has no logarithm: it stands one step before the first place that has one.
+    # Zero has no logarithm: it is placed one step before the first place that has one.
     axes.set_xscale("symlog", base=2, linthresh=min((place for place in places if place), default=1))
     axes.set_xlabel(_X[curve.x])
     axes.xaxis.set_major_locator(FixedLocator(places))
@@ -131,7 +132,7 @@ def _written(figure: Figure, path: Path) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw what a run has written, and say where."""
+    """Draw the results of a run, and print the paths."""
     file, folder = (*map(Path, arguments), *(FILE, FOLDER)[len(arguments) :])
     for path in draw(read(file), folder):
         print(path)  # noqa: T201 - it speaks to a person

@@ -1,4 +1,4 @@
-"""Processes that are measured: on which processors they run, what they have used, what they hold, that they end."""
+"""Measured processes: their processors, CPU time, memory and end."""
 
 import os
 import signal
@@ -16,17 +16,17 @@ from tools.commands import ROOT
 
 _TICK: Final = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 _START_DEADLINE: Final = 30.0  # seconds
-_LAST: Final = 4_000  # bytes of what a process said that tell why it failed
-_PAUSE: Final = 0.002  # seconds between two looks at a process that starts
+_LAST: Final = 4_000  # bytes of a process's output that show why it failed
+_PAUSE: Final = 0.002  # seconds between two checks of a process that starts
 
 
 class ProcessError(Exception):
-    """A process did not start; the message has its command and what it said."""
+    """A process did not start; the message has its command and its output."""
 
 
 @dataclass(frozen=True)
 class Cores:
-    """Which processors the measured runs on, and which what asks it; the same one where there is no other."""
+    """The processors of the measured server, and those of the load generator; the same one if there is no other."""
 
     server: int
     load: int
@@ -34,19 +34,19 @@ class Cores:
 
 
 def cores() -> Cores:
-    """Give the processors that we may use."""
+    """Return the processors that we may use."""
     allowed = tuple(sorted(os.sched_getaffinity(0)))
     return Cores(allowed[0], allowed[-1], allowed)
 
 
 def on(where: int | Sequence[int], command: Sequence[str]) -> list[str]:
-    """Give the command that runs another one on these processors alone."""
+    """Return the command that runs another one on these processors only."""
     listed = [where] if isinstance(where, int) else where
     return ["taskset", "--cpu-list", ",".join(map(str, listed)), *command]
 
 
 def tree(pid: int) -> list[int]:
-    """Give a process and all that come from it, as far as they run."""
+    """Return a process and all its running descendants."""
     found = [pid]
     for each in found:
         with suppress(OSError):
@@ -56,9 +56,9 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give what a process and all that come from it have used, user and system, those that have ended too.
+    """Return the CPU time of a process and all its descendants, user and system, including those that have ended.
 
-    Fields 14 to 17 of proc(5), stat: in ticks, of which the kernel keeps the sum in nanoseconds.
+    Fields 14 to 17 of proc(5), stat: in ticks, whose sum the kernel keeps in nanoseconds.
     """
     ticks = 0
     for each in tree(pid):
@@ -69,16 +69,16 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory(pid: int) -> int:
-    """Give the bytes that a process and all that come from it take; what is shared is counted once, by shares (PSS)."""
+    """Return the memory in bytes of a process and all its descendants; shared memory counts once, by shares (PSS)."""
     total = 0
     for each in tree(pid):
         with suppress(OSError):
-            total += shares(each).get("Pss", 0)  # one that has just ended has none
+            total += shares(each).get("Pss", 0)  # a process that has just ended has none
     return total
 
 
 class Started(NamedTuple):
-    """A process, and after how many seconds it answered."""
+    """A process, and the seconds until its first response."""
 
     process: subprocess.Popen[bytes]
     seconds: float
@@ -88,10 +88,10 @@ class Started(NamedTuple):
 def started(
     command: Sequence[str], environ: Mapping[str, str], reader: Sequence[str], answers: Callable[[], bool]
 ) -> Iterator[Started]:
-    """Run a process until it is no longer needed, from when it `answers`; nothing of it is left behind.
+    """Run a process until the context exits, yielding when it `answers`; nothing of it remains afterwards.
 
-    What it says is read from a pipe by another process, as a container's is, and its end kept: `reader` is where `tail`
-    runs. Raises `ProcessError`.
+    Its output is read from a pipe by another process, as a container's is, and the last part is kept: `reader` are the
+    processors on which `tail` runs. Raise `ProcessError` if it does not start.
     """
     tail = [*reader, "tail", f"--bytes={_LAST}"]
     with (
@@ -106,10 +106,10 @@ def started(
             stdin=subprocess.DEVNULL,
             stdout=log.stdin,
             stderr=subprocess.STDOUT,
-            process_group=0,  # Ctrl-C is this process's business
+            process_group=0,  # Ctrl-C is handled by this process
         )
         assert log.stdin is not None
-        log.stdin.close()  # the process has it
+        log.stdin.close()  # the process has its own copy
         try:
             fault = _fault(process, answers)
             if not fault:
@@ -117,7 +117,7 @@ def started(
         finally:
             end(process)
         if fault:
-            log.wait()  # it has read all, since nobody is left who writes
+            log.wait()  # it has read everything, because no writer is left
             said.seek(0)
             raise ProcessError(f"{' '.join(command)}: {fault}\n{said.read().decode(errors='replace')}")
 
@@ -134,7 +134,7 @@ def _fault(process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> str
 
 
 def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    """End a process that leads a group, and all of that group, at once: there is nothing that they have to keep."""
+    """Kill a process that leads a group, and all of that group, at once: they have no state to save."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

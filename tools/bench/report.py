@@ -1,4 +1,4 @@
-"""What a run has measured, as people read it: a table in Markdown, and the same with colours for a terminal."""
+"""Reports of a run: Markdown tables, and with colours for a terminal."""
 
 from collections.abc import Iterable, Iterator
 from statistics import median
@@ -15,7 +15,7 @@ _POWERS: Final = {
 
 
 def measure_of(value: float, unit: str) -> str:
-    """Give a value as people write it, in the power of its unit that fits: `132 µs/request`."""
+    """Format a value with the power of its unit that fits: `132 µs/request`."""
     base, slash, per = unit.partition("/")
     for power, name in _POWERS.get(base, ()):
         if value >= power:
@@ -35,7 +35,7 @@ def _ratio(figure: Figure, value: float) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """Say in a word how a figure stands to its goal and its bound."""
+    """Return in a word how a figure compares with its goal and its bound."""
     if not figure.asked:
         return ""
     if not figure.holds:
@@ -44,7 +44,7 @@ def verdict(figure: Figure) -> str:
 
 
 def cells(figure: Figure) -> tuple[str, ...]:
-    """Give the cells of a figure's row."""
+    """Return the cells of a figure's row."""
     values = " : ".join(measure_of(median(each), figure.unit) for each in figure.subjects.values())
     low, high = (_ratio(figure, each) for each in (figure.ratio.low, figure.ratio.high))
     return (
@@ -59,14 +59,14 @@ def cells(figure: Figure) -> tuple[str, ...]:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Give the lines of a table in Markdown."""
+    """Return the lines of a Markdown table."""
     head = list(head)
     for row in (head, ["---"] * len(head), *rows):
         yield f"| {' | '.join(row)} |"
 
 
 def figures(results: Results) -> str:
-    """Give the table of the figures, in Markdown."""
+    """Return the table of the figures, in Markdown."""
     head = ("figure", "medians, ours : theirs", "ratio or value", "rounds", "goal", "must hold", "")
     told = [cells(each) for each in results.figures]
     told += [(each.name, "", "", "", "", "", f"not measured: {each.why}") for each in results.unmeasured]
@@ -74,7 +74,7 @@ def figures(results: Results) -> str:
 
 
 def curve(told: Curve) -> str:
-    """Give a curve as a table in Markdown: requests a second, p50 and p99, CPU per request, of each server."""
+    """Return a curve as a Markdown table: requests per second, p50 and p99, CPU per request, of each server."""
     places = sorted({point.x for series in told.series for point in series.points})
     head = (told.x, *(series.subject for series in told.series))
     rows = []
@@ -92,7 +92,7 @@ def curve(told: Curve) -> str:
 
 
 def instructions(results: Results) -> str:
-    """Give the table of what requests take in instructions, in Markdown."""
+    """Return the table of instructions per request, in Markdown."""
     rows = [
         (
             each.request,
@@ -106,7 +106,7 @@ def instructions(results: Results) -> str:
 
 
 def machine(results: Results) -> str:
-    """Say where and when it was measured, in a sentence."""
+    """Return a sentence about the machine and the time of the run."""
     where = results.machine
     return (
         f"Measured on {results.began[:10]}: {where.cores} cores of {where.cpu}, Linux {where.kernel},"
@@ -115,7 +115,7 @@ def machine(results: Results) -> str:
 
 
 def markdown(results: Results) -> str:
-    """Give all of a run as a document."""
+    """Return all of a run as a document."""
     parts = [machine(results)]
     if results.figures or results.unmeasured:
         parts.append(figures(results))
@@ -128,12 +128,12 @@ def markdown(results: Results) -> str:
 
 
 def broken(results: Results) -> list[str]:
-    """Give the names of the figures whose bound does not hold."""
+    """Return the names of the figures whose bound does not hold."""
     return [each.name for each in results.figures if not each.holds]
 
 
 def coloured(results: Results) -> str:
-    """Give the document for a terminal: what is broken, or has risen, is red."""
+    """Return the document for a terminal: broken bounds and increased counts are red."""
     red = {f"| {each} |" for each in broken(results)}
     red |= {f"| {each.request} |" for each in results.instructions if risen(each)}
     lines = markdown(results).splitlines()

@@ -1,4 +1,7 @@
-"""What a run of the bench has measured, and its form in a file. Seconds and bytes everywhere."""
+"""Results of a benchmark run, and their JSON file.
+
+All times are in seconds, all sizes in bytes.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +21,7 @@ Axis = Literal["connections", "body bytes", "headers", "workers"]
 
 
 class Machine(Struct, frozen=True):
-    """Where it was measured; `load` is the load average of one minute when the run began."""
+    """The machine that was measured; `load` is the load average of one minute at the begin of the run."""
 
     cores: int
     cpu: str
@@ -28,7 +31,7 @@ class Machine(Struct, frozen=True):
 
 
 class Spread(Struct, frozen=True):
-    """The median of the rounds, and the lowest and the highest of them."""
+    """The median, the lowest and the highest of the rounds."""
 
     median: float
     low: float
@@ -36,9 +39,9 @@ class Spread(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """What a row of the table asks: a `goal` to be reached, and a `bound` that must hold; None asks for nothing.
+    """The requirement of a row: a `goal` to reach, and a `bound` that must hold; None requires nothing.
 
-    `key` is what the row is chosen by, `name` what a person reads.
+    `key` selects the row, `name` is its label for people.
     """
 
     key: str
@@ -50,14 +53,14 @@ class Row(Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> bool:
-        """Whether the row asks for anything; else it is told for its own sake."""
+        """Whether the row requires anything; otherwise it is reported for information only."""
         return self.goal is not None or self.bound is not None
 
 
 class Figure(Row, frozen=True, kw_only=True):
-    """A row with what was measured of each subject, a value a round: ours first, then the peer's, where there is one.
+    """A row with the measurements of each subject, a value per round: ours first, then the peer's, if there is one.
 
-    `ratio` is ours by the peer's, round by round; where there is no peer it is ours itself, in `unit`.
+    `ratio` is ours divided by the peer's, round by round; without a peer it is our value itself, in `unit`.
     """
 
     subjects: dict[str, list[float]]
@@ -67,14 +70,14 @@ class Figure(Row, frozen=True, kw_only=True):
 
 
 class Unmeasured(Struct, frozen=True):
-    """A row of the table that this machine could not measure, and why."""
+    """A row of the table that could not be measured on this machine, and why."""
 
     name: str
     why: str
 
 
 class Point(Struct, frozen=True):
-    """What one subject did at one place of a curve: times and CPU are seconds."""
+    """The result of one subject at one place of a curve: times and CPU are in seconds."""
 
     x: float
     requests_per_second: float
@@ -91,7 +94,7 @@ class Series(Struct, frozen=True):
 
 
 class Curve(Struct, frozen=True):
-    """How the cost grows with `x`, of every subject."""
+    """The cost by `x`, for every subject."""
 
     name: str
     x: Axis
@@ -99,7 +102,7 @@ class Curve(Struct, frozen=True):
 
 
 class Instructions(Struct, frozen=True):
-    """Instructions that one request takes: the count that is kept in the repository, and this run's."""
+    """Instructions of one request: the count stored in the repository, and this run's."""
 
     request: str
     kept: int | None
@@ -107,7 +110,7 @@ class Instructions(Struct, frozen=True):
 
 
 class Results(Struct, frozen=True, kw_only=True):
-    """All of a run. `began` is in RFC 3339."""
+    """All results of a run. `began` is in RFC 3339."""
 
     machine: Machine
     began: str
@@ -118,21 +121,21 @@ class Results(Struct, frozen=True, kw_only=True):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Give the spread of the rounds' values, of which there is one at least."""
+    """Return the spread of the rounds' values, of which there is at least one."""
     return Spread(median(values), min(values), max(values))
 
 
 def within(value: float, limit: float | None, better: Better) -> bool:
-    """Tell whether a value keeps to a limit; without one, it does."""
+    """Return whether a value is within a limit; without a limit, it is."""
     if limit is None:
         return True
     return value <= limit if better == "less" else value >= limit
 
 
 def figure(row: Row, subjects: dict[str, list[float]]) -> Figure:
-    """Give a row with what was measured.
+    """Return a row with its measurements.
 
-    The ratio is made round by round, so that what slows the machine down for a while slows both.
+    The ratio is computed round by round, so that what slows the machine down for a while slows both.
     """
     ours, *peers = subjects.values()
     ratio = spread([mine / theirs for mine, theirs in zip(ours, peers[0], strict=True)] if peers else ours)
@@ -146,11 +149,11 @@ def figure(row: Row, subjects: dict[str, list[float]]) -> Figure:
 
 
 def write(results: Results, file: Path = FILE) -> None:
-    """Write a run's results down."""
+    """Write a run's results to a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
 
 
 def read(file: Path = FILE) -> Results:
-    """Read what a run has written. Raises `OSError`, `msgspec.ValidationError`, `msgspec.DecodeError`."""
+    """Read a run's results. Raise `OSError`, `msgspec.ValidationError` or `msgspec.DecodeError`."""
     return msgspec.json.decode(file.read_bytes(), type=Results)

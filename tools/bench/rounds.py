@@ -1,4 +1,7 @@
-"""Rows measured in rounds: in each, every server under every load once, whatever number of rows asks for it."""
+"""Rounds of measurements, shared by the rows of the table.
+
+In each round every server is measured once under every load, however many rows need it.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal
@@ -15,16 +18,16 @@ from tools.commands import CommandError
 from tools.toolchain.__main__ import ToolError
 
 USUAL: Final = 64  # connections
-_MANY: Final = 1_000  # connections, and bytes of a body, from which on a load takes longer to get going
+_MANY: Final = 1_000  # connections, and bytes of a body, from which a load takes longer to ramp up
 _LARGE: Final = 1 << 24
-_SLOW: Final = 2  # times as long
+_SLOW: Final = 2  # times the usual duration
 _SLOWER: Final = 4
 
 Value = Literal["requests_per_second", "p50", "p99", "cpu_per_request"]
 
 
 class NotMeasuredError(Exception):
-    """A row that this machine can't measure; the message says why."""
+    """A row that can't be measured on this machine; the message says why."""
 
 
 class Cell(Struct, frozen=True):
@@ -37,7 +40,7 @@ class Cell(Struct, frozen=True):
 
 
 class Round:
-    """One round: what was measured in it is not measured a second time."""
+    """One round: what was measured in it is not measured again."""
 
     def __init__(self, bench: Bench, seconds: int) -> None:
         self.bench = bench
@@ -45,7 +48,7 @@ class Round:
         self._measured: dict[tuple[object, ...], Measured] = {}
 
     def measured(self, cell: Cell) -> Measured:
-        """Give what a server has shown under a load."""
+        """Return the result of a server under a load."""
         key = (cell.subject.name, cell.request, cell.way, cell.connections)
         if key not in self._measured:
             many, large = cell.connections >= _MANY, len(cell.request.body) >= _LARGE
@@ -56,13 +59,13 @@ class Round:
         return self._measured[key]
 
     def compared(self, value: Value, *cells: Cell) -> dict[str, float]:
-        """Give what each server has shown, ours first."""
+        """Return the result of each server, ours first."""
         return {cell.subject.name: getattr(self.measured(cell), value) for cell in cells}
 
     def paced(
         self, value: Value, request: Request, rate: float, *subjects: Subject, kept: bool = True
     ) -> dict[str, float]:
-        """Give what each server has shown at a constant rate, ours first."""
+        """Return the result of each server at a constant rate, ours first."""
         pace = Pace(max(1, round(rate)), self.seconds, kept)
         return {subject.name: getattr(self.bench.paced(subject, request, pace), value) for subject in subjects}
 
@@ -71,9 +74,9 @@ Measure = Callable[[Round], dict[str, float]]
 
 
 class Measurable(Struct, frozen=True):
-    """A row, and what measures one round of it, ours first; it may raise `NotMeasuredError`.
+    """A row, and the function that measures one round of it, ours first; it may raise `NotMeasuredError`.
 
-    `alone`: it is measured while no other server runs, which would share memory with those that are measured.
+    `alone`: it is measured while no other server runs, which would share memory with the measured ones.
     """
 
     row: Row
@@ -82,7 +85,7 @@ class Measurable(Struct, frozen=True):
 
 
 def measure(bench: Bench, chosen: Sequence[Measurable], rounds: int, seconds: int) -> Iterator[Figure | Unmeasured]:
-    """Measure these rows in each round, those that ask for nothing in every other one; give them in their order."""
+    """Measure these rows in each round, those without requirements in every other one; return them in their order."""
     told: dict[str, dict[str, list[float]]] = {each.row.key: {} for each in chosen}
     missing: dict[str, str] = {}
     for alone in (True, False):
@@ -103,13 +106,13 @@ def measure(bench: Bench, chosen: Sequence[Measurable], rounds: int, seconds: in
 
 
 def _values(each: Measurable, this: Round) -> tuple[dict[str, float], dict[str, str]]:
-    """Measure one round of a row; give what was measured, or why it can't be, by the row's key."""
+    """Measure one round of a row; return the values, or why there are none, by the row's key."""
     try:
         return each.measure(this), {}
     except NothingMeasuredError as error:
         this.bench.faults.append(str(error))
         return {}, {each.row.key: str(error)}
-    except (NotMeasuredError, CommandError, ToolError) as error:  # the latter: a peer can't be had here
+    except (NotMeasuredError, CommandError, ToolError) as error:  # ToolError: a peer is not available here
         return {}, {each.row.key: str(error).partition("\n")[0]}
 
 

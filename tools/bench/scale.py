@@ -1,8 +1,8 @@
-"""`python -m tools.bench.scale` measures what more pods serve: the chart in a kind cluster, with 1, 2 and 4 replicas.
+"""`python -m tools.bench.scale`: throughput by number of pods.
 
-A pod has a fifth of a core, so that four of them, and who asks, find room on two. Who asks is vegeta, on a node,
-through the Service; the CPU is what the kernel has accounted to the pods. KEEP=1 and CLUSTER=name mean what they do to
-`make e2e`.
+It measures the chart in a kind cluster with 1, 2 and 4 replicas. A pod has a fifth of a core, so that four pods and the
+client fit on two cores. The client is vegeta, on a node, through the Service; the CPU is what the kernel has accounted
+to the pods. KEEP=1 and CLUSTER=name have the same meaning as for `make e2e`.
 """
 
 import argparse
@@ -34,12 +34,12 @@ _PODS: Final = (1, 2, 4)
 _CORES: Final = 0.2  # of a pod
 _CONNECTIONS: Final = 64
 _NAMESPACE: Final = "echo-scale"
-_IMAGE: Final = "echo:scale"  # a tag of its own: another `make image` meanwhile changes nothing
-_WARM: Final = 3  # seconds of load before what is measured
+_IMAGE: Final = "echo:scale"  # a tag of its own, so that a concurrent `make image` changes nothing
+_WARM: Final = 3  # seconds of load before the measurement
 _VEGETA: Final = "/usr/local/bin/vegeta"  # on a node
 _ROUNDS: Final = 3
 _SECONDS: Final = 10
-_INTERRUPTED: Final = 130  # as a shell tells of a program that Ctrl-C has ended
+_INTERRUPTED: Final = 130  # the exit status that a shell reports for a program ended by Ctrl-C
 # The CPU of a pod in nanoseconds, by its uid as the two drivers of cgroups write it, from cgroup v1 or v2.
 # https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
 _USAGE: Final = """
@@ -52,7 +52,7 @@ exit 1
 
 
 class Deployed:
-    """The echo in a cluster, with as many pods as were asked for last."""
+    """A deployment of echo in a cluster, with the number of pods of the last `scale_to`."""
 
     def __init__(self, cluster: Cluster, api: ApiClient) -> None:
         self._cluster = cluster
@@ -61,7 +61,7 @@ class Deployed:
         self.node = that_take_pods(self._core)[0]
 
     def scale_to(self, pods: int) -> None:
-        """Let there be so many pods, all ready, and none that leaves."""
+        """Scale to this many pods, and wait until all are ready and none is terminating."""
         repository, _, tag = _IMAGE.partition(":")
         values = {
             "replicaCount": pods,
@@ -80,7 +80,7 @@ class Deployed:
         return str(self._core.read_namespaced_service("echo", _NAMESPACE).spec.cluster_ip)
 
     def cpu(self) -> float:
-        """Give the seconds of CPU that the pods have taken since they began."""
+        """Return the seconds of CPU that the pods have used since they started."""
         return sum(_taken_by(pod) for pod in echoes(self._core, _NAMESPACE).values())
 
 
@@ -91,7 +91,7 @@ def _taken_by(pod: Any) -> float:
 
 
 def _load(node: str, address: str, seconds: int) -> Loaded:
-    """Ask on all connections at once, as fast as is answered."""
+    """Send requests on all connections at once, as fast as responses arrive."""
     fields = [f"-header={name}: {value}" for name, value in JSON.fields]
     options = ["-rate=0", f"-max-workers={_CONNECTIONS}", f"-duration={seconds}s", "-max-body=0"]
     attack = shlex.join([_VEGETA, "attack", *options, *fields])
@@ -100,7 +100,7 @@ def _load(node: str, address: str, seconds: int) -> Loaded:
 
 
 def _measured(deployed: Deployed, pods: int, seconds: int) -> tuple[Loaded, float]:
-    """Give what so many pods serve, and the CPU of a request. Raises `LoadError` where an answer was not right."""
+    """Return the throughput of this many pods, and the CPU per request. Raise `LoadError` if a response was wrong."""
     deployed.scale_to(pods)
     address = deployed.address
     _load(deployed.node, address, _WARM)
@@ -113,7 +113,7 @@ def _measured(deployed: Deployed, pods: int, seconds: int) -> tuple[Loaded, floa
 
 
 def measure(deployed: Deployed, rounds: int, seconds: int, say: Say) -> list[Step]:
-    """Measure each number of pods in turn, several times: what slows the machine down for a while slows all."""
+    """Measure each number of pods in turn, several times, so that what slows the machine down for a while slows all."""
     steps = {pods: Step(pods, [], [], [], []) for pods in _PODS}
     for number in range(rounds):
         for pods, step in steps.items():
@@ -128,7 +128,7 @@ def measure(deployed: Deployed, rounds: int, seconds: int, say: Say) -> list[Ste
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
-    """Measure, write it down, and tell it. Gives the exit code: 1 where the CPU of a request was not flat."""
+    """Measure, write the results and print them. Return the exit code: 1 if the CPU per request was not flat."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.scale", description=__doc__)
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
     parser.add_argument("--seconds", type=int, default=_SECONDS, help="of each load")
@@ -158,7 +158,7 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)  # the cluster is taken down then, too
+    signal.signal(signal.SIGTERM, _end)  # the cluster is deleted then, too
     try:
         sys.exit(main(sys.argv[1:], os.environ, say_to_stderr))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What more pods serve, as it was measured, and what follows from it for any rate: cores, and pods."""
+"""Measured throughput by pods, and the cores and pods that rates need."""
 
 import math
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ from tools.bench.results import FOLDER, Machine
 
 FILE: Final = FOLDER / "scale.json"
 KEPT: Final = Path(__file__).parent / "measured" / "scale.json"
-# What of its cores a pod should use on average: the chart's own autoscaling.targetCPUUtilizationPercentage.
+# The share of its cores that a pod should use on average: the chart's autoscaling.targetCPUUtilizationPercentage.
 TARGET: Final = 0.8
 _RATES: Final = (10_000, 100_000, 1_000_000)  # requests a second
-_FLAT: Final = 0.2  # by which the CPU of a request may differ from that of the least pods
+_FLAT: Final = 0.2  # relative difference allowed between the CPU of a request and that with the fewest pods
 
 
 class Step(Struct, frozen=True):
-    """What so many pods have served, round by round: CPU in seconds, of all that is in the pods."""
+    """The result of a number of pods, round by round: CPU in seconds, of everything in the pods."""
 
     pods: int
     requests_per_second: list[float]
@@ -30,7 +30,7 @@ class Step(Struct, frozen=True):
 
 
 class Scale(Struct, frozen=True):
-    """How a Deployment was measured: by which request, from how many connections, with how many cores for a pod."""
+    """The setup of a measured Deployment: the request, the number of connections, the cores per pod."""
 
     machine: Machine
     began: str
@@ -41,23 +41,26 @@ class Scale(Struct, frozen=True):
 
 
 def cores_for(rate: float, cpu_per_request: float) -> float:
-    """Give the cores that so many requests a second keep busy."""
+    """Return the cores that this many requests per second keep busy."""
     return rate * cpu_per_request
 
 
 def pods_for(rate: float, cpu_per_request: float, cores: float = 1.0, target: float = TARGET) -> int:
-    """Give the pods of so many cores that serve a rate, each as busy as the autoscaler lets it be on average."""
+    """Return the pods of this many cores that a rate needs, each as busy as the autoscaler allows on average."""
     return math.ceil(round(cores_for(rate, cpu_per_request) / (cores * target), 9))
 
 
 def is_flat(steps: Iterable[Step]) -> bool:
-    """Tell whether a request takes as much CPU with many pods as with few, within a fifth."""
+    """Return whether a request takes as much CPU with many pods as with few, within a fifth."""
     taken = [median(step.cpu_per_request) for step in sorted(steps, key=lambda step: step.pods)]
     return all(abs(each / taken[0] - 1) <= _FLAT for each in taken)
 
 
 def table(scale: Scale) -> str:
-    """Give what was measured as a table in Markdown, medians of the rounds; the rest is against the least pods."""
+    """Return the measurements as a Markdown table.
+
+    They are the medians of the rounds; the last columns compare them with the fewest pods.
+    """
     first = min(scale.steps, key=lambda step: step.pods)
     lines = ["| pods | requests a second | times one pod's | CPU per request |", "| --- | --- | --- | --- |"]
     for step in scale.steps:
@@ -68,7 +71,7 @@ def table(scale: Scale) -> str:
 
 
 def extrapolated(cpu_per_request: float, rates: Iterable[float] = _RATES) -> str:
-    """Give the cores and the pods of one core that rates take, as a table in Markdown."""
+    """Return the cores, and the pods of one core, that rates need, as a Markdown table."""
     lines = [
         f"| requests a second | cores that are busy | pods of one core, {TARGET:.0%} busy |",
         "| --- | --- | --- |",
@@ -81,7 +84,10 @@ def extrapolated(cpu_per_request: float, rates: Iterable[float] = _RATES) -> str
 
 
 def documented(scale: Scale) -> str:
-    """Give what the README says of a measurement: where, what, and what follows from the most pods' cost."""
+    """Return the README's text on a measurement.
+
+    It states the setup and the results, and what follows for any rate from the CPU per request with the most pods.
+    """
     where = scale.machine
     most = max(scale.steps, key=lambda step: step.pods)
     cpu = median(most.cpu_per_request)
@@ -100,11 +106,11 @@ def documented(scale: Scale) -> str:
 
 
 def write(scale: Scale, file: Path = FILE) -> None:
-    """Write down what was measured."""
+    """Write the measurements to a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(scale), indent=1) + b"\n")
 
 
 def read(file: Path = FILE) -> Scale:
-    """Read what was measured. Raises `OSError`, `msgspec.ValidationError`, `msgspec.DecodeError`."""
+    """Read the measurements. Raise `OSError`, `msgspec.ValidationError` or `msgspec.DecodeError`."""
     return msgspec.json.decode(file.read_bytes(), type=Scale)

@@ -1,4 +1,4 @@
-"""What the tools that make load tell."""
+"""Output of the load generators, parsed."""
 
 import re
 from typing import Final
@@ -14,11 +14,11 @@ _OVER: Final = "Main benchmark duration is over"
 
 
 class LoadError(Exception):
-    """A tool said something else than it was expected to; the message has it."""
+    """A load generator's output is unexpected; the message contains it."""
 
 
 class Loaded(Struct, frozen=True):
-    """What a tool tells of its load: whole answers, its duration and the latencies in seconds, requests that failed."""
+    """A load generator's report: complete responses, duration and latencies in seconds, failed requests."""
 
     requests: int
     seconds: float
@@ -43,17 +43,17 @@ class _Vegeta(Struct):
 
 
 def h2load_begins(line: str) -> bool:
-    """Tell whether h2load measures from this line of its output on."""
+    """Return whether h2load's measurement starts at this line of its output."""
     return line.startswith(_STARTED)
 
 
 def h2load_ends(line: str) -> bool:
-    """Tell whether h2load measures until this line of its output."""
+    """Return whether h2load's measurement ends at this line of its output."""
     return line.startswith(_OVER)
 
 
 def by_wrk(output: str) -> Loaded:
-    """Read what wrk has said. Raises `LoadError`."""
+    """Parse wrk's output. Raise `LoadError` if it is unexpected."""
     try:
         told = msgspec.json.decode(output.strip().rpartition("\n")[2], type=_Wrk)
     except msgspec.MsgspecError as error:
@@ -62,23 +62,23 @@ def by_wrk(output: str) -> Loaded:
 
 
 def by_h2load(output: str, log: str) -> Loaded:
-    """Read what h2load has said, and its log: begin, status, and duration of a request in microseconds, a line each.
+    """Parse h2load's output, and its log: a line for each request, with begin, status, and duration in microseconds.
 
-    Raises `LoadError`.
+    Raise `LoadError` if the output is unexpected.
     """
     counts, codes, rate = (pattern.search(output) for pattern in (_COUNTS, _CODES, _RATE))
     if not (counts and codes and rate):
         raise LoadError(f"h2load did not come to an end; it said:\n{output}")
-    succeeded, failed, _, late = map(int, counts.groups())  # what is errored is failed, too
+    succeeded, failed, _, late = map(int, counts.groups())  # errored requests are also counted as failed
     lost = failed + late + sum(map(int, codes.groups()))
     times = sorted(int(line.split("\t")[2]) for line in log.splitlines())
     p50, p99 = (times[len(times) * percent // 100] / 1e6 if times else 0.0 for percent in (50, 99))
-    # Of a duration that its own rate tells: the one that it names has the making of the connections in it.
+    # The duration is derived from h2load's own rate: the one that it prints includes the time to connect.
     return Loaded(succeeded, succeeded / float(rate[1]) if float(rate[1]) else 0.0, p50, p99, lost)
 
 
 def by_vegeta(output: str) -> Loaded:
-    """Read what vegeta has said. Raises `LoadError`."""
+    """Parse vegeta's output. Raise `LoadError` if it is unexpected."""
     try:
         told = msgspec.json.decode(output, type=_Vegeta)
         p50, p99 = (told.latencies[name] / 1e9 for name in ("50th", "99th"))
