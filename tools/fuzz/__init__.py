@@ -1,1 +1,4 @@
-"""Fuzzing: what takes bytes of others, held against oracles, coverage-guided by atheris (README.md beside this)."""
+"""Coverage-guided fuzzing of parsers with atheris.
+
+What parses bytes of clients is compared with oracles (README.md beside this file).
+"""

@@ -1,6 +1,7 @@
-"""`python -m tools.fuzz [TARGET...]` fuzzes the targets, one after the other, for FUZZ_SECONDS in sum.
+"""`python -m tools.fuzz [TARGET...]`: fuzz targets one by one.
 
-It says what it does every few seconds, ends on Ctrl-C, and fails where something was found.
+FUZZ_SECONDS is the sum of all targets. It prints progress every few seconds, stops on Ctrl-C, and fails if something
+was found.
 """
 
 import importlib.util
@@ -18,26 +19,26 @@ from tools.commands import ROOT, Say, say_to_stderr
 from tools.fuzz import corpus
 from tools.fuzz.targets import TARGETS, Target
 
-_WORK: Final = ROOT / ".fuzz"  # what a run leaves: inputs, findings, what libFuzzer said
+_WORK: Final = ROOT / ".fuzz"  # what a run leaves: inputs, findings, libFuzzer's output
 _SECONDS: Final = "600"
-_INPUT_SECONDS: Final = 10  # for one input, many thousand times what it takes
+_INPUT_SECONDS: Final = 10  # per input, many thousand times what it takes
 _MEMORY: Final = 2048  # MiB
-_TICK: Final = 10.0  # seconds between two lines of progress
-_LAST: Final = 30  # lines of what libFuzzer said that tell what was found
+_TICK: Final = 10.0  # seconds between two progress lines
+_LAST: Final = 30  # lines of libFuzzer's output that show what was found
 # https://llvm.org/docs/LibFuzzer.html#output
 _STATUS: Final = re.compile(r"#(\d+)\s.*\bcov: (\d+) ft: (\d+)")
 _DONE: Final = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 
 
 class Progress(NamedTuple):
-    """How far a target's run has come: executions, and what libFuzzer calls features (what was reached, how often)."""
+    """Progress of a target: executions, and libFuzzer's features (what was reached, how often)."""
 
     executions: int = 0
     features: int = 0
 
 
 def main(names: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
-    """Fuzz the targets of these names, all without any. Gives the exit code."""
+    """Fuzz the named targets, or all if none is named. Return the exit code."""
     if importlib.util.find_spec("atheris") is None:
         say("atheris is missing here: `make fuzz` has it; it is published for CPython 3.11 to 3.14 on Linux, x86-64")
         return 2
@@ -58,7 +59,7 @@ def main(names: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
 
 
 def _fuzz(name: str, seconds: int, say: Say) -> bool:
-    """Fuzz one target; tell whether nothing was found."""
+    """Fuzz one target; return whether nothing was found."""
     log = _WORK / f"{name}.log"
     inputs = _prepared(name, TARGETS[name])
     before = {*_findings(name)}
@@ -69,7 +70,7 @@ def _fuzz(name: str, seconds: int, say: Say) -> bool:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            process_group=0,  # Ctrl-C is this process's business
+            process_group=0,  # Ctrl-C is handled by this process
         )
         try:
             _follow(name, process, log, seconds, say)
@@ -85,7 +86,7 @@ def _fuzz(name: str, seconds: int, say: Say) -> bool:
 
 
 def _prepared(name: str, target: Target) -> str:
-    """Write down what a run begins with; give the folder of its inputs."""
+    """Write the initial inputs of a run; return their folder."""
     inputs = _WORK / "inputs" / name
     inputs.mkdir(parents=True, exist_ok=True)
     (_WORK / "findings").mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
-"""The access log: whatever a request holds, it is one line of printable ASCII, which says what was asked.
+"""Fuzz target: the access log.
 
-An input is a request.
+Whatever a request contains, it is logged as one line of printable ASCII, which states what was requested. An input is a
+request.
 """
 
 import json
@@ -32,7 +33,7 @@ _PLAIN: Final = re.compile(rb"[ -~]+\n")
 
 
 def check(data: bytes) -> None:
-    """Log what may be a request, in both formats, with nothing hidden and with all."""
+    """Log what may be a request, in both formats, with nothing masked and with everything masked."""
     context = contexts.context_of(data)
     if context is None:
         return

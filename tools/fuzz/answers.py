@@ -1,6 +1,7 @@
-"""Answers: one connection to the whole echo, in simulated time, and each request has one sound and harmless answer.
+"""Fuzz target: responses of the whole server.
 
-An input is what the client sends.
+On one connection in simulated time, each request receives one well-formed and harmless response. An input is what the
+client sends.
 """
 
 import re
@@ -29,10 +30,10 @@ from tools.fuzz.cutting import Pieces, deliveries
 LONGEST: Final = 2048
 _TYPES: Final = {HTML, JSON, TEXT, YAML, EVENTS}
 _LIMITS: Final = Limits(head=2048, fields=64, body=4096)
-# Who is cut off gets half an answer.
+# Without aborts, because an aborted client receives an incomplete response.
 _SETTINGS: Final = Settings(allow_abort="off", max_size=100_000, max_delay=2.0, max_events=3, seed="fuzz")
 _POLICY: Final = policy.read(_SETTINGS, downward_api.read({}))
-_LONGER: Final = 3600.0  # seconds: longer than anything that is waited for
+_LONGER: Final = 3600.0  # seconds: longer than any timeout or delay
 _TURNS: Final = 100_000
 _GET: Final = b"GET /a?"
 _HOST: Final = b" HTTP/1.1\r\nHost: a\r\n"
@@ -46,24 +47,27 @@ WORDS: Final = (
 
 
 def check(data: bytes) -> None:
-    """Send it in several deliveries; each is answered alike, and byte for byte as before when its heads come again."""
+    """Send the input in several deliveries.
+
+    The responses to each are the same, and byte for byte as before if their request heads are received again.
+    """
     methods, refused = _asked(data)
     if methods is None:
-        return  # another protocol's answers, which targets of their own are for
+        return  # responses of other protocols have targets of their own
     whole, cut, *_ = deliveries(data)
     kept: Recent[bytes, Head] = Recent()
     written, *again = [_written(whole, kept) for _ in range(3)]
     for other in again:
         assert other == written
     statuses, others = list(_statuses(written, methods)), list(_statuses(_written(cut, Recent()), methods))
-    if refused:  # by the first fault that is seen, which may be another
+    if refused:  # by the first fault that is detected, which may differ
         assert statuses.pop() >= 400
         assert others.pop() >= 400
     assert others == statuses
 
 
 def seeds() -> Iterator[bytes]:
-    """Give each control, form and dialect, and the requests of the reflection."""
+    """Yield each control, format and dialect, and the requests of the reflection."""
     for control in CONTROLS:
         example = control.example.encode().replace(b" ", b"%20")
         yield _GET + b"echo_%b=%b" % (control.name.encode(), example) + _HOST + b"X-Request-Id: a\r\n\r\n"
@@ -73,7 +77,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def _asked(data: bytes) -> tuple[list[bytes] | None, bool]:
-    """Give the methods of what is to be answered, and whether the last is a refusal; None for another protocol."""
+    """Return the methods of the requests to respond to, and whether the last is rejected; None for another protocol."""
     reader, methods = RequestReader(_LIMITS), list[bytes]()
     if data.startswith(frames.PREFACE):
         return None, False
@@ -91,12 +95,12 @@ def _asked(data: bytes) -> tuple[list[bytes] | None, bool]:
                     return methods, False
     except ProtocolError:
         return [*methods, reader.method], True
-    # What is half is refused when its time is over.
+    # An incomplete request is rejected after its timeout.
     return ([*methods, reader.method], True) if reader.within_request else (methods, False)
 
 
 def _written(pieces: Pieces, kept: Recent[bytes, Head]) -> bytes:
-    """Give what a new server answers that has kept these heads."""
+    """Return what a new server sends if it has these request heads cached."""
     answering = Echo(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25)
     answering._ids.new = lambda: "0" * 32  # type: ignore[method-assign]  # noqa: SLF001 - which else are random
     served = Served(application=echo(answering), limits=_LIMITS)
@@ -113,7 +117,7 @@ def _written(pieces: Pieces, kept: Recent[bytes, Head]) -> bytes:
 
 
 def _statuses(written: bytes, methods: list[bytes]) -> Iterator[int]:
-    """Read the answers by h11, one to each of these methods, and nothing behind them."""
+    """Parse the responses by h11, one to each of these methods, and nothing after them."""
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     client.receive_data(written)
     client.receive_data(b"")

@@ -1,7 +1,8 @@
-"""Bodies: codings and parts are undone the same however the body is cut, within bounds, as others undo them.
+"""Fuzz target: decoded and parsed request bodies.
 
-An input is a line of Content-Type, a line of Content-Encoding, and the body. Where the second line begins with `+`, the
-codings are applied here, and must give the body back.
+Codings and parts are decoded the same however the body is split, within limits, as other implementations decode them.
+An input is a line of Content-Type, a line of Content-Encoding, and the body. If the second line begins with `+`, the
+codings are applied here, and decoding must return the original body.
 """
 
 import gzip
@@ -27,8 +28,8 @@ else:
     from backports import zstd
 
 LONGEST: Final = 4096
-MOST: Final = 200_000  # bytes to which codings are undone
-_STEPS: Final = 20_000  # of work that one body may leave: more would be a body that never ends
+MOST: Final = 200_000  # bytes up to which codings are decoded
+_STEPS: Final = 20_000  # units of work that one body may leave: more would be a body that never ends
 _FORM: Final = b"multipart/form-data; boundary=b"
 _PART: Final = (
     b'--b\r\nContent-Disposition: form-data; name="n"; filename="f"\r\nContent-Type: text/plain\r\n\r\ntext\r\n'
@@ -42,7 +43,7 @@ WORDS: Final = (
 
 
 def check(data: bytes) -> None:
-    """Measure a body in several deliveries, and hold what came out against the libraries, asked at once."""
+    """Read a body in several deliveries, and compare the result with the libraries', which get it at once."""
     content_type, _, rest = data.partition(b"\n")
     encoding, _, raw = rest.partition(b"\n")
     sent = raw
@@ -67,7 +68,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give bodies of every type that is taken apart, in every coding."""
+    """Yield bodies of every type that is parsed, in every coding."""
     json = b'{"a": [1, 2.5, null, true, "\\u00e9"]}'
     yield from (b"application/json\n\n" + json, b"application/x-www-form-urlencoded\n\na=1&b=%26+c&&d")
     yield _FORM + b"\n\n" + _PART + _PART + b"--b--\r\n"
@@ -82,13 +83,13 @@ def seeds() -> Iterator[bytes]:
 
 
 def codings(encoding: bytes) -> list[str]:
-    """Give the codings that a Content-Encoding names, without `identity`."""
+    """Return the codings of a Content-Encoding, without `identity`."""
     names = (name.strip(b" \t").lower().decode("latin-1") for name in encoding.split(b","))
     return [name for name in names if name not in {"", "identity"}]
 
 
 def measured(fields: Fields, pieces: Pieces) -> Body:
-    """Measure a body that comes in these pieces."""
+    """Return the result for a body that is received in these pieces."""
     meter = Meter(content_of(fields), MOST)
     steps = 0
     for piece in pieces:
@@ -101,7 +102,7 @@ def measured(fields: Fields, pieces: Pieces) -> Body:
 
 
 def _comparable(body: Body) -> Body:
-    """Leave out why something was not undone: the libraries say it in the words of the piece in which they saw it."""
+    """Omit why something was not decoded: the libraries' messages depend on the piece in which they saw it."""
     replace = msgspec.structs.replace
     if body.multipart and body.multipart.refused:
         return replace(body, multipart=replace(body.multipart, refused="refused"))

@@ -1,4 +1,7 @@
-"""The context of a request, from bytes: read as the carrier reads it, and known as the echo knows it."""
+"""The context of a request, built from bytes.
+
+The bytes are parsed as the carrier does, and the context is the one that echo uses.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -34,7 +37,7 @@ _BEGIN: Final = b"GET / HTTP/1.1\r\nHost: a\r\n"
 _TOKEN: Final = b"eyJhbGciOiJub25lIn0.eyJzdWIiOiI8Yj4ifQ."
 _TRACE: Final = b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
 
-# The fields that something is made of, each with a value that says much.
+# The headers that the reflection derives values from, each with a value that has many parts.
 FIELDS: Final = (
     b'Forwarded: for="[2001:db8::1]:80";by=_x;proto=http, for=198.51.100.7',
     b"X-Forwarded-For: 198.51.100.7:80, ::1, 192.0.2.3, unknown",
@@ -59,7 +62,7 @@ WORDS: Final = (
 
 
 def seeds() -> Iterator[bytes]:
-    """Give requests that say something by each of these fields, one with all of them, and some bodies."""
+    """Yield requests with each of these headers, one with all of them, and some bodies."""
     for line in FIELDS:
         yield _BEGIN + line + b"\r\n\r\n"
     yield b"GET /a%20<b>?q=1&%ff HTTP/1.1\r\nHost: a.test:80\r\n" + b"\r\n".join(FIELDS[:-5]) + b"\r\n\r\n"
@@ -82,7 +85,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def context_of(data: bytes) -> Context | None:
-    """Give the context of the first request that these bytes are, or None where they are none."""
+    """Return the context of the first request in these bytes, or None if there is none."""
     request = _request(data)
     if request is None:
         return None

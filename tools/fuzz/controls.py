@@ -1,6 +1,7 @@
-"""Controls: what is asked for is met within its bounds, refused, or a mistake; and what is done of it harms nobody.
+"""Fuzz target: controls.
 
-An input is a query, then a field a line.
+A control is applied within its limits, rejected, or invalid; and applying it harms nobody. An input is a query, then a
+header per line.
 """
 
 import re
@@ -50,9 +51,9 @@ _UNSEEN: Final = re.compile(r"[\x00-\x20]")
 
 
 def check(data: bytes) -> None:
-    """Read what is asked for, by whoever sets what, and do it."""
+    """Parse the requested controls, whatever sets them, and apply them."""
     query, *lines = data.split(b"\n")
-    target = b"/a?" + re.sub(rb"[\x00-\x20\x7f]", b"", query)  # the reader takes no others
+    target = b"/a?" + re.sub(rb"[\x00-\x20\x7f]", b"", query)  # the reader accepts no others
     fields = field_lines([re.sub(rb"[\x00-\x08\x0b-\x1f\x7f]", b"", line) for line in lines])
     request = WireRequest(b"GET", target, "HTTP/1.1", fields)
     for settings in _SETTINGS:
@@ -63,7 +64,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give every control by its example, in both ways, and some that are refused."""
+    """Yield every control by its example, in the query and as a header, and some that are rejected."""
     for control in CONTROLS:
         example = control.example.encode().replace(b" ", b"%20")
         yield b"echo_" + control.name.encode() + b"=" + example
@@ -104,7 +105,7 @@ def _check_wishes(wishes: Wishes, settings: Settings) -> None:
 
 
 def _check_redirect(target: str) -> None:
-    """Follow it as urllib does, and as browsers do, for whom white space is not there and a backslash is a slash."""
+    """Follow the redirect as urllib does, and as browsers do, which ignore white space and read a backslash as `/`."""
     for seen in (target, _UNSEEN.sub("", target).replace("\\", "/")):
         assert urlsplit(urljoin(_HERE, seen))[:2] == ("http", "echo.test")
 

@@ -1,4 +1,7 @@
-"""Bytes in pieces, as networks deliver them, and lines of fields, for the targets. The same bytes give the same."""
+"""Inputs split into pieces, and header lines, for the targets.
+
+The pieces are like those that networks deliver. The same bytes give the same pieces.
+"""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -8,7 +11,7 @@ from typing import Final
 from app.http.request import Fields
 
 _BYTE_BY_BYTE: Final = (
-    1024  # bytes of an input that also comes byte by byte: more of them would cost more than they find
+    1024  # maximum bytes of an input that is also delivered byte by byte: longer ones would cost more than they find
 )
 _LONGEST_PIECE: Final = 64
 
@@ -16,7 +19,7 @@ Pieces = Sequence[bytes]
 
 
 def deliveries(data: bytes) -> Iterator[Pieces]:
-    """Give the pieces of several deliveries: whole, cut at places that follow from the bytes, byte by byte."""
+    """Yield the pieces of several deliveries: whole, split at places derived from the bytes, byte by byte."""
     yield [data]
     yield list(_cut(data))
     if len(data) <= _BYTE_BY_BYTE:
@@ -33,11 +36,11 @@ def _cut(data: bytes) -> Iterator[bytes]:
 
 
 def sampled(data: bytes, one_of: int) -> bool:
-    """Tell whether these bytes are among one in so many: for what is worth its time only now and then."""
+    """Return whether these bytes are among one in this many, for checks that are worth their time only occasionally."""
     return not zlib.crc32(data) % one_of
 
 
 def field_lines(lines: Sequence[bytes], separator: bytes = b":") -> Fields:
-    """Give the pairs of lines that have a separator; blanks around a value are not part of it."""
+    """Return names and values of the lines that have a separator; blanks around a value are not part of it."""
     parted = (line.partition(separator) for line in lines if separator in line)
     return tuple((name, value.strip(b" \t")) for name, _, value in parted)

@@ -1,7 +1,9 @@
-"""gRPC: a call's messages however its body is cut, and the code with which it ends where they can't be read.
+"""Fuzz target: gRPC calls.
 
-An input is a byte that says whether the coding is gzip, whether messages are compressed here, and whether the method
-takes one or many, then the body; where messages are compressed here it is a row of records: length and message.
+A call's messages are the same however its body is split, and it ends with the right code if they can't be read. An
+input is a byte that states whether the coding is gzip, whether messages are compressed here, and whether the method is
+unary or streaming, then the body. If messages are compressed here, the body is a sequence of records: length and
+message.
 """
 
 import gzip
@@ -38,14 +40,14 @@ WORDS: Final = (
 
 
 class Ended(NamedTuple):
-    """The messages that a call was answered by, which are those that it was asked by, and the code of its end."""
+    """The messages that a call received, which are those that it sent, and its status code."""
 
     messages: tuple[bytes, ...]
     code: Code
 
 
 def check(data: bytes) -> None:
-    """Call in several deliveries, and read the body in another way."""
+    """Call in several deliveries, and parse the body in another way."""
     mode, body = data[0] if data else 0, data[1:]
     if mode & _COMPRESSED:
         body = b"".join(_packed(message) for message in _records(body))
@@ -63,7 +65,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give messages as they are and compressed, one, none and many, whole and broken, small and as large as may be."""
+    """Yield messages compressed and not, one, none and many, complete and broken, small and of maximum size."""
     for mode in range(8):
         yield bytes([mode]) + (b"\x05hello" if mode & _COMPRESSED else framed(b"hello"))
         yield bytes([mode]) + framed(b"") + framed(b"ab")
@@ -98,7 +100,7 @@ def _called(pieces: Pieces, mode: int) -> Ended:
 
 
 def _read(body: bytes, *, gzipped: bool) -> Sequence[bytes] | None:
-    """Give the messages of a body; None where it is not a row of them that all may be."""
+    """Return the messages of a body; None if it is not a sequence of valid messages."""
     found = []
     while body:
         if len(body) < PREFIX:

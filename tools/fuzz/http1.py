@@ -1,4 +1,7 @@
-"""HTTP/1.1: requests are the same however they are cut, and end where another implementation says (h11)."""
+"""Fuzz target: HTTP/1.1 requests.
+
+They are the same however they are split, and end where another implementation ends them (h11).
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
@@ -24,7 +27,7 @@ WORDS: Final = (
 
 
 class Request(NamedTuple):
-    """One request that was read; `whole` unless its body has not ended."""
+    """One request that was read; `whole` unless its body is incomplete."""
 
     head: Head
     body: bytes
@@ -33,7 +36,7 @@ class Request(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a connection's bytes said: the requests, and whether what is behind them was refused, or waits for more."""
+    """What was read from a connection: the requests, and whether the rest was rejected, or is incomplete."""
 
     requests: tuple[Request, ...]
     refused: bool
@@ -41,7 +44,10 @@ class Reading(NamedTuple):
 
 
 def check(data: bytes) -> None:
-    """Read what may be requests, in several deliveries; each says the same, and so does h11 of what is taken."""
+    """Read what may be requests, in several deliveries.
+
+    The result is the same for each, and that of h11 for accepted requests.
+    """
     whole, *others = [read(pieces) for pieces in deliveries(data)]
     for other in others:
         assert other == whole
@@ -51,7 +57,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give the corpus of odd requests, as far as it is short."""
+    """Yield the short ones of the corpus of odd requests."""
     return (raw for case in HTTP1.values() if len(raw := wire(case.send)) <= LONGEST)
 
 
@@ -71,7 +77,7 @@ def read(pieces: Pieces) -> Reading:
 
 
 def check_refusal(error: ProtocolError) -> None:
-    """Hold what is said of a refusal against what may be said."""
+    """Check a rejection against the allowed status codes and messages."""
     assert 400 <= error.status < 600
     assert len(error.reason) < 200
 
@@ -89,7 +95,7 @@ def _take(event: Event | None, requests: list[Request]) -> None:
 
 
 def _check_ends(data: bytes, reading: Reading) -> None:
-    """Hold each request against a connection that begins with it: nothing of those before is left in the reader."""
+    """Compare each request with that of a connection that begins with it, because earlier ones must leave no state."""
     left = data
     for request in (each for each in reading.requests if each.whole):
         before, reader = left, RequestReader(LIMITS)
@@ -110,7 +116,10 @@ def _check_ends(data: bytes, reading: Reading) -> None:
 
 
 def _compare(data: bytes, reading: Reading) -> None:
-    """Read the same by h11. Where that refuses, it is stricter than we are, and the comparison ends."""
+    """Compare with the requests that h11 reads.
+
+    If h11 rejects them, it is stricter than we are, and the comparison ends.
+    """
     other = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 16)
     other.receive_data(data)
     for request in reading.requests:
@@ -120,7 +129,7 @@ def _compare(data: bytes, reading: Reading) -> None:
             return
         if request.whole:
             assert seen == (*_said(request), request.body, _lower(request.trailers), True)
-        elif not reading.refused:  # else h11 may read on where we do not
+        elif not reading.refused:  # otherwise h11 may read on where we do not
             assert seen == (*_said(request), request.body, (), False)
         if not request.whole or not _goes_on(other, request.head):
             return
@@ -132,7 +141,7 @@ def _said(request: Request) -> tuple[object, ...]:
 
 
 def _as_h11_tells(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
-    coding = b"transfer-encoding"  # its value is told in lower case
+    coding = b"transfer-encoding"  # its value is reported in lower case
     return tuple((name, value.lower() if name.lower() == coding else value) for name, value in fields)
 
 
@@ -153,11 +162,11 @@ def _lower(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
 
 
 def _goes_on(other: h11.Connection, head: Head) -> bool:
-    """Answer, and tell whether another request may come: both must think the same of the connection."""
+    """Respond, and return whether another request may follow: both implementations must agree on that."""
     other.send(h11.Response(status_code=404, headers=[("Content-Length", "0")]))  # 2xx to CONNECT would be a tunnel
     other.send(h11.EndOfMessage())
     kept = other.our_state is not h11.MUST_CLOSE
-    if head.request.version != "HTTP/1.0":  # of which h11 keeps no connection
+    if head.request.version != "HTTP/1.0":  # h11 never keeps a connection of HTTP/1.0 open
         assert kept == head.keep_alive
     if kept:
         other.start_next_cycle()

@@ -1,8 +1,10 @@
-"""HTTP/2: the same events and bytes however the frames are cut, and the requests that h2 reads, too.
+"""Fuzz target: HTTP/2 frames.
 
-An input is a row of records, so that what the fuzzer changes stays a row of frames: type, flags, stream, length of what
-follows, a byte each. What follows is the payload; of HEADERS and CONTINUATION it is lines `name=value`, which are
-compressed here, unless the flag `_RAW` says that it is compressed already. Types from `_BYTES` on are bytes, no frame.
+Events and sent bytes are the same however the frames are split, and h2 reads the same requests. An input is a sequence
+of records, so that an input changed by the fuzzer is still a sequence of frames: type, flags, stream, length of what
+follows, a byte each. What follows is the payload. For HEADERS and CONTINUATION it is lines `name=value`, which are
+compressed here, unless the flag `_RAW` states that it is compressed already. Types from `_BYTES` on are raw bytes, not
+a frame.
 """
 
 from collections.abc import Iterator
@@ -36,7 +38,7 @@ WORDS: Final = (
 
 
 class Reading(NamedTuple):
-    """What a connection's bytes said: the events, what was sent, and why it ended, if it did."""
+    """What was read from a connection: the events, the sent bytes, and why it ended, if it did."""
 
     events: tuple[Event | tuple[object, ...], ...]
     sent: bytes
@@ -59,7 +61,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give requests with and without bodies, and what else a client sends."""
+    """Yield requests with and without bodies, and the other frames that clients send."""
     get, post = (bytes((frames.HEADERS, flags, 1, len(_HEAD))) + _HEAD for flags in (0x5, 0x4))
     yield get
     yield post + b"\x00\x01\x01\x05hello"
@@ -73,7 +75,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def frames_of(data: bytes) -> Iterator[bytes]:
-    """Give the frames that an input describes."""
+    """Return the frames that an input describes."""
     encoder = hpack.Encoder()
     while len(data) >= 4:
         kind, flags, stream, length = data[:4]
@@ -84,7 +86,7 @@ def frames_of(data: bytes) -> Iterator[bytes]:
 
 
 def read(pieces: Pieces) -> Reading:
-    """Read a connection that delivers these pieces, and answer what ends."""
+    """Read a connection that delivers these pieces, and respond to complete requests."""
     streams, events = Streams(LIMITS, _STREAMS, lambda: 0.0), []
     try:
         for piece in pieces:
@@ -114,7 +116,7 @@ def _answer(streams: Streams, event: Event) -> None:
 
 
 def _check_sent(sent: bytes) -> None:
-    """Hold what was sent against the rules of a server's frames."""
+    """Check the sent bytes against the rules for a server's frames."""
     reader = FrameReader()
     reader.receive(sent)
     while (frame := reader.next()) is not None:
@@ -126,7 +128,7 @@ def _check_sent(sent: bytes) -> None:
 
 
 def asked(events: tuple[Event | tuple[object, ...], ...]) -> dict[int, Asked]:
-    """Give the requests of our events that were not given up."""
+    """Return the requests in our events that were not cancelled."""
     found: dict[int, Asked] = {}
     for event in events:
         if isinstance(event, Head) and isinstance(event.what, Requested):

@@ -1,4 +1,4 @@
-"""The requests of an HTTP/2 connection as another implementation reads them: h2."""
+"""HTTP/2 requests as another implementation reads them: h2."""
 
 import h2.config
 import h2.connection
@@ -10,7 +10,7 @@ from app.http.request import Fields
 
 
 class Asked(msgspec.Struct):
-    """What one stream asked for."""
+    """The request on one stream."""
 
     fields: Fields
     body: bytes = b""
@@ -19,7 +19,7 @@ class Asked(msgspec.Struct):
 
 
 def asked_of_h2(wire: bytes) -> dict[int, Asked]:
-    """Give the requests that h2 reads, until it refuses something."""
+    """Return the requests that h2 reads, until it rejects something."""
     connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding=None))
     connection.initiate_connection()
     found: dict[int, Asked] = {}

@@ -1,7 +1,7 @@
-"""`python -m tools.fuzz.keeping [TARGET...]` chooses, of what runs have left, the inputs by which more is reached.
+"""`python -m tools.fuzz.keeping [TARGET...]`: select inputs to store.
 
-An input is kept where it makes the echo go from one line to another as no shorter input does, no seed, and none that
-was found to break something.
+Of the inputs that runs have left, it selects those that reach more code: an input is stored if echo goes from one line
+to another as for no shorter input, no seed, and no input that was found to break something.
 """
 
 import sys
@@ -14,14 +14,14 @@ from tools.fuzz import corpus
 from tools.fuzz.targets import TARGETS, Target
 
 _APP: Final = str(ROOT / "app")
-_MOST: Final = 30_000  # bytes for a target: they are read by people, and played back by each run of the tests
+_MOST: Final = 30_000  # bytes for a target: people read them, and each test run replays them
 
 Step = tuple[str, int, int]
 Trace = Callable[[FrameType, str, object], Any]
 
 
 def steps_of(check: Callable[[bytes], None], data: bytes) -> set[Step]:
-    """Give the steps from line to line that an input makes the echo go."""
+    """Return the line-to-line transitions that an input makes echo execute."""
     found: set[Step] = set()
 
     def traced(frame: FrameType, event: str, _: object) -> Trace | None:
@@ -49,7 +49,7 @@ def _local(frame: FrameType, found: set[Step]) -> Trace:
 
 
 def chosen(target: Target, known: Iterable[bytes], inputs: Iterable[bytes]) -> list[bytes]:
-    """Give those of the inputs that are to be kept beside those that are `known`."""
+    """Return those of the inputs that are to be stored in addition to the `known` ones."""
     reached: set[Step] = set()
     for each in known:
         reached |= steps_of(target.check, each)
@@ -65,7 +65,7 @@ def chosen(target: Target, known: Iterable[bytes], inputs: Iterable[bytes]) -> l
 
 
 def main() -> None:
-    """Choose for the targets that are named, for all without any."""
+    """Select for the named targets, or for all if none is named."""
     for name in sys.argv[1:] or TARGETS:
         target = TARGETS[name]
         left = (ROOT / ".fuzz" / "inputs" / name).glob("*")

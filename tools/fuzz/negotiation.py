@@ -1,6 +1,7 @@
-"""Negotiation: the form and the coding that a client prefers are those of the highest quality (RFC 9110, 12.4.2, 12.5).
+"""Fuzz target: content negotiation.
 
-An input is a line of Accept, and a line of Accept-Encoding.
+The format and the coding that a client prefers are those of the highest quality (RFC 9110, 12.4.2, 12.5). An input is a
+line of Accept, and a line of Accept-Encoding.
 """
 
 import re
@@ -21,7 +22,7 @@ WORDS: Final = (
 
 
 def check(data: bytes) -> None:
-    """Choose by what may be an Accept and an Accept-Encoding field."""
+    """Select by what may be an Accept and an Accept-Encoding header."""
     accept, _, encoding = (part.decode("latin-1") for part in data.partition(b"\n"))
     for default in ("bare", "json"):
         form = renderers.negotiated(accept, default)
@@ -35,7 +36,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give what browsers and tools send, and more."""
+    """Yield headers that browsers and tools send, and more."""
     yield b"*/*\ngzip, deflate, br, zstd"
     yield b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\ngzip;q=0.5, br;q=0.7"
     yield b"application/json;q=0.5, text/*;q=0.7, text/plain;q=0\nidentity;q=1, *;q=0"
@@ -44,7 +45,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def _check_quality(accept: str, chosen: str | None) -> None:
-    """Hold a choice against the qualities of all that is offered, told by the rule alone."""
+    """Compare a selection with the qualities of everything available, computed by the rule alone."""
     ranges = _ranges(accept)
     if not ranges:
         assert chosen == ANY
@@ -60,7 +61,7 @@ def _check_quality(accept: str, chosen: str | None) -> None:
 
 
 def _ranges(accept: str) -> dict[str, float]:
-    """Give the quality of each range that can be read; of one that comes twice, the first counts."""
+    """Return the quality of each valid range; if a range is repeated, the first counts."""
     found: dict[str, float] = {}
     for element in accept.lower().split(","):
         name, *parameters = re.split(r"\s*;\s*", element.strip())

@@ -1,6 +1,7 @@
-"""`python -m tools.fuzz.one TARGET [OPTION...]` fuzzes one target by atheris; the options are libFuzzer's.
+"""`python -m tools.fuzz.one TARGET [OPTION...]`: fuzz one target.
 
-https://github.com/google/atheris, https://llvm.org/docs/LibFuzzer.html#options
+atheris runs it; the options are libFuzzer's. https://github.com/google/atheris,
+https://llvm.org/docs/LibFuzzer.html#options
 """
 
 import sys

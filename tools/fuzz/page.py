@@ -1,4 +1,7 @@
-"""The page: whatever a request holds, it has the template's own elements alone, and its command only quoted words."""
+"""Fuzz target: the HTML page.
+
+Whatever a request contains, the page has only the template's own elements, and its command only quoted words.
+"""
 
 import re
 from html.parser import HTMLParser
@@ -16,7 +19,7 @@ from tools.fuzz.cutting import sampled
 LONGEST: Final = 2048
 WORDS: Final = contexts.WORDS
 seeds = contexts.seeds
-_HTML5LIB_ONE_OF: Final = 16  # inputs, since it takes a hundred times as long as all else
+_HTML5LIB_ONE_OF: Final = 16  # inputs, because it takes a hundred times as long as all else
 _ELEMENTS: Final = (
     "a b body caption col colgroup div figcaption figure footer h1 h2 head header html li main meta nav ol p pre"
     " section strong style table tbody td th thead title tr ul"
@@ -27,7 +30,7 @@ _ATTRIBUTES: Final = (
 ELEMENTS: Final = frozenset(_ELEMENTS.split())
 ATTRIBUTES: Final = frozenset(_ATTRIBUTES.split())
 _ONCE: Final = ("b", "h1", "style", "title", "main", "body")
-# What is left of a command without what stands in single quotes: curl, its options, and printf in a substitution.
+# What remains of a command without what is in single quotes: curl, its options, and printf in a substitution.
 _COMMAND: Final = re.compile(
     r"""(?:printf\ (?:%s\ )?Q(?:\ \|\ base64\ -d)?\ \|\n)?
         curl\ W(?:\ \\\n\ \ (?:--[a-z0-9.-]+(?:\ (?:W|@-|[0-9]+))?))*""".replace("W", r"""(?:Q|"\$\(printf\ Q\)")"""),
@@ -36,7 +39,7 @@ _COMMAND: Final = re.compile(
 
 
 class _Tags(HTMLParser):
-    """Collects what a parser of the standard library takes for markup."""
+    """Collects what a parser of the standard library reads as markup."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +62,7 @@ class _Tags(HTMLParser):
 
 
 def check(data: bytes) -> None:
-    """Write the page, the bare answer and the command of what may be a request."""
+    """Write the page, the bare response and the command of what may be a request."""
     context = contexts.context_of(data)
     if context is None:
         return
@@ -93,7 +96,7 @@ def _check_bare(context: Context, bare: bytes) -> None:
 
 
 def _check_by_html5lib(page: bytes) -> None:
-    """Parse it as the HTML standard says; what it calls a parse error raises."""
+    """Parse the page as the HTML standard does; parse errors raise."""
     tree = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page.decode())
     elements = list(tree.iter())
     assert {element.tag for element in elements} <= ELEMENTS

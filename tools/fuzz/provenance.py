@@ -1,6 +1,6 @@
-"""Provenance: what fields say of client, trace and credentials is read in bounds, and nobody can choose who they are.
+"""Fuzz target: client address, trace and credentials in headers.
 
-An input is a field a line.
+They are read within limits, and no client can choose who it is. An input is a header per line.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _PLACES: Final = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 
 
 def check(data: bytes) -> None:
-    """Read what fields say, and what they say where a client has put more in front of it."""
+    """Read the headers, also after a client has put more in front of them."""
     headers: dict[str, list[str]] = {}
     for name, value in field_lines(data.split(b"\n")):
         if name.isascii() and name:
@@ -52,7 +52,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give each field with its value, and some that proxies or attackers write."""
+    """Yield each header with its value, and some that proxies or attackers write."""
     yield from contexts.FIELDS
     yield b"\n".join(contexts.FIELDS)
     yield b"X-Forwarded-For: 203.0.113.1\nX-Forwarded-For: 198.51.100.7, 192.0.2.9"
@@ -72,7 +72,7 @@ def _check_client(client: Client) -> None:
 
 
 def _check_not_forged(headers: dict[str, list[str]], client: Client) -> None:
-    """Put an address in front, as a client can: it counts for nothing where a proxy has written an untrusted one."""
+    """Put an address in front, as a client can: it is ignored if a proxy has written an untrusted one."""
     chain = client.chain or []
     if all(hop.trusted for hop in chain) or len(chain) > MOST_HOPS:
         return

@@ -1,4 +1,7 @@
-"""The PROXY protocol: the same header however it is cut, what is behind it untouched, and 400 for the rest."""
+"""Fuzz target: the PROXY protocol.
+
+The header is the same however it is split, what follows it is untouched, and anything else is rejected with 400.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ WORDS: Final = (
 
 
 class Reading(NamedTuple):
-    """The header, None while it is not whole or where it was refused; and what was left behind it."""
+    """The header, None if it is incomplete or was rejected; and the bytes after it."""
 
     header: ProxyProtocol | None
     left: bytes
@@ -50,7 +53,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give headers of both versions, some with extensions."""
+    """Yield headers of both versions, some with extensions."""
     yield b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\n" + _BEHIND
     yield b"PROXY TCP6 2001:db8::1 ::ffff:192.0.2.2 0 65535\r\n"
     yield b"PROXY UNKNOWN anything\r\n" + _BEHIND

@@ -1,4 +1,7 @@
-"""The reflection: in JSON and YAML alike, and every byte that was sent can be had back from what is shown."""
+"""Fuzz target: the reflection.
+
+It is the same in JSON and YAML, and every byte that was sent can be restored from its lossless text.
+"""
 
 from base64 import b64decode
 from typing import Final
@@ -19,7 +22,7 @@ from tools.fuzz.cutting import sampled
 LONGEST: Final = contexts.LONGEST
 WORDS: Final = contexts.WORDS
 seeds = contexts.seeds
-_YAML_ONE_OF: Final = 4  # inputs, since PyYAML takes longer for one than all else together
+_YAML_ONE_OF: Final = 4  # inputs, because PyYAML takes longer for one than all else together
 _DIALECTS: Final = ("gateway-api", "whoami", "echoserver")
 
 
@@ -81,7 +84,7 @@ class _Hop(msgspec.Struct):
 
 
 def _behind(chain: list[_Hop]) -> set[str]:
-    """Give the addresses behind the last hop that is not trusted: one of them counts where that is no address."""
+    """Return the addresses after the last untrusted hop: one of them is the client's if that hop has no address."""
     last = max(place for place, hop in enumerate(chain) if not hop.trusted)
     return {hop.address for hop in chain[last + 1 :]}
 

@@ -1,4 +1,7 @@
-"""The targets: what is fuzzed, by name. Each is a function of bytes that raises where the echo is at fault."""
+"""Fuzz targets by name.
+
+Each is a function of bytes that raises if echo is at fault.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -21,7 +24,7 @@ from tools.fuzz import (
 
 
 class Target(NamedTuple):
-    """One target: its check, inputs to begin with, `words` that inputs are made of, and bytes of the longest input."""
+    """One target: its check, its seeds, `words` that inputs are composed of, and the maximum bytes of an input."""
 
     check: Callable[[bytes], None]
     seeds: Callable[[], Iterable[bytes]]

@@ -1,7 +1,8 @@
-"""WebSocket: every message comes back as it was, however its bytes are cut, until the client breaks a rule.
+"""Fuzz target: WebSocket.
 
-An input is a byte that says whether compression was agreed on (2: and the payloads are as they come; 3: and they are
-compressed here), then a row of records: first byte of a frame (FIN, RSV, opcode), length of its payload, payload.
+Every message is echoed unchanged, however its bytes are split, until the client breaks a rule. An input is a byte that
+states whether compression was negotiated (2: with raw payloads; 3: with payloads compressed here), then a sequence of
+records: first byte of a frame (FIN, RSV, opcode), length of its payload, payload.
 """
 
 import zlib
@@ -15,7 +16,7 @@ from app.server.websocket.echo import WebSocketEcho
 from tools.fuzz.cutting import Pieces, deliveries
 
 LONGEST: Final = 2048
-MOST: Final = 1500  # bytes of a message
+MOST: Final = 1500  # maximum bytes of a message
 _FIN: Final = 0x80
 _COMPRESSED: Final = 0x40
 _KEY: Final = b"\x11\xa2\x3c\xf4"
@@ -37,7 +38,7 @@ class Fragment(NamedTuple):
 
 
 class Echoed(NamedTuple):
-    """The fragments that came back, the code of a Close frame, 0 without one, and whether the connection is over."""
+    """The echoed fragments, the code of a Close frame, 0 without one, and whether the connection is closed."""
 
     fragments: tuple[Fragment, ...]
     closed: int
@@ -45,14 +46,14 @@ class Echoed(NamedTuple):
 
 
 def check(data: bytes) -> None:
-    """Send the frames in several deliveries; what comes back is what was sent, fragment by fragment."""
+    """Send the frames in several deliveries; they are echoed fragment by fragment."""
     mode, records = data[0] & 3 if data else 0, list(records_of(data[1:]))
     deflated = bool(mode & 2)
     wire = b"".join(frame(first, payload) for first, payload in (compressed(records) if mode == 3 else records))
     whole, *others = [echoed(pieces, deflated=deflated) for pieces in deliveries(wire)]
     for other in others:
         assert other == whole
-    if mode != 2:  # else nobody knows what the payloads stand for
+    if mode != 2:  # otherwise the meaning of the payloads is unknown
         sent = tuple(
             Fragment(first & 0x0F, payload, bool(first & _FIN)) for first, payload in records if not first & 0x08
         )
@@ -62,7 +63,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Give messages whole and in fragments, compressed and not, with control frames between."""
+    """Yield messages whole and in fragments, compressed and not, with control frames between."""
     for first in (b"\0", b"\2", b"\3"):
         yield first + b"\x81\x05hello\x82\x03\x00\xff\x80"
         yield first + b"\x01\x01\xc3\x89\x01p\x80\x01\xa9\x88\x02\x03\xe8"
@@ -72,7 +73,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def records_of(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give first bytes and payloads."""
+    """Return first bytes and payloads."""
     while len(data) >= 2:
         first, length = data[:2]
         yield first, data[2 : 2 + length]
@@ -80,7 +81,7 @@ def records_of(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def compressed(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Compress the messages, each by itself, as a client would that has agreed on it (RFC 7692, 7.2.1)."""
+    """Compress the messages, each by itself, as a client would after negotiating compression (RFC 7692, 7.2.1)."""
     compressor = zlib.compressobj(wbits=-12)
     for first, payload in records:
         if first & 0x08:
@@ -94,7 +95,7 @@ def compressed(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, byte
 
 
 def frame(first: int, payload: bytes) -> bytes:
-    """Give a client's frame (RFC 6455, 5.2)."""
+    """Return a client's frame (RFC 6455, 5.2)."""
     length = len(payload)
     size = bytes([_FIN | length]) if length < 126 else bytes([_FIN | 126]) + length.to_bytes(2)
     masked = bytes(byte ^ _KEY[place % 4] for place, byte in enumerate(payload))
@@ -102,7 +103,7 @@ def frame(first: int, payload: bytes) -> bytes:
 
 
 def echoed(pieces: Pieces, *, deflated: bool) -> Echoed:
-    """Give what comes back."""
+    """Return what is echoed."""
     ours = [DeflateFactory().process_request_params([("client_max_window_bits", None)], [])[1]] if deflated else []
     echo, sent = WebSocketEcho(ours, MOST), b""
     for piece in pieces:
@@ -119,7 +120,7 @@ def echoed(pieces: Pieces, *, deflated: bool) -> Echoed:
 
 
 def _seen(sent: bytes, *, deflated: bool, over: bool) -> Echoed:
-    """Read a server's frames: `websockets` takes no Close frame within a message, which RFC 6455, 5.4 allows."""
+    """Parse a server's frames: `websockets` rejects a Close frame within a message, which RFC 6455, 5.4 allows."""
     fragments: list[Fragment] = []
     inflated, closed, within, coded = zlib.decompressobj(wbits=-12), 0, False, False
     for first, data in _server_frames(sent):
