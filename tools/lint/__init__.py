@@ -1,1 +1,1 @@
-"""The checks of `make lint`: run at once, and all that fail are told."""
+"""Checks of `make lint`, run in parallel; all failures are reported."""

@@ -1,4 +1,7 @@
-"""`python -m tools.lint` runs every check at once and tells all that fail; with names, only the checks named."""
+"""`python -m tools.lint [NAME...]`: run the checks in parallel.
+
+It reports all that fail; with names, it runs only the named checks.
+"""
 
 import os
 import sys
@@ -14,10 +17,10 @@ from tools.lint import conformity, risks
 from tools.lint.rendered import CHART, render, value_sets
 from tools.toolchain.__main__ import TOOLS, ToolError, find
 
-# Checks that mostly compute: more of them at once than there are processors only make each other slow.
+# Most checks are CPU-bound, so running more of them at once than there are processors only slows each down.
 _AT_ONCE = max(2, os.cpu_count() or 2)
 
-# What is rendered of values that try every option, containers of others too: nobody is meant to run it.
+# The rendering of the values that try every option, including those of other containers, which nobody is meant to run.
 _NOT_ADVICE = ("chart-all",)
 
 Check = Callable[[], object]
@@ -25,7 +28,7 @@ Tool = Callable[[str], Path]
 
 
 def checks(environ: Mapping[str, str]) -> dict[str, Check]:
-    """Give every check by its name, those that take longest first. Each raises `CommandError` or `ToolError`."""
+    """Return every check by its name, those that take longest first. Each raises `CommandError` or `ToolError`."""
     in_venv = Path(sys.executable).parent
     tool = partial(_tool, environ)
     by_name: dict[str, Check] = {
@@ -47,7 +50,7 @@ def checks(environ: Mapping[str, str]) -> dict[str, Check]:
 
 
 def failures(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Run checks at once; give what those that failed said, by their names, in the order in which they were given."""
+    """Run checks in parallel; return the messages of those that failed, by their names, in the given order."""
     said: dict[str, str] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         running = {pool.submit(check): name for name, check in checks.items()}
@@ -61,13 +64,13 @@ def failures(checks: Mapping[str, Check]) -> dict[str, str]:
 
 
 def tracked(*patterns: str) -> list[str]:
-    """Give the files that git knows, or would take, by patterns of names; those that are gone are left out."""
+    """Return the files that git tracks, or would add, by patterns of names; deleted files are omitted."""
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", *patterns)
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def shell_scripts() -> list[str]:
-    """Give the scripts that bash runs, by their first line: most have no suffix."""
+    """Return the scripts that bash runs, by their first line: most have no suffix."""
     return [name for name in tracked() if b"bash" in _first_line(ROOT / name)]
 
 
@@ -82,7 +85,7 @@ def _tool(environ: Mapping[str, str], name: str) -> Path:
 
 
 def _helm_lint(tool: Tool) -> None:
-    # A Helm that was built by `go install` may take itself for one of Kubernetes 1.20, which the chart rejects.
+    # A Helm built by `go install` may assume Kubernetes 1.20, which the chart rejects.
     kubernetes = ("--kube-version", conformity.newest())
     for flags in value_sets().values():
         run(tool("helm"), "lint", "--strict", "--quiet", CHART, *kubernetes, *flags)
@@ -101,7 +104,7 @@ def _checkov(tool: Tool) -> None:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the checks named, or all. Gives the exit code."""
+    """Run the named checks, or all. Return the exit code."""
     began = time.monotonic()
     all_checks = checks(environ)
     unknown = [name for name in arguments if name not in all_checks]
@@ -109,7 +112,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         say_to_stderr(f"no check is called {', '.join(unknown)}; there are: {', '.join(all_checks)}")
         return 2
     try:
-        # Built one after the other: a build uses every processor.
+        # Built one after the other, because a build uses every processor.
         for name in ("helm", "kubeconform", "kustomize"):
             find(TOOLS[name], environ)
     except ToolError as error:

@@ -1,6 +1,7 @@
-"""Judges rendered manifests by the schemas of one version of Kubernetes: with kubeconform, and without asking anybody.
+"""Schema checks of rendered manifests, offline, by kubeconform.
 
-The schemas are made once, of files in Go modules, and kept in `.tools/schemas`, in a folder whose name says of what.
+The schemas are those of one version of Kubernetes. They are made once from files in Go modules, and stored in
+`.tools/schemas`, in a folder whose name identifies the sources.
 """
 
 import hashlib
@@ -23,29 +24,29 @@ _MADE = ROOT / ".tools" / "schemas"
 
 _OF_THE_OPERATOR = "example/prometheus-operator-crd/monitoring.coreos.com"
 
-# Whose custom resources the chart makes: module, version, files.
+# Sources of the custom resources that the chart creates: module, version, files.
 _CUSTOM_RESOURCES = (
     *(
-        # Of the version whose conformance client asks us.
+        # The version whose conformance client the tests use.
         ("sigs.k8s.io/gateway-api", TOOLS["echo-basic"].version, f"config/crd/standard/*_{kind}.yaml")
         for kind in ("grpcroutes", "httproutes")
     ),
     ("github.com/cert-manager/cert-manager", "v1.21.2", "deploy/crds/cert-manager.io_certificates.yaml"),
     *(
-        # The newest that the module proxy hands out; what the chart makes is in all since.
+        # The newest version that the module proxy serves; what the chart creates is in all versions since.
         ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", f"{_OF_THE_OPERATOR}_{kind}.yaml")
         for kind in ("podmonitors", "prometheusrules", "servicemonitors")
     ),
 )
 
 
-# k8s/ can't choose by version, as the chart does: its preStop sleep is there without more since 1.30.
+# k8s/ can't depend on the version, as the chart does: its preStop sleep is enabled by default since 1.30.
 # https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/3960-pod-lifecycle-sleep-action
 _OLDEST_OF_K8S = "1.30.0"
 
 
 def claims() -> dict[str, set[str]]:
-    """Give the versions of Kubernetes that are claimed, and what is claimed to run there: "chart", "k8s"."""
+    """Return the supported versions of Kubernetes, and what supports each: "chart", "k8s"."""
     claimed: dict[str, set[str]] = {}
     for what, oldest in (("chart", _version(oldest_kubernetes())), ("k8s", _OLDEST_OF_K8S)):
         for version in (oldest, newest()):
@@ -58,12 +59,12 @@ def _version(numbers: Version) -> str:
 
 
 def newest() -> str:
-    """Give the newest version that the chart is tried on: that of the cluster of `make e2e`, and of kubectl."""
+    """Return the newest version that the chart is tested on: that of the cluster of `make e2e`, and of kubectl."""
     return TOOLS["kubectl"].version.removeprefix("v")
 
 
 def judge(kubeconform: Path, kubernetes: str, files: Sequence[Path], environ: Mapping[str, str]) -> None:
-    """Judge files by the schemas of a version. Raises `CommandError`, which names each object and its mistake."""
+    """Check files by the schemas of a version. Raise `CommandError` with each object and its mistake."""
     location = f"{_schemas_of(kubernetes, environ)}/{schemas.PATH_TEMPLATE}"
     said = run(kubeconform, "-strict", "-summary", "-schema-location", location, *files)
     if not re.search(r"\bValid: [1-9]", said):
@@ -71,13 +72,13 @@ def judge(kubeconform: Path, kubernetes: str, files: Sequence[Path], environ: Ma
 
 
 def _schemas_of(kubernetes: str, environ: Mapping[str, str]) -> Path:
-    """Give the folder of the schemas of a version, made when it is not there. Raises `ToolError`."""
-    # Who changes the maker, or adds custom resources, gets schemas of a new name.
+    """Return the folder of the schemas of a version, made if it is missing. Raise `ToolError` if it can't be made."""
+    # A change of the generator, or of the custom resources, leads to schemas of a new name.
     origin = Path(schemas.__file__).read_bytes() + repr(_CUSTOM_RESOURCES).encode()
     folder = _MADE / f"kubernetes-{kubernetes}-{hashlib.sha256(origin).hexdigest()[:8]}"
     if not folder.exists():
         _MADE.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all, also when it is interrupted.
+        # Complete or not at all, also if it is interrupted.
         with tempfile.TemporaryDirectory(dir=_MADE) as unfinished:
             for path, schema in _all_schemas(kubernetes, environ):
                 file = Path(unfinished, "all", path)
@@ -103,7 +104,10 @@ def openapi(kubernetes: str, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def custom_resources(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Give the definitions of the custom resources that the chart makes. Raises `ToolError`."""
+    """Return the definitions of the custom resources that the chart creates.
+
+    Raise `ToolError` if a module cannot be had.
+    """
     for path, version, pattern in _CUSTOM_RESOURCES:
         yield from _documents(module(path, version, environ), pattern)
 

@@ -1,4 +1,7 @@
-"""Everything that is rendered, as files: the chart by each of its value sets, k8s/ by each of its kustomizations."""
+"""Rendered manifests as files: of the chart, and of k8s/.
+
+The chart is rendered by each of its value sets, k8s/ by each of its kustomizations.
+"""
 
 import os
 import re
@@ -8,19 +11,19 @@ from pathlib import Path
 from tools.commands import ROOT, CommandError, run
 
 CHART = ROOT / "helm"
-# Beside its defaults, the chart is rendered by each of these.
+# In addition to its defaults, the chart is rendered by each of these.
 VALUES = "ci/*-values.yaml"
-# Not "default": a chart that wrote its release's namespace down nowhere would look as if it had.
+# Not "default", because a chart that omits its release's namespace would pass unnoticed.
 NAMESPACE = "echo"
 
-# What the chart says of a value that an older Kubernetes does not have.
+# The chart's message for a value that an older Kubernetes does not support.
 _TOO_NEW = re.compile(r"^ *- ([\w.]+)=\S+ needs Kubernetes [\d.]+, .*: leave it empty$", re.MULTILINE)
 
 
 def render(helm: Path, kustomize: Path, kubernetes: str, what: Collection[str], folder: Path) -> list[Path]:
-    """Render "chart", "k8s", or both, as for this version of Kubernetes, into files of a folder that is there.
+    """Render "chart", "k8s", or both, as for this version of Kubernetes, into files of an existing folder.
 
-    Raises `CommandError`.
+    Raise `CommandError` if rendering fails.
     """
     written = []
     for name, text in _texts(helm, kustomize, kubernetes, what):
@@ -30,13 +33,16 @@ def render(helm: Path, kustomize: Path, kubernetes: str, what: Collection[str], 
 
 
 def value_sets() -> dict[str, list[str]]:
-    """Give the flags of `helm template` for each set of values, by its name."""
+    """Return the flags of `helm template` for each set of values, by its name."""
     files = sorted(CHART.glob(VALUES))
     return {"defaults": []} | {file.name.removesuffix("-values.yaml"): ["--values", str(file)] for file in files}
 
 
 def kustomizations() -> list[Path]:
-    """Give the folders of k8s/ that `kubectl apply -k` takes: components are parts of others, nothing by themselves."""
+    """Return the folders of k8s/ that `kubectl apply -k` accepts.
+
+    Components are parts of others, not manifests by themselves.
+    """
     files = sorted((ROOT / "k8s").rglob("kustomization.yaml"))
     return [file.parent for file in files if "\nkind: Component\n" not in f"\n{file.read_text()}"]
 
@@ -51,10 +57,10 @@ def _texts(helm: Path, kustomize: Path, kubernetes: str, what: Collection[str]) 
 
 
 def _template(helm: Path, kubernetes: str, *flags: str) -> str:
-    """Render the chart; with what this Kubernetes is too old for left empty, as the chart says to."""
+    """Render the chart, without the values that this Kubernetes is too old for, as the chart's message advises."""
     common = ("--namespace", NAMESPACE, "--kube-version", kubernetes)
     command: list[str | Path] = [helm, "template", "echo", CHART, *common, *flags]
-    environ = {"KUBECONFIG": os.devnull}  # out of reach of any cluster
+    environ = {"KUBECONFIG": os.devnull}  # no access to any cluster
     try:
         return run(*command, environ=environ)
     except CommandError as error:

@@ -1,7 +1,7 @@
-"""Judges rendered manifests, and the Dockerfile, by checkov: what it finds is a failure, or waived here for a reason.
+"""Security checks of manifests and the Dockerfile by checkov.
 
-The waivers are a table of ours, not checkov's list of checks to skip: each is for certain kinds alone, and one that
-nothing needs any more is a failure too.
+What checkov finds is a failure, or waived here for a reason. The waivers are a table of ours, not checkov's list of
+checks to skip: each is for certain kinds alone, and an unused one is a failure too.
 """
 
 import json
@@ -12,27 +12,28 @@ from typing import Any
 
 from tools.commands import ROOT, CommandError, run
 
-# An environment of its own: beside the dev group's packages, checkov would be held at a version of years ago.
+# A virtual environment of its own: beside the dev group's packages, checkov would be resolved to a version of years
+# ago.
 CHECKOV = ROOT / ".tools" / "checkov" / "bin" / "checkov"
 _SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Waiver:
-    """A check of checkov's that is not for us, for objects of these kinds (none: for all), and why."""
+    """A check of checkov's that is waived for objects of these kinds (none: for all), and why."""
 
     check: str
     kinds: frozenset[str]
     reason: str
 
     def covers(self, finding: "Finding") -> bool:
-        """Tell whether it is for this finding."""
+        """Return whether it applies to this finding."""
         return finding.check == self.check and (not self.kinds or finding.kind in self.kinds)
 
 
 _PODS = frozenset({"Deployment", "Pod"})
 _ALL: frozenset[str] = frozenset()
-_TESTS = frozenset({"Pod"})  # the pods that stand for themselves are those of `helm test`
+_TESTS = frozenset({"Pod"})  # the only pods without a controller are those of `helm test`
 
 WAIVERS = (
     Waiver(
@@ -72,7 +73,7 @@ WAIVERS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """A check that an object, or a line of the Dockerfile, failed."""
+    """A check that failed for an object, or for a line of the Dockerfile."""
 
     check: str
     name: str
@@ -81,15 +82,15 @@ class Finding:
     file: str
 
     def __str__(self) -> str:
-        """Give the line that a person reads."""
+        """Return the line for people."""
         return f"{self.file}: {self.resource}: {self.name} ({self.check})"
 
 
 def judge(files: Sequence[Path]) -> None:
-    """Judge files. Raises `CommandError`, which names each finding, and each waiver that nothing needs."""
+    """Check files. Raise `CommandError` with each finding, and each unused waiver."""
     if not CHECKOV.exists():
         raise CommandError(f"{CHECKOV.relative_to(ROOT)} is not there: make lint installs it")
-    # Softly: that something is found stands in the report, and the exit code only says whether there is one.
+    # With --soft-fail, because findings are in the report, and the exit code only states whether there is a report.
     options = ("--config-file", ROOT / ".checkov.yaml", "--soft-fail", "--output", "json")
     told = json.loads(run(CHECKOV, *options, "--file", *files, deadline=_SECONDS))
     reports = told if isinstance(told, list) else [told]
@@ -99,7 +100,7 @@ def judge(files: Sequence[Path]) -> None:
 
 
 def verdict(reports: Iterable[dict[str, Any]], waivers: Sequence[Waiver], files: Iterable[str]) -> Iterator[str]:
-    """Give what is wrong by checkov's reports: findings without a waiver, waivers for none, files it did not judge."""
+    """Return the failures in checkov's reports: findings without a waiver, unused waivers, unchecked files."""
     found: set[Finding] = set()
     judged: set[str] = set()
     for report in reports:
@@ -118,7 +119,7 @@ def verdict(reports: Iterable[dict[str, Any]], waivers: Sequence[Waiver], files:
 
 def _finding(judged_as: str, told: Mapping[str, Any]) -> Finding:
     file, resource = Path(told["file_abs_path"]).name, told["resource"]
-    if judged_as == "dockerfile":  # an instruction, behind the path of the file
+    if judged_as == "dockerfile":  # an instruction, after the path of the file
         kind, resource = "Dockerfile", resource.rpartition(".")[2]
     else:  # Kind.namespace.name
         kind = resource.partition(".")[0]

@@ -1,7 +1,8 @@
-"""Strict JSON Schemas of Kubernetes' objects, made from what Kubernetes publishes: OpenAPI documents and CRDs.
+"""Strict JSON Schemas of Kubernetes' objects.
 
-Strict means as the API server is with `fieldValidation=Strict`: a field that is not in the schema is refused. What a
-schema of JSON can't say (CEL rules, what fields mean together) stays for a cluster to judge.
+They are made from what Kubernetes publishes: OpenAPI documents and CRDs. Strict means as the API server is with
+`fieldValidation=Strict`: a field that is not in the schema is rejected. What a JSON Schema can't express (CEL rules,
+conditions on several fields) is left to a cluster.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,14 +14,14 @@ _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _REFERENCE = "#/definitions/"
 _NULL: Schema = {"type": "null"}
 
-# Their JSON may be a number as well, which OpenAPI 2 has no way to say: both write themselves as they are read.
+# Their JSON may also be a number, which OpenAPI 2 cannot express: both types serialize themselves as they were read.
 # https://github.com/kubernetes/kubernetes/blob/v1.30.0/api/openapi-spec/swagger.json
 _ALSO_NUMBERS: Mapping[str, Schema] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"]},
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
 }
 
-# What a schema keeps as it is. Left out is what checks nothing: words for people, defaults, Kubernetes' extensions.
+# Keywords that a schema keeps. Omitted is what validates nothing: descriptions, defaults, Kubernetes' extensions.
 _KEPT = frozenset(
     (
         *("$ref", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maxLength", "maxProperties"),
@@ -31,11 +32,11 @@ _KEPT = frozenset(
 
 
 def of_openapi(document: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
-    """Give the path and the schema of each kind in Kubernetes' OpenAPI 2 document (api/openapi-spec/swagger.json)."""
+    """Yield the path and the schema of each kind in Kubernetes' OpenAPI 2 document (api/openapi-spec/swagger.json)."""
     definitions = strict_definitions(document)
     for name, definition in document["definitions"].items():
         identities = definition.get("x-kubernetes-group-version-kind", ())
-        # What has several is an argument of every API (DeleteOptions), not an object that is written down.
+        # A definition with several identities is a parameter of every API (DeleteOptions), not an object in a manifest.
         if len(identities) != 1 or "kind" not in definition.get("properties", ()):
             continue
         (identity,) = identities
@@ -47,7 +48,7 @@ def of_openapi(document: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
 
 
 def of_crd(crd: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
-    """Give the path and the schema of each version of a CustomResourceDefinition that is served.
+    """Yield the path and the schema of each served version of a CustomResourceDefinition.
 
     `definitions` are Kubernetes' own, for the metadata, which the definition of a custom resource does not describe.
     """
@@ -61,12 +62,12 @@ def of_crd(crd: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Iterato
 
 
 def strict_definitions(document: Mapping[str, Any]) -> dict[str, Schema]:
-    """Give the definitions of an OpenAPI 2 document of Kubernetes, each made strict."""
+    """Return the definitions of Kubernetes' OpenAPI 2 document, each made strict."""
     return {name: _ALSO_NUMBERS.get(name) or strict(each) for name, each in document["definitions"].items()}
 
 
 def path_of(group: str, version: str, kind: str) -> str:
-    """Give where kubeconform looks, by a template of the same form, for what has this identity."""
+    """Return the path at which kubeconform looks for the schema of this identity, by a template of the same format."""
     return f"{group or version}/{kind.lower()}_{version}.json"
 
 
@@ -74,9 +75,10 @@ PATH_TEMPLATE = "{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"
 
 
 def strict(schema: Mapping[str, Any]) -> Schema:
-    """Give a schema that refuses what it does not name, and takes null for what may be left out.
+    """Return a schema that rejects unknown properties, and accepts null for optional ones.
 
-    A schema without a type only adds conditions to another (in `anyOf`, say): what it does not name is not refused.
+    A schema without a type only adds conditions to another (in `anyOf`, say): properties that it does not list are
+    accepted.
     """
     made: Schema = {key: value for key, value in schema.items() if key in _KEPT}
     if schema.get("x-kubernetes-int-or-string"):
@@ -105,7 +107,7 @@ def _is_closed(schema: Mapping[str, Any]) -> bool:
 
 
 def _or_null(schema: Schema) -> Schema:
-    """Let null in: to Kubernetes an optional field that is null is one that is not there."""
+    """Allow null: Kubernetes treats an optional field that is null as omitted."""
     if "$ref" in schema or "type" not in schema:
         return {"anyOf": [schema, _NULL]} if schema else schema
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
@@ -122,7 +124,7 @@ def _identified(schema: Schema, group: str, version: str, kind: str) -> Schema:
 
 
 def needed(schema: Schema, definitions: Mapping[str, Schema]) -> dict[str, Schema]:
-    """Give the definitions that a schema refers to, and those that these refer to."""
+    """Return the definitions that a schema refers to, and those that these refer to."""
     needed: dict[str, Schema] = {}
     waiting = list(_references(schema))
     while waiting:
