@@ -1,9 +1,9 @@
-"""`python -m tools.supply.audit BILL` asks what is known against the locked packages, and against what is in the image.
+"""`python -m tools.supply.audit BILL`: look up known vulnerabilities.
 
-pip-audit asks about each lock file, a scanner about the bill of materials where `make sbom` has written one. Both ask
-services of others. Where these can't be reached, or know nothing of what they are asked about, that is said, and never
-taken for "nothing is known against it": the exit code is 0 only when all was asked and nothing found, 1 when something
-was found, 3 when something could not be asked.
+They are those of the locked packages, and of the image's. pip-audit asks about each lock file, a scanner about the bill
+of materials if `make sbom` has written one. Both query external services. If these can't be reached, or don't know a
+package, that is reported, and never treated as "no known vulnerabilities". The exit code is 0 only if everything was
+queried and nothing found, 1 if something was found, 3 if something could not be queried.
 """
 
 import json
@@ -19,12 +19,12 @@ from typing import NamedTuple
 from tools.commands import ROOT, say_to_stderr
 from tools.supply.locks import lock_files
 
-_LONG = 150  # characters of what others say
-_PATIENCE = 600  # seconds for one question, of a hundred packages
+_LONG = 150  # characters of other programs' messages
+_PATIENCE = 600  # seconds for one query, of a hundred packages
 
 
 class Verdict(IntEnum):
-    """What became of a question; the number is the exit code."""
+    """The result of a query; the number is the exit code."""
 
     CLEAN = 0
     FOUND = 1
@@ -32,17 +32,18 @@ class Verdict(IntEnum):
 
 
 class Answer(NamedTuple):
-    """What became of a question about something, and what there is to say of it."""
+    """The result of a query about a subject, and its message."""
 
     verdict: Verdict
     what: str
     said: str
 
 
-# The services that pip-audit can ask: where one does not know the packages, the next may.
+# The services that pip-audit can query: if one does not know the packages, the next may.
 _SERVICES = ("pypi", "osv")
-# What scans a bill of materials, the first that is there: how it is asked to end with a code of its own when it finds
-# something, that code, and how a bill is named. What nobody has mended yet is left out: no other base would be better.
+# Scanners of a bill of materials, the first that is installed is used: the arguments for an exit code of its own when
+# it finds something, that code, and the form of a bill's name. Vulnerabilities without a fix are omitted: no other base
+# would be better.
 _SCANNERS: Mapping[str, tuple[Sequence[str], int, str]] = {
     "trivy": (("sbom", "--quiet", "--ignore-unfixed", "--exit-code", "9"), 9, "{}"),
     "grype": (("--quiet", "--only-fixed", "--fail-on", "negligible"), 2, "sbom:{}"),
@@ -50,7 +51,7 @@ _SCANNERS: Mapping[str, tuple[Sequence[str], int, str]] = {
 
 
 def of_locks(files: Sequence[Path], environ: Mapping[str, str]) -> Iterator[Answer]:
-    """Ask pip-audit about lock files, by the first service that knows what is in them."""
+    """Run pip-audit on lock files, with the first service that knows their packages."""
     for file in files:
         answers: list[Answer] = []
         for service in _SERVICES:
@@ -66,7 +67,7 @@ def of_locks(files: Sequence[Path], environ: Mapping[str, str]) -> Iterator[Answ
 
 
 def of_report(what: str, service: str, output: str, errors: str) -> Answer:
-    """Judge what pip-audit has said. That it skipped a package is no answer about it, whatever its exit code is."""
+    """Return the verdict of pip-audit's report. A skipped package is not a result for it, whatever the exit code is."""
     try:
         packages = json.loads(output)["dependencies"]
     except (ValueError, KeyError):
@@ -85,7 +86,7 @@ def of_report(what: str, service: str, output: str, errors: str) -> Answer:
 
 
 def of_bill(bill: Path, environ: Mapping[str, str]) -> Answer:
-    """Ask a scanner that is there about what the image has, by its bill of materials."""
+    """Run an installed scanner on the image's packages, by its bill of materials."""
     if not bill.exists():
         return Answer(Verdict.NOT_ASKED, "image", f"there is no {bill.relative_to(ROOT)}: make sbom writes it")
     for name, (arguments, found, form) in _SCANNERS.items():
@@ -96,7 +97,7 @@ def of_bill(bill: Path, environ: Mapping[str, str]) -> Answer:
 
 
 def of_scan(name: str, found: int, done: subprocess.CompletedProcess[str]) -> Answer:
-    """Judge what a scanner has said, which ends with the code `found` when it has found something."""
+    """Return the verdict of a scanner's report; its exit code is `found` if it has found something."""
     if done.returncode == 0:
         return Answer(Verdict.CLEAN, "image", f"nothing is known by {name} against what is in it")
     if done.returncode == found:
@@ -105,7 +106,7 @@ def of_scan(name: str, found: int, done: subprocess.CompletedProcess[str]) -> An
 
 
 def _cause(errors: str) -> str:
-    """Give the end of what a program said: what was at the bottom of it stands there."""
+    """Return the end of a program's output, which has the root cause."""
     lines = errors.strip().splitlines() or ["it said nothing"]
     return lines[-1] if len(lines[-1]) <= _LONG else f"... {lines[-1][-_LONG:]}"
 
@@ -125,7 +126,7 @@ def _done(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Comp
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Ask about the bill named and all lock files, tell each answer, give the exit code."""
+    """Audit the named bill and all lock files, print each result, return the exit code."""
     if len(arguments) != 1:
         say_to_stderr("usage: python -m tools.supply.audit BILL")
         return 2

@@ -1,7 +1,8 @@
-"""Prints what an image holds, as JSON: run in the image by its own Python, with nothing but the standard library.
+"""Contents of an image, printed as JSON by the image's own Python.
 
-Python packages stand on its search path, Debian's in dpkg's list; licences of the latter are the short names in the
-machine-readable ones of their copyright files, https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/.
+It uses only the standard library. Python packages are those on its search path, Debian's those in dpkg's list. Licences
+of the latter are the short names in their machine-readable copyright files,
+https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/.
 """
 
 import json
@@ -15,7 +16,7 @@ _DOCUMENTS = Path("/usr/share/doc")
 
 
 def main() -> None:
-    """Print it, in an order that does not depend on that of folders."""
+    """Print the contents, in an order that does not depend on that of folders."""
     found = {
         "python": platform.python_version(),
         "release": platform.freedesktop_os_release(),
@@ -29,12 +30,12 @@ def main() -> None:
 
 
 def licences(fields: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
-    """Give what a distribution's metadata say of its licence, under the names that they have there."""
+    """Return the licence entries of a distribution's metadata, under their own names."""
     return {name: fields[name] for name in ("license", "license_expression", "classifier") if name in fields}
 
 
 def debian() -> list[dict[str, str | list[str]]]:
-    """Give Debian's packages that are installed; none where the base is not of Debian."""
+    """Return the installed Debian packages; none if the base is not Debian."""
     if not _DPKG.exists():
         return []
     packages = []
@@ -55,7 +56,7 @@ def debian() -> list[dict[str, str | list[str]]]:
 
 
 def copyright_names(file: Path) -> list[str]:
-    """Give the licences' short names in a copyright file; none where it is not there, or for people alone."""
+    """Return the licences' short names in a copyright file; none if it is missing or not machine-readable."""
     if not file.exists():
         return []
     return sorted(

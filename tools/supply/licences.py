@@ -1,7 +1,7 @@
-"""`python -m tools.supply.licences` writes THIRD_PARTY.md: the licences of what the image has of others.
+"""`python -m tools.supply.licences`: write THIRD_PARTY.md.
 
-They are those that the packages of the runtime's lock files declare of themselves. What the base of the image brings is
-in the bill of materials (`sbom.py`), since it is another one with each base.
+It has the licences of third-party packages in the image, which the packages of the runtime's lock files declare
+themselves. What the base of the image adds is in the bill of materials (`sbom.py`), because it differs with each base.
 """
 
 from collections.abc import Mapping
@@ -19,29 +19,29 @@ from tools.supply.locks import Locked, normalized, read
 
 FILE = ROOT / "THIRD_PARTY.md"
 
-# The lock files that an image may be built of, each with which image that is.
+# The lock files that an image may be built from, each with the image's name.
 _LOCKS = {
     "requirements.txt": "every image",
     "requirements/jwt.txt": "images that verify tokens",
     "requirements/otlp.txt": "images that send spans",
 }
 
-# What goes well with Apache-2.0, and asks for no more than to be named (MPL-2.0: of whoever changes its files, which we
-# don't): by SPDX's names, https://spdx.org/licenses/.
+# Licences that are compatible with Apache-2.0 and require no more than attribution (MPL-2.0: also of whoever changes
+# its files, which we don't): by SPDX's names, https://spdx.org/licenses/.
 ALLOWED = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 
-# What was written before SPDX's names were (PEP 639), in License or in a classifier.
+# SPDX names of licences that are stated in License or in a classifier, from before PEP 639.
 _MEANT = {
     "3-Clause BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
     "License :: OSI Approved :: MIT License": "MIT",
 }
-# Where that says too little, or the package is not there for every Python: by its licence's files.
+# Licences read from a package's licence files, if its metadata are insufficient or it does not exist for every Python.
 _READ = {
     "backports-zstd": "PSF-2.0",  # LICENSE.txt
     "uvloop": "MIT OR Apache-2.0",  # LICENSE-MIT, LICENSE-APACHE
 }
-# What a package has compiled into it, with its licence, by what the package says.
+# What a package has compiled into it, with its licence, as the package states.
 BUNDLED = {
     "backports-zstd": {"zstd": "BSD-3-Clause"},
     "brotli": {"brotli": "MIT"},
@@ -64,18 +64,18 @@ base image brings (Debian and Python) is listed, with licences where the base te
 
 @cache
 def _spdx() -> Licensing:
-    """Give SPDX's licences, which take a moment to be read."""
+    """Return SPDX's licences, which take a moment to load."""
     return get_spdx_licensing()
 
 
 class LicenceError(Exception):
-    """A package says nothing of its licence that is understood, or one that is not allowed."""
+    """A package states no known licence, or one that is not allowed."""
 
 
 def of(name: str, fields: Mapping[str, str | list[str]]) -> str:
-    """Give the SPDX expression of a package by its metadata, as `importlib.metadata` has it in JSON.
+    """Return the SPDX expression of a package by its metadata, as `importlib.metadata` has it in JSON.
 
-    Raises `LicenceError`.
+    Raise `LicenceError` if there is none.
     """
     if name in _READ:
         return _READ[name]
@@ -92,7 +92,10 @@ def _older(fields: Mapping[str, str | list[str]]) -> list[str]:
 
 
 def is_allowed(expression: str) -> bool:
-    """Tell whether all licences that an SPDX expression names are allowed. Raises `LicenceError` for no expression."""
+    """Return whether all licences in an SPDX expression are allowed.
+
+    Raise `LicenceError` if it is not an expression.
+    """
     try:
         return set(_spdx().license_keys(expression, validate=True)) <= ALLOWED
     except ExpressionError as error:
@@ -100,7 +103,10 @@ def is_allowed(expression: str) -> bool:
 
 
 def runtime() -> dict[str, tuple[Locked, str]]:
-    """Give what may be in the image by name, each with the images that it is in, of the first lock file that has it."""
+    """Return the packages that may be in the image, by name.
+
+    Each has the images that it is in, and is that of the first lock file that has it.
+    """
     found: dict[str, tuple[Locked, str]] = {}
     for file, where in _LOCKS.items():
         for name, package in read((ROOT / file).read_text()).items():
@@ -109,7 +115,7 @@ def runtime() -> dict[str, tuple[Locked, str]]:
 
 
 def document() -> str:
-    """Give what THIRD_PARTY.md should be. Raises `LicenceError`."""
+    """Return the text of THIRD_PARTY.md. Raise `LicenceError` if a licence is unknown or not allowed."""
     rows = []
     for name, (package, where) in sorted(runtime().items()):
         licence = of(name, {} if name in _READ else metadata(name).json)

@@ -1,4 +1,4 @@
-"""The lock files, read: which version of which package, by which hashes of its archives."""
+"""Lock files: versions of packages, and hashes of their archives."""
 
 import re
 from pathlib import Path
@@ -11,11 +11,11 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 
 
 class LockError(Exception):
-    """A lock file lets something in that it does not name by version and hash; the message has the line."""
+    """A lock file allows something that it does not pin by version and hash; the message has the line."""
 
 
 class Locked(NamedTuple):
-    """A package of a lock file, by its normalized name (PEP 503), with the SHA-256 of each archive that is let in."""
+    """A package of a lock file, by its normalized name (PEP 503), with the SHA-256 of each allowed archive."""
 
     name: str
     version: str
@@ -23,17 +23,17 @@ class Locked(NamedTuple):
 
 
 def lock_files() -> list[Path]:
-    """Give the lock files, by name."""
+    """Return the lock files, by name."""
     return sorted([ROOT / "requirements.txt", *ROOT.glob("requirements/*.txt")])
 
 
 def normalized(name: str) -> str:
-    """Give a package's name as PEP 503 compares them."""
+    """Return a package's name, normalized for comparison (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read(text: str) -> dict[str, Locked]:
-    """Give the packages of a lock file by name. Raises `LockError` for a line that pins nothing, or without a hash."""
+    """Return the packages of a lock file by name. Raise `LockError` for a line without a version or without a hash."""
     packages: dict[str, Locked] = {}
     for line in _joined(text):
         package = _PACKAGE.match(line)
@@ -46,6 +46,6 @@ def read(text: str) -> dict[str, Locked]:
 
 
 def _joined(text: str) -> list[str]:
-    """Give the lines that say something, each with what is continued behind a backslash."""
+    """Return the lines that are not empty or comments, each joined with its continuation after a backslash."""
     bare = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     return [line for each in re.sub(r"\\\n\s*", " ", bare).splitlines() if (line := each.strip())]

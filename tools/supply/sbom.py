@@ -1,8 +1,8 @@
-"""`python -m tools.supply.sbom IMAGE FILE` writes the bill of materials of an image: CycloneDX 1.6, as JSON.
+"""`python -m tools.supply.sbom IMAGE FILE`: write an image's SBOM.
 
-It is made of what stands in the image (`inside.py`) and of the lock files, whose hashes are those of the archives that
-pip let in. Of one image it is the same, byte for byte: its serial number follows from the image's id, its time is the
-image's own. https://cyclonedx.org/docs/1.6/json/
+It is CycloneDX 1.6, as JSON. It is made from the contents of the image (`inside.py`) and from the lock files, whose
+hashes are those of the archives that pip may install. For one image it is the same, byte for byte: its serial number is
+derived from the image's id, its time is the image's own. https://cyclonedx.org/docs/1.6/json/
 """
 
 import json
@@ -34,13 +34,13 @@ _CREATED = "org.opencontainers.image.created"
 
 
 class SbomError(Exception):
-    """The image has something that no bill can be made of; the message says what."""
+    """The image contains something that can't be described in a bill of materials; the message says what."""
 
 
 def bill(image: Mapping[str, Any], inside: Mapping[str, Any], locked: Mapping[str, Locked]) -> str:
-    """Give the bill of an image by what its engine says of it (`docker image inspect`) and what is inside of it.
+    """Return the bill of an image from its engine's data (`docker image inspect`) and its contents.
 
-    Raises `SbomError` when a package is not of its locked version, or the bill not as its schema says.
+    Raise `SbomError` if a package is not of its locked version, or the bill does not match its schema.
     """
     labels = image["Config"]["Labels"]
     created = labels.get(_CREATED, "")
@@ -62,7 +62,7 @@ def bill(image: Mapping[str, Any], inside: Mapping[str, Any], locked: Mapping[st
 
 
 def mistake(text: str) -> str | None:
-    """Give what is wrong with a bill by its schema, where something is."""
+    """Return the first violation of a bill's schema, if there is one."""
     error = JsonStrictValidator(VERSION).validate_str(text)
     return None if error is None else str(error)
 
@@ -75,7 +75,7 @@ def _whole(image: Mapping[str, Any], labels: Mapping[str, str]) -> Component:
         bom_ref="image",
         type=ComponentType.CONTAINER,
         version=labels["org.opencontainers.image.version"],
-        # The image's id is the digest of its configuration, which names all layers by theirs.
+        # The image's id is the digest of its configuration, which identifies all layers by theirs.
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=image["Id"].removeprefix("sha256:"))],
         licenses=[LicenseExpression("Apache-2.0")],
         properties=[*(Property(name=name, value=value) for name, value in told.items()), *layers],
@@ -83,7 +83,7 @@ def _whole(image: Mapping[str, Any], labels: Mapping[str, str]) -> Component:
 
 
 def _system(inside: Mapping[str, Any]) -> Component:
-    """Give the base's distribution: by its version a scanner knows which faults of its packages are mended."""
+    """Return the base's distribution, whose version tells a scanner which vulnerabilities of its packages are fixed."""
     release = inside["release"]
     return Component(
         name=release["ID"],
@@ -107,7 +107,7 @@ def _python(inside: Mapping[str, Any]) -> Component:
 
 
 def _distributions(inside: Mapping[str, Any], locked: Mapping[str, Locked]) -> Iterator[Component]:
-    """Give Python's packages: those of the service with the hashes of their lock, those of the base without."""
+    """Yield Python's packages: the service's with the hashes of their lock, the base's without."""
     for each in inside["distributions"]:
         purl = PackageURL("pypi", None, normalized(each["name"]), each["version"])
         lock = locked.get(normalized(each["name"]))
@@ -124,7 +124,7 @@ def _distributions(inside: Mapping[str, Any], locked: Mapping[str, Locked]) -> I
 
 
 def _archives(purl: PackageURL, lock: Locked) -> ExternalReference:
-    """Give the archives that the lock lets in; which of them it was depends on processor and base."""
+    """Return a reference to the archives that the lock allows; which was installed depends on processor and base."""
     hashes = [HashType(alg=HashAlgorithm.SHA_256, content=each) for each in lock.hashes]
     return ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(str(purl)), hashes=hashes)
 
@@ -145,7 +145,7 @@ def _debian(inside: Mapping[str, Any]) -> Iterator[Component]:
 
 
 def of_image(reference: str) -> str:
-    """Give the bill of an image that the engine has. Raises `CommandError` and `SbomError`."""
+    """Return the bill of a local image. Raise `CommandError` or `SbomError`."""
     (image,) = json.loads(run("docker", "image", "inspect", reference))
     isolated = ("--network=none", "--read-only", "--cap-drop=ALL", "--entrypoint=python3")
     inside = json.loads(run("docker", "run", "--rm", *isolated, reference, "-c", INSIDE.read_text()))
@@ -155,7 +155,7 @@ def of_image(reference: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the bill of the image named. Gives the exit code."""
+    """Write the bill of the named image. Return the exit code."""
     if len(arguments) != 2:
         say_to_stderr("usage: python -m tools.supply.sbom IMAGE FILE")
         return 2
