@@ -1,1 +1,1 @@
-"""What is generated for the chart and its README, and its archive."""
+"""Generators for the chart: its README, schema, dashboard and archive."""

@@ -1,5 +1,6 @@
-"""The chart's Grafana dashboard: a table of panels, and the JSON that `python -m tools.chart.documented` makes of it.
+"""The chart's Grafana dashboard: a table of panels, and its JSON.
 
+`python -m tools.chart.documented` writes the JSON.
 https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 """
 
@@ -8,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-_COLUMNS: Final = 24  # as Grafana counts a row
+_COLUMNS: Final = 24  # the width of a row in Grafana
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
-# What a query looks at. Namespace and job are those of the release, by the monitors' labels.
+# Matchers of every query: namespace and job are those of the release, by the monitors' labels.
 _HERE: Final = 'job="$job",namespace="$namespace",pod=~"$pod"'
 
 
 @dataclass(frozen=True)
 class Query:
-    """PromQL, in which HERE stands for the matchers of what was chosen, and the name of a line: `{{label}}` in it."""
+    """PromQL, in which HERE stands for the matchers of the selected pods, and the legend of a line with `{{label}}`."""
 
     promql: str
     legend: str
@@ -24,7 +25,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel: what it shows, in which of Grafana's units, of which queries, and how to read it."""
+    """A panel: its title, its unit in Grafana, its queries, and how to read it."""
 
     title: str
     unit: str
@@ -171,7 +172,7 @@ PANELS: Final = (
 
 
 def _variable(name: str, query: str, *, several: bool = False) -> dict[str, Any]:
-    """Give a choice for the whole dashboard, of what the series have."""
+    """Return a dashboard variable, whose values are those of a label."""
     return {
         "name": name,
         "label": name.capitalize(),
@@ -179,7 +180,7 @@ def _variable(name: str, query: str, *, several: bool = False) -> dict[str, Any]
         "datasource": _SOURCE,
         "query": {"query": query, "refId": name},
         "definition": query,
-        "refresh": 2,  # whenever the range of time changes: pods come and go
+        "refresh": 2,  # whenever the time range changes, because pods come and go
         "sort": 1,
         "multi": several,
         "includeAll": several,
@@ -188,7 +189,7 @@ def _variable(name: str, query: str, *, several: bool = False) -> dict[str, Any]
 
 
 def _placed() -> Iterator[tuple[Panel, dict[str, int]]]:
-    """Give each panel with its place, row by row from left to right."""
+    """Return each panel with its position, row by row from left to right."""
     x = y = 0
     for panel in PANELS:
         yield panel, {"x": x, "y": y, "w": panel.width, "h": panel.height}
@@ -215,7 +216,7 @@ def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
 
 
 def dashboard() -> dict[str, Any]:
-    """Give the dashboard as Grafana imports it. Without `id`: Grafana gives it one of its own."""
+    """Return the dashboard as Grafana imports it, without `id`, because Grafana assigns one."""
     return {
         "uid": "echo-http",
         "title": "Echo",
@@ -223,7 +224,7 @@ def dashboard() -> dict[str, Any]:
         "tags": ["echo"],
         "schemaVersion": 39,
         "editable": True,
-        "graphTooltip": 1,  # one crosshair for all panels
+        "graphTooltip": 1,  # a crosshair shared by all panels
         "refresh": "30s",
         "time": {"from": "now-1h", "to": "now"},
         "templating": {
@@ -239,5 +240,5 @@ def dashboard() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Give it as the file that it is."""
+    """Return the text of the dashboard's file."""
     return json.dumps(dashboard(), indent=2) + "\n"

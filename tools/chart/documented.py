@@ -1,14 +1,16 @@
-"""Generate values.schema.json and what else is derived from values.yaml and the service's settings (`make format`).
+"""Generator of values.schema.json and other files (`make format`).
 
-That is also the list of settings in the chart, the dashboard, and the objects of k8s/overlays/monitoring that hold the
-dashboard and the alerts. The table in the chart's README is made by helm-docs, from the same comments.
+They are derived from values.yaml and the service's settings. The other files are the list of settings in the chart, the
+dashboard, and the objects of k8s/overlays/monitoring that contain the dashboard and the alerts. The table in the
+chart's README is made by helm-docs, from the same comments.
 
-A comment describes a key (`# -- ...`) and, in a line above that, limits it beyond the type of its default
-(`# @schema {...}`, a JSON Schema, or `$ref` to one of `definitions`). A map with a description is one value; a map
-without one is a group of values, in which no other key is allowed.
+A comment describes a key (`# -- ...`) and, in a line above that, limits it beyond the type of its default (`# @schema
+{...}`, a JSON Schema, or `$ref` to one of `definitions`). A map with a description is one value; a map without one is a
+group of values, in which no other key is allowed.
 
 helm-schema and helm-values-schema-json read such comments as well, but not every module proxy serves them, and the npm
-package readme-generator-for-helm knows types only. The settings and Kubernetes' types would be ours in any case.
+package readme-generator-for-helm supports only types. The settings and Kubernetes' types would need code of ours in any
+case.
 """
 
 import json
@@ -50,7 +52,7 @@ ALERTS: Final = re.findall(r"^- alert: (\w+)$", overlay.ALERTS.read_text(), re.M
 _NAME: Final = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _LABEL: Final = f"^({_NAME}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _TEMPLATE: Final = ".*\\{\\{.*"  # text that may become anything once it is rendered
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+# any text, because its rendering is unknown
 _LABEL_VALUE: Final = f"^(([A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?)?|{_TEMPLATE})$"
 _SCALAR: Final = ["string", "number", "boolean", "null"]
 _LABEL_NAMES: Final = {"maxLength": 317, "pattern": _LABEL}
@@ -82,7 +84,7 @@ _OBJECTS_OF: Final = {
 }
 _PACKAGES: Final = re.compile(r"^io\.k8s\.(api|apimachinery\.pkg\.apis|apimachinery\.pkg)\.")
 
-# What several values may be, beside types of Kubernetes; `nullable` adds null to each.
+# Schemas that several values share, in addition to Kubernetes' types; `nullable` adds null to each.
 _DEFINITIONS: Final[dict[str, Schema]] = {
     "alerts": {"type": "array", "uniqueItems": True, "items": {"enum": ALERTS}},
     "amount": {
@@ -207,10 +209,10 @@ def settings() -> dict[str, FieldInfo]:
 
 
 def setting_schema(field: FieldInfo) -> Schema:
-    """Return the schema of a setting: its type and bounds, as YAML may have read its text, and null.
+    """Return the schema of a setting: its type and limits, as YAML may have read its text, and null.
 
     YAML reads `on` as true and 1.2 as a number. They are in schemas of their own, not in one `enum`: in Helm 3.18.6 to
-    3.21 and 4.0 to 4.2, jsonschema 6.0.2 takes "1.2" and 1.2 for equal, and rejects the whole chart.
+    3.21 and 4.0 to 4.2, jsonschema 6.0.2 treats "1.2" and 1.2 as equal, and rejects the whole chart.
     """
     schema = msgspec.json.schema(field.type)
     description = {"description": schema["description"]}
@@ -250,7 +252,7 @@ def kubernetes_definitions() -> dict[str, Schema]:
     found = {name: every[name] for name in roots}
     for name in roots:
         found |= needed(every[name], every)
-    # The chart quotes what is not text; a name with "=" is no variable.
+    # The chart quotes what is not text; a name with "=" is not a variable.
     found["core.v1.EnvVar"]["properties"] |= {
         "name": {"type": "string", "minLength": 1, "pattern": "^[^=]+$"},
         "value": {"type": _SCALAR},
@@ -276,7 +278,7 @@ def _short_references(schema: Any) -> Any:
 
 
 def _without_null(schema: Any) -> Any:
-    """Return a schema whose references stand alone: every definition takes null already."""
+    """Return a schema whose references stand alone: every definition accepts null already."""
     if isinstance(schema, list):
         return [_without_null(each) for each in schema]
     if not isinstance(schema, Mapping):
@@ -288,7 +290,7 @@ def _without_null(schema: Any) -> Any:
 
 
 def nullable(schema: Schema) -> Schema:
-    """Return a schema that takes null as well: a value that is null has its default removed."""
+    """Return a schema that accepts null as well: a value that is null has its default removed."""
     made = dict(schema)
     if "enum" in schema and None not in schema["enum"]:
         made["enum"] = [*schema["enum"], None]
@@ -343,7 +345,7 @@ def _usual_hints(key: str) -> Schema:
 
 
 def _comment(lines: list[str], line: int) -> tuple[str, Schema]:
-    """Return what the comment above a line says: the description, and the schema."""
+    """Return the description and the schema in the comment above a line."""
     above: list[str] = []
     while line and lines[line - 1].lstrip().startswith("#"):
         line -= 1
@@ -364,7 +366,7 @@ _TYPES: Final = {bool: "boolean", int: "integer", str: "string", list: "array", 
 def value_schema(value: Value) -> Schema:
     """Return the schema of a value: by its comment, else by the type of its default; null is always allowed."""
     if "$ref" in value.hints:
-        # In this draft of JSON Schema, what stands beside a $ref is ignored.
+        # In this draft of JSON Schema, keywords beside a $ref are ignored.
         return {"description": value.description, "allOf": [{"$ref": f"#/definitions/{value.hints['$ref']}"}]}
     kind = {} if {"type", "enum"} & value.hints.keys() else {"type": _TYPES[type(value.default)]}
     return {"description": value.description, **nullable({**kind, **value.hints})}
@@ -399,7 +401,7 @@ def schema(text: str) -> Schema:
 
 
 def schema_text() -> str:
-    """Return values.schema.json, with a line for each definition: they are for programs."""
+    """Return values.schema.json, with one line for each definition, because definitions are for programs."""
     made = schema(VALUES.read_text())
     rows = ",\n".join(
         f"    {json.dumps(name)}: {json.dumps(each, separators=(',', ':'))}"
@@ -430,7 +432,7 @@ def written() -> dict[Any, str]:
 
 
 def main() -> None:
-    """Write them."""
+    """Write the generated files."""
     for path, text in written().items():
         path.write_text(text)
 

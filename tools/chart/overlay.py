@@ -1,4 +1,7 @@
-"""What of k8s/overlays/monitoring is made of the chart's files: kustomize takes none from outside of its folder."""
+"""Objects of k8s/overlays/monitoring, generated from the chart's files.
+
+kustomize does not load files from outside of its folder.
+"""
 
 import re
 from typing import Any, Final
@@ -33,7 +36,7 @@ metadata:
 
 
 def rule(values: dict[str, Any]) -> str:
-    """Give the PrometheusRule. `values` are the chart's, of prometheusRule; one that is null has no alert."""
+    """Return the PrometheusRule. `values` are the chart's, of prometheusRule; one that is null has no alert."""
     text = ALERTS.read_text().replace("__selector__", values["selector"])
     for name in re.findall(r"__(\w+?)__", text):
         text = text.replace(f"__{name}__", str(values[name])) if values[name] is not None else text
@@ -44,13 +47,13 @@ def rule(values: dict[str, Any]) -> str:
 
 
 def config_map() -> str:
-    """Give the ConfigMap with the dashboard."""
+    """Return the ConfigMap with the dashboard."""
     head = _head("v1", "ConfigMap", "echo-dashboard", 'grafana_dashboard: "1"')
     return f"{_LONG_LINES}{head}data:\n  echo.json: |-\n{_indented(dashboard.text(), 4)}"
 
 
 def values() -> dict[str, Any]:
-    """Give the chart's values of prometheusRule that stand for the overlay."""
+    """Return the chart's values of prometheusRule that correspond to the overlay."""
     default, chosen = (
         yaml.safe_load((CHART / name).read_text())["prometheusRule"]
         for name in ("values.yaml", "ci/monitoring-values.yaml")

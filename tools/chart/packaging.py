@@ -1,7 +1,7 @@
-"""The chart as an archive, the same bytes for the same commit: `make chart` runs `python -m tools.chart.packaging`.
+"""The chart's archive, reproducible: the same bytes for the same commit.
 
-Helm 3 gives the files in it the time of the packaging, Helm 4 that of SOURCE_DATE_EPOCH; here the archive is written
-anew with that time, whichever Helm made it.
+`make chart` runs `python -m tools.chart.packaging`. Helm 3 sets the time of the files in it to the time of packaging,
+Helm 4 to SOURCE_DATE_EPOCH. So the archive is written again with that time, whichever Helm made it.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from tests.chart.rendering import CHART, helm
 
 
 def package(folder: Path, time: int, chart: Path = CHART) -> Path:
-    """Make a chart's archive in a folder, its files of this time, in seconds since 1970; give its path."""
+    """Build a chart's archive in a folder, with this modification time in seconds since 1970; return its path."""
     with tempfile.TemporaryDirectory() as made:
         helm("package", str(chart), "--destination", made)
         (archive,) = Path(made).iterdir()
@@ -27,7 +27,7 @@ def package(folder: Path, time: int, chart: Path = CHART) -> Path:
 
 
 def at(archive: bytes, time: int) -> bytes:
-    """Give a compressed archive with all of its times set, and with nobody's name and rights in it."""
+    """Return a compressed archive with all of its times set, and without owners and permissions of its maker."""
     written = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(archive)) as before,
@@ -42,7 +42,7 @@ def at(archive: bytes, time: int) -> bytes:
 
 
 def main() -> None:
-    """Make it, and say where it is."""
+    """Build the archive, and print its path."""
     print(package(Path(sys.argv[1]), int(os.environ["SOURCE_DATE_EPOCH"])))  # noqa: T201 - what make shows
 
 

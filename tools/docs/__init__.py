@@ -1,1 +1,1 @@
-"""What is generated from the code: tables of the README, descriptors of gRPC."""
+"""Generators from the code: tables of the README, gRPC descriptors."""

@@ -1,4 +1,7 @@
-"""Generate the descriptors of gRPC's messages from app/grpc/proto (`python -m tools.docs.descriptors`)."""
+"""Generate the descriptors of gRPC's messages from app/grpc/proto.
+
+`python -m tools.docs.descriptors`.
+"""
 
 import tempfile
 from pathlib import Path
@@ -12,11 +15,11 @@ from tools.commands import ROOT
 
 PROTOS: Final = ROOT / "app" / "grpc" / "proto"
 MADE: Final = ROOT / "app" / "grpc" / "descriptors.py"
-_WIDTH: Final = 24  # bytes in a line
+_WIDTH: Final = 24  # bytes per line
 
 
 def compiled() -> FileDescriptorSet:
-    """Give what the compiler makes of the files."""
+    """Return the compiler's descriptors of the files."""
     files = sorted(str(file.relative_to(PROTOS)) for file in PROTOS.rglob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
@@ -26,7 +29,7 @@ def compiled() -> FileDescriptorSet:
 
 
 def written() -> str:
-    """Give the module's text."""
+    """Return the text of the module."""
     lines = [
         '"""The files that describe the messages, as protobuf has them: made of proto/ by `make format`."""',
         "",

@@ -1,4 +1,4 @@
-"""Generate the tables of README.md from the code (`python -m tools.docs.documents`)."""
+"""Generate the tables of README.md (`python -m tools.docs.documents`)."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ from tools.commands import ROOT
 
 README: Final = ROOT / "README.md"
 
-# What each form of the answer is. A form that is not here can't be written into the table.
+# Descriptions of the response formats; a format without one can't be written into the table.
 FORMS: Final = {
     BARE: "`<b>Got: PATH</b>!`: the path without its leading slash, percent-decoded, escaped for HTML, bytes that are"
     " not UTF-8 as U+FFFD",
@@ -33,7 +33,7 @@ FORMS: Final = {
     "whoami": "Traefik's whoami, as text; `/api`, `/data`, `/bench`, `/health`, `?wait=`",
     "echoserver": "the text of Kubernetes' echoserver",
 }
-# Of the body, what the reflection's own row does not say.
+# Members of the body in the reflection that its own row does not mention.
 _OF_THE_BODY: Final = ("decoded", "json", "form", "multipart")
 _PLACE: Final = r"(<!-- {name}: [^>]* -->\n).*?(<!-- end of {name} -->)"
 
@@ -46,19 +46,19 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def answers() -> str:
-    """Give the forms of the answer, each with what asks for it."""
+    """Return the table of response formats, each with the request that selects it."""
     rows = [("no particular type, as curl", f"`{BARE}`", FORMS[BARE])]
     rows += [(f"`Accept: {media_type}`", f"`{name}`", FORMS[name]) for media_type, name in media_types()]
     return _table(("requested by", "or by `echo_format`", "response"), rows)
 
 
 def dialects() -> str:
-    """Give the other echoes as which this one answers."""
+    """Return the table of other echo servers whose responses this one can produce."""
     return _table(("`ECHO_DIALECT`", "emulates"), [(f"`{name}`", FORMS[name]) for name in DIALECTS])
 
 
 def controls() -> str:
-    """Give what a client may ask for, with the bounds of the default settings."""
+    """Return the table of controls, with the limits of the default settings."""
     return _table(
         ("name", "effect", "value", "example"),
         [(_names(control), control.meaning, control.bound(Settings()), f"`{control.example}`") for control in CONTROLS],
@@ -71,7 +71,7 @@ def _names(control: Control) -> str:
 
 
 def reflection() -> str:
-    """Give the fields of the reflection."""
+    """Return the table of the reflection's members."""
     rows: list[tuple[str, str]] = []
     for name, meaning in MEANINGS[Reflection].items():
         rows.append((f"`{name}`", meaning))
@@ -81,7 +81,7 @@ def reflection() -> str:
 
 
 def settings() -> str:
-    """Give the settings, a table for each group."""
+    """Return the settings, a table for each group."""
     return "\n\n".join(
         f"{name}:\n\n"
         + _table(
@@ -93,7 +93,7 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    """Give the metrics."""
+    """Return the table of metrics."""
     rows = [
         (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help)
         for family in FAMILIES.values()
@@ -102,17 +102,17 @@ def metrics() -> str:
 
 
 def performance() -> str:
-    """Give what the kept runs of the bench have measured."""
+    """Return the measurements of the stored benchmark runs."""
     return kept.documented(kept.runs())
 
 
 def curves() -> str:
-    """Give the curves of the kept run that is drawn, as pictures."""
+    """Return the curves of the stored run that has pictures, as pictures."""
     return pictures.documented(kept.runs()[kept.drawn()].curves, ROOT)
 
 
 def scale() -> str:
-    """Give what more pods serve, as it was measured last and kept."""
+    """Return the stored measurement of throughput by pods."""
     return scaling.documented(scaling.read(scaling.KEPT))
 
 
@@ -130,7 +130,10 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def written(text: str) -> str:
-    """Give the README's text with every table as it has to be. Raises `ValueError` where one has not one place."""
+    """Return the README's text with every table up to date.
+
+    Raise `ValueError` if one does not have exactly one place.
+    """
     for name, table in TABLES.items():
         place = re.compile(_PLACE.format(name=name), re.DOTALL)
         if len(place.findall(text)) != 1:
