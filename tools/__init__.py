@@ -1,1 +1,4 @@
-"""Programs around the service that are no tests: benchmarks, fuzzing, checks, generators, and how they are built."""
+"""Programs around the service: benchmarks, fuzzing, checks, generators.
+
+Also the programs that tests need, and how they are built. None of them is a test.
+"""

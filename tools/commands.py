@@ -1,4 +1,7 @@
-"""Programs run for the tests: each with a deadline, and with all that it said when it fails."""
+"""Programs run as subprocesses, with a deadline and their full output.
+
+The output is part of the error if a program fails.
+"""
 
 import contextlib
 import os
@@ -16,13 +19,13 @@ Say = Callable[[str], None]
 
 
 class CommandError(Exception):
-    """A program failed or took too long; the message has the command and what it said."""
+    """A program failed or took too long; the message has the command and its output."""
 
 
 def run(*command: str | Path, deadline: float = 120, environ: Mapping[str, str] | None = None) -> str:
-    """Run a program in the root of the project; give what it wrote to stdout.
+    """Run a program in the root of the project; return its stdout.
 
-    `deadline` is in seconds, `environ` is added to ours. Raises `CommandError`.
+    `deadline` is in seconds, `environ` is added to ours. Raise `CommandError` if it fails.
     """
     words = [str(word) for word in command]
     try:
@@ -47,9 +50,9 @@ def run(*command: str | Path, deadline: float = 120, environ: Mapping[str, str] 
 
 
 def follow(*command: str | Path, say: Say, deadline: float = 3600, environ: Mapping[str, str] | None = None) -> str:
-    """Run a program that takes long, passing on each line that it writes to stderr; give its stdout.
+    """Run a program that takes long, forwarding each line that it writes to stderr; return its stdout.
 
-    Raises `CommandError`. On Ctrl-C the program and its children are told to end, and waited for.
+    Raise `CommandError` if it fails. On Ctrl-C, terminate the program and its children, and wait for them.
     """
     words = [str(word) for word in command]
     with subprocess.Popen(
@@ -60,7 +63,7 @@ def follow(*command: str | Path, say: Say, deadline: float = 3600, environ: Mapp
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        process_group=0,  # a shell script reacts to a signal only when its children end too
+        process_group=0,  # a shell script handles a signal only when its children end too
     ) as process:
         assert process.stderr is not None
         assert process.stdout is not None
@@ -89,5 +92,5 @@ def follow(*command: str | Path, say: Say, deadline: float = 3600, environ: Mapp
 
 
 def say_to_stderr(line: str) -> None:
-    """Tell a person a line."""
+    """Print a line to stderr."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - its one purpose

@@ -1,1 +1,1 @@
-"""The programs that the tests drive: helm, kind, kubectl."""
+"""Programs that the tests run, such as helm, kind and kubectl."""

@@ -222,7 +222,10 @@ def is_fit(tool: Tool, output: str) -> bool:
 
 
 def find(tool: Tool, environ: Mapping[str, str]) -> Path:
-    """Return the path of a fit program: from PATH, or the pinned one, built if missing. Raises `ToolError`."""
+    """Return the path of a supported program: from PATH, or the pinned one, built if missing.
+
+    Raise `ToolError` if neither is available.
+    """
     on_path = shutil.which(tool.name, path=environ.get("PATH")) if tool.version_arguments else None
     if on_path:
         output = subprocess.run([on_path, *tool.version_arguments], capture_output=True, text=True, check=False).stdout
@@ -249,7 +252,7 @@ def _build(tool: Tool, environ: Mapping[str, str]) -> None:
     # One build at a time: each uses every processor, and a Helm's needs gigabytes.
     with (BUILT / "build.lock").open("w") as lock, tempfile.TemporaryDirectory(dir=BUILT) as folder:
         flock(lock, LOCK_EX)
-        if tool.pinned.exists():  # built meanwhile by another process
+        if tool.pinned.exists():  # built in the meantime by another process
             return
         say_to_stderr(
             f"building {tool.name} {tool.version} into {BUILT.relative_to(ROOT)}; once, up to three minutes ..."

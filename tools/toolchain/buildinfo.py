@@ -1,4 +1,7 @@
-"""Build information that Go writes into a binary: module, version, dependencies, build settings."""
+"""Build information that Go writes into a binary.
+
+It consists of module, version, dependencies and build settings.
+"""
 
 import subprocess
 from collections.abc import Mapping
@@ -18,7 +21,7 @@ class BuildInfo:
 
 
 def build_info(go: str | Path, binary: Path) -> BuildInfo:
-    """Return the build information of a binary. Raises `subprocess.CalledProcessError` if it has none."""
+    """Return the build information of a binary. Raise `subprocess.CalledProcessError` if it has none."""
     output = subprocess.run([go, "version", "-m", binary], capture_output=True, text=True, check=True).stdout
     return parse(output)
 

@@ -1,7 +1,8 @@
-"""Versions of Helm and Kubernetes that the chart supports, read from helm/Chart.yaml; and of kustomize, for k8s/.
+"""Versions of Helm, Kubernetes and kustomize that are supported.
 
-`annotations.supported-helm-versions` and `kubeVersion` are the only places that define the former. README.md states all
-of them for people; a test compares it.
+The chart's, of Helm and Kubernetes, are read from helm/Chart.yaml: `annotations.supported-helm-versions` and
+`kubeVersion` are the only places that define them. kustomize is for k8s/. README.md states all of them for people; a
+test compares it.
 """
 
 import re
@@ -24,14 +25,17 @@ _KUBERNETES_RANGE = re.compile(r">=(\d+)\.(\d+)\.(\d+)-0")
 
 
 def helm_versions() -> tuple[Version, Version]:
-    """Return the oldest supported Helm and the first version that is too new. Raises `ValueError`."""
+    """Return the oldest supported Helm and the first version that is too new.
+
+    Raise `ValueError` if there is no range.
+    """
     annotations = _chart().get("annotations", {})
     major, minor, patch, *upper = _numbers(_HELM_RANGE, _HELM_ANNOTATION, annotations.get(_HELM_ANNOTATION, ""))
     return (major, minor, patch), (upper[0], upper[1], upper[2])
 
 
 def oldest_kubernetes() -> Version:
-    """Return the oldest supported Kubernetes. Raises `ValueError`."""
+    """Return the oldest supported Kubernetes. Raise `ValueError` if there is no range."""
     major, minor, patch = _numbers(_KUBERNETES_RANGE, "kubeVersion", _chart().get("kubeVersion", ""))
     return major, minor, patch
 
