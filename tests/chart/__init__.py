@@ -1,1 +1,1 @@
-"""The chart and the manifests, rendered and read."""
+"""Tests of the Helm chart and the manifests: rendered and parsed."""

@@ -1,7 +1,8 @@
-"""Asks cyclonus, offline, what rendered NetworkPolicies let through: a judge that is not ours.
+"""Evaluation of rendered NetworkPolicies by cyclonus, offline.
 
-It stands for a network that enforces policies. That a cluster's network does is for a cluster to show.
-https://github.com/mattfenwick/cyclonus/blob/v0.5.6/pkg/matcher/traffic.go says what it reads.
+cyclonus is an implementation that is not ours. It stands for a network that enforces policies; that a cluster's network
+does is for tests in a cluster. https://github.com/mattfenwick/cyclonus/blob/v0.5.6/pkg/matcher/traffic.go documents its
+input.
 """
 
 import json
@@ -23,7 +24,10 @@ _VERDICT = re.compile(r"^\| IS ALLOWED\? \| +(TRUE|FALSE) ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod in a namespace: all that a policy can tell pods by. A namespace always has its name as a label."""
+    """A pod in a namespace, with everything that policies can select it by.
+
+    A namespace always has its name as a label.
+    """
 
     namespace: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -31,7 +35,7 @@ class Pod:
     ip: str = "10.244.0.10"
 
     def peer(self) -> dict[str, Any]:
-        """Give it as cyclonus reads it."""
+        """Return it in cyclonus' format."""
         own = {"kubernetes.io/metadata.name": self.namespace}
         return {
             "IP": self.ip,
@@ -45,18 +49,18 @@ class Pod:
 
 @dataclass(frozen=True)
 class Outside:
-    """An address that no pod has: a client beyond a load balancer, a server in the internet."""
+    """An address that belongs to no pod: a client outside of the cluster, a server on the internet."""
 
     ip: str
 
     def peer(self) -> dict[str, Any]:
-        """Give it as cyclonus reads it."""
+        """Return it in cyclonus' format."""
         return {"IP": self.ip}
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A connection that is tried, from one to the other. A policy may tell the port by its number, or by its name."""
+    """A connection attempt between two peers. A policy may refer to the port by its number, or by its name."""
 
     source: Pod | Outside
     destination: Pod | Outside
@@ -68,7 +72,7 @@ class Attempt:
 # A container's ports, by number and name.
 HTTP, ADMIN = (8080, "http"), (9090, "admin")
 
-# Where the policies are, and who else is there.
+# The namespace of the policies, and the other peers.
 NAMESPACE = "echoes"
 
 NEIGHBOUR = Pod(NAMESPACE, {"app": "client"}, ip="10.244.0.20")
@@ -81,10 +85,10 @@ DNS = Pod("kube-system", {"k8s-app": "kube-dns"}, ip="10.244.0.2")
 
 
 def allowed(folder: Path, policies: Sequence[Manifest], attempts: Sequence[Attempt]) -> list[bool]:
-    """Tell for each attempt whether the policies, all in `NAMESPACE`, let it through.
+    """Return for each attempt whether the policies, all in `NAMESPACE`, allow it.
 
-    Needs a folder to write to. Raises `CommandError` when cyclonus does not take the policies, and `ValueError` when
-    what it is given are none, or when it does not answer for each attempt.
+    A writable folder is required. Raise `CommandError` if cyclonus rejects the policies, and `ValueError` if they are
+    not policies, or if there is no result for each attempt.
     """
     if not policies or any(policy["kind"] != "NetworkPolicy" for policy in policies):
         raise ValueError(f"not NetworkPolicies, one or more: {[policy['kind'] for policy in policies]}")

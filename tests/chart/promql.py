@@ -1,4 +1,7 @@
-"""What an expression of PromQL looks at: metrics, labels and their values, held against those that the echo has."""
+"""Checks of PromQL expressions against the metrics that echo has.
+
+Metrics, labels and label values in an expression are compared with them.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,40 +12,40 @@ from promql_parser import AggregateExpr, Expr, MatchOp, VectorSelector
 from app.http.observer import APPLICATION_FAILED, WEBSOCKET
 from app.telemetry.metrics import FAMILIES, Family
 
-# Labels that a target has by the Prometheus operator, and so each of its series; and a metric of Prometheus' own.
+# Labels that the Prometheus operator adds to a target, and so to each of its series; and a metric of Prometheus' own.
 TARGET: Final = frozenset({"container", "endpoint", "instance", "job", "namespace", "pod"})
 UP: Final = "up"
 _BUCKET: Final = "_bucket"
-# Values of the echo's labels that are asked for, as far as they are words of its own.
+# Values of echo's labels that expressions select, as far as they are fixed words.
 _WORDS: Final = {"reason": {APPLICATION_FAILED}, "protocol": {WEBSOCKET}}
 
 
 def mistakes(promql: str) -> list[str]:
-    """Give what of an expression there is not: metrics, labels, words. Raises `ValueError` for what is no PromQL."""
+    """Return unknown metrics, labels and words of an expression. Raise `ValueError` if it is not PromQL."""
     expression = promql_parser.parse(promql)
     found = [mistake for selector in selectors(expression) for mistake in _of_selector(selector)]
     return found + [mistake for aggregate in _aggregates(expression) for mistake in _of_aggregate(aggregate)]
 
 
 def metrics(promql: str) -> set[str]:
-    """Give the names of the families that an expression looks at, and of what it has from Prometheus."""
+    """Return the names of the metric families that an expression selects, including Prometheus' own."""
     names = (selector.name or "" for selector in selectors(promql_parser.parse(promql)))
     return {family.name if (family := _family(name)) else name for name in names}
 
 
 def grouped_by(promql: str) -> set[str]:
-    """Give the labels that the results of an expression have: those of its aggregations."""
+    """Return the labels of an expression's results: those of its aggregations."""
     aggregates = list(_aggregates(promql_parser.parse(promql)))
     return {label for each in aggregates if each.modifier for label in each.modifier.labels}
 
 
 def selectors_of(promql: str) -> list[VectorSelector]:
-    """Give each selector of an expression that is text."""
+    """Return each selector of an expression in text."""
     return list(selectors(promql_parser.parse(promql)))
 
 
 def selectors(expression: Expr) -> Iterator[VectorSelector]:
-    """Give each selector of an expression."""
+    """Return each selector of an expression."""
     return (node for node in _nodes(expression) if isinstance(node, VectorSelector))
 
 
@@ -57,7 +60,7 @@ def _aggregates(expression: Expr) -> Iterator[AggregateExpr]:
 
 
 def _family(name: str) -> Family | None:
-    """Give the family that a series is of: of a histogram it has a suffix."""
+    """Return the metric family of a series: a histogram's series have a suffix."""
     whole = name.removesuffix(_BUCKET).removesuffix("_sum").removesuffix("_count")
     if (family := FAMILIES.get(whole)) and (family.kind == "histogram") == (whole != name):
         return family

@@ -1,4 +1,7 @@
-"""The chart, rendered by the real `helm template` and parsed; and the manifests in k8s/, read as kustomize would."""
+"""Rendering of the chart by `helm template`, and parsing of k8s/.
+
+The manifests in k8s/ are read as kustomize would.
+"""
 
 import os
 import subprocess
@@ -16,35 +19,35 @@ from tools.commands import ROOT
 CHART = ROOT / "helm"
 MANIFESTS = ROOT / "k8s"
 
-# A Helm that was built by `go install` may take itself for one of Kubernetes 1.20.
+# A Helm built by `go install` may assume Kubernetes 1.20.
 KUBERNETES = "1.37.0"
 HOOK = "helm.sh/hook"
 COMPONENT = "app.kubernetes.io/component"
 SECONDS = 60
-AT_ONCE = 4  # each waits for a program
+AT_ONCE = 4  # each waits for a subprocess
 
-# In C where it is there: much is read here.
+# The C parser if it is available, because much is parsed here.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Manifest = dict[str, Any]
 
 
 class HelmError(Exception):
-    """Helm refused; the message is what it said."""
+    """Helm failed; the message is its output."""
 
 
-# Texts, or what was said in their place, by the flags that they were rendered with.
+# Texts, or errors in their place, by the flags of the rendering.
 Rendered = dict[tuple[str, ...], str | HelmError]
 
 
 def helm(*arguments: str) -> str:
-    """Run the Helm that the variable HELM names (default: the one on PATH), out of reach of any cluster.
+    """Run the Helm that the variable HELM names (default: the one on PATH), without access to any cluster.
 
-    Gives what it printed. Raises `HelmError` when it fails.
+    Return its stdout. Raise `HelmError` if it fails.
     """
     done = subprocess.run(
         [os.environ.get("HELM") or "helm", *arguments],
-        # It lives for a moment: to collect garbage would only take time.
+        # It is short-lived, so that garbage collection would only take time.
         env=os.environ | {"KUBECONFIG": os.devnull, "GOGC": "off"},
         capture_output=True,
         text=True,
@@ -63,9 +66,9 @@ class Objects:
     all: tuple[Manifest, ...]
 
     def one(self, kind: str, component: str = "") -> Manifest:
-        """Give the only object of a kind, or of those the one of a component (`app.kubernetes.io/component`).
+        """Return the only object of a kind, or of a kind and component (`app.kubernetes.io/component`).
 
-        Test hooks aside. Raises `LookupError` when there is none, or more.
+        Test hooks are excluded. Raise `LookupError` if there is none, or more than one.
         """
         found = [manifest for manifest in self.all if manifest["kind"] == kind and not is_hook(manifest)]
         if component:
@@ -75,12 +78,12 @@ class Objects:
         return found[0]
 
     def hook(self) -> Manifest:
-        """Give the pod of `helm test`."""
+        """Return the pod of `helm test`."""
         (found,) = (manifest for manifest in self.all if is_hook(manifest))
         return found
 
     def pods(self) -> dict[str, Manifest]:
-        """Give every pod by what makes it: metadata and spec, of a template or of the pod itself."""
+        """Return metadata and spec of every pod, by the object that creates it: of a template, or of the pod itself."""
         found = {}
         for manifest in self.all:
             pod = manifest if manifest["kind"] == "Pod" else manifest.get("spec", {}).get("template")
@@ -90,17 +93,17 @@ class Objects:
 
 
 def is_hook(manifest: Manifest) -> bool:
-    """Tell whether Helm runs this object by itself, apart from the release."""
+    """Return whether Helm runs this object by itself, apart from the release."""
     return HOOK in manifest["metadata"].get("annotations", {})
 
 
 def parsed(documents: Iterable[Any]) -> Objects:
-    """Give the objects of parsed YAML documents, the empty ones left out."""
+    """Return the objects of parsed YAML documents, without the empty ones."""
     return Objects(tuple(document for document in documents if document))
 
 
 def render_at_once(flags: Iterable[tuple[str, ...]]) -> Rendered:
-    """Render the chart with each of many flags, some at a time; a refusal stands in the place of the text."""
+    """Render the chart with each of many flags, several in parallel; a failure is an error in place of the text."""
 
     def rendered(each: tuple[str, ...]) -> str | HelmError:
         try:
@@ -115,29 +118,29 @@ def render_at_once(flags: Iterable[tuple[str, ...]]) -> Rendered:
 
 @cache
 def read(text: str) -> Objects:
-    """Give the objects of a text: to be read, not changed, since all who ask the same get the same."""
+    """Return the objects of a text. They are shared by all callers, so don't modify them."""
     return parsed(yaml.load_all(text, LOADER))
 
 
 def template(*flags: str, release: str = "echo", namespace: str = "default", chart: Path = CHART) -> str:
-    """Render the chart as text, hooks too."""
+    """Render the chart as text, including hooks."""
     return helm("template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES, *flags)
 
 
 @cache
 def chart(*flags: str, release: str = "echo", namespace: str = "default") -> Objects:
-    """Render the chart as objects: to be read, not changed, since all who ask the same get the same."""
+    """Render the chart as objects. They are shared by all callers, so don't modify them."""
     return read(template(*flags, release=release, namespace=namespace))
 
 
 def value_sets() -> dict[str, Path]:
-    """Give the files of helm/ci by what they stand for."""
+    """Return the files of helm/ci by the name of their value set."""
     return {file.name.removesuffix("-values.yaml"): file for file in sorted((CHART / "ci").glob("*-values.yaml"))}
 
 
 @cache
 def manifests(folder: str = ".") -> Objects:
-    """Read a folder of k8s/ as kustomize would. Raises `LookupError` for what is not followed here."""
+    """Read a folder of k8s/ as kustomize would. Raise `LookupError` for features that are not implemented here."""
     return parsed(_built(MANIFESTS / folder))
 
 
@@ -162,7 +165,7 @@ def _resources(path: Path) -> Iterator[Manifest]:
 
 
 def _patch(manifest: Manifest, operations: list[Manifest]) -> None:
-    """Take away what operations of a JSON patch name, RFC 6902; there are no others here."""
+    """Apply the remove operations of a JSON patch (RFC 6902); there are no others here."""
     for operation in operations:
         *above, last = operation["path"].removeprefix("/").split("/")
         place = manifest

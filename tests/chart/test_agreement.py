@@ -1,4 +1,4 @@
-"""What stands in two places is the same in both: the version, and the chart beside the manifests."""
+"""Duplicated information agrees: the version, and chart and manifests."""
 
 import copy
 import difflib
@@ -29,7 +29,7 @@ HELM_ONLY = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 
 
 def version() -> str:
-    """Give the version from its one place."""
+    """Return the version from its only definition."""
     found = re.search(r'^__version__ = "(.+)"$', (ROOT / "app" / "__init__.py").read_text(), re.MULTILINE)
     assert found, "app/__init__.py has no __version__"
     return found[1]
@@ -45,13 +45,13 @@ def comparable(manifest: Manifest) -> Manifest:
 
 
 def as_text(objects: Objects) -> list[str]:
-    """Give the objects as lines of YAML, in an order of our own, the test's hook left out."""
+    """Return the objects as lines of YAML, in a fixed order, without the test's hook."""
     kept = [comparable(each) for each in objects.all if not is_hook(each)]
     kept.sort(key=lambda each: (each["kind"], each["metadata"]["name"]))
     return yaml.safe_dump_all(kept, sort_keys=True).splitlines()
 
 
-# Each folder that `kubectl apply -k` can be given, with the values that give the same by Helm.
+# Each folder that `kubectl apply -k` accepts, with the values with which Helm renders the same.
 FOLDERS = {
     ".": (),
     "base": (),
@@ -62,31 +62,31 @@ FOLDERS = {
 
 
 def difference(left: Objects, right: Objects, left_name: str, right_name: str) -> str:
-    """Give the lines in which two sets of objects differ, with those around them; empty: in none."""
+    """Return the lines in which two sets of objects differ, with context; empty if they are equal."""
     return "\n".join(difflib.unified_diff(as_text(left), as_text(right), left_name, right_name, "", "", 5, ""))
 
 
 @pytest.mark.parametrize(("folder", "flags"), FOLDERS.items(), ids=FOLDERS.keys())
 def test_the_manifests_are_the_rendered_chart(folder: str, flags: tuple[str, ...]) -> None:
-    """`kubectl apply -k` gives what `helm install echo ./helm` gives with these values, but for Helm's own labels."""
+    """`kubectl apply -k` creates what `helm install echo ./helm` creates with these values, without Helm's labels."""
     assert difference(chart(*flags), manifests(folder), "helm", f"k8s/{folder}") == ""
 
 
 def test_a_difference_between_chart_and_manifests_is_told_by_its_lines() -> None:
-    """What is compared would be seen, and one finds the place."""
+    """The comparison detects a difference and shows its lines."""
     told = difference(chart("--set", "replicaCount=7"), manifests(), "helm", "k8s")
     assert [line for line in told.splitlines() if re.match(r"[-+] ", line)] == ["-  replicas: 7", "+  replicas: 2"]
 
 
 def test_every_folder_that_can_be_applied_is_compared() -> None:
-    """None is there that no values stand for."""
+    """Every folder that can be applied has its values in the table."""
     found = {str(each.parent.relative_to(MANIFESTS)) for each in MANIFESTS.rglob("kustomization.yaml")}
     assert found == set(FOLDERS)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_kustomize_reads_the_manifests_as_these_tests_do(folder: str) -> None:
-    """As those see them who apply them."""
+    """The tests read the same objects that kustomize builds."""
     kustomize = find(TOOLS["kustomize"], os.environ)
     built = parsed(yaml.safe_load_all(run(kustomize, "build", MANIFESTS / folder)))
     assert difference(manifests(folder), built, "read here", "kustomize build") == ""
@@ -106,7 +106,7 @@ def test_the_image_is_the_one_of_this_version() -> None:
 
 
 def test_the_manifests_are_labelled_with_this_version() -> None:
-    """Each object of k8s/, and its pods, carry the version as a label."""
+    """Each object of k8s/, and its pods, have the version as a label."""
     metadata = [each["metadata"] for each in manifests().all]
     metadata += [pod["metadata"] for pod in manifests().pods().values()]
     assert {each["labels"]["app.kubernetes.io/version"] for each in metadata} == {version()}
@@ -114,12 +114,12 @@ def test_the_manifests_are_labelled_with_this_version() -> None:
 
 @pytest.mark.parametrize("path", documented.written(), ids=lambda path: path.name)
 def test_generated_files_are_up_to_date(path: Path) -> None:
-    """`make format` has nothing to write."""
+    """`make format` changes no generated file."""
     assert path.read_text() == documented.written()[path]
 
 
 def test_the_table_has_every_value_and_no_other() -> None:
-    """Row by row, in the order of values.yaml, with its description."""
+    """The table has a row for each value, in the order of values.yaml, with its description."""
     rows = re.findall(r"^\| ([a-z][\w.]+) \| [\w ]+ \| .+? \| (.+) \|$", documented.README.read_text(), re.MULTILINE)
     text = documented.VALUES.read_text()
     assert rows == [(each.name, each.description) for each in documented.values(text) if not each.group]
@@ -138,6 +138,6 @@ def leaves(values: Manifest, above: str = "") -> Iterator[str]:
 
 
 def test_a_value_without_a_description_is_rejected() -> None:
-    """Whoever adds one is told what is missing."""
+    """The error names the value and what is missing."""
     with pytest.raises(ValueError, match=r"does not describe service\.extra"):
         documented.values("service:\n  extra: 1\n")

@@ -1,4 +1,7 @@
-"""The alerts of the PrometheusRule: each fires for what it is for, for nothing else, and looks at what there is."""
+"""Alerts of the PrometheusRule: when each fires, and what it queries.
+
+Each fires for its problem and for nothing else, and uses existing metrics only.
+"""
 
 import json
 import re
@@ -20,32 +23,32 @@ HERE = {"job": "echo", "namespace": "demo"}
 
 
 def rules(*flags: str, **named: str) -> list[Manifest]:
-    """Give the rules of the one group that is rendered with these values."""
+    """Return the rules of the only group that is rendered with these values."""
     (group,) = chart(*flags, **named).one("PrometheusRule")["spec"]["groups"]
     return list(group["rules"])
 
 
 def rule(name: str) -> Manifest:
-    """Give one rule, with all alerts on."""
+    """Return one rule, with all alerts enabled."""
     (found,) = (each for each in rules(*SLOW, namespace="demo") if each["alert"] == name)
     return found
 
 
 def of_pod(name: str, pod: str = "echo-1", **labels: str) -> str:
-    """Give a series of a pod, as the monitors have it scraped."""
+    """Return a series of a pod, with the labels that the monitors add."""
     told = HERE | {"pod": pod, "container": "echo", "endpoint": "admin", "instance": f"{pod}:9090"} | labels
     return series(name, told)
 
 
 def series(name: str, labels: dict[str, str]) -> str:
-    """Give a series as PromQL has it."""
+    """Return a series in PromQL."""
     told = ",".join(f'{label}="{value}"' for label, value in labels.items())
     return f"{name}{{{told}}}"
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is scraped once a minute, and which alert fires at a minute, of which pod; `alert` empty: none."""
+    """Samples scraped once a minute, and the alert that fires for a pod at a minute; `alert` empty: none."""
 
     series: dict[str, str]
     minute: int
@@ -55,7 +58,7 @@ class Case:
     labels: dict[str, str] = field(default_factory=lambda: HERE)
 
     def firing(self) -> list[str]:
-        """Give what Prometheus has of each alert that fires."""
+        """Return promtool's expectation for each alert that fires."""
         common = {"alertname": self.alert, "alertstate": "firing", "severity": self.severity, **self.labels}
         every = [common | {"pod": pod} for pod in self.pods] or ([common] if self.alert else [])
         return [series("ALERTS", each) for each in every]
@@ -68,12 +71,12 @@ DROPPED = of_pod("echo_access_log_dropped_total")
 
 
 def connections(pod: str, values: str) -> dict[str, str]:
-    """Give the connections of a pod that may have a hundred."""
+    """Return the connections of a pod whose limit is a hundred."""
     return {of_pod("echo_connections_open", pod): values, of_pod("echo_connections_limit", pod): "100x60"}
 
 
 def durations(protocol: str, slow: int) -> dict[str, str]:
-    """Give a hundred requests a minute, of which all but `slow` took a millisecond at most, the others a second."""
+    """Return a hundred requests per minute: `slow` ones took a second, all others a millisecond at most."""
     quick = f"0+{100 - slow}x60"
     buckets = {"0.001": quick, "0.1": quick, "1.0": "0+100x60", "+Inf": "0+100x60"}
     name = "echo_request_duration_seconds_bucket"
@@ -126,12 +129,12 @@ CASES = {
 
 
 def inputs(scraped: dict[str, str]) -> list[dict[str, str]]:
-    """Give what is scraped as promtool reads it."""
+    """Return the samples in promtool's format."""
     return [{"series": name, "values": values} for name, values in scraped.items()]
 
 
 def as_test(name: str, case: Case) -> dict[str, Any]:
-    """Give a case as promtool reads it: that these fire, and no others."""
+    """Return a case in promtool's format: these alerts fire, and no others."""
     firing = [{"labels": each, "value": 1} for each in case.firing()]
     expected = {"expr": 'ALERTS{alertstate="firing"}', "eval_time": f"{case.minute}m", "exp_samples": firing}
     return {"name": name, "interval": "1m", "input_series": inputs(case.series), "promql_expr_test": [expected]}
@@ -139,7 +142,7 @@ def as_test(name: str, case: Case) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Give what is not as it should be, for each case, tried all at once."""
+    """Return the failures of each case, all tested in one run."""
     groups = [{"name": "echo", "rules": rules(*SLOW, namespace="demo")}]
     tests = [as_test(name, case) for name, case in CASES.items()]
     return try_rules(groups, tests, tmp_path_factory.mktemp("alerts"))
@@ -147,19 +150,19 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_only_this_alert_fires(name: str, tried: dict[str, list[str]]) -> None:
-    """For as long as it should, of those that it should, and no other."""
+    """The expected alert fires for the expected pods, after the expected time, and no other does."""
     assert tried[name] == []
 
 
 def test_every_alert_is_tried() -> None:
-    """Each fires in one of the cases, and stays silent in another that is near it."""
+    """Each alert fires in one case, and stays silent in another one that is similar."""
     assert {case.alert for case in CASES.values()} == {"", *ALERTS}
     assert sum(not case.alert for case in CASES.values()) > 6
 
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_says_what_is_wrong_and_what_to_do(name: str) -> None:
-    """By a severity, and three texts: in a line, in a sentence, and what to look at."""
+    """Each alert has a severity, and three texts: a line, a sentence, and what to check."""
     alert = rule(name)
     assert re.fullmatch("Echo[A-Z][A-Za-z]+", alert["alert"])
     assert alert["labels"]["severity"] in SEVERITIES
@@ -172,7 +175,7 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_looks_at_what_there_is(name: str) -> None:
-    """At metrics of the echo, by labels that they have; its texts name labels that it has."""
+    """Alerts use echo's metrics and labels of these; their texts name labels that the alert has."""
     alert = rule(name)
     assert promql.mistakes(alert["expr"]) == []
     named = set(re.findall(r"\$labels\.(\w+)", str(alert["annotations"])))
@@ -184,13 +187,13 @@ def test_an_alert_looks_at_what_there_is(name: str) -> None:
 
 @pytest.mark.parametrize("source", ["the chart", "k8s"])
 def test_prometheus_takes_the_rules(source: str, tmp_path: Path) -> None:
-    """Their PromQL and the templates in their texts; those of the manifests as well."""
+    """Prometheus accepts their PromQL and the templates in their texts, also those of the manifests."""
     made = chart(*SLOW) if source == "the chart" else manifests("overlays/monitoring")
     check_rules(made.one("PrometheusRule")["spec"]["groups"], tmp_path)
 
 
 def test_the_texts_are_filled_in(tmp_path: Path) -> None:
-    """With the pod, the number, and the namespace where there is one."""
+    """The texts contain the pod, the number, and the namespace if there is one."""
     texts = {
         "EchoDown": "No pod of echo has responded to a scrape for five minutes in the namespace demo.",
         "EchoConnectionsNearLimit": "The pod uses 81 % of its connection limit. Connections above the limit get 503.",
@@ -227,13 +230,13 @@ def test_the_texts_are_filled_in(tmp_path: Path) -> None:
     ],
 )
 def test_alerts_can_be_left_out(values: dict[str, str], names: list[str]) -> None:
-    """By name; that of slow answers is asked for by what is slow, since a client may ask for a delay."""
+    """Alerts can be disabled by name; EchoSlow is enabled by its threshold, because a client may request a delay."""
     flags = [flag for name, value in values.items() for flag in ("--set", f"prometheusRule.{name}={value}")]
     assert [each["alert"] for each in rules(*ON, *flags)] == names
 
 
 def test_thresholds_labels_and_series_can_be_chosen() -> None:
-    """They come to every alert that has them; a severity of one's own replaces the chart's."""
+    """They apply to every alert that has them; a custom severity replaces the chart's."""
     values = {
         "connectionsPercent": 50,
         "workerRestarts": 0,
@@ -252,5 +255,5 @@ def test_thresholds_labels_and_series_can_be_chosen() -> None:
 
 
 def test_every_alert_of_the_file_is_one_of_the_chart() -> None:
-    """And can be left out by its name."""
+    """Every alert of the file is in the chart and can be disabled by its name."""
     assert [each["alert"] for each in rules(*SLOW)] == ALERTS

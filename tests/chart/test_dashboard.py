@@ -1,4 +1,4 @@
-"""The Grafana dashboard: it can be read by Grafana, and looks only at what there is."""
+"""The Grafana dashboard: valid for Grafana, with existing metrics only."""
 
 import json
 import re
@@ -21,17 +21,17 @@ QUERIES = [
 VARIABLES = {each["name"]: each for each in SHOWN["templating"]["list"]}
 # https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
 UNITS = {"Bps", "none", "ops", "percent", "reqps", "s"}
-# What Grafana puts in by itself.
+# Variables that Grafana sets itself.
 OWN = {"__rate_interval": "5m"}
 
 
 def put_in(text: str) -> str:
-    """Give an expression as Grafana sends it: with variables in their places."""
+    """Return an expression as Grafana sends it, with its variables replaced."""
     return re.sub(r"\$(\w+)", lambda match: OWN.get(match[1], "chosen"), text)
 
 
 def test_the_dashboard_has_what_grafana_needs() -> None:
-    """A name that stays, no number of another Grafana, and a choice of the data source."""
+    """It has a stable uid, no id of another Grafana, and a variable for the data source."""
     assert SHOWN["uid"]
     assert "id" not in SHOWN
     assert (VARIABLES["datasource"]["type"], VARIABLES["datasource"]["query"]) == ("datasource", "prometheus")
@@ -40,7 +40,7 @@ def test_the_dashboard_has_what_grafana_needs() -> None:
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
 def test_each_panel_says_what_it_shows(panel: dict[str, Any]) -> None:
-    """By a title, a unit, a description; of the source that was chosen; each line by a name where there are several."""
+    """Each panel has a title, a unit, a description and the selected data source; each of several lines has a name."""
     assert panel["title"]
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
     assert re.fullmatch(r"[A-Z].+\.", panel["description"])
@@ -49,7 +49,7 @@ def test_each_panel_says_what_it_shows(panel: dict[str, Any]) -> None:
 
 
 def test_panels_have_names_and_places_of_their_own() -> None:
-    """None lies over another, and none leaves the page."""
+    """No panel overlaps another one or leaves the page, and titles are unique."""
     assert len({panel["title"] for panel in PANELS}) == len({panel["id"] for panel in PANELS}) == len(PANELS)
     taken: set[tuple[int, int]] = set()
     for place in (panel["gridPos"] for panel in PANELS):
@@ -65,14 +65,14 @@ def test_panels_have_names_and_places_of_their_own() -> None:
 
 @pytest.mark.parametrize("target", QUERIES)
 def test_each_query_looks_at_what_there_is(target: dict[str, str]) -> None:
-    """At metrics of the echo by labels that they have, and its lines are named after labels that are left."""
+    """Queries use echo's metrics with labels that these have, and legends use labels of the result."""
     assert promql.mistakes(put_in(target["expr"])) == []
     named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
     assert named <= promql.grouped_by(put_in(target["expr"]))
 
 
 def test_each_query_is_of_what_was_chosen() -> None:
-    """By every variable, and by none that is not there."""
+    """Each query uses every variable, and none that does not exist."""
     for target in (target for panel in PANELS for target in panel["targets"]):
         assert set(re.findall(r"\$(\w+)", target["expr"])) - set(OWN) == {"namespace", "job", "pod"}
         for selector in promql.selectors_of(put_in(target["expr"])):
@@ -80,14 +80,14 @@ def test_each_query_is_of_what_was_chosen() -> None:
 
 
 def test_each_query_is_promql_to_prometheus(tmp_path: Path) -> None:
-    """All of them at once, as rules that record."""
+    """Prometheus accepts all queries as recording rules."""
     texts = [put_in(target["expr"]) for panel in PANELS for target in panel["targets"]]
     rules = [{"record": f"dashboard:query:{number}", "expr": text} for number, text in enumerate(texts)]
     check_rules([{"name": "dashboard", "rules": rules}], tmp_path)
 
 
 def test_the_variables_are_of_what_there_is() -> None:
-    """By a metric that each pod always has."""
+    """They query a metric that each pod always has."""
     for each in list(VARIABLES.values())[1:]:
         asked = re.fullmatch(r"label_values\((.+), (\w+)\)", each["query"]["query"])
         assert asked
@@ -96,7 +96,7 @@ def test_the_variables_are_of_what_there_is() -> None:
 
 
 def test_every_metric_has_a_place() -> None:
-    """One that is new is shown, too."""
+    """Every metric is in a panel, so that a new one must be added."""
     shown = {name for panel in PANELS for target in panel["targets"] for name in promql.metrics(put_in(target["expr"]))}
     assert shown == {promql.UP, *FAMILIES}
 
@@ -113,12 +113,12 @@ def test_every_metric_has_a_place() -> None:
     ],
 )
 def test_what_there_is_not_would_be_seen(text: str, mistake: str) -> None:
-    """The control: names with a slip, of a metric, a label, a word."""
+    """Control: misspelled metrics, labels and words are detected."""
     assert promql.mistakes(text) == [mistake]
 
 
 def test_the_sidecar_finds_it_under_the_releases_name() -> None:
-    """As a ConfigMap with the sidecar's label, in whatever namespace is said, unchanged."""
+    """It is a ConfigMap with the sidecar's label, in the configured namespace, with the dashboard unchanged."""
     flags = ("--set", "grafanaDashboard.enabled=true,grafanaDashboard.namespace=grafana")
     found = chart(*flags, release="demo").one("ConfigMap")
     assert found["metadata"]["name"] == "demo-echo-dashboard"

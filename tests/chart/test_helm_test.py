@@ -1,4 +1,7 @@
-"""The pod of `helm test`: what it is told, and its probe, run for real against a stand-in for the Service."""
+"""The pod of `helm test`: its environment, and its probe.
+
+The probe is run for real against a stand-in for the Service.
+"""
 
 import json
 import subprocess
@@ -18,14 +21,14 @@ from tests.http.process import closed_port, running
 
 
 def probe(*flags: str, release: str = "echo", namespace: str = "trial") -> Manifest:
-    """Give the one container of the pod."""
+    """Return the only container of the pod."""
     (found,) = chart(*flags, release=release, namespace=namespace).hook()["spec"]["containers"]
     return dict(found)
 
 
 @dataclass(frozen=True)
 class Echo:
-    """What the stand-in answers. Its defaults are right."""
+    """Responses of the stand-in. The defaults are correct."""
 
     bare: bytes = b"<b>Got: blah/blah</b>!"
     html: str = "text/html; charset=utf-8"
@@ -37,7 +40,7 @@ class Echo:
     status: int = 200
 
     def answer(self, accept: str | None) -> tuple[str, bytes]:
-        """Give Content-Type and body: JSON to who asks for it, else the bare answer."""
+        """Return Content-Type and body: JSON if it is accepted, else the bare response."""
         if accept != "application/json":
             return self.html, self.bare
         fields = {"path": self.path, "method": self.method, "pod": self.pod, "namespace": self.namespace}
@@ -49,7 +52,7 @@ RIGHT = Echo()
 
 @contextmanager
 def serving(echo: Echo) -> Iterator[int]:
-    """Serve on a free port of this machine, which is given, until the end of the block."""
+    """Serve on a free local port, which is yielded, until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -76,7 +79,7 @@ def serving(echo: Echo) -> Iterator[int]:
 def run(
     port: int, admin_port: int | None, *flags: str, host: str = "127.0.0.1", deadline: float = 30
 ) -> tuple[int, list[str]]:
-    """Run the rendered probe as the pod does, but against other addresses. Gives exit code and report."""
+    """Run the rendered probe as the pod does, but against other addresses. Return exit code and report."""
     container = probe(*flags)
     given = [flag for flag in container["args"] if "=" not in flag]
     named = dict(flag.removeprefix("--").split("=", 1) for flag in container["args"] if "=" in flag)
@@ -97,7 +100,7 @@ def run(
 
 
 def test_the_pod_runs_when_tested_and_leaves_nothing_behind() -> None:
-    """It is a test hook, runs once, is deleted when it passed, and replaces one that failed."""
+    """It is a test hook that runs once, is deleted if it passed, and replaces one that failed."""
     hook = chart().hook()
     annotations = hook["metadata"]["annotations"]
     assert annotations["helm.sh/hook"] == "test"
@@ -106,13 +109,13 @@ def test_the_pod_runs_when_tested_and_leaves_nothing_behind() -> None:
 
 
 def test_the_probe_ends_before_the_pod_is_ended() -> None:
-    """Its own deadline is the shorter one, so that there is always a report."""
+    """Its own deadline is shorter than the pod's, so that there is always a report."""
     deadline = next(flag for flag in probe()["args"] if flag.startswith("--deadline="))
     assert float(deadline.partition("=")[2]) < chart().hook()["spec"]["activeDeadlineSeconds"]
 
 
 def test_the_probe_runs_as_it_is_written() -> None:
-    """The program reaches Python as it stands in files/probe.py: Kubernetes finds no `$(NAME)` to replace in it."""
+    """Python receives the program as it is in files/probe.py: Kubernetes finds no `$(NAME)` to replace in it."""
     python, flag, program = probe()["command"]
     assert (python, flag) == ("python3", "-c")
     assert program == (CHART / "files" / "probe.py").read_text()
@@ -132,7 +135,7 @@ def test_the_probe_runs_as_it_is_written() -> None:
 def test_the_probe_is_told_what_was_installed(
     release: str, flags: tuple[str, ...], host: str, port: int, prefix: str
 ) -> None:
-    """It asks the Service by its DNS name and port, and expects the Deployment's pods and the release's namespace."""
+    """It requests the Service by DNS name and port, and expects the Deployment's pods and the release's namespace."""
     assert {
         f"--host={host}",
         f"--port={port}",
@@ -143,7 +146,7 @@ def test_the_probe_is_told_what_was_installed(
 
 
 def test_a_right_echo_passes_with_a_line_for_each_check() -> None:
-    """The report says what was probed, what was seen, and the count; the exit code is 0."""
+    """The report has what was probed, what was observed, and the count; the exit code is 0."""
     with serving(RIGHT) as port, closed_port() as admin_port:
         code, report = run(port, admin_port)
     assert report == [
@@ -172,7 +175,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("echo", "told"), WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_echo_fails_and_is_told(echo: Echo, told: str) -> None:
-    """One check fails with what was found, the others pass, and the exit code is 1."""
+    """One check fails with the observed value, the others pass, and the exit code is 1."""
     with serving(echo) as port, closed_port() as admin_port:
         code, report = run(port, admin_port)
     assert [line for line in report if line.startswith(f"FAIL  {told}")], report
@@ -189,7 +192,7 @@ def test_an_error_is_an_answer_and_not_waited_out() -> None:
 
 
 def test_a_network_that_answers_for_every_address_is_no_admin_port() -> None:
-    """What answers there does not know /version."""
+    """A server that responds there does not know /version."""
     with serving(RIGHT) as port, serving(replace(RIGHT, status=404)) as admin_port:
         code, report = run(port, admin_port)
     assert (code, report[3]) == (
@@ -199,7 +202,7 @@ def test_a_network_that_answers_for_every_address_is_no_admin_port() -> None:
 
 
 def test_an_admin_port_that_answers_fails() -> None:
-    """A Service that leads to the admin port is found out."""
+    """A Service that exposes the admin port is detected."""
     with serving(RIGHT) as port, serving(RIGHT) as admin_port:
         code, report = run(port, admin_port)
     assert report[3].startswith(f"FAIL  admin port not in the Service: port {admin_port} answers 200")
@@ -207,7 +210,7 @@ def test_an_admin_port_that_answers_fails() -> None:
 
 
 def test_a_name_that_is_not_known_fails_every_check() -> None:
-    """Where the name can't be looked up, a port that does not answer proves nothing."""
+    """If the name can't be resolved, a port without a response proves nothing."""
     with closed_port() as admin_port:
         code, report = run(1, admin_port, host="echo.invalid", deadline=0)
     assert report[-1] == "0 of 3 checks passed"
@@ -215,7 +218,7 @@ def test_a_name_that_is_not_known_fails_every_check() -> None:
 
 
 def test_a_headless_service_has_no_port_to_be_closed() -> None:
-    """Its name is the pods' own addresses: the report says that it was not looked at."""
+    """Its name resolves to the pods' own addresses: the report says that the port was not checked."""
     headless = ("--set", "service.clusterIP=None,service.port=8080")
     assert not any(flag.startswith("--admin-port") for flag in probe(*headless)["args"])
     with serving(RIGHT) as port:
@@ -225,14 +228,14 @@ def test_a_headless_service_has_no_port_to_be_closed() -> None:
 
 
 def test_silence_fails_at_the_deadline() -> None:
-    """Nothing answers: the checks fail with the last error, rather than wait for ever."""
+    """Without any response the checks fail with the last error at the deadline."""
     with closed_port() as port, closed_port() as admin_port:
         code, report = run(port, admin_port, deadline=0)
     assert [line for line in report if "no answer in time" in line and "Refused" in line] == report[1:3]
     assert code == 1
 
 
-# How an echo may be set so that it answers, but not to everybody who asks as if it were not.
+# Settings with which echo responds, but not to every client that requests it as if they were at their defaults.
 SET = {
     "another form": ("--set=config.ECHO_FORMAT=yaml",),
     "a dialect, and nothing else allowed": ("--set=config.ECHO_DIALECT=whoami,config.ECHO_CONTROLS=off",),
@@ -248,7 +251,7 @@ SET = {
 def test_an_echo_passes_however_it_is_set(
     flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real one, with the settings that the chart gives it, is asked as it wants to be."""
+    """A real echo with the chart's settings passes the probe."""
     (container,) = chart(*flags, namespace="trial").one("Deployment")["spec"]["template"]["spec"]["containers"]
     settings = {each["name"]: each["value"] for each in container["env"] if each["name"].startswith("ECHO_")}
     monkeypatch.setenv("POD_NAME", RIGHT.pod)
@@ -264,7 +267,7 @@ def test_an_echo_passes_however_it_is_set(
 
 
 def certified(folder: Path) -> None:
-    """Put the files of a Secret into a folder."""
+    """Write the files of a Secret to a folder."""
     authority = trustme.CA()
     certificate = authority.issue_cert("echo.trial.svc")
     authority.cert_pem.write_to_path(folder / "ca.crt")
@@ -281,7 +284,7 @@ def test_the_port_that_speaks_tls_is_asked_where_no_other_answers() -> None:
 
 
 def test_an_echo_that_answers_only_with_a_certificate_is_not_probed() -> None:
-    """The pod has none to show: there is no test rather than one that fails."""
+    """The pod has no certificate, so that there is no test instead of one that fails."""
     for flags in (
         "tls.secretName=a,config.ECHO_TLS_ONLY=true,tls.clientAuth=require",
         "config.ECHO_TLS_CERT=/a,config.ECHO_TLS_KEY=/b,config.ECHO_TLS_ONLY=on,config.ECHO_TLS_CLIENT_CA=/c",

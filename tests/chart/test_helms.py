@@ -1,6 +1,6 @@
-"""The oldest supported Helm makes the same of the chart as the one that all other tests run.
+"""The oldest supported Helm renders the same as the default one.
 
-`make test-chart` compares more releases (tests/compatibility).
+The default one runs all other tests. `make test-chart` compares more releases (tests/compatibility).
 """
 
 import re
@@ -39,7 +39,7 @@ def test_no_helm_is_compared_with_itself(helms: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize("flags", value_sets().values(), ids=value_sets())
 def test_both_render_the_same_objects(helms: tuple[Path, Path], flags: list[str]) -> None:
-    """With each set of values, in the same order; the YAML text may differ."""
+    """With each set of values, the objects are the same, in the same order; the YAML text may differ."""
     by_oldest, by_usual = (objects(helm, *flags) for helm in helms)
     assert by_oldest == by_usual
     assert "Deployment" in kinds(by_oldest)
@@ -57,7 +57,7 @@ def test_both_reject_an_unknown_key_by_name(helms: tuple[Path, Path]) -> None:
 
 
 def test_both_reject_a_contradiction_with_the_sentence_of_the_chart(helms: tuple[Path, Path]) -> None:
-    """Both print what the template fails with."""
+    """Both print the message with which the template fails."""
     by_oldest, by_usual = (chart_sentences(rejection(helm, *CONTRADICTION)) for helm in helms)
     assert by_oldest == by_usual
     assert [sentence for sentence in by_oldest if sentence.startswith("httpRoute.enabled=true ")]

@@ -1,4 +1,7 @@
-"""Kustomizations over k8s/ and its overlays: prefixes, images, namespaces and labels, by the real `kustomize build`."""
+"""Kustomizations over k8s/ and its overlays, by `kustomize build`.
+
+They set prefixes, images, namespaces and labels.
+"""
 
 import os
 import re
@@ -195,7 +198,7 @@ def test_every_selector_matches_the_pods(folder: str, change: str) -> None:
 
 @EACH
 def test_alerts_select_the_job_label_of_the_pod_monitor(change: str) -> None:
-    """No setting changes only one of the two; the dashboard stays the same."""
+    """No setting changes only one of the two; the dashboard stays unchanged."""
     objects = build_change("overlays/monitoring", change)
     (endpoint,) = objects.one("PodMonitor")["spec"]["podMetricsEndpoints"]
     jobs = {each["replacement"] for each in endpoint["relabelings"] if each.get("targetLabel") == "job"}
@@ -229,7 +232,7 @@ def test_two_variants_in_one_kustomization_are_independent(folder: str) -> None:
 
 
 def test_variables_of_other_deployments_stay() -> None:
-    """Also one whose value is the name of the Service or the image: only the annotations of our pods are references."""
+    """Even if the value is the name of the Service or the image: only annotations of our pods are references."""
     env = [{"name": "A", "value": "echo"}, {"name": "B", "value": IMAGE}, {"name": "C", "value": f"{IMAGE}:0.1.0"}]
     other = {
         "apiVersion": "apps/v1",

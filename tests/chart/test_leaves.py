@@ -1,4 +1,7 @@
-"""Every value of values.yaml: a change of it changes what is rendered, and what it can't be is refused."""
+"""Every value of values.yaml: its effect, and its validation.
+
+A change of a value changes the rendering, and an invalid one is rejected.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,7 +24,7 @@ WALKED = [each for each in VALUES if each.name != "config"]
 ALL = yaml.safe_load(value_sets()["all"].read_text())
 
 SCRAPED = {"interval": "1m", "scrapeTimeout": "9s"}
-# What a value is changed to, where neither its default nor its schema tells a good example.
+# The changed value, if neither its default nor its schema implies a good example.
 CHANGED: dict[str, Any] = {
     "affinity": {"podAffinity": {}},
     "autoscaling.behavior": {"scaleUp": {"stabilizationWindowSeconds": 9}},
@@ -64,7 +67,7 @@ CHANGED: dict[str, Any] = {
     "topologySpreadConstraints": [],
     "updateStrategy": {"type": "Recreate"},
 }
-# How a text that is in no other value can be given, by what a value may be.
+# How a unique text can be set, by the type of a value.
 MARKED: dict[str, Callable[[str], Any]] = {
     "annotations": lambda mark: {mark: "yes"},
     "containers": lambda mark: [{"name": mark}],
@@ -87,7 +90,7 @@ MARKED: dict[str, Callable[[str], Any]] = {
     "volumeMounts": lambda mark: [{"name": mark, "mountPath": "/a"}],
     "volumes": lambda mark: [{"name": mark}],
 }
-# What has to be set so that a value is looked at, or may be what it is changed to.
+# Values required for a value to have an effect, or to be allowed to change.
 WITH = {
     "podDisruptionBudget.minAvailable": ("podDisruptionBudget.maxUnavailable=null",),
     "podMonitor.enabled": ("serviceMonitor.enabled=false",),
@@ -96,7 +99,7 @@ WITH = {
     "service.type": ('service.loadBalancerClass=""', "service.loadBalancerSourceRanges=[]"),
     "tls.certificate.enabled": ('tls.certificate.issuerRef.name="authority"',),
 }
-# What has to be set for a group's values, which are not among all the options.
+# Values required for a group's values, which are not among all the options.
 GROUPED = {
     "podMonitor": ("podMonitor.enabled=true", "serviceMonitor.enabled=false", 'podMonitor.interval="2m"'),
     "tls.certificate": ('tls.certificate.issuerRef.name="authority"', "tls.certificate.enabled=true"),
@@ -104,13 +107,13 @@ GROUPED = {
 
 
 def current(value: Value) -> Any:
-    """Give what a value is with all options on."""
+    """Return the value with all options enabled."""
     found = reduce(lambda place, step: place.get(step, {}) if isinstance(place, dict) else {}, value.path[:-1], ALL)
     return found.get(value.path[-1], value.default) if isinstance(found, dict) else value.default
 
 
 def changed(value: Value) -> Any:
-    """Give another value: an example from above, or what its schema tells."""
+    """Return another value: an example from above, or one by its schema."""
     if value.name in CHANGED:
         return CHANGED[value.name]
     now, schema = current(value), documented.value_schema(value)
@@ -124,12 +127,12 @@ def changed(value: Value) -> Any:
 
 
 def of_group(value: Value) -> tuple[str, ...]:
-    """Give what has to be set for the group that a value is in."""
+    """Return the values that a value's group requires."""
     return next((context for group, context in GROUPED.items() if value.name.startswith(f"{group}.")), ())
 
 
 def flags(value: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the flags that render it as it is, and those that render it changed."""
+    """Return the flags that render the value unchanged, and those that render it changed."""
     before = (
         f"--values={value_sets()['all']}",
         *(f"--set-json={each}" for each in WITH.get(value.name, of_group(value))),
@@ -138,17 +141,17 @@ def flags(value: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def mark(value: Value) -> str:
-    """Give a text that stands for a value."""
+    """Return a unique text for a value."""
     return f"changed-{value.name.lower().replace('.', '-')}-here"
 
 
-# Values that can hold such a text are looked at in one rendering, the others one by one.
+# Values that can contain such a text are tested in one rendering, the others one by one.
 TOGETHER = [each for each in WALKED if each.hints.get("$ref") in MARKED and each.name not in CHANGED]
 ALONE = [each for each in WALKED if each not in TOGETHER]
 
 
 def marked(group: str) -> tuple[str, ...]:
-    """Give the flags that render each of them with its text, with what has to be set for a group's."""
+    """Return the flags that render each of them with its text, with the values that its group requires."""
     return (
         f"--values={value_sets()['all']}",
         *(f"--set-json={each}" for each in GROUPED[group]),
@@ -162,12 +165,12 @@ POD_MARKED = marked("podMonitor")
 
 @pytest.fixture(scope="module")
 def rendered() -> Rendered:
-    """Give all renderings, made once."""
+    """Return all renderings, made once."""
     return render_at_once(dict.fromkeys([*(each for value in ALONE for each in flags(value)), ALL_MARKED, POD_MARKED]))
 
 
 def text(of: str | HelmError) -> str:
-    """Give a rendering. Raises what was said in its place."""
+    """Return a rendering. Raise the error if there is none."""
     if isinstance(of, HelmError):
         raise of
     return of
@@ -175,14 +178,14 @@ def text(of: str | HelmError) -> str:
 
 @pytest.mark.parametrize("value", ALONE, ids=lambda value: value.name)
 def test_a_change_of_the_value_changes_the_rendering(value: Value, rendered: Rendered) -> None:
-    """None is there for nothing."""
+    """No value is without effect."""
     before, after = (text(rendered[each]) for each in flags(value))
     assert before != after
 
 
 @pytest.mark.parametrize("value", TOGETHER, ids=lambda value: value.name)
 def test_a_text_in_the_value_comes_to_an_object(value: Value, rendered: Rendered) -> None:
-    """Each one of its own, so that it is seen where it came from."""
+    """Each value has a unique text, so that its origin is recognizable."""
     assert mark(value) in text(rendered[POD_MARKED if value.path[0] == "podMonitor" else ALL_MARKED])
 
 
@@ -192,7 +195,7 @@ GROUPS = [("",), *((each.name,) for each in documented.values(documented.VALUES.
 
 
 def nested(path: tuple[str, ...], inner: Any) -> Any:
-    """Give values with one of them, at its place."""
+    """Return nested values with one value, at its path."""
     return reduce(lambda found, step: {step: found}, reversed(path), inner)
 
 
@@ -202,14 +205,14 @@ def errors(values: Any) -> Iterator[ValidationError]:
 
 
 def test_the_schema_is_one() -> None:
-    """Of draft 7, as Helm 3 and 4 read it; and the defaults keep to it."""
+    """It is of draft 7, as Helm 3 and 4 read it; and the defaults satisfy it."""
     Draft7Validator.check_schema(SCHEMA)
     VALIDATOR.validate(yaml.safe_load(documented.VALUES.read_text()))
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.name)
 def test_what_a_value_can_not_be_is_refused(value: Value) -> None:
-    """Its default is taken, something of a wrong type is not, and the message says where."""
+    """The default is accepted, a value of a wrong type is rejected, and the message names its path."""
     assert not list(errors(nested(value.path, value.default)))
     rejected = [list(each.absolute_path) for each in errors(nested(value.path, [["wrong"]]))]
     assert list(value.path) in [path[: len(value.path)] for path in rejected]
@@ -217,12 +220,12 @@ def test_what_a_value_can_not_be_is_refused(value: Value) -> None:
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group[0] or "at the root")
 def test_an_unknown_key_is_refused_in_each_group(group: tuple[str]) -> None:
-    """By its name."""
+    """The message names the key."""
     path = (*filter(None, group[0].split(".")), "unknownKey")
     assert ["'unknownKey' was unexpected" in each.message for each in errors(nested(path, 1))] == [True]
 
 
-# Values that are needed: an error says so. All others may be removed by null.
+# Required values: the error says so. All others may be removed by null.
 NEEDED = {
     "image": "image.repository is empty",
     "image.repository": "image.repository is empty",
@@ -256,7 +259,7 @@ def emptied(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_null_removes_a_value_or_says_that_it_is_needed(key: str, emptied: Rendered) -> None:
-    """Never an error of a template or of the schema, and never a null that the API server would see."""
+    """There is never an error of a template or of the schema, and never a null for the API server."""
     made = emptied[key,]
     if key in NEEDED:
         assert isinstance(made, HelmError), "it was rendered"
@@ -267,7 +270,7 @@ def test_null_removes_a_value_or_says_that_it_is_needed(key: str, emptied: Rende
 
 
 def nulls(value: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths of what is null, or empty where a template failed to write a value."""
+    """Yield the paths of nulls, or of empty values that a template failed to write."""
     if value is None or value == "<no value>":
         yield path
     elif isinstance(value, dict):
@@ -279,7 +282,7 @@ def nulls(value: Any, path: str = "") -> Iterator[str]:
 
 
 def test_null_in_a_later_file_removes_a_key_of_an_earlier_one(tmp_path: Path) -> None:
-    """Also of a map that is passed on, where it has no default."""
+    """That includes a map that is passed through, if it has no default."""
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text("podAnnotations: {team: x, tier: b}\nresources: {limits: {cpu: 1}}\n")
     second.write_text("podAnnotations: {team: null}\nresources: {limits: {cpu: null, memory: null}}\n")

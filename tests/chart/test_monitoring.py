@@ -1,4 +1,4 @@
-"""What has the pods asked by Prometheus: the monitors, and the Service that one of them needs."""
+"""Prometheus monitors of the pods, and the Service of the ServiceMonitor."""
 
 from typing import Any
 
@@ -12,27 +12,27 @@ EACH = pytest.mark.parametrize("name", MONITORS)
 
 
 def monitored(name: str, *values: str, **named: str) -> Objects:
-    """Give the objects with one of the monitors, and with values of it."""
+    """Return the objects with one of the monitors enabled, and with values of it."""
     chosen = ",".join((f"{name}.enabled=true", *(f"{name}.{value}" for value in values)))
     return chart("--set", chosen, **named)
 
 
 def endpoint(objects: Objects, name: str) -> dict[str, Any]:
-    """Give how a monitor has each pod asked."""
+    """Return how a monitor scrapes each pod."""
     kind, endpoints = MONITORS[name]
     (found,) = objects.one(kind)["spec"][endpoints]
     return dict(found)
 
 
 def selects(selector: Manifest, labels: dict[str, str]) -> bool:
-    """Tell whether something with these labels is looked for."""
+    """Return whether a selector matches these labels."""
     matched: dict[str, str] = selector["matchLabels"]
     return matched.items() <= labels.items()
 
 
 @EACH
 def test_a_monitor_is_there_only_when_it_is_on(name: str) -> None:
-    """And with it nothing but the Service that a ServiceMonitor finds."""
+    """The only other object is the Service that a ServiceMonitor selects."""
     before = {(each["kind"], each["metadata"]["name"]) for each in chart().all}
     after = {(each["kind"], each["metadata"]["name"]) for each in monitored(name).all}
     service = {("Service", "echo-metrics")} if name == "serviceMonitor" else set()
@@ -40,7 +40,7 @@ def test_a_monitor_is_there_only_when_it_is_on(name: str) -> None:
 
 
 def test_the_pods_are_found_by_their_labels_and_port() -> None:
-    """Those that echo, and not the pod of `helm test`; by the container's admin port."""
+    """The monitors select echo's pods, and not the pod of `helm test`, and the container's admin port."""
     objects = monitored("podMonitor")
     selector = objects.one("PodMonitor")["spec"]["selector"]
     pod = objects.one("Deployment")["spec"]["template"]
@@ -51,7 +51,7 @@ def test_the_pods_are_found_by_their_labels_and_port() -> None:
 
 
 def test_a_service_of_its_own_leads_to_the_admin_port() -> None:
-    """Headless, so that each pod is asked; the one that clients ask is not found, and stays without that port."""
+    """It is headless, so that each pod is scraped; the clients' Service is not selected, and has no such port."""
     objects = monitored("serviceMonitor")
     metrics, server = (objects.one("Service", component) for component in ("metrics", "server"))
     selector = objects.one("ServiceMonitor")["spec"]["selector"]
@@ -69,7 +69,7 @@ def test_a_service_of_its_own_leads_to_the_admin_port() -> None:
 
 
 def test_the_services_name_is_not_too_long() -> None:
-    """As long as a Service's can be, 63 characters, whatever the release is called."""
+    """A Service's name has at most 63 characters, whatever the release is called."""
     objects = monitored("serviceMonitor", release="r" * 53)
     name = objects.one("Service", "metrics")["metadata"]["name"]
     assert name.endswith("-metrics")
@@ -78,7 +78,7 @@ def test_the_services_name_is_not_too_long() -> None:
 
 @EACH
 def test_the_series_have_one_job_by_each_way(name: str) -> None:
-    """The name of the objects, which alerts and dashboard know; relabelings of one's own come behind it."""
+    """The job is the name of the objects, which alerts and dashboard use; custom relabelings follow."""
     own = {"action": "replace", "targetLabel": "job", "replacement": "demo-echo"}
     assert endpoint(monitored(name, release="demo"), name) == {
         "port": "admin" if name == "podMonitor" else "metrics",
@@ -93,7 +93,7 @@ def test_the_series_have_one_job_by_each_way(name: str) -> None:
 
 @EACH
 def test_how_often_it_asks_can_be_chosen(name: str) -> None:
-    """Left out, it is as Prometheus has it."""
+    """If omitted, Prometheus' default applies."""
     found = endpoint(monitored(name, "interval=1m", "scrapeTimeout=5s", "metricRelabelings[0].action=drop"), name)
     assert (found["interval"], found["scrapeTimeout"]) == ("1m", "5s")
     assert found["metricRelabelings"] == [{"action": "drop"}]
@@ -101,7 +101,7 @@ def test_how_often_it_asks_can_be_chosen(name: str) -> None:
 
 @EACH
 def test_a_monitor_elsewhere_looks_where_the_pods_are(name: str) -> None:
-    """In the release's namespace; beside them, by default, it needs no selector."""
+    """It selects the release's namespace; in the same namespace, the default, it needs no selector."""
     kind = MONITORS[name][0]
     elsewhere = monitored(name, "namespace=monitoring", namespace="demo").one(kind)
     assert elsewhere["metadata"]["namespace"] == "monitoring"
@@ -112,7 +112,7 @@ def test_a_monitor_elsewhere_looks_where_the_pods_are(name: str) -> None:
 
 
 def test_the_manifests_have_what_kube_prometheus_stack_looks_for() -> None:
-    """Its operator takes what has the label of its release, its Grafana what has the sidecar's."""
+    """Its operator selects objects with the label of its release, its Grafana those with the sidecar's."""
     objects = manifests("overlays/monitoring")
     for kind in ("PodMonitor", "PrometheusRule"):
         assert objects.one(kind)["metadata"]["labels"]["release"] == "kube-prometheus-stack"

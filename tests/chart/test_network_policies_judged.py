@@ -1,4 +1,4 @@
-"""What judges NetworkPolicies is judged itself, by policies whose answers are known."""
+"""Checks of the NetworkPolicy evaluation, by policies of known effect."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tools.commands import CommandError
 
 
 def policy(**spec: object) -> Manifest:
-    """Give a policy of ours, for pods of the app `echo`."""
+    """Return a policy of ours, for pods of the app `echo`."""
     selector = {"podSelector": {"matchLabels": {"app": "echo"}}}
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -43,7 +43,7 @@ ECHO = Pod(NAMESPACE, {"app": "echo"})
         (Attempt(NEIGHBOUR, ECHO, *ADMIN), False),
         (Attempt(ECHO, INTERNET, 443), False),
         (Attempt(ECHO, DNS, 53, protocol="UDP"), False),
-        # Pods that no policy selects are as free as before.
+        # Pods that no policy selects are unrestricted.
         (Attempt(INTERNET, NEIGHBOUR, *HTTP), True),
         (Attempt(NEIGHBOUR, STRANGER, *HTTP), True),
         (Attempt(INTERNET, Pod("elsewhere", {"app": "echo"}), *HTTP), True),
@@ -54,12 +54,12 @@ def test_the_judge_knows_a_policy_that_refuses_all(
     attempt: Attempt,
     passes: bool,  # noqa: FBT001 - a column
 ) -> None:
-    """The control: what the chart's policy lets through below is not what any policy lets through."""
+    """Control: such a policy allows nothing, so that an allowed connection is due to the chart's policy."""
     assert allowed(tmp_path, [DENY_ALL], [attempt]) == [passes]
 
 
 def test_the_judge_tells_ports_by_name_and_peers_by_namespace(tmp_path: Path) -> None:
-    """Several rules, several attempts, one answer each, in their order."""
+    """Several rules and several attempts have one result each, in their order."""
     admin_from = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     ingress = [{"ports": [{"port": "http"}]}, {"ports": [{"port": 9090}], "from": admin_from}]
     table = [
@@ -77,12 +77,12 @@ def test_the_judge_tells_ports_by_name_and_peers_by_namespace(tmp_path: Path) ->
 
 
 def test_the_judge_takes_no_policy_with_a_mistake(tmp_path: Path) -> None:
-    """A field that is not there is not passed over."""
+    """An unknown field is an error."""
     with pytest.raises(CommandError, match="unknown field"):
         allowed(tmp_path, [policy(policyTypes=["Ingress"], egres=[])], [])
 
 
 def test_nothing_that_was_rendered_is_no_verdict(tmp_path: Path) -> None:
-    """Without a policy everything is let through, which must not be taken for an answer about one."""
+    """Without a policy everything is allowed, which is not a result about one."""
     with pytest.raises(ValueError, match="not NetworkPolicies"):
         allowed(tmp_path, [], [])

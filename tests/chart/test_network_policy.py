@@ -1,4 +1,7 @@
-"""What the chart's NetworkPolicy lets through, judged by cyclonus: a table, a row for each connection that is tried."""
+"""Connections that the chart's NetworkPolicy allows, by cyclonus.
+
+The table has a row for each attempted connection.
+"""
 
 from pathlib import Path
 
@@ -20,7 +23,7 @@ from tests.chart.network_policies import (
 )
 from tests.chart.rendering import chart, value_sets
 
-# The values of the chart are in its README. One namespace may ask the admin port, and nobody is let in by default.
+# The values are documented in the chart's README. One namespace may connect to the admin port, and no peer by default.
 ADMIN_FROM = (
     "--set-json",
     'networkPolicy.adminFrom=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]',
@@ -31,7 +34,7 @@ EGRESS = ("--set-json", 'networkPolicy.egress=[{"ports":[{"port":53,"protocol":"
 
 
 def verdicts(folder: Path, *flags: str) -> dict[str, bool]:
-    """Ask what the chart's policies say of every connection that the tables below name, and of others."""
+    """Evaluate the chart's policies for every connection in the tables below, and for others."""
     objects = chart("--set", "networkPolicy.enabled=true", *flags, namespace=NAMESPACE)
     policies = [each for each in objects.all if each["kind"] == "NetworkPolicy"]
     echo = Pod(NAMESPACE, objects.one("Deployment")["spec"]["template"]["metadata"]["labels"])
@@ -61,7 +64,7 @@ def verdicts(folder: Path, *flags: str) -> dict[str, bool]:
     return dict(zip(attempts, answers, strict=True))
 
 
-# The pod of `helm test` asks the echo, and DNS before: the policy must not hold it.
+# The pod of `helm test` connects to echo, after DNS, so that the policy must not block it.
 ALWAYS = {"http from the pod of helm test", "out of the pod of helm test", "http to the pod of helm test"}
 EVERYBODY = ALWAYS | {
     "http from the same namespace",
@@ -82,6 +85,6 @@ EVERYBODY = ALWAYS | {
     ],
 )
 def test_only_this_is_let_through(tmp_path: Path, flags: tuple[str, ...], let_through: set[str]) -> None:
-    """8080 from anywhere, 9090 from whom the values choose, nothing out; each value opens what it names alone."""
+    """8080 is allowed from anywhere, 9090 from configured peers, egress to nowhere; each value allows only its own."""
     found = verdicts(tmp_path, *flags)
     assert {name for name, passes in found.items() if passes} == let_through

@@ -1,4 +1,4 @@
-"""What `helm install` prints: commands that can be copied as they stand, for what was installed."""
+"""Output of `helm install`: commands to copy, for what was installed."""
 
 import shutil
 import subprocess
@@ -169,7 +169,7 @@ Notes = Callable[..., list[str]]
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
-    """Give a way to the notes, as lines without their indentation.
+    """Return a function that returns the notes as lines without their indentation.
 
     They are rendered as an object in a copy of the chart: without a cluster, Helm prints notes only in a dry run, and
     Helm 3 not even then.
@@ -188,13 +188,13 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Notes:
 
 
 def commands(lines: list[str]) -> list[str]:
-    """Give the lines that are commands."""
+    """Return the lines that are commands."""
     return [line for line in lines if line.startswith(("kubectl ", "curl ", "grpcurl ", "helm "))]
 
 
 @pytest.mark.parametrize(("flags", "expected"), INSTALLED.values(), ids=INSTALLED.keys())
 def test_the_notes_have_the_exact_commands(flags: tuple[str, ...], expected: list[str], notes: Notes) -> None:
-    """They wait, forward a port, ask, by each way that there is, and test; a shell takes each as it stands."""
+    """They wait, forward a port, send requests by each enabled way, and test; a shell accepts each unchanged."""
     found = commands(notes(*flags))
     assert found == expected
     for command in found:
@@ -206,13 +206,13 @@ def test_the_notes_have_the_exact_commands(flags: tuple[str, ...], expected: lis
     [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "[2001:db8::1]"), ("lb.example.test", "lb.example.test")],
 )
 def test_an_ipv6_address_is_put_into_brackets(address: str, host: str) -> None:
-    """By the pipe of each command that asks kubectl for an address, run by a real shell."""
+    """The pipe of each command that asks kubectl for an address adds them, run by a real shell."""
     command = ["bash", "-c", f'echo "http://$(printf %s {address} {BRACKETS}):80/"']
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"http://{host}:80/\n"
 
 
 def test_the_notes_name_what_was_installed(notes: Notes) -> None:
-    """By the namespace and name of the release."""
+    """They contain the namespace and name of the release."""
     assert commands(notes("--set", "service.port=8000", release="demo")) == [
         "kubectl --namespace trial rollout status deployment/demo-echo",
         "kubectl --namespace trial port-forward svc/demo-echo 8080:8000",
@@ -223,7 +223,7 @@ def test_the_notes_name_what_was_installed(notes: Notes) -> None:
 
 
 def test_the_notes_show_the_answer_to_expect(notes: Notes) -> None:
-    """The answer stands on a line of its own, below the command that gives it."""
+    """The expected response is on a line of its own, below its command."""
     lines = notes()
     assert lines.index("<b>Got: blah/blah</b>!") > lines.index(CURL)
 
@@ -236,7 +236,7 @@ def test_the_notes_show_the_answer_to_expect(notes: Notes) -> None:
     ],
 )
 def test_the_notes_warn_of_a_single_pod(flags: tuple[str, ...], value: str, notes: Notes) -> None:
-    """And say what to set; with two there is no warning."""
+    """The warning says what to set; with two pods there is none."""
     lines = notes(*flags)
     assert any(line.startswith("WARNING: there is one pod") for line in lines)
     assert value in lines
@@ -245,7 +245,7 @@ def test_the_notes_warn_of_a_single_pod(flags: tuple[str, ...], value: str, note
 
 @pytest.mark.parametrize("name", value_sets())
 def test_the_notes_have_no_gaps(name: str, notes: Notes) -> None:
-    """For every set: no empty lines in a row, nothing that a template left."""
+    """For every set there are no consecutive empty lines, and no leftovers of a template."""
     lines = notes(f"--values={value_sets()[name]}")
     assert "\n\n\n" not in "\n".join(lines)
     assert not any("<no value>" in line or "{{" in line or "%!" in line for line in lines)

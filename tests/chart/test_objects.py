@@ -1,4 +1,4 @@
-"""The objects around the pods: names, labels, the Service, the ServiceAccount."""
+"""Objects around the pods: names, labels, Service, ServiceAccount."""
 
 import pytest
 import yaml
@@ -11,18 +11,18 @@ BOTH = pytest.mark.parametrize("objects", ["helm", "k8s"], indirect=True)
 
 @pytest.fixture
 def objects(request: pytest.FixtureRequest) -> Objects:
-    """Give the objects of the chart, or those of the manifests."""
+    """Return the objects of the chart, or those of the manifests."""
     return chart() if request.param == "helm" else manifests()
 
 
 def selects(selector: dict[str, str], pod: Manifest) -> bool:
-    """Tell whether a Service with this selector sends requests to this pod."""
+    """Return whether a Service with this selector sends requests to this pod."""
     labels: dict[str, str] = pod["metadata"]["labels"]
     return selector.items() <= labels.items()
 
 
 def names(rendered: Objects) -> set[tuple[str, str]]:
-    """Give each object's kind and name."""
+    """Return each object's kind and name."""
     return {(manifest["kind"], manifest["metadata"]["name"]) for manifest in rendered.all}
 
 
@@ -44,7 +44,7 @@ def names(rendered: Objects) -> set[tuple[str, str]]:
     ],
 )
 def test_every_object_has_the_same_name(release: str, flags: tuple[str, ...], name: str) -> None:
-    """The name is the release's, with the chart's behind it unless it is in it already."""
+    """The name is the release's, followed by the chart's unless it contains it already."""
     assert names(chart(*flags, release=release)) == {
         ("ServiceAccount", name),
         ("Service", name),
@@ -62,14 +62,14 @@ def test_a_release_named_like_a_number_has_labels_that_are_strings() -> None:
 
 @BOTH
 def test_the_selector_is_name_and_instance_alone(objects: Objects) -> None:
-    """A Deployment's selector can't be changed later: it holds nothing that a release could change."""
+    """A Deployment's selector is immutable, so it has nothing that a release could change."""
     assert objects.one("Deployment")["spec"]["selector"] == {"matchLabels": SELECTOR}
     assert objects.one("Service")["spec"]["selector"] == SELECTOR
 
 
 @BOTH
 def test_the_service_finds_the_pods(objects: Objects) -> None:
-    """The Service's selector and the Deployment's match the labels that the pods get."""
+    """The selectors of the Service and the Deployment match the pods' labels."""
     deployment = objects.one("Deployment")["spec"]
     assert selects(objects.one("Service")["spec"]["selector"], deployment["template"])
     assert selects(deployment["selector"]["matchLabels"], deployment["template"])
@@ -77,7 +77,7 @@ def test_the_service_finds_the_pods(objects: Objects) -> None:
 
 @pytest.mark.parametrize("flags", [(), ("--set", "nameOverride=mirror")], ids=["by default", "nameOverride"])
 def test_the_service_does_not_find_the_pod_of_helm_test(flags: tuple[str, ...]) -> None:
-    """No request goes to a pod that answers none."""
+    """No request is sent to a pod that does not respond."""
     rendered = chart(*flags)
     assert not selects(rendered.one("Service")["spec"]["selector"], rendered.hook())
 
@@ -102,7 +102,7 @@ def test_every_object_has_the_recommended_labels() -> None:
 
 
 def test_a_new_chart_alone_replaces_no_pod() -> None:
-    """The pods' labels hold nothing of the chart's own version."""
+    """The pods' labels have nothing of the chart's own version."""
     labels = chart().one("Deployment")["spec"]["template"]["metadata"]["labels"]
     assert "helm.sh/chart" not in labels
     assert SELECTOR.items() <= labels.items()
@@ -110,14 +110,14 @@ def test_a_new_chart_alone_replaces_no_pod() -> None:
 
 @BOTH
 def test_the_service_has_port_80_and_not_the_admin_port(objects: Objects) -> None:
-    """Port 80 goes to the pods' port `http`, by name; nothing leads to the admin port."""
+    """Port 80 leads to the pods' port `http`, by name; no port leads to the admin port."""
     service = objects.one("Service")["spec"]
     assert service["type"] == "ClusterIP"
     assert service["ports"] == [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
 
 
 def test_the_services_type_and_port_can_be_chosen() -> None:
-    """service.type and service.port are followed; the pods' port stays."""
+    """service.type and service.port are applied; the pods' port stays the same."""
     service = chart("--set", "service.type=NodePort", "--set", "service.port=8000").one("Service")["spec"]
     assert service["type"] == "NodePort"
     assert [(port["port"], port["targetPort"]) for port in service["ports"]] == [(8000, "http")]
@@ -141,7 +141,7 @@ def test_the_account_hands_out_no_token(objects: Objects) -> None:
     ],
 )
 def test_the_account_can_be_chosen(flags: tuple[str, ...], made: list[str], used: str) -> None:
-    """All pods use the account that is named, and it is made only when asked for."""
+    """All pods use the named account, and it is created only if enabled."""
     rendered = chart("--set", ",".join(flags))
     accounts = [each["metadata"]["name"] for each in rendered.all if each["kind"] == "ServiceAccount"]
     assert accounts == made
@@ -149,7 +149,7 @@ def test_the_account_can_be_chosen(flags: tuple[str, ...], made: list[str], used
 
 
 def test_every_object_of_the_chart_names_the_namespace_of_the_release() -> None:
-    """Also the hook: the output of `helm template -n demo` is applied to demo, whatever namespace is current."""
+    """Also the hook: output of `helm template -n demo` is applied to demo, whatever the current namespace is."""
     for flags in ((), ("--values", str(value_sets()["all"]))):
         found = [each for each in chart(*flags, namespace="demo").all if each["kind"] != "ConfigMap" or not flags]
         assert {each["metadata"].get("namespace") for each in found} == {"demo"}
@@ -158,17 +158,17 @@ def test_every_object_of_the_chart_names_the_namespace_of_the_release() -> None:
 
 
 def test_no_object_of_the_manifests_names_a_namespace() -> None:
-    """`kubectl apply -k k8s -n demo` and `namespace:` of a kustomization choose it."""
+    """`kubectl apply -k k8s -n demo` and `namespace:` of a kustomization select it."""
     assert not [each["metadata"] for each in manifests().all if "namespace" in each["metadata"]]
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
-    """Nothing in the chart is random or takes the time: an upgrade without a change changes nothing."""
+    """Nothing in the chart is random or depends on the time: an upgrade without a change changes nothing."""
     assert template() == template()
 
 
 def test_the_service_leads_to_tls_when_it_is_served() -> None:
-    """By a port of its own to the same port of the pods."""
+    """A port of its own leads to the same port of the pods."""
     ports = chart("--set", "tls.secretName=echo-tls,service.tlsPort=8443").one("Service")["spec"]["ports"]
     assert [(each["name"], each["port"], each["targetPort"]) for each in ports] == [
         ("http", 80, "http"),

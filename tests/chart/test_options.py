@@ -1,4 +1,4 @@
-"""What options make: the pods', and the objects around them."""
+"""Options of the chart: for the pods, and for the objects around them."""
 
 import json
 from typing import Any
@@ -13,28 +13,28 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 def rendered(*flags: str, **values: Any) -> Objects:
-    """Give the objects with these values; a name has two underscores where it has a dot."""
+    """Return the objects with these values; two underscores in a name stand for a dot."""
     given = [f"--set-json={name.replace('__', '.')}={json.dumps(value)}" for name, value in values.items()]
     return chart(*flags, *given)
 
 
 def deployment(*flags: str, **values: Any) -> Manifest:
-    """Give the Deployment's spec."""
+    """Return the Deployment's spec."""
     return dict(rendered(*flags, **values).one("Deployment")["spec"])
 
 
 def pod(*flags: str, **values: Any) -> Manifest:
-    """Give the spec of the pods."""
+    """Return the spec of the pods."""
     return dict(deployment(*flags, **values)["template"]["spec"])
 
 
 def spec(kind: str, *flags: str, **values: Any) -> Manifest:
-    """Give the spec of the one object of a kind."""
+    """Return the spec of the only object of a kind."""
     return dict(rendered(*flags, **values).one(kind)["spec"])
 
 
 class TestPods:
-    """The pods that echo."""
+    """The pods that run echo."""
 
     @pytest.mark.parametrize(
         ("image", "reference"),
@@ -45,7 +45,7 @@ class TestPods:
         ],
     )
     def test_the_image_is_named_by_tag_or_digest(self, image: dict[str, str], reference: str) -> None:
-        """In every pod, and in what the reflection tells."""
+        """Every pod uses that image, and the reflection reports it."""
         flags = tuple(f"--set=image.{name}={value}" for name, value in image.items())
         pods = rendered(*flags).pods().values()
         assert {each["image"] for one in pods for each in one["spec"]["containers"]} == {reference}
@@ -61,22 +61,22 @@ class TestPods:
         ],
     )
     def test_the_kubelet_sleeps_or_python_does(self, kubernetes: str, hook: Manifest) -> None:
-        """Where the kubelet's own sleep is off, below 1.30, the image's Python is what there is."""
+        """Below 1.30, where the kubelet's own sleep is off, the image's Python sleeps."""
         assert pod("--kube-version", kubernetes)["containers"][0]["lifecycle"] == {"preStop": hook}
 
     def test_a_hook_of_ones_own_replaces_the_sleep(self) -> None:
-        """Another one stands beside it."""
+        """A hook of the other kind is kept beside it."""
         own = {"preStop": {"exec": {"command": ["python3", "-c", "pass"]}}}
         assert pod(lifecycle=own)["containers"][0]["lifecycle"] == own
         start = {"postStart": {"sleep": {"seconds": 1}}}
         assert pod(lifecycle=start)["containers"][0]["lifecycle"] == {**start, "preStop": {"sleep": {"seconds": 5}}}
 
     def test_the_grace_period_can_be_longer(self) -> None:
-        """It is not less than what it is made of: see test_mistakes.py."""
+        """It is not less than its components: see test_mistakes.py."""
         assert pod(terminationGracePeriodSeconds=120)["terminationGracePeriodSeconds"] == 120
 
     def test_pods_are_spread_over_zones_and_nodes_softly(self) -> None:
-        """The new ones of a rollout by themselves, among the pods of this release."""
+        """The new pods of a rollout are spread by themselves, among the pods of this release."""
         assert pod()["topologySpreadConstraints"] == [
             {
                 "topologyKey": key,
@@ -89,7 +89,7 @@ class TestPods:
         ]
 
     def test_a_selector_of_ones_own_is_kept(self) -> None:
-        """Only where there is none, the pods' own is put in."""
+        """The pods' own selector is added only if there is none."""
         own = {
             "topologyKey": "rack",
             "maxSkew": 2,
@@ -99,7 +99,7 @@ class TestPods:
         assert pod(topologySpreadConstraints=[own])["topologySpreadConstraints"] == [own]
 
     def test_a_rollout_waits_and_ends(self) -> None:
-        """A pod counts after it has been ready for a while; one that gets nowhere is said to have failed."""
+        """A pod is available after it has been ready for a while; a rollout without progress is reported as failed."""
         found = deployment()
         assert (found["minReadySeconds"], found["progressDeadlineSeconds"], found["revisionHistoryLimit"]) == (
             5,
@@ -110,23 +110,23 @@ class TestPods:
         assert found["progressDeadlineSeconds"] > startup["periodSeconds"] * startup["failureThreshold"]
 
     def test_pods_can_be_replaced_all_at_once(self) -> None:
-        """What belongs to the other way is left out, which the API server would refuse."""
+        """The fields of the other strategy, which the API server would reject, are omitted."""
         assert deployment("--set", "updateStrategy.type=Recreate")["strategy"] == {"type": "Recreate"}
 
     def test_the_number_of_pods_is_left_to_an_autoscaler(self) -> None:
-        """Whoever says it, too, undoes what the autoscaler did."""
+        """A replica count in the Deployment would undo what the autoscaler did."""
         assert "replicas" not in deployment(autoscaling__enabled=True)
 
     @pytest.mark.parametrize("probe", ["startup", "liveness", "readiness"])
     def test_a_probe_can_be_left_out(self, probe: str) -> None:
-        """The others stay."""
+        """The other probes stay."""
         (container,) = pod(**{f"probes__{probe}__enabled": False})["containers"]
         assert {name for name in container if name.endswith("Probe")} == {
             f"{name}Probe" for name in ("startup", "liveness", "readiness") if name != probe
         }
 
     def test_a_default_of_the_security_context_can_be_taken_away(self) -> None:
-        """As OpenShift, which gives users itself, needs it; in every pod."""
+        """OpenShift, which assigns users itself, needs it; in every pod."""
         for each in (
             rendered("--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null").pods().values()
         ):
@@ -136,7 +136,7 @@ class TestPods:
             }
 
     def test_what_is_common_is_on_every_object_and_pod(self) -> None:
-        """An object's own wins over it, and the selectors stay."""
+        """An object's own entries take precedence, and the selectors stay the same."""
         objects = rendered(
             commonLabels={"team": "web", "tier": "a"}, podLabels={"tier": "b"}, commonAnnotations={"a": "b"}
         )
@@ -153,19 +153,19 @@ class TestService:
     """The Service, and TLS behind it."""
 
     def test_a_headless_one_has_the_pods_own_port_alone(self) -> None:
-        """Who asks finds the pods' addresses, and knows no other port."""
+        """Clients resolve the pods' addresses, and know no other port."""
         flags = ("--set", "service.clusterIP=None,service.port=8080,tls.secretName=echo-tls")
         found = spec("Service", *flags)
         assert found["clusterIP"] == "None"
         assert [each["port"] for each in found["ports"]] == [8080]
 
     def test_what_the_port_speaks_is_said_of_cleartext_alone(self) -> None:
-        """HTTP/2 in clear is for the port without TLS."""
+        """An appProtocol for unencrypted HTTP/2 is only for the port without TLS."""
         ports = spec("Service", "--set", "service.appProtocol=kubernetes.io/h2c,tls.secretName=echo-tls")["ports"]
         assert [each.get("appProtocol") for each in ports] == ["kubernetes.io/h2c", None]
 
     def test_a_certificate_is_for_the_service_and_its_secret_is_mounted(self) -> None:
-        """By the names that the Service has in the cluster, and those that were asked for."""
+        """It has the names of the Service in the cluster, and the configured ones."""
         flags = ("--values", str(value_sets()["certificate"]))
         found = spec("Certificate", *flags)
         assert found["dnsNames"] == ["echo", "echo.default", "echo.default.svc", "echo.example.test"]
@@ -176,17 +176,17 @@ class TestService:
         assert spec("Certificate", *flags, "--set", "tls.secretName=own")["secretName"] == "own"
 
     def test_a_certificate_from_a_volume_is_served_too(self) -> None:
-        """The Service has a port for it; what brings the volume is the operator's."""
+        """The Service has a port for it; the volume itself is configured by the operator."""
         flags = ("--set", "config.ECHO_TLS_CERT=/own/a.pem,config.ECHO_TLS_KEY=/own/b.pem")
         assert [each["name"] for each in spec("Service", *flags)["ports"]] == ["http", "https"]
         assert "volumes" not in pod(*flags)
 
 
 class TestAround:
-    """Routes, autoscaler, budget, network."""
+    """Routes, autoscaler, disruption budget, network policy."""
 
     def test_an_ingress_without_hosts_is_for_every_host(self) -> None:
-        """All paths of it."""
+        """It has all paths of every host."""
         backend = {"service": {"name": "echo", "port": {"name": "http"}}}
         assert spec("Ingress", ingress__enabled=True)["rules"] == [
             {"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
@@ -203,7 +203,7 @@ class TestAround:
         ]
 
     def test_a_route_leads_to_the_service(self) -> None:
-        """By the port that is chosen, for every path."""
+        """It refers to the selected port, for every path."""
         values = {"httpRoute__enabled": True, "httpRoute__parentRefs": [{"name": "gateway"}]}
         assert spec("HTTPRoute", **values) == {
             "parentRefs": [{"name": "gateway"}],
@@ -218,7 +218,7 @@ class TestAround:
         assert secure["rules"][0]["backendRefs"] == [{"name": "echo", "port": 443}]
 
     def test_a_route_of_grpc_leads_to_the_same_service(self) -> None:
-        """Every method, unless some are named."""
+        """All methods match, unless some are listed."""
         values = {"grpcRoute__enabled": True, "grpcRoute__parentRefs": [{"name": "gateway"}]}
         assert spec("GRPCRoute", **values) == {
             "parentRefs": [{"name": "gateway"}],
@@ -235,7 +235,7 @@ class TestAround:
         assert secure["rules"] == [{"matches": matches, "backendRefs": [{"name": "echo", "port": 443}]}]
 
     def test_an_autoscaler_looks_at_the_cpu(self) -> None:
-        """Of the Deployment, and at more when that is asked for."""
+        """It uses the CPU of the Deployment, and more metrics if configured."""
         found = spec("HorizontalPodAutoscaler", autoscaling__enabled=True)
         assert found["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "echo"}
         assert (found["minReplicas"], found["maxReplicas"]) == (2, 10)
@@ -255,7 +255,7 @@ class TestAround:
         ],
     )
     def test_a_budget_says_one_of_the_two(self, values: dict[str, Any], budget: Manifest) -> None:
-        """And lets a pod that answers nobody go in any case."""
+        """In any case it allows the eviction of a pod that is not ready."""
         found = spec("PodDisruptionBudget", **{f"podDisruptionBudget__{name}": value for name, value in values.items()})
         assert found == {
             **budget,
@@ -264,7 +264,7 @@ class TestAround:
         }
 
     def test_a_network_policy_lets_everybody_in_to_the_echo_and_nothing_out(self) -> None:
-        """Nobody but the kubelet, which needs no rule, reaches the admin port."""
+        """Nothing but the kubelet, which needs no rule, reaches the admin port."""
         assert spec("NetworkPolicy", networkPolicy__enabled=True) == {
             "podSelector": {"matchLabels": SELECTOR},
             "policyTypes": ["Ingress", "Egress"],

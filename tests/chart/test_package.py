@@ -1,4 +1,4 @@
-"""The chart as it is handed out: what it says of itself, and its archive."""
+"""The published chart: its metadata, and its archive."""
 
 import re
 import shutil
@@ -20,12 +20,12 @@ SOURCE = "echo/README.md.gotmpl"
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the archive, made as `make chart` makes it."""
+    """Return the archive, made as `make chart` makes it."""
     return packaging.package(tmp_path_factory.mktemp("chart"), TIME)
 
 
 def test_the_archive_is_the_same_bytes_at_another_time(archive: Path, tmp_path: Path) -> None:
-    """Whenever it is made, and whenever the files were checked out."""
+    """It does not depend on the time of packaging or of the checkout."""
     copied = shutil.copytree(CHART, tmp_path / "checked-out", copy_function=shutil.copyfile)
     again = packaging.package(tmp_path, TIME, copied)
     assert again.name == archive.name == f"echo-{__version__}.tgz"
@@ -33,7 +33,7 @@ def test_the_archive_is_the_same_bytes_at_another_time(archive: Path, tmp_path: 
 
 
 def test_the_archive_holds_every_file_of_the_chart(archive: Path) -> None:
-    """But the source of its README; each of one time, without an owner."""
+    """The source of its README is excluded; each file has the same time and no owner."""
     with tarfile.open(archive) as opened:
         members = opened.getmembers()
     files = {f"echo/{file.relative_to(CHART)}" for file in CHART.rglob("*") if file.is_file()} - {SOURCE}
@@ -42,12 +42,12 @@ def test_the_archive_holds_every_file_of_the_chart(archive: Path) -> None:
 
 
 def test_the_archive_renders_as_the_folder_does(archive: Path) -> None:
-    """What is handed out is what is tested here."""
+    """The published chart is the one that is tested here."""
     assert template(chart=archive) == template()
 
 
 def test_the_image_that_is_named_is_the_one_that_runs() -> None:
-    """Artifact Hub shows, and scans, what it is told."""
+    """Artifact Hub shows, and scans, the image in the metadata."""
     (image,) = yaml.safe_load(ANNOTATIONS["artifacthub.io/images"])
     (container,) = chart().one("Deployment")["spec"]["template"]["spec"]["containers"]
     assert image == {"name": container["name"], "image": container["image"]}
@@ -61,7 +61,7 @@ def test_category_and_licence_are_words_that_artifact_hub_knows() -> None:
 
 
 def test_the_changes_are_told_by_their_kind() -> None:
-    """In sentences without an end, as a list has them."""
+    """They are sentences without a full stop, as in a list."""
     changes = yaml.safe_load(ANNOTATIONS["artifacthub.io/changes"])
     assert changes
     for each in changes:
@@ -71,7 +71,7 @@ def test_the_changes_are_told_by_their_kind() -> None:
 
 
 def test_it_says_which_kubernetes_it_needs() -> None:
-    """With a suffix, so that the versions of cloud providers are included."""
+    """It has a suffix, so that the versions of cloud providers are included."""
     assert ABOUT["kubeVersion"] == ">=1.27.0-0"
 
 

@@ -1,4 +1,4 @@
-"""What the README says to set for many requests."""
+"""The README's values for many requests."""
 
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ _BEFORE: Final = "What to set for it:\n\n```yaml\n"
 
 
 def test_the_readmes_values_for_many_requests_are_ones_that_the_chart_takes(tmp_path: Path) -> None:
-    """An autoscaler of pods that ask for a core each, and the end of a connection after so many requests."""
+    """They are an autoscaler of pods that request a core each, and a maximum number of requests per connection."""
     _, _, behind = (ROOT / "README.md").read_text(encoding="utf-8").partition(_BEFORE)
     text = behind.partition("```")[0]
     values = yaml.safe_load(text)

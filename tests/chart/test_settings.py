@@ -1,4 +1,4 @@
-"""The service's settings in `config`: each is accepted, and reaches the service as it was meant."""
+"""Settings in the chart's `config`: accepted, and passed to the service."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from app.config.settings import Settings
 from tests.chart.rendering import HelmError, chart, template
 from tools.chart import documented
 
-# A text for each setting that is text, such as the service takes.
+# A valid text for each setting that is text.
 TEXTS = {
     "trusted_proxies": "10.0.0.0/8,fd00::/8",
     "jwt_headers": "X-Token",
@@ -40,7 +40,7 @@ def variables(config: dict[str, Any], *flags: str) -> dict[str, str]:
 
 
 def test_every_setting_is_in_the_schema_and_in_the_list() -> None:
-    """By its own name; but for the addresses, ports and the drain, which the chart sets."""
+    """Each has its own name; only the addresses, ports and the drain, which the chart sets, are excluded."""
     known = documented.SETTINGS.read_text().split()
     schema = json.loads(documented.SCHEMA.read_text())["definitions"]["config"]["properties"]
     assert known == list(schema) == list(documented.settings())
@@ -48,11 +48,11 @@ def test_every_setting_is_in_the_schema_and_in_the_list() -> None:
 
 
 def test_every_setting_reaches_the_service() -> None:
-    """All at once: the service reads from the environment of the pods what the values say."""
+    """The service reads all values from the environment of the pods, set at once."""
     config = {name: another(field) for name, field in documented.settings().items()}
     given = variables(config)
     assert {name: given[name] for name in READ} == {name: config[name] for name in READ}
-    # Files are read where they are.
+    # Files are read from their actual paths.
     read = settings.read({name: value for name, value in given.items() if name not in READ})
     expected = {field.name: config[name] for name, field in documented.settings().items() if name not in READ}
     assert {name: value for name, value in msgspec.structs.asdict(read).items() if name in expected} == expected
@@ -88,12 +88,12 @@ def test_settings_that_are_not_set_keep_the_services_default() -> None:
     ],
 )
 def test_a_value_is_written_as_the_service_reads_it(name: str, value: Any, text: str) -> None:
-    """Whatever YAML and Helm make of it."""
+    """YAML and Helm do not change it."""
     assert variables({name: value})[name] == text
 
 
 def test_the_drain_may_have_a_fraction() -> None:
-    """The grace period is whole seconds, and not less."""
+    """The grace period is whole seconds, rounded up."""
     deployment = chart("--set-json", "drainSeconds=2.5").one("Deployment")
     assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 5 + 3 + 5
     assert variables({}, "--set-json", "drainSeconds=2.5") == {"ECHO_DRAIN_SECONDS": "2.5"}
@@ -112,6 +112,6 @@ def test_the_drain_may_have_a_fraction() -> None:
     ],
 )
 def test_a_value_that_the_service_would_reject_is_rejected_before(setting: str) -> None:
-    """By the types and bounds of the service itself; the error names the setting."""
+    """It is rejected by the types and limits of the service itself; the error names the setting."""
     with pytest.raises(HelmError, match=rf"config/{setting.partition('=')[0].partition('[')[0]}"):
         template("--set", f"config.{setting}")

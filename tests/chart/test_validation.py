@@ -1,4 +1,7 @@
-"""Values that contradict each other: nothing is rendered, and a sentence says what to set instead."""
+"""Contradictory values of the chart, and the errors that they cause.
+
+Nothing is rendered, and a sentence says what to set instead.
+"""
 
 import re
 
@@ -272,7 +275,7 @@ ERRORS = {
     },
 }
 
-# What is near a mistake, and none.
+# Values that are similar to a mistake, and valid.
 RIGHT = (
     "replicaCount=1",
     "replicaCount=0,podDisruptionBudget.minAvailable=1",
@@ -320,12 +323,12 @@ def test_a_contradiction_is_rejected_with_what_to_set(setting: str, expected: st
 
 @pytest.mark.parametrize("setting", RIGHT)
 def test_similar_values_without_a_contradiction_are_rendered(setting: str, rendered: Rendered) -> None:
-    """Nothing is rejected that works."""
+    """No valid values are rejected."""
     assert isinstance(rendered[flags(setting)], str), rendered[flags(setting)]
 
 
 def test_all_errors_are_reported_together() -> None:
-    """Nobody fixes one only to see the next."""
+    """A single run reports every error."""
     with pytest.raises(HelmError) as error:
         template("--set", "httpRoute.enabled=true,progressDeadlineSeconds=5,podDisruptionBudget.maxUnavailable=0")
     assert str(error.value).count("\n  - ") == 3

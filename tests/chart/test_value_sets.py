@@ -1,4 +1,7 @@
-"""The value sets of helm/ci, alone and over each other: what holds for all, and what each one brings."""
+"""Value sets of helm/ci, alone and combined: their objects.
+
+Some properties apply to all, others to one set.
+"""
 
 from itertools import combinations
 from typing import Any
@@ -22,7 +25,7 @@ from tests.chart.rendering import (
 
 SELECTOR = {"app.kubernetes.io/name": "echo", "app.kubernetes.io/instance": "echo"}
 USUAL = {"Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"}
-# What each set makes, the pod of `helm test` aside.
+# The objects of each set, without the pod of `helm test`.
 MAKES = {
     "all": USUAL
     | {"ConfigMap", "GRPCRoute", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy"}
@@ -37,7 +40,7 @@ MAKES = {
     "network": USUAL | {"NetworkPolicy"},
     "tls": USUAL,
 }
-# What one set asks for and another one rules out, and what is said of it.
+# Contradictions between two sets, with the expected error.
 CONTRADICT = {
     ("all", "headless"): "a headless Service, which cannot be a LoadBalancer",
     ("all", "monitoring"): "would scrape, and count, each pod twice",
@@ -46,7 +49,7 @@ SETS = value_sets()
 
 
 def flags(*names: str) -> tuple[str, ...]:
-    """Give the flags for value sets, a later one over an earlier one."""
+    """Return the flags for value sets, a later one over an earlier one."""
     return tuple(f"--values={SETS[name]}" for name in names)
 
 
@@ -57,13 +60,13 @@ EACH = pytest.mark.parametrize("names", [*ALONE, *PAIRS], ids="+".join)
 
 @pytest.fixture(scope="module")
 def rendered() -> Rendered:
-    """Give all sets and pairs, rendered once."""
+    """Return all sets and pairs, rendered once."""
     return render_at_once(flags(*names) for names in [*ALONE, *PAIRS])
 
 
 @pytest.fixture
 def objects(rendered: Rendered, names: tuple[str, ...]) -> Objects:
-    """Give the objects of one set or pair."""
+    """Return the objects of one set or pair."""
     found = rendered[flags(*names)]
     if isinstance(found, HelmError):
         raise found
@@ -71,24 +74,24 @@ def objects(rendered: Rendered, names: tuple[str, ...]) -> Objects:
 
 
 def ours(objects: Objects) -> list[Manifest]:
-    """Give the objects that the chart makes by itself."""
+    """Return the objects that the chart creates by itself."""
     return [each for each in objects.all if each["kind"] != "ConfigMap"]
 
 
 def containers(pod: Manifest) -> list[Manifest]:
-    """Give all containers of a pod, those before the others, too."""
+    """Return all containers of a pod, including init containers."""
     return [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
 
 
 def test_every_set_is_known() -> None:
-    """A file that is added has a row here."""
+    """Each file has a row here."""
     assert set(MAKES) == set(SETS)
     assert all(len(file.read_text().splitlines()[0]) > len("# ") for file in SETS.values())
 
 
 @EACH
 def test_the_objects_are_those_of_the_sets(objects: Objects, names: tuple[str, ...]) -> None:
-    """Each optional object is there when it is on, and absent when it is off; none is there twice."""
+    """Each optional object exists if it is enabled, and is absent if it is disabled; none is duplicated."""
     kinds = {each["kind"] for each in objects.all if not is_hook(each)}
     expected = set.union(*(MAKES[name] for name in names))
     assert kinds == (expected - (USUAL - MAKES["minimal"]) if "minimal" in names else expected)
@@ -98,7 +101,7 @@ def test_the_objects_are_those_of_the_sets(objects: Objects, names: tuple[str, .
 
 @EACH
 def test_the_objects_belong_together(objects: Objects) -> None:
-    """All have the release's labels; what selects pods selects them by these two; what refers to others finds them."""
+    """All have the release's labels; pod selectors use these two; references to other objects resolve."""
     for each in ours(objects):
         labels = each["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "echo"
@@ -121,14 +124,14 @@ def test_the_objects_belong_together(objects: Objects) -> None:
 
 
 def selectors(manifest: Manifest) -> list[Any]:
-    """Give the labels by which an object selects our pods."""
+    """Return the labels by which an object selects our pods."""
     spec = manifest.get("spec", {})
     if manifest["kind"] == "Service":
         return [spec["selector"]]
     if manifest["kind"] == "PodMonitor":
         return [spec["selector"]["matchLabels"]]
     if manifest["kind"] == "ServiceMonitor":
-        # What it looks for is a Service's, and the chart has two of them.
+        # It selects Services, and the chart has two of them.
         return [{name: value for name, value in spec["selector"]["matchLabels"].items() if name != COMPONENT}]
     if manifest["kind"] == "NetworkPolicy":
         return [spec["podSelector"]["matchLabels"]]
@@ -139,7 +142,7 @@ def selectors(manifest: Manifest) -> list[Any]:
 
 
 def backends(manifest: Manifest) -> list[tuple[str, Any]]:
-    """Give the Services that a route leads to, each with the name or number of its port."""
+    """Return the Services of a route, each with the name or number of its port."""
     if manifest["kind"] in ("GRPCRoute", "HTTPRoute"):
         rules = manifest["spec"]["rules"]
         return [(each["name"], each["port"]) for rule in rules for each in rule.get("backendRefs", ())]
@@ -152,7 +155,7 @@ def backends(manifest: Manifest) -> list[tuple[str, Any]]:
 
 @EACH
 def test_the_pods_are_restricted_and_start(objects: Objects) -> None:
-    """In every pod, by the profile; the service takes its environment; what is mounted is a volume of the pod."""
+    """Every pod meets the profile; the service accepts its environment; what is mounted is a volume of the pod."""
     for pod in objects.pods().values():
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
         assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -164,7 +167,7 @@ def test_the_pods_are_restricted_and_start(objects: Objects) -> None:
             assert {mount["name"] for mount in each.get("volumeMounts", ())} <= volumes
             variables = [variable["name"] for variable in each.get("env", ())]
             assert len(variables) == len(set(variables))
-            # Files are read where they are.
+            # Files are read from their actual paths.
             known = {variable["name"]: variable["value"] for variable in each.get("env", ()) if "value" in variable}
             assert settings.read({name: value for name, value in known.items() if name != "ECHO_JWKS"})
 
@@ -180,19 +183,19 @@ def test_a_pod_has_the_time_to_leave(objects: Objects) -> None:
 
 @pytest.mark.parametrize(("pair", "said"), CONTRADICT.items(), ids=["+".join(pair) for pair in CONTRADICT])
 def test_sets_that_contradict_each_other_are_refused(pair: tuple[str, str], said: str) -> None:
-    """With a sentence that says why."""
+    """The error says why."""
     with pytest.raises(HelmError, match=said):
         template(*flags(*pair))
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_rendering_a_set_twice_gives_the_same_bytes(name: str, rendered: Rendered) -> None:
-    """No order in it depends on chance."""
+    """No order in it is random."""
     assert template(*flags(name)) == rendered[flags(name)]
 
 
 def test_texts_that_are_handed_on_may_hold_templates() -> None:
-    """With quotes in them, and with what YAML would misread in what they give."""
+    """They may contain quotes, and render to what YAML would misread."""
     objects = chart(*flags("all"))
     pod = objects.one("Deployment")["spec"]["template"]
     variables = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}

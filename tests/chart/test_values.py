@@ -1,4 +1,4 @@
-"""What may be set: the schema takes what it should, and refuses mistakes by name."""
+"""Values that the schema accepts, and mistakes that it rejects by name."""
 
 import json
 import re
@@ -102,20 +102,20 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("setting", "named"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_is_refused_by_name(setting: str, named: str) -> None:
-    """Nothing is rendered, and the message names what is wrong."""
+    """Nothing is rendered, and the message names the mistake."""
     with pytest.raises(HelmError) as refusal:
         template("--set", setting)
     assert named in str(refusal.value)
 
 
 def test_a_tag_that_looks_like_a_number_is_refused_as_one() -> None:
-    """`tag: 1.10` is the number 1.1 in YAML: it is refused, rather than another image pulled."""
+    """`tag: 1.10` is the number 1.1 in YAML: it is rejected, so that no other image is pulled."""
     with pytest.raises(HelmError, match="tag"):
         template("--set-json", "image.tag=1.10")
 
 
 def test_replicas_and_image_can_be_chosen() -> None:
-    """The number of pods and their image are followed, the image by every pod."""
+    """The number of pods and their image are applied, the image to every pod."""
     objects = chart(
         "--set", "replicaCount=3,image.repository=example.test:5000/a/echo,image.tag=v9,image.pullPolicy=Always"
     )
@@ -127,13 +127,13 @@ def test_replicas_and_image_can_be_chosen() -> None:
 
 
 def test_resources_can_be_chosen_and_taken_away() -> None:
-    """An amount is added to the defaults or replaces one; null takes one away."""
+    """An amount is added to the defaults or replaces one; null removes one."""
     objects = chart("--set", "resources.limits.cpu=1,resources.limits.memory=256Mi,resources.requests.memory=null")
     (container,) = objects.one("Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["resources"] == {"limits": {"cpu": 1, "memory": "256Mi"}, "requests": {"cpu": "50m"}}
 
 
-# Every value that 0.1.0 had, changed; those of `echo` have other names now, and test_validation.py has the errors.
+# Every value of 0.1.0, changed; those of `echo` have been renamed, and test_validation.py has the errors.
 OF_0_1_0 = """
 replicaCount: 3
 image: {repository: example.test/echo, tag: v9, pullPolicy: Always}
@@ -149,7 +149,7 @@ resources: {requests: {cpu: 100m, memory: 32Mi}, limits: {memory: 256Mi}}
 
 
 def test_the_values_of_the_version_before_still_do_what_they_did(tmp_path: Path) -> None:
-    """An upgrade needs no changes to them."""
+    """An upgrade requires no changes to them."""
     (tmp_path / "values.yaml").write_text(OF_0_1_0)
     objects = chart("--values", str(tmp_path / "values.yaml"), release="demo")
     deployment, service = objects.one("Deployment"), objects.one("Service")
@@ -191,7 +191,7 @@ def test_it_can_be_a_subchart(tmp_path: Path) -> None:
 
 
 def test_global_registry_and_pull_secrets_of_a_parent_chart_apply(tmp_path: Path) -> None:
-    """To every pod; the parent's pull secrets come first, none is there twice."""
+    """They apply to every pod; the parent's pull secrets come first, without duplicates."""
     shared = {"imageRegistry": "mirror.example.test", "imagePullSecrets": ["mirror", {"name": "own"}]}
     own = {"imagePullSecrets": [{"name": "own"}, "other"], "image": {"repository": "a.example.test:5000/team/echo"}}
     rendered = read(template(chart=umbrella(tmp_path, **{"global": shared, "echo": own})))
@@ -215,7 +215,7 @@ def test_global_registry_and_pull_secrets_of_a_parent_chart_apply(tmp_path: Path
     ],
 )
 def test_openshift_gets_no_fixed_user(tmp_path: Path, flags: tuple[str, ...], user: int | None) -> None:
-    """Of an umbrella chart, where null does not remove a default with Helm 4; the rest of the context stays."""
+    """Also from a parent chart, where null does not remove a default with Helm 4; the rest of the context stays."""
     for pod in read(template(*flags, chart=umbrella(tmp_path))).pods().values():
         security = pod["spec"]["securityContext"]
         assert security.get("runAsUser") == user
@@ -224,7 +224,7 @@ def test_openshift_gets_no_fixed_user(tmp_path: Path, flags: tuple[str, ...], us
 
 
 def test_an_older_cluster_is_rejected() -> None:
-    """Below 1.27, fields that the chart sets are unknown: the chart says so, and they are not dropped."""
+    """Below 1.27, fields that the chart sets are unknown: the chart fails, so that they are not dropped silently."""
     with pytest.raises(HelmError, match="kubeVersion"):
         template("--kube-version", "1.26.9")
     assert template("--kube-version", "1.27.0-gke.1")
@@ -246,7 +246,7 @@ def test_the_image_can_be_written_as_tools_write_it(image: dict[str, str], refer
 
 
 def test_numbers_and_booleans_become_strings() -> None:
-    """In labels, annotations, node labels and environment variables, also those of other containers."""
+    """That holds for labels, annotations, node labels and environment variables, also of other containers."""
     values = {
         "podLabels": {"tier": 1, "edge": True},
         "podAnnotations": {"port": 9090, "size": 1000000, "share": 0.5},
@@ -269,7 +269,7 @@ def test_numbers_and_booleans_become_strings() -> None:
 
 
 def test_the_test_pod_has_labels_and_annotations_of_its_own() -> None:
-    """To keep it out of a mesh; its hook annotations stay."""
+    """They can keep it out of a mesh; its hook annotations stay."""
     hook = chart(
         "--set-json",
         'testPod={"labels":{"sidecar.istio.io/inject":false},"annotations":{"helm.sh/hook":"other","a":"b"}}',
@@ -288,7 +288,7 @@ def test_the_test_pod_has_labels_and_annotations_of_its_own() -> None:
     ],
 )
 def test_labels_and_tag_of_any_version_are_valid(tmp_path: Path, version: str, label: str, tag: str) -> None:
-    """At most 63 characters, alphanumeric at both ends, and no plus sign."""
+    """They have at most 63 characters, are alphanumeric at both ends, and have no plus sign."""
     copied = shutil.copytree(CHART, tmp_path / "echo")
     about = (copied / "Chart.yaml").read_text().replace('"0.1.0"', f'"{version}"').replace(" 0.1.0", f" {version}")
     (copied / "Chart.yaml").write_text(about)

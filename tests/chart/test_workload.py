@@ -1,4 +1,4 @@
-"""The pods: who they run as, what they are told, how they start, answer probes and leave."""
+"""The pods: user, environment, start, probes and shutdown."""
 
 import re
 from typing import Any
@@ -27,37 +27,37 @@ DOWNWARD_API = {
     "POD_LABEL_2": "metadata.labels['app.kubernetes.io/version']",
     "POD_LABEL_3": "metadata.labels['pod-template-hash']",
 }
-# What the chart itself knows.
+# Values that the chart itself knows.
 TOLD = {
     "ECHO_DRAIN_SECONDS": "10",
     "POD_LABELS": "app.kubernetes.io/name=$(POD_LABEL_0),app.kubernetes.io/instance=$(POD_LABEL_1),"
     "app.kubernetes.io/version=$(POD_LABEL_2),pod-template-hash=$(POD_LABEL_3)",
 }
-# What a pod can bring in that the restricted profile refuses or bounds; ours have none of it.
+# Fields of a pod that the restricted profile forbids or limits; our pods have none of them.
 REFUSED_IN_POD = ("hostNetwork", "hostPID", "hostIPC", "volumes", "initContainers", "ephemeralContainers")
 PODS = [("helm", "Deployment echo"), ("helm", "Pod echo-test"), ("k8s", "Deployment echo")]
 
 
 @pytest.fixture
 def pod(source: str, maker: str) -> Manifest:
-    """Give a pod of the chart or of the manifests, by what makes it."""
+    """Return a pod of the chart or of the manifests, by the object that creates it."""
     return (chart() if source == "helm" else manifests()).pods()[maker]
 
 
 def spec(*flags: str) -> Manifest:
-    """Give the spec of the pods that echo."""
+    """Return the spec of the pods that run echo."""
     found: Manifest = chart(*flags).one("Deployment")["spec"]["template"]["spec"]
     return found
 
 
 def container(*flags: str) -> Manifest:
-    """Give the one container of the pods that echo."""
+    """Return the only container of the pods that run echo."""
     (found,) = spec(*flags)["containers"]
     return dict(found)
 
 
 def environment(*flags: str) -> dict[str, Any]:
-    """Give the environment by name: a value, or the path of a field of the downward API."""
+    """Return the environment by name: a value, or the path of a field of the downward API."""
     return {
         variable["name"]: variable["value"] if "value" in variable else variable["valueFrom"]["fieldRef"]["fieldPath"]
         for variable in container(*flags)["env"]
@@ -65,14 +65,14 @@ def environment(*flags: str) -> dict[str, Any]:
 
 
 def test_every_maker_of_pods_is_looked_at() -> None:
-    """The pods below are those of the chart, the pod of `helm test` too, and those of the manifests."""
+    """The pods below are those of the chart, including the pod of `helm test`, and those of the manifests."""
     makers = [("helm", maker) for maker in chart().pods()] + [("k8s", maker) for maker in manifests().pods()]
     assert makers == PODS
 
 
 @pytest.mark.parametrize(("source", "maker"), PODS)
 class TestEveryPod:
-    """What holds for each pod that is made, the one of `helm test` included."""
+    """Properties of each pod, including the one of `helm test`."""
 
     def test_meets_the_restricted_profile(self, pod: Manifest) -> None:
         """It meets the restricted profile: https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
@@ -84,12 +84,12 @@ class TestEveryPod:
             own = each["securityContext"]
             assert own["allowPrivilegeEscalation"] is False
             assert own["capabilities"] == {"drop": ["ALL"]}
-            # Nothing that would undo what the pod says.
+            # The container has nothing that would override the pod's settings.
             assert set(own) == {"allowPrivilegeEscalation", "capabilities", "readOnlyRootFilesystem"}
             assert not [port for port in each.get("ports", []) if "hostPort" in port]
 
     def test_runs_as_the_images_user_by_number(self, pod: Manifest) -> None:
-        """It runs as 10001:10001: a name would not do, the kubelet can't tell whether it is root's."""
+        """It runs as 10001:10001, by number, because the kubelet can't determine whether a user name is root's."""
         security = pod["spec"]["securityContext"]
         assert (security["runAsUser"], security["runAsGroup"]) == (10001, 10001)
 
@@ -98,7 +98,7 @@ class TestEveryPod:
         assert all(each["securityContext"]["readOnlyRootFilesystem"] is True for each in pod["spec"]["containers"])
 
     def test_holds_no_token(self, pod: Manifest) -> None:
-        """It can't ask the API server for anything."""
+        """It can't call the API server."""
         assert pod["spec"]["automountServiceAccountToken"] is False
 
     def test_is_not_told_of_services(self, pod: Manifest) -> None:
@@ -106,18 +106,18 @@ class TestEveryPod:
         assert pod["spec"]["enableServiceLinks"] is False
 
     def test_asks_for_little_and_has_a_memory_limit_and_no_cpu_limit(self, pod: Manifest) -> None:
-        """It has requests for both, a limit for memory, and is never throttled."""
+        """It has requests for both, a memory limit, and is never throttled."""
         for each in pod["spec"]["containers"]:
             assert set(each["resources"]["requests"]) == {"cpu", "memory"}
             assert set(each["resources"]["limits"]) == {"memory"}
 
     def test_takes_the_image_that_the_node_has(self, pod: Manifest) -> None:
-        """An image that was loaded onto the node is used without asking any registry."""
+        """An image that was loaded onto the node is used without contacting a registry."""
         assert [each["imagePullPolicy"] for each in pod["spec"]["containers"]] == ["IfNotPresent"]
 
 
 def test_the_two_ports_are_the_services_own() -> None:
-    """The container's ports are the defaults of ECHO_PORT and ECHO_ADMIN_PORT, which the chart leaves alone."""
+    """The container's ports are the defaults of ECHO_PORT and ECHO_ADMIN_PORT, which the chart does not change."""
     ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
     assert ports == {"http": Settings().port, "admin": Settings().admin_port} == {"http": 8080, "admin": 9090}
     assert not {"ECHO_PORT", "ECHO_ADMIN_PORT"} & environment().keys()
@@ -129,9 +129,9 @@ def test_the_drain_is_by_default_the_services_own() -> None:
 
 
 def test_the_downward_api_tells_where_it_runs() -> None:
-    """Pod, namespace, node, addresses, account, zone, region and chosen labels come as environment.
+    """Pod, namespace, node, addresses, account, zone, region and selected labels are in the environment.
 
-    Beside them nothing but the drain. Image and Service come from annotations, with the image that runs.
+    The only other variable is the drain. Image and Service are from annotations, with the running image.
     """
     assert environment() == DOWNWARD_API | TOLD
     for source in (chart(), manifests()):
@@ -140,9 +140,9 @@ def test_the_downward_api_tells_where_it_runs() -> None:
 
 
 def running(labels: dict[str, str], *flags: str) -> Identity:
-    """Give what the echo tells of itself in a pod with these labels, its environment made as the kubelet makes it.
+    """Return what echo reports about itself in a pod with these labels, in an environment like the kubelet's.
 
-    `$(NAME)` stands for a variable that was defined before it; a label that the pod lacks is empty.
+    `$(NAME)` is replaced by a variable that was defined before it; a label that the pod lacks is empty.
     https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
     """
     annotations = chart(*flags).one("Deployment")["spec"]["template"]["metadata"]["annotations"]
@@ -155,7 +155,7 @@ def running(labels: dict[str, str], *flags: str) -> Identity:
 
 
 def test_the_reflection_shows_the_labels_that_were_chosen() -> None:
-    """Those that the pod has, by their names; one that it lacks is absent, and so is what was not chosen."""
+    """Labels of the pod are shown by their names; one that it lacks is absent, and so is one that was not selected."""
     labels = {"app.kubernetes.io/name": "echo", "pod-template-hash": "7d4b9c6f5", "tier": "edge"}
     by_default = running(labels).kubernetes.labels
     assert by_default == {"app.kubernetes.io/name": "echo", "pod-template-hash": "7d4b9c6f5"}
@@ -164,12 +164,12 @@ def test_the_reflection_shows_the_labels_that_were_chosen() -> None:
 
 
 def test_no_label_needs_to_be_shown() -> None:
-    """With an empty list the pod is told of none."""
+    """With an empty list there are no variables for labels."""
     assert not any("POD_LABEL" in name for name in environment("--set-json", "reflectedLabels=[]"))
 
 
 def test_the_image_and_the_service_are_those_of_the_release() -> None:
-    """Whatever the release is called, and wherever the image comes from."""
+    """That holds whatever the release is called, and wherever the image comes from."""
     flags = ("--set", "fullnameOverride=shown,image.repository=example.test/a/echo,image.tag=v9")
     told = running({}, *flags)
     assert told.kubernetes.image == container(*flags)["image"] == "example.test/a/echo:v9"
@@ -177,7 +177,7 @@ def test_the_image_and_the_service_are_those_of_the_release() -> None:
 
 
 def test_liveness_and_start_are_probed_by_livez_and_readiness_by_readyz() -> None:
-    """Every probe asks the admin port, by its name: the other one echoes whatever it is asked."""
+    """Every probe uses the admin port, by its name: the other one echoes any request."""
     probes = {name: container()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert probes == {
         "startup": {"path": "/livez", "port": "admin"},
@@ -188,7 +188,7 @@ def test_liveness_and_start_are_probed_by_livez_and_readiness_by_readyz() -> Non
 
 @pytest.mark.parametrize("name", ["startup", "liveness", "readiness"])
 def test_a_probe_may_ask_by_grpc(name: str) -> None:
-    """The port that serves it, by number; the others ask as before."""
+    """It uses the number of the port that serves gRPC; the other probes stay the same."""
     found = container("--set", f"probes.{name}.grpc=true")
     assert found[f"{name}Probe"]["grpc"] == {"port": 8080}
     by = {each: set(found[f"{each}Probe"]) & {"grpc", "httpGet"} for each in ("startup", "liveness", "readiness")}
@@ -196,7 +196,7 @@ def test_a_probe_may_ask_by_grpc(name: str) -> None:
 
 
 def test_readiness_is_asked_more_often_than_liveness() -> None:
-    """Readiness changes within seconds; a restart needs half a minute of silence."""
+    """Readiness changes within seconds; a restart requires half a minute without a response."""
     readiness, liveness = container()["readinessProbe"], container()["livenessProbe"]
     assert readiness["periodSeconds"] <= 2
     assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30
@@ -220,20 +220,20 @@ def test_a_slow_start_has_a_minute() -> None:
 def test_the_grace_period_holds_the_sleep_the_drain_and_a_margin(
     flags: tuple[str, ...], pre_stop: int, drain: int, grace: int
 ) -> None:
-    """Whatever the two are set to, SIGKILL comes five seconds after both."""
+    """For any values of the two, SIGKILL is sent five seconds after both."""
     assert container(*flags)["lifecycle"] == {"preStop": {"sleep": {"seconds": pre_stop}}}
     assert environment(*flags)["ECHO_DRAIN_SECONDS"] == str(drain)
     assert spec(*flags)["terminationGracePeriodSeconds"] == grace
 
 
 def test_without_a_sleep_there_is_no_hook() -> None:
-    """A sleep of zero seconds, which older clusters refuse, is left out."""
+    """A sleep of zero seconds, which older clusters reject, is omitted."""
     assert "lifecycle" not in container("--set", "preStopSeconds=0")
     assert spec("--set", "preStopSeconds=0")["terminationGracePeriodSeconds"] == 15
 
 
 def test_a_rollout_never_has_fewer_pods_than_asked_for() -> None:
-    """Two pods, and a new one is ready before an old one leaves."""
+    """There are two pods, and a new one is ready before an old one is terminated."""
     deployment = chart().one("Deployment")["spec"]
     assert deployment["replicas"] == 2
     assert deployment["strategy"] == {
@@ -243,7 +243,7 @@ def test_a_rollout_never_has_fewer_pods_than_asked_for() -> None:
 
 
 def test_tls_is_served_from_a_secret() -> None:
-    """Mounted as a folder and read-only, so that what changes in it comes to the pod; without it there is no volume."""
+    """It is mounted as a read-only folder, so that the pod sees updates; without it there is no volume."""
     flags = ("--set", "tls.secretName=echo-tls")
     assert spec(*flags)["volumes"] == [{"name": "tls", "secret": {"secretName": "echo-tls", "defaultMode": 0o444}}]
     assert container(*flags)["volumeMounts"] == [{"name": "tls", "mountPath": "/tls", "readOnly": True}]
@@ -254,14 +254,14 @@ def test_tls_is_served_from_a_secret() -> None:
 
 
 def test_clients_certificates_are_asked_for_by_the_secrets_authority() -> None:
-    """By the file that cert-manager puts beside the certificate."""
+    """It is the file that cert-manager puts beside the certificate."""
     flags = ("--set", "tls.secretName=echo-tls,tls.clientAuth=request")
     told = {each["name"]: each.get("value") for each in container(*flags)["env"]}
     assert (told["ECHO_TLS_CLIENT_CA"], told["ECHO_TLS_CLIENT_AUTH"]) == ("/tls/ca.crt", "request")
 
 
 def test_every_variable_of_the_service_is_one_of_its_settings() -> None:
-    """A name that it does not know would stop its start."""
+    """An unknown name would prevent its start."""
     known = {f"ECHO_{name.upper()}" for name in Settings.__struct_fields__}
     flags = ("--set", "tls.secretName=echo-tls,tls.clientAuth=request")
     assert {each["name"] for each in container(*flags)["env"] if each["name"].startswith("ECHO_")} <= known
