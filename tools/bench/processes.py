@@ -90,8 +90,8 @@ def started(
 ) -> Iterator[Started]:
     """Run a process until the context exits, yielding when it `answers`; nothing of it remains afterwards.
 
-    Its output is read from a pipe by another process, as a container's is, and the last part is kept: `reader` are the
-    processors on which `tail` runs. Raise `ProcessError` if it does not start.
+    Its output is read from a pipe by another process, as a container's is, and the last part is stored: `reader` is the
+    prefix of that process' command, `tail`. Raise `ProcessError` if it does not start.
     """
     tail = [*reader, "tail", f"--bytes={_LAST}"]
     with (

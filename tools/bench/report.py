@@ -59,7 +59,7 @@ def cells(figure: Figure) -> tuple[str, ...]:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Return the lines of a Markdown table."""
+    """Yield the lines of a Markdown table."""
     head = list(head)
     for row in (head, ["---"] * len(head), *rows):
         yield f"| {' | '.join(row)} |"

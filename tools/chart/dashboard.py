@@ -189,7 +189,7 @@ def _variable(name: str, query: str, *, several: bool = False) -> dict[str, Any]
 
 
 def _placed() -> Iterator[tuple[Panel, dict[str, int]]]:
-    """Return each panel with its position, row by row from left to right."""
+    """Yield each panel with its position, row by row from left to right."""
     x = y = 0
     for panel in PANELS:
         yield panel, {"x": x, "y": y, "w": panel.width, "h": panel.height}

@@ -57,7 +57,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Yield the short ones of the corpus of odd requests."""
+    """Return the short ones of the corpus of odd requests."""
     return (raw for case in HTTP1.values() if len(raw := wire(case.send)) <= LONGEST)
 
 

@@ -75,7 +75,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def frames_of(data: bytes) -> Iterator[bytes]:
-    """Return the frames that an input describes."""
+    """Yield the frames that an input describes."""
     encoder = hpack.Encoder()
     while len(data) >= 4:
         kind, flags, stream, length = data[:4]

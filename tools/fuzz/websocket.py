@@ -73,7 +73,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def records_of(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Return first bytes and payloads."""
+    """Yield first bytes and payloads."""
     while len(data) >= 2:
         first, length = data[:2]
         yield first, data[2 : 2 + length]

@@ -104,7 +104,7 @@ def openapi(kubernetes: str, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def custom_resources(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Return the definitions of the custom resources that the chart creates.
+    """Yield the definitions of the custom resources that the chart creates.
 
     Raise `ToolError` if a module cannot be had.
     """

@@ -100,7 +100,7 @@ def judge(files: Sequence[Path]) -> None:
 
 
 def verdict(reports: Iterable[dict[str, Any]], waivers: Sequence[Waiver], files: Iterable[str]) -> Iterator[str]:
-    """Return the failures in checkov's reports: findings without a waiver, unused waivers, unchecked files."""
+    """Yield the failures in checkov's reports: findings without a waiver, unused waivers, unchecked files."""
     found: set[Finding] = set()
     judged: set[str] = set()
     for report in reports:
