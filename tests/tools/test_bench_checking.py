@@ -1,4 +1,4 @@
-"""The bench takes no wrong answer for a measurement."""
+"""Checks of the benchmark: wrong responses are not measured."""
 
 import hashlib
 import json
@@ -48,19 +48,19 @@ DIGEST = hashlib.sha256(b"yyy").hexdigest()
 def test_an_answer_that_does_not_show_what_was_sent_is_wrong(
     check: checking.Check, request_: Request, body: bytes, fault: str
 ) -> None:
-    """What is wrong with it is said."""
+    """The fault is described."""
     said = check(request_, body)
     assert fault in said
     assert bool(said) == bool(fault)
 
 
 def test_nobody_who_answers_is_a_fault() -> None:
-    """No error that would end the run."""
+    """A missing server is a fault, not an exception that would end the run."""
     assert checking.ask(1, "/", BARE, "kept", checking.empty).startswith("no answer: ")
 
 
 def test_answers_are_asked_for_while_something_lasts() -> None:
-    """Each that is wrong is told, as often as it was."""
+    """Each fault is reported as often as it occurred."""
     asked = threading.Event()
 
     def wrong() -> str:
@@ -77,13 +77,13 @@ def test_answers_are_asked_for_while_something_lasts() -> None:
     [("all", [*FIGURES]), ("none", []), ("start p99", ["start", "p99"])],
 )
 def test_figures_are_chosen_by_name(asked: str, names: list[str]) -> None:
-    """Or all of them, or none."""
+    """All of them, or none, may also be selected."""
     assert chosen(asked, FIGURES) == names
 
 
 @pytest.mark.parametrize(("option", "known"), [("--figures", KNOWN), ("--curves", CURVES)])
 def test_an_unknown_name_is_told_with_those_that_there_are(option: str, known: Collection[str]) -> None:
-    """Before anything is measured."""
+    """The error lists the available names, before anything is measured."""
     said: list[str] = []
     assert main([option, "nothing"], {}, said.append) == 2
     assert said == [f"bench: not known: nothing; there are {', '.join(known)}"]
@@ -91,14 +91,14 @@ def test_an_unknown_name_is_told_with_those_that_there_are(option: str, known: C
 
 @pytest.mark.parametrize("option", ["--rounds=0", "--seconds=x"])
 def test_a_bad_number_is_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As any bad option."""
+    """It is reported like any invalid option."""
     with pytest.raises(SystemExit):
         main([option], {}, print)
     assert "a number from 1 on is wanted" in capsys.readouterr().err
 
 
 def test_what_is_missing_is_told_with_what_brings_it() -> None:
-    """All at once."""
+    """All missing programs are reported at once."""
     told = missing({"PATH": ""})
     assert "wrk is missing: apt-get install wrk" in told
     assert "h2load is missing: apt-get install nghttp2-client" in told
@@ -106,7 +106,7 @@ def test_what_is_missing_is_told_with_what_brings_it() -> None:
 
 
 def test_a_process_that_ends_before_it_answers_is_told_with_what_it_said() -> None:
-    """At once, not at the deadline."""
+    """It is reported at once, not at the deadline."""
     command = ["sh", "-c", "echo no such thing >&2; exit 3"]
     with (
         pytest.raises(processes.ProcessError, match=r"has ended with code 3\nno such thing"),
@@ -116,7 +116,7 @@ def test_a_process_that_ends_before_it_answers_is_told_with_what_it_said() -> No
 
 
 def test_nothing_of_a_process_is_left_behind() -> None:
-    """Its children too are seen, their CPU is counted, their memory, and they are ended."""
+    """Its children are found, too: their CPU and memory are counted, and they are ended."""
     spin = "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done"
     command = ["sh", "-c", f"{spin}; sleep 60 & sleep 60 & wait"]
     with processes.started(command, {}, [], lambda: True) as (process, _):

@@ -1,4 +1,4 @@
-"""The README's table of the runs that are kept."""
+"""The README's table of the stored benchmark runs."""
 
 from tools.bench import kept
 from tools.bench.results import Figure, Machine, Results, Row, Unmeasured, figure
@@ -7,13 +7,13 @@ QUIET, BUSY = (Machine(2, "a CPU", "3.11.7", "6.1", load) for load in (0.1, 4.0)
 
 
 def of(*values: float) -> Figure:
-    """Give a figure with these ratios, a round each."""
+    """Return a figure with these ratios, a round each."""
     row = Row(key="cpu", name="CPU", unit="s", goal=1.0, bound=1.5)
     return figure(row, {"echo": [*values], "peer": [1.0] * len(values)})
 
 
 def test_each_run_has_a_column_and_the_first_says_whether_a_goal_is_met() -> None:
-    """What neither could measure is there with its reason, and what only one did with an empty cell."""
+    """A row that neither could measure has its reason, and one that only one measured has an empty cell."""
     told = {
         "quiet": Results(machine=QUIET, began="2026-11-24T19:45:00+00:00", figures=[of(0.9, 0.8, 1.1)]),
         "busy": Results(
@@ -35,6 +35,6 @@ def test_each_run_has_a_column_and_the_first_says_whether_a_goal_is_met() -> Non
 
 
 def test_a_run_that_is_kept_can_be_read() -> None:
-    """There is one at least, and each is in its place."""
+    """There is at least one, and each is in its place."""
     assert kept.runs()
     assert {kept.file(name).suffix for name in kept.NAMES} == {".json"}

@@ -1,4 +1,4 @@
-"""What the load tools of the bench are told, and what is read of what they tell."""
+"""Commands of the load generators, and parsing of their output."""
 
 import pytest
 
@@ -27,32 +27,32 @@ VEGETA = """{"latencies":{"total":61,"mean":6,"50th":6500000,"90th":7,"95th":8,"
 
 
 def test_what_wrk_tells_is_read() -> None:
-    """Times in seconds, and every kind of failure."""
+    """Times are in seconds, and every kind of failure is counted."""
     assert by_wrk(WRK) == Loaded(14_997, 2.000066, 0.008444, 0.010001, 1)
 
 
 def test_what_h2load_tells_is_read() -> None:
-    """What failed and what had another status are failures. What it calls its duration is not that of its rate."""
+    """Failed requests, and those with another status, are failures. The printed duration is not that of the rate."""
     log = "".join(f"{number}\t200\t{1000 * number}\n" for number in range(100, 0, -1))
     assert by_h2load(H2LOAD, log) == Loaded(8520, 2.0, 0.051, 0.1, 10)
 
 
 def test_h2loads_statuses_need_not_be_as_many_as_its_whole_answers() -> None:
-    """It counts a status when the head comes, which may be before the time that is measured, or the body behind it."""
+    """It counts a status when the head is received, which may be before the measured time, or the body after it."""
     for count in (8500, 8540):
         told = by_h2load(H2LOAD.replace("8518 2xx, 0 3xx, 2 4xx", f"{count} 2xx, 0 3xx, 0 4xx"), "")
         assert (told.requests, told.failed) == (8520, 8)
 
 
 def test_what_vegeta_tells_is_read() -> None:
-    """Nanoseconds, and the share that succeeded."""
+    """Times are nanoseconds, and the success ratio is a share."""
     assert by_vegeta(VEGETA) == Loaded(98, 2.0, 0.0065, 0.0095, 2)
 
 
 @pytest.mark.parametrize("tell", [by_wrk, lambda output: by_h2load(output, ""), by_vegeta])
 @pytest.mark.parametrize("output", ["", "unable to connect to 127.0.0.1:1 Connection refused\n", "{}", "\xff{"])
 def test_what_no_tool_says_is_no_measurement(tell: object, output: str) -> None:
-    """A tool that failed is told, with all that it said."""
+    """A tool that failed is reported, with all of its output."""
     assert callable(tell)
     with pytest.raises(LoadError, match="did not come to an end; it said:"):
         tell(output)
@@ -70,7 +70,7 @@ def test_what_no_tool_says_is_no_measurement(tell: object, output: str) -> None:
     ],
 )
 def test_wrk_is_told_the_request(request_: object, way: object, lines: set[str]) -> None:
-    """Line by line of its script."""
+    """The script is compared line by line."""
     told = script(request_, Load(way, 1, 1))  # type: ignore[arg-type] # columns of the table
     assert lines <= {*told.splitlines()}
     assert told.endswith("end\n")
@@ -78,11 +78,11 @@ def test_wrk_is_told_the_request(request_: object, way: object, lines: set[str])
 
 @pytest.mark.parametrize("count", [2, 12, 200])
 def test_a_request_has_as_many_fields_as_are_asked_for(count: int) -> None:
-    """Host, which every client sends, is one of them; the name of none comes twice."""
+    """Host, which every client sends, is one of them; no name is repeated."""
     names = {name for name, _ in with_fields(count).fields}
     assert len(names) == count - 1
 
 
 def test_a_browsers_request_has_twelve_fields() -> None:
-    """With Host."""
+    """Host is included."""
     assert len(JSON.fields) + 1 == 12

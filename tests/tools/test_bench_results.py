@@ -1,4 +1,4 @@
-"""The bench's ratios, and how they are told."""
+"""Ratios of the benchmark, and reports of them."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ TOLD = Row(key="told", name="beside", unit="s/request")
 
 
 def results(*figures: Figure) -> Results:
-    """Give a run with these figures, and one of everything else."""
+    """Return a run with these figures, and one of everything else."""
     return Results(
         machine=Machine(2, "a CPU", "3.11.7", "6.1", 0.25),
         began="2026-11-24T19:45:00+00:00",
@@ -66,14 +66,14 @@ def results(*figures: Figure) -> Results:
 def test_a_ratio_is_made_round_by_round(
     row: Row, ours: list[float], theirs: list[float], spread: Spread, verdict: str
 ) -> None:
-    """Its median is held against the goal and the bound, whichever way they look."""
+    """Its median is compared with the goal and the bound, in either direction."""
     made = figure(row, {"echo": ours, "peer": theirs})
     assert made.ratio == spread
     assert report.verdict(made) == verdict
 
 
 def test_a_figure_without_a_peer_is_its_own_value() -> None:
-    """In its unit, and told so."""
+    """It is in its unit, and reported as such."""
     made = figure(ALONE, {"echo": [0.25, 0.45, 0.44]})
     assert (made.ratio, made.holds, made.met) == (Spread(0.44, 0.25, 0.45), True, False)
     assert report.cells(made)[1:] == ("", "**440 ms**", "250 ms to 450 ms", "≤ 300 ms", "≤ 500 ms", "holds")
@@ -92,19 +92,19 @@ def test_a_figure_without_a_peer_is_its_own_value() -> None:
     ],
 )
 def test_a_value_is_told_in_the_unit_that_fits(value: float, unit: str, told: str) -> None:
-    """As people write it."""
+    """It is written as people write it."""
     assert report.measure_of(value, unit) == told
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """All of it."""
+    """Nothing is lost."""
     told = results(figure(LESS, {"echo": [1.0], "peer": [2.0]}), figure(ALONE, {"echo": [0.2]}))
     write(told, tmp_path / "folder" / "results.json")
     assert read(tmp_path / "folder" / "results.json") == told
 
 
 def test_all_of_a_run_is_in_its_document() -> None:
-    """Where it was, each figure, what could not be measured, and each place of a curve."""
+    """The document has the machine, each figure, the reasons for missing ones, and each place of a curve."""
     told = report.markdown(results(figure(LESS, {"echo": [1.0e-4], "peer": [2.0e-4]})))
     assert "2 cores of a CPU, Linux 6.1, Python 3.11.7, load average 0.25" in told
     assert (
@@ -117,7 +117,7 @@ def test_all_of_a_run_is_in_its_document() -> None:
 
 
 def test_what_is_broken_or_has_risen_is_red_on_a_terminal() -> None:
-    """And nothing else is."""
+    """Nothing else is red."""
     run = results(figure(LESS, {"echo": [9.0], "peer": [1.0]}), figure(ALONE, {"echo": [0.2]}))
     red = [line for line in report.coloured(run).splitlines() if "\x1b[31m" in line]
     assert [line.split("| ")[1].strip(" ") for line in red] == ["CPU per request", "risen"]
@@ -126,14 +126,14 @@ def test_what_is_broken_or_has_risen_is_red_on_a_terminal() -> None:
 
 
 def test_what_the_image_adds_is_what_stands_above_its_base() -> None:
-    """Docker tells the last layer first; the base's own stand below the first instruction of ours."""
+    """Docker lists the last layer first; the base's own layers come below the first instruction of ours."""
     assert added("0\tLABEL\n700\tCOPY /image/app/ /\n0\tEXPOSE\n0\tENV ECHO_HOST=*\n900\tENV PYTHON\n") == 700
     with pytest.raises(NotMeasuredError, match="where the base ends"):
         added("700\tCOPY\n")
 
 
 def test_a_goal_asks_for_no_less_than_the_bound_of_its_row() -> None:
-    """In the direction in which the row is better."""
+    """The comparison is in the direction in which the row is better."""
     both = [each.row for each in FIGURES.values() if each.row.goal is not None and each.row.bound is not None]
     assert len(both) == 14
     assert [row.key for row in both if (row.goal or 0) > (row.bound or 0)] == [

@@ -1,4 +1,4 @@
-"""In which order the bench measures, and what becomes of what it can't measure."""
+"""Order of the benchmark's measurements, and rows that can't be measured."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ from tools.toolchain.__main__ import ToolError
 
 
 def row(key: str, bound: float | None = 9.0) -> Row:
-    """Give a row."""
+    """Return a row."""
     return Row(key=key, name=f"the {key}", unit="s", bound=bound)
 
 
 def noting(done: list[str], key: str) -> Callable[[Round], dict[str, float]]:
-    """Give what measures a row, and writes down that it has."""
+    """Return a function that measures a row, and records that it has run."""
 
     def measured(_: Round) -> dict[str, float]:
         done.append(key)
@@ -27,7 +27,7 @@ def noting(done: list[str], key: str) -> Callable[[Round], dict[str, float]]:
 
 
 def test_rows_are_measured_in_turn_and_those_alone_before_any_server_is_kept() -> None:
-    """They are told in the order in which they were asked for."""
+    """They are reported in the order of the request."""
     done: list[str] = []
     rows = [Measurable(row(key), noting(done, key), alone=key == "c") for key in "abc"]
     told = [*measure(Bench(print, {}), rows, rounds=2, seconds=1)]
@@ -38,7 +38,7 @@ def test_rows_are_measured_in_turn_and_those_alone_before_any_server_is_kept() -
 
 
 def test_what_is_told_for_its_own_sake_is_measured_in_every_other_round() -> None:
-    """Beginning with the first."""
+    """The first round is one of them."""
     done: list[str] = []
     rows = [Measurable(row("a"), noting(done, "a")), Measurable(row("b", bound=None), noting(done, "b"))]
     assert len([*measure(Bench(print, {}), rows, rounds=3, seconds=1)]) == 2
@@ -47,7 +47,7 @@ def test_what_is_told_for_its_own_sake_is_measured_in_every_other_round() -> Non
 
 @pytest.mark.parametrize("error", [NotMeasuredError, CommandError, ToolError])
 def test_what_can_not_be_measured_is_told_with_its_reason(error: type[Exception]) -> None:
-    """It is tried once, and the others are measured."""
+    """It is tried once, and the other rows are measured."""
     done: list[str] = []
 
     def fails(_: Round) -> dict[str, float]:

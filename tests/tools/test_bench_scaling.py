@@ -1,4 +1,4 @@
-"""What more pods serve, and what follows from it."""
+"""Throughput by pods, and the extrapolation from it."""
 
 import re
 
@@ -11,7 +11,10 @@ from tools.commands import ROOT
 
 
 def measured(*cpus: float) -> Scale:
-    """Give a measurement of 1, 2, 4 ... pods with this CPU per request, each of which serves a thousand a second."""
+    """Return a measurement of 1, 2, 4 ...
+
+    pods with this CPU per request, each of which serves a thousand per second.
+    """
     steps = [
         Step(1 << n, [1000.0 * (1 << n), 1.0, 10_000.0 * (1 << n)], [cpu, cpu, 1.0], [0.1] * 3, [0.1] * 3)
         for n, cpu in enumerate(cpus)
@@ -26,13 +29,13 @@ def measured(*cpus: float) -> Scale:
 def test_a_rate_takes_its_cores_and_pods_of_which_each_keeps_a_fifth_free(
     rate: float, cpu: float, cores: float, pods: int
 ) -> None:
-    """As the autoscaler keeps it."""
+    """The autoscaler keeps a fifth free."""
     assert scaling.cores_for(rate, cpu) == pytest.approx(cores)
     assert scaling.pods_for(rate, cpu) == pods
 
 
 def test_the_target_is_the_charts() -> None:
-    """One place says it, and this one follows."""
+    """The chart defines it, and this one is equal."""
     values = (ROOT / "helm" / "values.yaml").read_text(encoding="utf-8")
     (percent,) = re.findall(r"targetCPUUtilizationPercentage: (\d+)", values)
     assert int(percent) / 100 == scaling.TARGET
@@ -45,14 +48,14 @@ def test_the_target_is_the_charts() -> None:
 def test_the_cost_of_a_request_is_flat_within_a_fifth_of_that_of_the_least_pods(
     cpus: tuple[float, ...], *, flat: bool
 ) -> None:
-    """Whichever number of pods leaves it."""
+    """It may be any number of pods that exceeds it."""
     scale = measured(*(cpu * 1e-6 for cpu in cpus))
     assert scaling.is_flat(scale.steps) is flat
     assert ("did not stay the same" in scaling.documented(scale)) is not flat
 
 
 def test_medians_are_told_and_what_follows_from_those_of_the_most_pods() -> None:
-    """A million requests a second at 125 microseconds are 125 cores, and 157 pods that are four fifths busy."""
+    """A million requests per second at 125 microseconds are 125 cores, and 157 pods that are four fifths busy."""
     told = scaling.documented(measured(100e-6, 125e-6))
     assert "| 2 | 2,000 | 2.00 | 125 µs |" in told
     assert "serves 8,000 of them a second at most, 6,400 when" in told

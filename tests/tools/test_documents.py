@@ -1,4 +1,4 @@
-"""The documents say what the code says."""
+"""Documents agree with the code."""
 
 import json
 import re
@@ -27,7 +27,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_readmes_tables_are_those_that_the_code_runs_by() -> None:
-    """`python -m tools.docs.documents` has nothing to write, and what is not as it should be would be written anew."""
+    """`python -m tools.docs.documents` changes nothing, and would correct a wrong table."""
     assert documents.written(README) == README
     assert documents.written(README.replace("| `ECHO_PORT` | `8080` |", "| `ECHO_PORT` | `80` |")) == README
     assert documents.written(re.sub(r"\| `delay` .*\n", "", README)) == README
@@ -35,20 +35,20 @@ def test_the_readmes_tables_are_those_that_the_code_runs_by() -> None:
 
 @pytest.mark.parametrize("name", documents.TABLES)
 def test_a_table_without_its_place_is_told(name: str) -> None:
-    """None is left out in silence, and none is written twice."""
+    """No table is missing without an error, and none is written twice."""
     for text in (README.replace(f"<!-- end of {name} -->", ""), README + README):
         with pytest.raises(ValueError, match="has not one place"):
             documents.written(text)
 
 
 def test_each_form_of_the_answer_is_described() -> None:
-    """Those that can be asked for are those that there are, and each is in a table of the README."""
+    """Every format that can be requested is described, and each is in a table of the README."""
     assert set(documents.FORMS) == {*WRITE, EVENTS} == {*FORMAT_NAMES} - {ECHO}
     assert {name for _, name in media_types()} | {*DIALECTS} == set(documents.FORMS) - {BARE}
 
 
 def test_the_readmes_example_is_what_is_answered() -> None:
-    """Field by field, but for what differs each time."""
+    """The members agree, except for those that differ each time."""
     example = json.loads(README.split("-d hello 'http://127.0.0.1:8080/a%2Fb?c=d'\n")[1].split("\n\n")[0])
     wire = tuple((name.encode(), value.encode()) for name, value in example["received"])
     meter = Meter(content_of(wire))
@@ -62,7 +62,7 @@ def test_the_readmes_example_is_what_is_answered() -> None:
 
 
 def test_what_the_readme_asks_for_can_be_asked_for() -> None:
-    """Each control and each setting that it names is there; but for the one that shows what a wrong name gives."""
+    """Each control and setting in it exists, except for the one that shows the effect of a wrong name."""
     controls = {name.replace("-", "_") for name in re.findall(r"\becho[_-]([a-z-_]+)=", README)}
     assert controls
     assert controls <= set(BY_NAME)
@@ -71,14 +71,14 @@ def test_what_the_readme_asks_for_can_be_asked_for() -> None:
 
 
 def test_what_the_readme_links_to_is_there() -> None:
-    """Files of this repository."""
+    """Links to files of this repository resolve."""
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_readme_has_each_setting_with_its_default_and_meaning() -> None:
-    """Row by row, and no other."""
+    """There is a row for each setting, and no other."""
     table = re.findall(r"^\| `(ECHO_\w+)` \| `(.+)` \| (.+) \|$", README, re.MULTILINE)
     assert table == rows()
     assert len(table) == len(fields(Settings))
@@ -86,7 +86,7 @@ def test_the_readme_has_each_setting_with_its_default_and_meaning() -> None:
 
 @pytest.mark.parametrize("file", ["README.md", "CHANGELOG.md"])
 def test_the_version_in_the_documents_is_the_codes(file: str) -> None:
-    """An image's tag that is typed from them is there."""
+    """An image tag in them exists."""
     named = set(re.findall(r"(?:\becho:|^## )(\d+\.\d+\.\d+)", (ROOT / file).read_text(), re.MULTILINE))
     assert __version__ in named
     if file == "README.md":
@@ -94,7 +94,7 @@ def test_the_version_in_the_documents_is_the_codes(file: str) -> None:
 
 
 def test_every_target_of_the_makefile_that_the_readme_names_is_there() -> None:
-    """Nobody types one in vain."""
+    """Each make target in the README exists."""
     targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^    |[A-Z]+=\w+ )make ([a-z0-9-]+)", README, re.MULTILINE))
     assert named
@@ -102,7 +102,7 @@ def test_every_target_of_the_makefile_that_the_readme_names_is_there() -> None:
 
 
 def test_all_that_the_service_needs_is_in_the_lock_files_of_the_tests_too() -> None:
-    """In the same versions: what is tested is what runs."""
+    """The versions are the same: what is tested is what runs."""
     pinned = {
         name: set(re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE))
         for name in ("requirements.txt", "requirements/dev.txt")

@@ -1,4 +1,7 @@
-"""What fuzzing has found, and what it begins with, played back: without the fuzzer, on any machine (tools/fuzz)."""
+"""Replay of stored fuzzing inputs, without the fuzzer (tools/fuzz).
+
+They are past findings and the seeds of a run; any machine can replay them.
+"""
 
 from collections.abc import Callable
 
@@ -10,7 +13,7 @@ from tools.fuzz.targets import TARGETS
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_was_found_stays_mended(name: str) -> None:
-    """Each target's oracles hold for every input that is kept, and for those that a run begins with."""
+    """Each target's checks pass for every stored input, and for the seeds of a run."""
     target = TARGETS[name]
     inputs = [*target.seeds(), *corpus.read(name, corpus.FOUND, corpus.REACHED)]
     assert inputs
@@ -28,7 +31,7 @@ def _held(check: Callable[[bytes], None], name: str, data: bytes) -> None:
 
 
 def test_inputs_are_kept_as_they_were(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any bytes make one line of ASCII; the shortest come first, and none twice."""
+    """Any bytes are stored as one line of ASCII; the shortest come first, without duplicates."""
     monkeypatch.setattr(corpus, "KEPT", tmp_path)
     every = bytes(range(256))
     corpus.write("a", corpus.FOUND, [every, b"\r\n\\x41\\", b"", b"a", b"a"])
@@ -36,5 +39,5 @@ def test_inputs_are_kept_as_they_were(tmp_path: object, monkeypatch: pytest.Monk
 
 
 def test_targets_and_files_agree() -> None:
-    """Nothing is kept for a target that there is no more."""
+    """There is no stored input for a target that no longer exists."""
     assert {file.stem for file in corpus.KEPT.glob("*/*")} <= {*TARGETS}

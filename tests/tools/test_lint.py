@@ -1,4 +1,4 @@
-"""How the checks of `make lint` are run, what is waived, and what a Go module's folder is."""
+"""Checks of `make lint`: their runs, waivers, and Go modules' folders."""
 
 import re
 import threading
@@ -15,7 +15,7 @@ from tools.toolchain.modules import module
 
 
 def test_every_check_that_fails_is_told() -> None:
-    """One that fails keeps no other from running, and they are told in their order, not in that of their ends."""
+    """A failure does not prevent other checks from running, and failures are reported in the order of the checks."""
     second_is_done = threading.Event()
 
     def first() -> None:
@@ -31,7 +31,7 @@ def test_every_check_that_fails_is_told() -> None:
 
 
 def test_a_check_that_breaks_is_not_one_that_fails() -> None:
-    """A mistake in a check itself is not told as one of what it checks."""
+    """An exception in a check itself is not reported as a finding."""
 
     def broken() -> None:
         raise KeyError("results")
@@ -41,7 +41,7 @@ def test_a_check_that_breaks_is_not_one_that_fails() -> None:
 
 
 def test_a_check_that_is_not_there_is_named(capfd: pytest.CaptureFixture[str]) -> None:
-    """With those that are there."""
+    """The error lists the existing checks."""
     assert main(["ruf"], {}) == 2
     said = capfd.readouterr().err
     assert said.startswith("no check is called ruf; there are: ")
@@ -84,12 +84,12 @@ OTHER = Waiver("CKV_2", frozenset(), "whatever it is")
     ],
 )
 def test_a_finding_is_waived_or_told(waivers: tuple[Waiver, ...], told: list[str]) -> None:
-    """By kind, or for all; and a waiver that nothing needs is told, too."""
+    """It is waived by kind, or for all; an unused waiver is reported, too."""
     assert list(verdict([REPORT], waivers, {"/tmp/a.yaml"})) == told  # noqa: S108
 
 
 def test_a_file_that_was_not_judged_is_told() -> None:
-    """The judge passes over what it can't read, and over what it finds nothing in."""
+    """Checkov skips files that it can't read, or in which it finds nothing."""
     unread = {"check_type": "kubernetes", "results": {"parsing_errors": ["/b.yaml"]}}
     nothing = {"passed": 0, "failed": 0}
     assert list(verdict([unread, nothing], (), {"/b.yaml", "/c.yaml"})) == [
@@ -100,7 +100,7 @@ def test_a_file_that_was_not_judged_is_told() -> None:
 
 
 def test_a_dockerfiles_findings_are_of_one_kind() -> None:
-    """The judge names an instruction by the path of the file."""
+    """Checkov names an instruction by the path of the file."""
     finding = {
         "check_id": "CKV_D",
         "check_name": "Tag",
@@ -113,14 +113,14 @@ def test_a_dockerfiles_findings_are_of_one_kind() -> None:
 
 
 def test_every_waiver_has_its_reason() -> None:
-    """A sentence, and no check is waived twice for one kind."""
+    """It is a sentence, and no check is waived twice for one kind."""
     assert all(re.fullmatch(r"[A-Z].{30,}\.", waiver.reason) for waiver in WAIVERS)
     kinds = [(waiver.check, kind) for waiver in WAIVERS for kind in (waiver.kinds or {""})]
     assert len(set(kinds)) == len(kinds)
 
 
 def test_the_chart_is_judged_from_the_oldest_kubernetes_that_it_lets_in() -> None:
-    """By Chart.yaml's kubeVersion, up to the cluster of `make e2e`; k8s/ as well, from where its fields are known."""
+    """It starts at Chart.yaml's kubeVersion, k8s/ where its fields are known; both end at the cluster of `make e2e`."""
     claimed = conformity.claims()
     oldest = re.search(r'^kubeVersion: ">=([\d.]+)-0"$', (ROOT / "helm" / "Chart.yaml").read_text(), re.MULTILINE)
     assert oldest
@@ -129,14 +129,14 @@ def test_the_chart_is_judged_from_the_oldest_kubernetes_that_it_lets_in() -> Non
 
 
 def test_everything_that_is_rendered_is_judged() -> None:
-    """The chart's defaults and every set of values, and every folder that `kubectl apply -k` takes."""
+    """That is the chart's defaults and every set of values, and every folder that `kubectl apply -k` accepts."""
     assert rendered.value_sets()["defaults"] == []
     assert len(rendered.value_sets()) == 1 + len(list((ROOT / "helm").glob("ci/*")))
     assert ROOT / "k8s" in rendered.kustomizations()
 
 
 def fake_go(folder: Path, script: str) -> dict[str, str]:
-    """Put a `go` into a folder; give an environment that finds it, and nothing else but the system's programs."""
+    """Write a `go` to a folder; return an environment with that and the system's programs only."""
     go = folder / "go"
     go.write_text(f"#!/bin/sh\n{script}\n")
     go.chmod(0o755)
@@ -144,7 +144,7 @@ def fake_go(folder: Path, script: str) -> dict[str, str]:
 
 
 def test_a_go_module_is_a_folder(tmp_path: Path) -> None:
-    """Go says where it is, and is asked for one version."""
+    """Go reports the folder, and is asked for one version."""
     environ = fake_go(tmp_path, """[ "$*" = "mod download -json a.test/b@v1.2.3" ] && echo '{"Dir": "/there"}'""")
     assert module("a.test/b", "v1.2.3", environ) == Path("/there")
 
@@ -154,13 +154,13 @@ def test_a_go_module_is_a_folder(tmp_path: Path) -> None:
     ["""echo '{"Error": "a.test/b@v1.2.3: not found"}'; exit 1""", "echo 'a.test/b@v1.2.3: not found' >&2; exit 1"],
 )
 def test_a_go_module_that_can_not_be_had_is_named(tmp_path: Path, script: str) -> None:
-    """With what Go says, wherever it says it."""
+    """The error has Go's message, wherever Go writes it."""
     with pytest.raises(ToolError, match=r"^a\.test/b v1\.2\.3 could not be had: a\.test/b@v1\.2\.3: not found$"):
         module("a.test/b", "v1.2.3", fake_go(tmp_path, script))
 
 
 def test_without_go_the_error_says_what_to_install(tmp_path: Path) -> None:
-    """No traceback."""
+    """There is no traceback."""
     with pytest.raises(ToolError, match=r"install Go 1\.26 or newer"):
         module("a.test/b", "v1.2.3", {"PATH": str(tmp_path)})
 
@@ -178,7 +178,7 @@ esac
 
 
 def test_what_a_kubernetes_is_too_old_for_is_left_empty_as_the_chart_says(tmp_path: Path) -> None:
-    """All other values of the set are judged there all the same."""
+    """All other values of the set are checked there all the same."""
     helm = tmp_path / "helm"
     helm.write_text(f"#!/bin/sh\n{HELM}")
     helm.chmod(0o755)

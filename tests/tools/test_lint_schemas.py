@@ -1,4 +1,4 @@
-"""JSON Schemas that are made of Kubernetes' OpenAPI documents and of CRDs, tried on objects."""
+"""JSON Schemas from Kubernetes' OpenAPI documents and CRDs."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 
-# As the document of Kubernetes is, but for its size.
+# Like Kubernetes' document, but smaller.
 DOCUMENT: dict[str, Any] = {
     "definitions": {
         META: {"type": "object", "description": "words", "properties": {"name": {"type": "string"}}},
@@ -97,7 +97,7 @@ CRD: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def thing() -> Schema:
-    """Give the schema of the one object in the document."""
+    """Return the schema of the only object in the document."""
     ((path, schema),) = of_openapi(DOCUMENT)
     assert path == "apps/thing_v1.json"
     return schema
@@ -105,14 +105,14 @@ def thing() -> Schema:
 
 @pytest.fixture(scope="module")
 def route() -> Schema:
-    """Give the schema of the one version that the CRD serves."""
+    """Return the schema of the only version that the CRD serves."""
     ((path, schema),) = of_crd(CRD, strict_definitions(DOCUMENT))
     assert path == "gateway.example.test/route_v1.json"
     return schema
 
 
 def mistakes(schema: Schema, value: object) -> list[str]:
-    """Give what is wrong with a value: where, or nothing."""
+    """Return the places of a value's mistakes, or nothing."""
     return [error.json_path for error in jsonschema.Draft202012Validator(schema).iter_errors(value)]
 
 
@@ -131,7 +131,7 @@ def mistakes(schema: Schema, value: object) -> list[str]:
     ],
 )
 def test_what_kubernetes_takes_is_taken(thing: Schema, spec: object) -> None:
-    """Numbers where they are let in beside strings, null for what is optional, any key in a map."""
+    """Numbers are accepted where strings or numbers are, null if a field is optional, any key in a map."""
     assert mistakes(thing, {"apiVersion": "apps/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec}) == []
 
 
@@ -150,7 +150,7 @@ def test_what_kubernetes_takes_is_taken(thing: Schema, spec: object) -> None:
     ],
 )
 def test_what_kubernetes_refuses_is_refused(thing: Schema, spec: object) -> None:
-    """Fields that nobody knows, at every depth; wrong types; what is missing."""
+    """Unknown fields at every depth, wrong types and missing fields are rejected."""
     assert mistakes(thing, {"apiVersion": "apps/v1", "kind": "Thing", "spec": spec}) == ["$.spec"]
 
 
@@ -159,12 +159,12 @@ def test_what_kubernetes_refuses_is_refused(thing: Schema, spec: object) -> None
     [{"apiVersion": "v1"}, {"kind": "Other"}, {"apiVersion": None}, {"metadata": {"nam": "a"}}, {"status": {}}],
 )
 def test_an_object_is_what_it_says_it_is(thing: Schema, changed: dict[str, object]) -> None:
-    """Of its kind and version, with the metadata of every object, and nothing beside."""
+    """It has its kind and version, the metadata of every object, and no unknown fields."""
     assert mistakes(thing, {"apiVersion": "apps/v1", "kind": "Thing"} | changed) != []
 
 
 def test_a_schema_holds_the_definitions_that_it_needs(thing: Schema) -> None:
-    """Each file can be read alone, and has nothing that checks nothing."""
+    """Each file is self-contained, and has no keyword that validates nothing."""
     assert set(thing["definitions"]) == {META, QUANTITY, INT_OR_STRING, "Raw", "Spec"}
     assert thing["definitions"]["Raw"] == {"type": "object"}
     assert "default" not in str(thing)
@@ -188,13 +188,13 @@ def test_a_schema_holds_the_definitions_that_it_needs(thing: Schema) -> None:
     ],
 )
 def test_a_custom_resource_is_judged_by_its_definition(route: Schema, spec: object, wrong: bool) -> None:  # noqa: FBT001 - a column
-    """What `oneOf` says of some fields closes nothing; the object around it is closed."""
+    """`oneOf` on some fields does not reject others; the object around it does."""
     written = {"apiVersion": "gateway.example.test/v1", "kind": "Route", "metadata": {"name": "a"}, "spec": spec}
     assert bool(mistakes(route, written)) is wrong
 
 
 def test_a_custom_resource_has_the_metadata_of_every_object(route: Schema) -> None:
-    """Its definition does not describe it: Kubernetes' own does."""
+    """Its definition does not describe the metadata; Kubernetes' own does."""
     written = {"apiVersion": "gateway.example.test/v1", "kind": "Route", "metadata": {"label": {}}}
     assert mistakes(route, written) == ["$.metadata"]
 
@@ -204,10 +204,10 @@ def test_a_custom_resource_has_the_metadata_of_every_object(route: Schema) -> No
     [("", "v1/service_v1.json"), ("networking.k8s.io", "networking.k8s.io/service_v1.json")],
 )
 def test_kubeconform_finds_a_schema_by_its_path(group: str, path: str) -> None:
-    """What it takes for the group of an object that has none is the version."""
+    """Kubeconform treats the version as the group of an object that has none."""
     assert path_of(group, "v1", "Service") == path
 
 
 def test_a_schema_of_anything_stays_one() -> None:
-    """Null is in it already."""
+    """It accepts null already."""
     assert strict({"type": "object", "properties": {"any": {"description": "any JSON"}}})["properties"] == {"any": {}}

@@ -1,4 +1,4 @@
-"""What the service is made of: locked by hashes, of licences that are allowed, told in a bill, and asked about."""
+"""Supply chain: locked hashes, licences, bill of materials, audit."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tools.toolchain.__main__ import HERE, TOOLS
 
 @pytest.mark.parametrize("file", lock_files(), ids=lambda file: file.name)
 def test_every_locked_package_has_a_version_and_hashes(file: Path) -> None:
-    """Also those that build others, and those that only check."""
+    """That includes build dependencies, and packages that are only used for checks."""
     assert read(file.read_text())
 
 
@@ -28,13 +28,13 @@ def test_every_locked_package_has_a_version_and_hashes(file: Path) -> None:
     "line", ["a>=1", "a==1", "a @ file:///a", "--index-url https://example.test", "a==1 --hash=md5:00"]
 )
 def test_what_is_not_held_to_a_hash_is_found(line: str) -> None:
-    """Whatever lets something in without one, and with its line."""
+    """Everything that allows a package without a hash is reported, with its line."""
     with pytest.raises(LockError, match=re.escape(line)):
         read(f"# a comment\n{line}\n")
 
 
 def test_every_install_asks_for_the_hashes() -> None:
-    """Of make and of the image: a lock is worth what whoever installs by it checks."""
+    """Make and the image verify hashes on every install, because a lock without verification has no effect."""
     for name in ("Makefile", "Dockerfile"):
         text = (ROOT / name).read_text().replace("\\\n", " ")
         installs = re.findall(r"(?i)\bpip\b[^|&;\n]*?\s(install\s[^|&;\n]*)", text)
@@ -43,10 +43,10 @@ def test_every_install_asks_for_the_hashes() -> None:
 
 
 def test_every_program_that_go_builds_is_of_one_version() -> None:
-    """Go holds it to what its checksum database or a go.sum says: none is built of a branch, or of the latest."""
+    """Go verifies it by its checksum database or a go.sum: none is built from a branch, or from the latest version."""
     version = re.compile(r"v\d+\.\d+\.\d+(\+incompatible)?")
     assert [tool.name for tool in TOOLS.values() if not version.fullmatch(tool.version)] == []
-    # A module without requirements has nothing to sum up.
+    # A module without requirements needs no checksums.
     modules = [each for each in HERE.glob("*/go.mod") if "require" in each.read_text()]
     assert modules
     assert [each for each in modules if not each.with_name("go.sum").exists()] == []
@@ -54,7 +54,7 @@ def test_every_program_that_go_builds_is_of_one_version() -> None:
 
 
 def test_an_image_can_be_built_of_each_lock_file_that_it_may_have() -> None:
-    """Docker is handed those that the Dockerfile names: what .dockerignore leaves out can't be copied."""
+    """Docker receives those that the Dockerfile names: files that .dockerignore excludes can't be copied."""
     named = re.findall(r"requirements(?:/[a-z]+)?\.txt", (ROOT / "Dockerfile").read_text())
     handed = (ROOT / ".dockerignore").read_text().splitlines()
     assert {"requirements.txt", "requirements/all.txt"} < set(named)
@@ -62,26 +62,26 @@ def test_an_image_can_be_built_of_each_lock_file_that_it_may_have() -> None:
 
 
 def test_images_of_others_that_run_tests_are_named_by_digest() -> None:
-    """The cluster's node; and no pipeline of a forge is here whose actions would have to be."""
+    """That is the cluster's node; there is no forge pipeline whose actions would need digests."""
     supply = (ROOT / "tests/e2e/supply.py").read_text()
     assert re.search(r'NODE_IMAGE = "kindest/node:v[0-9.]+@sha256:[0-9a-f]{64}"', supply)
     assert not (ROOT / ".github").exists()
 
 
 def test_the_image_says_what_it_was_built_from() -> None:
-    """By a label with the digest that make was given or has looked up."""
+    """A label has the digest that make was given or has looked up."""
     dockerfile, makefile = ((ROOT / name).read_text() for name in ("Dockerfile", "Makefile"))
     assert 'org.opencontainers.image.base.digest="${base_digest}"' in dockerfile
     assert "--build-arg base_image=$$base --build-arg base_digest=$$digest" in makefile
 
 
 def test_the_list_of_licences_is_that_of_the_lock_files() -> None:
-    """As `make format` writes it; each is among those that are allowed, or it could not be written."""
+    """`make format` writes it; each licence is allowed, or it could not be written."""
     assert licences.FILE.read_text() == licences.document()
 
 
 def test_the_list_of_licences_has_every_extra() -> None:
-    """Whichever lock file an image is built of: that of all extras has no package which is not listed."""
+    """Every lock file is covered: the one of all extras has no package that is not listed."""
     everything = read((ROOT / "requirements/all.txt").read_text())
     assert everything.keys() == licences.runtime().keys()
 
@@ -91,12 +91,12 @@ def test_the_list_of_licences_has_every_extra() -> None:
     [("MIT", True), ("Apache-2.0 OR BSD-3-Clause", True), ("MIT AND GPL-3.0-only", False), ("LGPL-2.1-only", False)],
 )
 def test_a_licence_is_allowed_by_its_name(expression: str, *, allowed: bool) -> None:
-    """All that an expression names must be."""
+    """All licences in an expression must be allowed."""
     assert licences.is_allowed(expression) is allowed
 
 
 def test_a_package_that_says_nothing_of_its_licence_is_refused() -> None:
-    """By name, with what it does say."""
+    """The error has its name, and what it does state."""
     with pytest.raises(LicenceError, match=r"^odd: no licence that is understood in \['as you like'\]"):
         licences.of("odd", {"license": "as you like", "classifier": ["Topic :: Internet"]})
     with pytest.raises(LicenceError):
@@ -130,7 +130,7 @@ LOCKED = {"pyyaml": Locked("pyyaml", "6.0.4", ("c" * 64, "d" * 64))}
 
 
 def test_a_bill_names_every_part() -> None:
-    """By package URL and version; those of the service with their lock's hashes and an SPDX licence."""
+    """Parts have package URL and version; the service's also have their lock's hashes and an SPDX licence."""
     bill = json.loads(sbom.bill(IMAGE, INSIDE, LOCKED))
     system, *others = sorted(bill["components"], key=lambda each: each["type"] != "operating-system")
     assert (system["name"], system["version"]) == ("debian", "13.2"), "by which a scanner knows what is mended"
@@ -151,7 +151,7 @@ def test_a_bill_names_every_part() -> None:
 
 
 def test_a_bill_of_one_image_is_the_same_each_time() -> None:
-    """Whatever the order in which its parts are found; of another image it is another."""
+    """The order in which its parts are found does not matter; another image has another bill."""
     backwards = INSIDE | {"distributions": INSIDE["distributions"][::-1]}
     first = sbom.bill(IMAGE, INSIDE, LOCKED)
     assert first == sbom.bill(IMAGE, backwards, LOCKED)
@@ -159,13 +159,13 @@ def test_a_bill_of_one_image_is_the_same_each_time() -> None:
 
 
 def test_an_image_of_other_packages_than_the_locked_has_no_bill() -> None:
-    """It was built of another lock: its hashes would not be those of what is in it."""
+    """It was built from another lock, whose hashes would not be those of its contents."""
     with pytest.raises(sbom.SbomError, match=r"PyYAML is 6\.0\.4 in the image, and 6\.0\.5 in its lock file"):
         sbom.bill(IMAGE, INSIDE, {"pyyaml": LOCKED["pyyaml"]._replace(version="6.0.5")})
 
 
 def test_a_bill_that_breaks_its_schema_is_found_out() -> None:
-    """A hash that is none, a field that no schema has."""
+    """An invalid hash and an unknown field are examples."""
     bill = json.loads(sbom.bill(IMAGE, INSIDE, LOCKED))
     assert sbom.mistake(json.dumps(bill)) is None
     bill["metadata"]["component"]["hashes"][0]["content"] = "none"
@@ -190,14 +190,14 @@ SKIPPED = {"name": "bottle", "skip_reason": "Dependency not found on PyPI and co
     ids=["fine", "one known", "one known, one skipped", "one skipped", "none"],
 )
 def test_what_was_skipped_is_not_taken_for_clean(packages: list[Any], verdict: Verdict, says: str) -> None:
-    """Though pip-audit itself says "No known vulnerabilities found" of it, with exit code 0."""
+    """Pip-audit itself prints "No known vulnerabilities found" for it, with exit code 0."""
     answer = audit.of_report("a.txt", "pypi", json.dumps({"dependencies": packages, "fixes": []}), "")
     assert answer.verdict is verdict
     assert says in answer.said
 
 
 def test_a_service_that_is_not_reached_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """By pip-audit itself, which finds nobody at the proxy that it is told of: no success, and no failure either."""
+    """Pip-audit itself, with a proxy that does not respond, is neither a success nor a failure."""
     lock = tmp_path / "requirements.txt"
     lock.write_text(f"bottle==0.13.4 --hash=sha256:{'0' * 64}\n")
     nobody = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9")
@@ -212,7 +212,7 @@ def test_a_service_that_is_not_reached_is_said(tmp_path: Path, capfd: pytest.Cap
     ("code", "verdict"), [(0, Verdict.CLEAN), (1, Verdict.FOUND), (127, Verdict.NOT_ASKED), (-1, Verdict.NOT_ASKED)]
 )
 def test_a_scanner_that_fails_has_not_scanned(code: int, verdict: Verdict) -> None:
-    """Only its own code for "something was found" is that."""
+    """Only its own code for "something was found" is a finding."""
     done = subprocess.CompletedProcess([], code, "", "first\nno data: could not be resolved\n")
     answer = audit.of_scan("scanner", 1, done)
     assert answer.verdict is verdict
@@ -220,7 +220,7 @@ def test_a_scanner_that_fails_has_not_scanned(code: int, verdict: Verdict) -> No
 
 
 def test_without_a_bill_or_a_scanner_the_image_is_not_audited() -> None:
-    """And what is missing is named."""
+    """The message says what is missing."""
     assert audit.of_bill(ROOT / ".sbom/none.json", {}) == (
         Verdict.NOT_ASKED, "image", "there is no .sbom/none.json: make sbom writes it",
     )  # fmt: skip
@@ -228,7 +228,7 @@ def test_without_a_bill_or_a_scanner_the_image_is_not_audited() -> None:
 
 
 def test_a_program_that_is_asked_nothing_says_how_to_ask(capfd: pytest.CaptureFixture[str]) -> None:
-    """With a code of its own, which is none of the verdicts."""
+    """The exit code is none of the verdicts'."""
     assert (audit.main([], {}), sbom.main(["image"])) == (2, 2)
     assert capfd.readouterr().err == (
         "usage: python -m tools.supply.audit BILL\nusage: python -m tools.supply.sbom IMAGE FILE\n"
@@ -236,7 +236,7 @@ def test_a_program_that_is_asked_nothing_says_how_to_ask(capfd: pytest.CaptureFi
 
 
 def test_what_security_md_names_is_there() -> None:
-    """Every test that is called a proof, every file, and every make target."""
+    """Every test that it cites as proof, every file, and every make target exists."""
     text = (ROOT / "SECURITY.md").read_text()
     tests = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
     assert len(tests) > 10

@@ -1,4 +1,4 @@
-"""Which programs the tests run, and which versions of them they support."""
+"""Programs that the tests run, and their supported versions."""
 
 from pathlib import Path
 
@@ -60,18 +60,18 @@ def test_the_version_is_found_in_the_output_of_each_program(output: str, version
     ],
 )
 def test_only_supported_versions_are_fit(name: str, output: str, fit: bool) -> None:  # noqa: FBT001 - a column
-    """Any other version on PATH is ignored, and the pinned one built."""
+    """Any other version on PATH is ignored, and the pinned one is built."""
     assert is_fit(TOOLS[name], output) is fit
 
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_the_pinned_version_is_fit(name: str) -> None:
-    """A program that is built here would also be used from PATH."""
+    """A program that was built here would also be used from PATH."""
     assert is_fit(TOOLS[name], TOOLS[name].version)
 
 
 def test_published_programs_have_no_build_flags() -> None:
-    """`go install` builds them as it does for everybody; the one exception only leaves code out."""
+    """`go install` builds them as it does for everybody; the only exception only omits code."""
     assert {name: tool.ldflags for name, tool in PUBLISHED.items() if tool.ldflags} == {}
     assert {name: tool.tags for name, tool in PUBLISHED.items() if tool.tags} == {"promtool": "remove_all_sd"}
 
@@ -145,7 +145,7 @@ def test_the_oldest_kustomize_is_the_oldest_supported_one() -> None:
 def test_a_range_that_is_not_understood_is_an_error(
     chart: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is assumed: the message names what is expected."""
+    """The message says what is expected."""
     monkeypatch.setattr(supported, "_CHART", tmp_path / "Chart.yaml")
     (tmp_path / "Chart.yaml").write_text(chart)
     with pytest.raises(ValueError, match=r"^helm/Chart\.yaml: supported-helm-versions is '.*'; must match "):
@@ -173,7 +173,7 @@ GO = 'echo "$@" "cgo=$CGO_ENABLED" >"$GOBIN/helm"'
 
 
 def test_a_published_program_is_installed_without_flags(built: Path, tmp_path: Path) -> None:
-    """Once: the file of the pinned version is found the next time."""
+    """It is built once: the next call finds the pinned version's file."""
     fake_program(tmp_path, "go", GO)
     tool = HELMS[RELEASES[0].version]
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
@@ -187,7 +187,7 @@ def test_a_published_program_is_installed_without_flags(built: Path, tmp_path: P
 @pytest.mark.parametrize(("printed", "used"), [("v3.14.0", True), ("v3.13.0", False), ("v4.3", False)])
 @pytest.mark.usefixtures("built")
 def test_a_program_on_path_is_used_if_its_version_is_supported(printed: str, used: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a column
-    """Otherwise the pinned one is built; a row of the matrix is never what PATH has."""
+    """Otherwise the pinned one is built; a row of the matrix is never the program on PATH."""
     fake_program(tmp_path, "helm", f"echo {printed}")
     fake_program(tmp_path, "go", GO)
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
@@ -204,14 +204,14 @@ def test_a_program_on_path_is_used_if_its_version_is_supported(printed: str, use
 )
 @pytest.mark.usefixtures("built")
 def test_without_go_the_error_says_what_to_install(tool: Tool, message: str) -> None:
-    """The program itself only if one on PATH would be used."""
+    """It mentions the program itself only if one on PATH would be used."""
     with pytest.raises(ToolError, match=message):
         find(tool, {"PATH": ""})
 
 
 @pytest.mark.usefixtures("built")
 def test_a_failed_build_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """With the command; and nothing of it is used later."""
+    """The error has the command; and nothing of the build is used later."""
     fake_program(tmp_path, "go", f"{GO}; exit 1")
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     assert main(["helms"], environ) == 1
