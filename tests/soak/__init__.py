@@ -1,1 +1,4 @@
-"""What takes minutes: faults of what is around the echo, memory under attack, and that nothing grows. `make soak`."""
+"""Tests that take minutes: faults, attacks on memory, leaks.
+
+`make soak` runs them.
+"""

@@ -1,4 +1,7 @@
-"""Clients that make an echo hold as much as it will: each begins much on many connections, and reads nothing."""
+"""Attacking clients that make echo buffer as much as possible.
+
+Each starts many requests on many connections, and reads nothing.
+"""
 
 import socket
 import struct
@@ -19,7 +22,7 @@ _NO_WINDOW: Final = struct.pack(">HI", 4, 0)  # SETTINGS_INITIAL_WINDOW_SIZE (RF
 
 
 def uploads_of_http2() -> bytes:
-    """Give many streams, each with the beginning of a body."""
+    """Return many streams, each with the start of a body."""
     fields = [(b":method", b"PUT"), *_FIELDS]
     pieces = [raw_http2.opening()]
     for number in range(1, 120, 2):
@@ -29,7 +32,7 @@ def uploads_of_http2() -> bytes:
 
 
 def answers_of_http2() -> bytes:
-    """Give many requests for large answers, for which the client gives no window."""
+    """Return many requests for large responses, with a flow-control window of zero."""
     fields = [(b":method", b"PUT"), *_FIELDS, (b"accept", b"text/plain")]
     requests = [
         raw_http2.headers(number, fields, ends=False) + raw_http2.frame("DATA", 1, number, b"a" * 16_000)
@@ -39,13 +42,13 @@ def answers_of_http2() -> bytes:
 
 
 def coded(*codings: bytes, content: bytes) -> bytes:
-    """Give an upload that says how it is coded, without its last byte."""
+    """Return an upload with this content coding, without its last byte."""
     head = b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (b", ".join(codings), len(content))
     return _PUT + head + content[:-1]
 
 
 def stored(data: bytes) -> bytes:
-    """Give data as brotli that is as long as they are, with the largest window (RFC 7932, 9.1 and 9.2)."""
+    """Return data as uncompressed brotli of the same length, with the largest window (RFC 7932, 9.1 and 9.2)."""
     out, bits = bytearray(), [(0b1111, 4)]
     for start in range(0, len(data), MIB // 16):
         piece = data[start : start + MIB // 16]
@@ -64,7 +67,7 @@ def _packed(fields: list[tuple[int, int]]) -> bytes:
 
 
 def brotli_in_brotli() -> bytes:
-    """Give 20 MiB that were coded four times: each decoder needs its largest window for them."""
+    """Return 20 MiB that were encoded four times: each decoder needs its largest window for them."""
     data = bytes(20 * MIB)
     for _ in range(3):
         data = stored(data)
@@ -97,16 +100,16 @@ ATTACKS: Final[dict[str, tuple[int, Callable[[], bytes]]]] = {
 
 
 def connections(port: int, attack: str) -> Iterator[socket.socket]:
-    """Open the connections of an attack, each with what it sends, as far as that is taken within a moment."""
+    """Open the connections of an attack, each with its data, as far as the server accepts it within a moment."""
     count, make = ATTACKS[attack]
     sent = make()
     for _ in range(count):
         sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before it connects: it bounds the window
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before it connects, because it limits the window
         sock.settimeout(2)
         try:
             sock.connect(("127.0.0.1", port))
             sock.sendall(sent)
-        except OSError:  # it is refused, or not read: that is what is to be seen
+        except OSError:  # the connection is rejected, or not read, which is the expected outcome
             pass
         yield sock

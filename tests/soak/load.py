@@ -1,4 +1,7 @@
-"""Requests of every kind, in rounds, by one client over raw sockets: pipelined, so that it is cheap."""
+"""Requests of every kind, in rounds, over raw sockets.
+
+They are sent by one client and pipelined, so that it is cheap.
+"""
 
 import gzip
 import socket
@@ -12,8 +15,8 @@ from tests.http import raw_http2
 from tests.http.process import DEADLINE, read_to_end
 from tests.http.raw_websocket import HANDSHAKE
 
-_BATCH: Final = 100  # requests that are sent before their answers are read: neither side's buffers are filled
-_HEAD: Final = b"\r\nDate: "  # once in each answer
+_BATCH: Final = 100  # requests sent before their responses are read, few enough not to fill either side's buffers
+_HEAD: Final = b"\r\nDate: "  # once in each response
 _LAST: Final = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 _BARE: Final = b"GET /blah/blah HTTP/1.1\r\nHost: a\r\n\r\n"
 _JSON: Final = (
@@ -53,7 +56,7 @@ Connect = Callable[[], socket.socket]
 
 
 def a_round(connect: Connect, port: int, context: ssl.SSLContext) -> int:
-    """Ask every kind of thing; give how many requests that were. Each that is answered is answered in full."""
+    """Send requests of every kind; return their number. Each response is complete."""
     count = 0
     for _ in range(20):
         count += pipelined(connect, [_BARE] * 1000)
@@ -70,7 +73,7 @@ def a_round(connect: Connect, port: int, context: ssl.SSLContext) -> int:
 
 
 def posts(size: int) -> Iterable[bytes]:
-    """Give requests with a body of so many bytes, in each framing, one of them coded."""
+    """Yield requests with a body of this many bytes, in each framing, one of them encoded."""
     body = b"y" * size
     yield b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (size, body)
     chunk = b"%x\r\n%b\r\n" % (size, body) if size else b""
@@ -80,7 +83,7 @@ def posts(size: int) -> Iterable[bytes]:
 
 
 def pipelined(connect: Connect, requests: list[bytes]) -> int:
-    """Send requests on one connection, some at once; give how many were answered, each and one that ends it."""
+    """Send requests on one connection, several at once, then a last one; return the number of all responses."""
     heads, tail = 0, b""
     with connect() as sock:
         for start in range(0, len(requests), _BATCH):
@@ -99,7 +102,7 @@ def pipelined(connect: Connect, requests: list[bytes]) -> int:
 
 
 def refused(connect: Connect, broken: bytes) -> int:
-    """Send what can't be read; it is refused, and the connection closed."""
+    """Send malformed bytes; they are rejected, and the connection is closed."""
     with connect() as sock:
         sock.sendall(broken)
         assert read_to_end(sock).startswith(b"HTTP/1.1 ")
@@ -107,7 +110,7 @@ def refused(connect: Connect, broken: bytes) -> int:
 
 
 def left(connect: Connect, begun: bytes) -> int:
-    """Send what has begun, and go."""
+    """Send an incomplete request, and close."""
     with connect() as sock:
         sock.sendall(begun)
     return 1
@@ -125,7 +128,7 @@ def websocket(connect: Connect) -> int:
 
 
 def streams(connect: Connect, batches: int = 6) -> int:
-    """Ask on many streams of one connection of HTTP/2, and reset some of them; give how many there were."""
+    """Send requests on many streams of one HTTP/2 connection, and reset some; return their number."""
     count = 0
     with connect() as sock:
         client = raw_http2.Client(sock)
@@ -146,7 +149,7 @@ def streams(connect: Connect, batches: int = 6) -> int:
 
 
 def secure(port: int, context: ssl.SSLContext) -> socket.socket:
-    """Open a connection that speaks TLS."""
+    """Open a TLS connection."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
     with suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

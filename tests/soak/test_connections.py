@@ -1,4 +1,4 @@
-"""Many connections that ask nothing, or slowly: others are served beside them as without them."""
+"""Idle and slow connections, which must not slow down other clients."""
 
 import select
 import socket
@@ -10,13 +10,13 @@ from tests.http.process import DEADLINE, Echo, running
 from tools.commands import Say
 
 _IDLE, _SLOW = 2000, 200
-_SLICE = 3.0  # seconds of asking
+_SLICE = 3.0  # seconds of sending requests
 _GET = b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n"
 _BEGUN = b"GET / HTTP/1.1\r\nHost: a\r\nX: "
 
 
 def answers(echo: Echo, slow: Sequence[socket.socket] = ()) -> int:
-    """Ask one thing after the other for a while; give how many came. With each, a slow one sends a byte."""
+    """Send requests one by one for a while; return the number of responses. After each, a slow client sends a byte."""
     count, end = 0, time.monotonic() + _SLICE
     with echo.connect() as sock:
         while time.monotonic() < end:
@@ -29,9 +29,10 @@ def answers(echo: Echo, slow: Sequence[socket.socket] = ()) -> int:
 
 
 def test_idle_and_slow_clients_take_nothing_from_others(say: Say) -> None:
-    """2,000 idle connections and 200 that send a byte of their heads now and then: at least half as many answers.
+    """Beside 2,000 idle and 200 slow connections, others have at least half of their throughput.
 
-    Four times a while with them and a while without, so that a machine that is busy is so for both.
+    A slow one sends a byte of its request head now and then. The throughput is measured four times with them and four
+    times without, so that a busy machine affects both.
     """
     with running(header_timeout=600, idle_timeout=600) as echo:
         answers(echo)
@@ -51,9 +52,9 @@ def test_idle_and_slow_clients_take_nothing_from_others(say: Say) -> None:
 
 
 def test_a_client_that_does_not_read_costs_no_memory_and_loses_nothing() -> None:
-    """It pipelines until its answers fill every buffer; the echo stops reading it, and goes on when it reads."""
+    """It pipelines until its responses fill every buffer; echo stops reading, and resumes when the client reads."""
     with running() as echo, socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before connecting: it bounds the window
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before connecting, because it limits the window
         sock.connect(("127.0.0.1", echo.port))
         sent = 0
         while select.select([], [sock], [], 1)[1]:

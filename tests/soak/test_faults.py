@@ -1,4 +1,7 @@
-"""Faults around the echo: no descriptor left, /dev/shm full, clients that vanish, a clock that is set, a standstill."""
+"""Faults in echo's environment: descriptors, files, network, clock.
+
+They are: no descriptor left, /dev/shm full, clients that vanish, a clock that is set, a standstill.
+"""
 
 import ctypes
 import json
@@ -29,20 +32,20 @@ GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def descriptors(echo: Echo) -> int:
-    """Give how many descriptors its one worker has open."""
+    """Return the number of descriptors that its only worker has open."""
     (worker,) = echo.workers()
     return sum(1 for _ in Path(f"/proc/{worker}/fd").iterdir())
 
 
 def connected(echo: Echo) -> int:
-    """Give how many of the kernel's connections to its port belong to a process of its side (proc(5), net/tcp)."""
+    """Return the number of kernel connections to its port that belong to a process of its side (proc(5), net/tcp)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     local = f":{echo.port:04X}"
     return sum(1 for row in rows if row[1].endswith(local) and row[3] != _LISTENING and row[9] != _NOBODYS)
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds; fails at the deadline."""
+    """Wait until a condition holds; fail at the deadline."""
     give_up = time.monotonic() + DEADLINE
     while not holds():
         assert time.monotonic() < give_up, what
@@ -50,7 +53,7 @@ def until(holds: Callable[[], bool], what: str) -> None:
 
 
 def served(sock: socket.socket, number: int) -> bool:
-    """Tell whether a connection is served; the other way is that it was closed without a word."""
+    """Return whether a connection is served; otherwise it was closed without a response."""
     try:
         sock.sendall(GET % number)
         return sock.recv(4096).endswith(b"<b>Got: %d</b>!" % number)
@@ -59,7 +62,7 @@ def served(sock: socket.socket, number: int) -> bool:
 
 
 def test_without_descriptors_others_are_served_and_new_ones_when_there_are_some_again() -> None:
-    """Whoever finds none left is closed; the worker does not end for it, says nothing a thousand times, or spins."""
+    """A connection is closed if none is left; the worker does not end, spin, or log it a thousand times."""
     with running() as echo:
         assert echo.get("/")[0].status == 200
         (worker,) = echo.workers()
@@ -83,13 +86,13 @@ def test_without_descriptors_others_are_served_and_new_ones_when_there_are_some_
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the processor time that a process has had (proc(5), stat)."""
+    """Return the processor time of a process (proc(5), stat)."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def test_fewer_connections_are_taken_where_fewer_files_may_be_open() -> None:
-    """One sentence says so at the start; one more is told 503, and probes are answered still."""
+    """One sentence says so at the start; one more connection receives 503, and probes are still answered."""
     with running("prlimit", "--nofile=64:64") as echo:
         with ExitStack() as opened:
             socks = [opened.enter_context(echo.connect()) for _ in range(32)]
@@ -108,20 +111,20 @@ def test_fewer_connections_are_taken_where_fewer_files_may_be_open() -> None:
 FULL = "mount -t tmpfs -o nr_inodes=1 full /dev/shm && "
 NOTHING_ELSE = (
     'mount --bind "$PWD" /mnt && mount -o remount,bind,ro /mnt && cd /mnt &&'
-    # Read-only, not empty: the echo itself may stand there.
+    # Read-only, not empty, because echo itself may be there.
     " for each in /var/tmp /tmp; do mount --bind $each $each && mount -o remount,bind,ro $each; done && "
 )
 
 
 def in_mounts(script: str) -> tuple[str, ...]:
-    """Give what runs a command behind a script, in mounts of its own, which only root may have."""
+    """Return the prefix that runs a command after a script, in its own mount namespace, which only root may create."""
     if os.geteuid():
         missing("mounts can only be made by root")
     return ("unshare", "--mount", "sh", "-c", script + 'exec "$@"', "sh")
 
 
 def test_a_full_dev_shm_is_said_and_heartbeats_go_elsewhere() -> None:
-    """At the start and when a worker is replaced."""
+    """The message is logged at the start and when a worker is replaced."""
     with running(*in_mounts(FULL)) as echo:
         assert echo.get("/a")[1] == b"<b>Got: a</b>!"
         (worker,) = echo.workers()
@@ -140,7 +143,7 @@ def test_a_full_dev_shm_is_said_and_heartbeats_go_elsewhere() -> None:
 
 
 def test_without_any_place_for_heartbeats_the_start_ends_with_a_sentence() -> None:
-    """As where the root file system can only be read."""
+    """An example is a read-only root file system."""
     command = [*in_mounts(FULL + NOTHING_ELSE), str(Path(sys.executable).resolve()), "-m", "app"]
     free = dict(zip(("port", "admin_port"), free_ports(2), strict=True))
     paths = os.pathsep.join(path for path in sys.path if path)
@@ -159,9 +162,9 @@ def test_without_any_place_for_heartbeats_the_start_ends_with_a_sentence() -> No
 
 
 def vanish(sock: socket.socket) -> None:
-    """Let a client hear nothing more and answer to nothing, as one that has lost its network: no FIN, no RST, no ACK.
+    """Make a client vanish as if it had lost its network: it receives and sends nothing, no FIN, no RST, no ACK.
 
-    A filter takes no packet for its socket (socket(7), SO_ATTACH_FILTER; `BPF_RET` of 0 bytes).
+    A filter drops every packet for its socket (socket(7), SO_ATTACH_FILTER; `BPF_RET` of 0 bytes).
     """
     code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
     program = struct.pack("HxxxxxxP", 1, ctypes.addressof(code))
@@ -180,7 +183,7 @@ VANISHED = {
 
 
 def test_a_client_that_vanishes_holds_no_descriptor_for_longer_than_its_time() -> None:
-    """Whatever was under way: no FIN and no RST ever comes of it."""
+    """It does not matter what was in progress: no FIN and no RST is ever received."""
     with running(idle_timeout=3, header_timeout=1, body_timeout=1) as echo, ExitStack() as opened:
         socks = [opened.enter_context(echo.connect()) for _ in VANISHED]
         until(lambda: connected(echo) == len(VANISHED), "each is accepted")
@@ -192,7 +195,7 @@ def test_a_client_that_vanishes_holds_no_descriptor_for_longer_than_its_time() -
         assert len(echo.workers()) == 1
 
 
-# The wall clock of a process, moved by so many seconds as a file says; what this stands in front of is run then.
+# Shifts the wall clock of a process by the seconds in a file; the code that follows it is run with that.
 SET_CLOCK = """
 import runpy, sys, time
 wall, path = time.time, sys.argv[1]
@@ -203,7 +206,7 @@ runpy.run_module("app", run_name="__main__")
 
 
 def test_a_clock_that_is_set_shows_and_ends_nothing(tmp_path: Path) -> None:
-    """Dates are those of the clock; connections, delays and heartbeats go by another one, that nobody sets."""
+    """Dates are those of the clock; connections, delays and heartbeats use a monotonic one."""
     clock = tmp_path / "clock"
     clock.write_text("0")
     with running(sys.executable, "-c", SET_CLOCK, str(clock), idle_timeout=3) as echo, echo.connect() as kept:
@@ -223,7 +226,7 @@ def test_a_clock_that_is_set_shows_and_ends_nothing(tmp_path: Path) -> None:
         assert echo.errors() == ""
 
 
-# What is under way, and what the client says while all stands still.
+# What is in progress, and what the client sends during the standstill.
 STANDING_STILL = {
     "idle": (GET % 1, GET % 2),
     "within a head": ((GET % 2)[:9], (GET % 2)[9:]),
@@ -233,9 +236,9 @@ STANDING_STILL = {
 
 
 def test_a_standstill_of_all_processes_loses_nothing() -> None:
-    """As a container is paused, or its machine moved, for longer than any time that a worker or a client has.
+    """It is like a paused container, or a migrated machine, for longer than any timeout of a worker or client.
 
-    What has come is read before anybody is too late, and no worker is taken for hung.
+    Received data is read before a timeout applies, and no worker is treated as hung.
     """
     with running(header_timeout=HUNG / 2, body_timeout=HUNG / 2) as echo, ExitStack() as opened:
         socks = [opened.enter_context(echo.connect()) for _ in STANDING_STILL]

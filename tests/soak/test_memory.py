@@ -1,4 +1,7 @@
-"""The memory that an echo takes under all attacks at once, with its default settings: less than its pod may have."""
+"""Memory of echo under all attacks at once, with default settings.
+
+It is less than its pod's limit.
+"""
 
 import re
 import threading
@@ -12,11 +15,11 @@ from tests.memory import shares
 from tests.soak.attacks import ATTACKS, MIB, connections
 from tools.commands import ROOT, Say
 
-_ASKED: Final = 20  # requests of others, one behind the other, once all attacks are under way
+_ASKED: Final = 20  # requests of other clients, one after the other, once all attacks are in progress
 
 
 def limit() -> int:
-    """Give the bytes of memory that the chart gives a pod."""
+    """Return the memory limit of a pod in the chart, in bytes."""
     values = yaml.safe_load((ROOT / "helm/values.yaml").read_text())
     found = re.fullmatch(r"(\d+)Mi", values["resources"]["limits"]["memory"])
     assert found is not None
@@ -24,12 +27,12 @@ def limit() -> int:
 
 
 def whole(echo: Echo) -> int:
-    """Give the bytes that all its processes take."""
+    """Return the memory of all its processes, in bytes."""
     return sum(shares(pid)["Pss"] for pid in (echo.process.pid, *echo.workers()))
 
 
 def test_all_attacks_at_once_take_less_than_the_pod_may_have(say: Say) -> None:
-    """And others are answered all the while: nothing is held for them that could be refused."""
+    """Other clients receive responses all the while: what could be rejected is not buffered for the attackers."""
     with running() as echo, ExitStack() as opened:
         assert echo.get("/")[0].status == 200
         before = most = whole(echo)

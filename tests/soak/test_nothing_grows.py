@@ -1,4 +1,7 @@
-"""A million requests of all kinds: memory stays as it was after the first 100,000, and nothing is left open."""
+"""A million requests of all kinds: no growth of memory or descriptors.
+
+Memory stays as it was after the first 100,000, and nothing is left open.
+"""
 
 import os
 import ssl
@@ -13,27 +16,27 @@ from tests.soak.test_faults import connected, descriptors, until
 from tools.commands import Say
 
 REQUESTS: Final = int(os.environ.get("SOAK_REQUESTS", "1000000"))
-FIRST: Final = min(100_000, REQUESTS // 2)  # after which all is warm
+FIRST: Final = min(100_000, REQUESTS // 2)  # requests after which everything is warm
 
 
 def memory(pid: int) -> int:
-    """Give the bytes that a process has written, its share of those that it has in common with its arbiter, too.
+    """Return the bytes that a process has written, including its share of those that it has in common with its arbiter.
 
-    Without files that are mapped, as Python and its libraries: what others run changes the share of those.
+    Mapped files, such as Python and its libraries, are excluded: other processes change their share.
     """
     taken = shares(pid)
     return taken["Pss_Anon"] + taken["Pss_Shmem"]
 
 
 def at_rest(echo: Echo) -> tuple[int, int]:
-    """Give the memory and the descriptors of its one worker, when nobody is connected."""
+    """Return the memory and the descriptors of its only worker, when no client is connected."""
     (worker,) = echo.workers()
     until(lambda: not connected(echo), "all connections are closed")
     return memory(worker), descriptors(echo)
 
 
 def test_a_million_requests_leave_nothing_behind(tmp_path: Path, say: Say) -> None:
-    """At most five per cent of memory, and no descriptor, behind the first 100,000."""
+    """After the first 100,000, memory grows by five per cent at most, and no descriptor is added."""
     with running_with_tls(tmp_path, header_timeout=5, body_timeout=5) as secured:
         echo = secured.echo
         context = ssl.create_default_context(cafile=secured.authority)
