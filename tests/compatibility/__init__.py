@@ -1,1 +1,1 @@
-"""The chart and k8s/ with every supported release of the tools that people use."""
+"""Tests of the chart and k8s/ with every supported Helm and kustomize."""

@@ -1,4 +1,4 @@
-"""The chart as one particular Helm lints, renders or rejects it, without any cluster."""
+"""The chart as one particular Helm lints, renders or rejects it, offline."""
 
 import os
 import re
@@ -12,17 +12,17 @@ from tests.http.programs import missing
 from tools.commands import run
 from tools.toolchain.__main__ import Tool, ToolError, find
 
-# What Helm's JSON Schema libraries write of `--set replicas=3`.
+# The error of Helm's JSON Schema libraries for `--set replicas=3`.
 UNKNOWN_KEY = re.compile(r"[Aa]dditional propert(y|ies) '?replicas'? (is )?not allowed")
 
 _SECONDS = 60
 _NO_CLUSTER = {"KUBECONFIG": os.devnull}
-# A Helm that was built by `go install` may take itself for one of Kubernetes 1.20, which the chart rejects.
+# A Helm built by `go install` may assume Kubernetes 1.20, which the chart rejects.
 _KUBE_VERSION = ("--kube-version", KUBERNETES)
 
 
 def program(tool: Tool) -> Path:
-    """Return the path of a program, built if missing. A test that can't have it ends as `missing` says."""
+    """Return the path of a program, built if missing. If it is not available, the test ends as `missing` says."""
     try:
         return find(tool, os.environ)
     except ToolError as error:
@@ -30,20 +30,20 @@ def program(tool: Tool) -> Path:
 
 
 def lint(helm: Path, *flags: str) -> str:
-    """Lint the chart, warnings as errors; return all that Helm writes. Raises `AssertionError` if it fails."""
+    """Lint the chart, warnings as errors; return Helm's output. Raise `AssertionError` if it fails."""
     done = _run(helm, "lint", "--strict", CHART, *_KUBE_VERSION, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def objects(helm: Path, *flags: str, chart: Path = CHART) -> list[Manifest]:
-    """Render the chart; return its objects in Helm's order. Raises `CommandError`."""
+    """Render the chart; return its objects in Helm's order. Raise `CommandError` if it fails."""
     text = run(helm, *_template(chart), *flags, environ=_NO_CLUSTER)
     return [document for document in yaml.load_all(text, LOADER) if document]
 
 
 def rejection(helm: Path, *flags: str, chart: Path = CHART) -> str:
-    """Return what Helm writes to stderr when it rejects values."""
+    """Return Helm's stderr when it rejects values."""
     done = _run(helm, *_template(chart), *flags)
     assert done.returncode != 0, f"{helm} accepts {flags}"
     assert done.stdout == ""
@@ -51,7 +51,7 @@ def rejection(helm: Path, *flags: str, chart: Path = CHART) -> str:
 
 
 def chart_sentences(stderr: str) -> list[str]:
-    """Return the sentences of the chart's own about contradictory values, out of what Helm writes."""
+    """Return the chart's own sentences about contradictory values from Helm's output."""
     return re.findall(r"^ *- (.+)$", stderr, re.MULTILINE)
 
 
@@ -63,5 +63,5 @@ def _run(helm: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]
 
 
 def _template(chart: Path) -> list[str | Path]:
-    # Not "default": a chart that omits its release's namespace would look as if it had it.
+    # Not "default", because a chart that omits its release's namespace would pass unnoticed.
     return ["template", "echo", chart, "--namespace", "echo", *_KUBE_VERSION]

@@ -1,4 +1,4 @@
-"""Every Helm release of the matrix lints, renders and rejects the chart as the newest one does.
+"""Helm releases: each lints, renders and rejects as the newest does.
 
 `make test-chart` runs it; `make test` compares the oldest release with the newest (tests/chart/test_helms.py).
 """
@@ -44,7 +44,7 @@ def helm(version: str) -> Path:
 
 @cache
 def by_newest(*flags: str) -> list[Manifest]:
-    """Return the chart's objects as the newest release renders them: to be read, not changed."""
+    """Return the chart's objects as the newest release renders them: don't modify them."""
     return objects(helm(NEWEST), *flags)
 
 
@@ -61,7 +61,7 @@ def umbrella(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
 def test_it_is_the_published_program(release: Release) -> None:
-    """Built from its own module, and with the JSON Schema library that this release validates with."""
+    """It is built from its own module, and with the JSON Schema library that this release validates with."""
     info = build_info(on_path("go"), helm(release.version))
     assert (info.package, info.version) == (release.package, f"v{release.version}")
     library, version = release.json_schema
@@ -70,7 +70,7 @@ def test_it_is_the_published_program(release: Release) -> None:
 
 @EACH_WITH_EACH_SET
 def test_lint_passes(version: str, flags: tuple[str, ...]) -> None:
-    """With --strict, by which warnings fail; and no template fails, which lint alone only logs."""
+    """--strict turns warnings into failures; no template fails, which lint alone only logs."""
     said = lint(helm(version), *flags)
     assert "0 chart(s) failed" in said
     assert "Fail" not in said
@@ -92,7 +92,7 @@ def test_an_unknown_key_is_rejected_by_name(version: str) -> None:
 
 @EACH
 def test_a_contradiction_is_rejected_with_the_sentence_of_the_chart(version: str) -> None:
-    """The same sentence as by the newest release: templates can fail with a message in all."""
+    """The sentence is the same as with the newest release: templates can fail with a message in all."""
     sentences, by_newest_release = (
         chart_sentences(rejection(helm(each), "--set", "httpRoute.enabled=true")) for each in (version, NEWEST)
     )
@@ -100,7 +100,7 @@ def test_a_contradiction_is_rejected_with_the_sentence_of_the_chart(version: str
     assert [each for each in sentences if each.startswith("httpRoute.enabled=true ")] == sentences != []
 
 
-# Values as people write them: keys left empty, numbers where Kubernetes needs text, a digest in the tag.
+# Values as people write them: empty keys, numbers where Kubernetes requires text, a digest in the tag.
 AS_WRITTEN = f"""
 replicaCount: 3
 image: {{tag: "v9@sha256:{"a" * 64}", pullPolicy: }}
@@ -121,7 +121,7 @@ extraEnv: [{{name: RETRIES, value: 5}}, {{name: SIZE, value: 1000000}}]
 
 @EACH
 def test_values_as_people_write_them_are_rendered_alike(version: str, tmp_path: Path) -> None:
-    """Helm's releases read numbers and remove nulls each in their own way."""
+    """Helm's releases read numbers and remove nulls differently."""
     file = tmp_path / "values.yaml"
     file.write_text(AS_WRITTEN)
     rendered = objects(helm(version), f"--values={file}")
@@ -143,7 +143,7 @@ def test_values_as_people_write_them_are_rendered_alike(version: str, tmp_path: 
 
 @EACH
 def test_every_optional_value_may_be_null(version: str, tmp_path: Path) -> None:
-    """All at once, in a file; those that are needed are in tests/chart/test_leaves.py."""
+    """All are null at once, in a file; the required ones are in tests/chart/test_leaves.py."""
     values = {
         key: None for key in yaml.safe_load((CHART / "values.yaml").read_text()) if key not in {"image", "service"}
     }
@@ -166,7 +166,7 @@ def test_every_optional_value_may_be_null(version: str, tmp_path: Path) -> None:
 def test_a_subchart_on_openshift_has_no_fixed_user(
     version: str, umbrella: Path, flags: tuple[str, ...], user: int | None
 ) -> None:
-    """By a value: with some Helm 4, a parent chart cannot remove a subchart's default by null."""
+    """A value sets it, because with some Helm 4 a parent chart cannot remove a subchart's default by null."""
     for each in objects(helm(version), *flags, chart=umbrella):
         spec = each["spec"]["template"]["spec"] if each["kind"] == "Deployment" else each.get("spec", {})
         if "containers" in spec:
@@ -176,7 +176,7 @@ def test_a_subchart_on_openshift_has_no_fixed_user(
 
 @EACH
 def test_it_can_be_a_subchart(version: str, umbrella: Path) -> None:
-    """Helm adds `global` to its values, which the schema admits; the parent's values are applied and validated."""
+    """Helm adds `global` to its values, which the schema allows; the parent's values are applied and validated."""
     rendered = objects(helm(version), chart=umbrella)
     assert rendered == objects(helm(NEWEST), chart=umbrella)
     assert [each["spec"]["replicas"] for each in rendered if each["kind"] == "Deployment"] == [3]

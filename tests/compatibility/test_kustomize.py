@@ -1,4 +1,4 @@
-"""Standalone kustomize and the one inside kubectl build the same objects from k8s/.
+"""Standalone kustomize and kubectl's build the same objects from k8s/.
 
 People apply k8s/ with `kubectl apply -k`; `make lint` and other tests build it with kustomize.
 """
@@ -16,13 +16,13 @@ from tools.toolchain.__main__ import OLDEST_KUSTOMIZE, TOOLS
 
 
 def objects(*command: str | Path) -> list[Manifest]:
-    """Return the objects that a program prints. Raises `CommandError`."""
+    """Return the objects that a program prints. Raise `CommandError` if it fails."""
     return [document for document in yaml.load_all(run(*command), LOADER) if document]
 
 
 @pytest.mark.parametrize("folder", kustomizations(), ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_kubectl_builds_the_same_objects_as_kustomize(folder: Path) -> None:
-    """In the same order, and the oldest supported kustomize does, too."""
+    """The order is the same, and the oldest supported kustomize builds them, too."""
     by_kubectl = objects(program(TOOLS["kubectl"]), "kustomize", folder)
     for kustomize in (TOOLS["kustomize"], OLDEST_KUSTOMIZE):
         assert objects(program(kustomize), "build", folder) == by_kubectl

@@ -1,1 +1,1 @@
-"""The image, built and run by a real engine."""
+"""Tests of the image, built and run by a container engine."""

@@ -1,4 +1,4 @@
-"""The bases on which the image is tried."""
+"""Base images that the image is tested on."""
 
 import os
 
@@ -8,6 +8,6 @@ from tests.e2e.supply import bases
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Try the image on each base that can be had here."""
+    """Parametrize tests by each base that is available."""
     if "base" in metafunc.fixturenames:
         metafunc.parametrize("base", bases(os.environ), scope="module")

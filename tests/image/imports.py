@@ -1,6 +1,7 @@
-"""Prints what the service and its packages import of themselves and do not find: run in the image, by its own Python.
+"""Missing imports of the service and its packages, printed as JSON.
 
-Every module is imported; of each, the imports within functions are looked at, too, which run later or never.
+It runs in the image, by its own Python. Every module is imported; imports within functions, which run later or never,
+are checked, too.
 """
 
 import dis
@@ -17,7 +18,7 @@ ROOTS: Final = ("/packages", "/app")
 
 
 def main() -> None:
-    """Print, as JSON, why which module can't be imported, and what is imported that is not there, by the importers."""
+    """Print, as JSON, why modules can't be imported, and which imported modules are missing, by their importers."""
     names = sorted(each.name for each in pkgutil.walk_packages(ROOTS))
     broken = {name: error for name in names if (error := _error(name))}
     missing: dict[str, list[str]] = {}
@@ -37,7 +38,7 @@ def _error(name: str) -> str:
 
 
 def _imported(name: str) -> Iterator[str]:
-    """Give the modules that a module names in its imports, wherever they stand."""
+    """Yield the modules that a module imports, in any place."""
     spec = find_spec(name)
     loader: Any = spec and spec.loader
     code = loader.get_code(name) if hasattr(loader, "get_code") else None
@@ -50,7 +51,7 @@ def _imported(name: str) -> Iterator[str]:
             if instruction.opname == "IMPORT_NAME":
                 module = resolve_name("." * level.argval + instruction.argval, spec.parent if spec else "")
                 yield module
-                if module in sys.modules:  # then a name is of something within it, or of a module beside it
+                if module in sys.modules:  # then a name is an attribute of it, or a submodule
                     held = {"*", *vars(sys.modules[module])}
                     yield from (f"{module}.{each}" for each in names.argval or () if each not in held)
 
@@ -58,7 +59,7 @@ def _imported(name: str) -> Iterator[str]:
 def _is_there(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ModuleNotFoundError:  # its package is not there, or is a module
+    except ModuleNotFoundError:  # its package is missing, or is a module
         return False
 
 

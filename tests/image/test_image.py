@@ -1,4 +1,7 @@
-"""The image as people build and run it: what is in it, how it starts and stops, under which restrictions it works."""
+"""The image as people build and run it.
+
+Tested are its contents, its start and stop, and the restrictions under which it works.
+"""
 
 import json
 import subprocess
@@ -19,7 +22,7 @@ from tools.supply.locks import read
 EXERCISE = "ex02-echoserver:0.0.1"
 IMPORTS = Path(__file__).with_name("imports.py")
 MOST_BYTES = 8_000_000  # that the image adds to its base
-# As a careful deployment runs it, and by a user that the image has never heard of.
+# As a careful deployment runs it, and by a user that is not in the image.
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
 
 
@@ -33,25 +36,25 @@ class Container:
 
 
 def docker(*arguments: str, deadline: float = 60) -> str:
-    """Run docker; give its output."""
+    """Run docker; return its output."""
     return run("docker", *arguments, deadline=deadline)
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:
-    """Ask a published port; give status and body."""
+    """Send a request to a published port; return status and body."""
     answer, body = ask(port, path)
     return answer.status, body
 
 
 @contextmanager
 def started(image: str, *arguments: str) -> Iterator[Container]:
-    """Run a container with ports of this machine's choice; its log is shown when the test fails."""
+    """Run a container with ports chosen by the machine; print its log if the test fails."""
     published = ("--publish=127.0.0.1::8080", "--publish=127.0.0.1::9090")
     name = docker("run", "--detach", *published, *arguments, image).strip()
     try:
         with subprocess.Popen(["docker", "logs", "--follow", name], stdout=subprocess.PIPE, bufsize=0) as log:
             assert log.stdout is not None
-            read_lines(log.stdout, 2)  # where it listens, and what to try
+            read_lines(log.stdout, 2)  # the addresses it listens on, and what to try
             log.terminate()
         port, admin_port = (int(docker("port", name, inside).strip().rpartition(":")[2]) for inside in ("8080", "9090"))
         yield Container(name, port, admin_port)
@@ -63,14 +66,14 @@ def started(image: str, *arguments: str) -> Iterator[Container]:
 
 
 def layers(image: str) -> list[str]:
-    """Give the digests of an image's layers, the base's first."""
+    """Return the digests of an image's layers, the base's first."""
     found: list[str] = json.loads(docker("image", "inspect", "--format={{json .RootFS.Layers}}", image))
     return found
 
 
 @pytest.fixture(scope="module")
 def any_base(base: str, image: str, say: Say) -> Iterator[str]:
-    """Give our image on a base; `base` is each that can be had, see `conftest.py`."""
+    """Yield our image on a base; `base` is each that is available, see `conftest.py`."""
     if base == BASE_IMAGE:
         yield image
         return
@@ -84,14 +87,14 @@ def any_base(base: str, image: str, say: Say) -> Iterator[str]:
 
 
 def test_the_bases_are_those_that_the_dockerfile_names() -> None:
-    """What the tests supply is what people get."""
+    """The tests use the bases that people get."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert f"\nARG base_image={BASE_IMAGE}\n" in dockerfile
     assert f"--build-arg base_image={OTHER_BASE_IMAGE} ." in dockerfile
 
 
 def test_it_works_with_everything_taken_away(any_base: str) -> None:
-    """Read-only, no capabilities, a user that it does not know; ready by its own health check."""
+    """It is read-only, has no capabilities, and runs as an unknown user; its own health check reports it ready."""
     with started(any_base, *HARDENED) as container:
         assert get(container.port, "/blah/blah") == (200, b"<b>Got: blah/blah</b>!")
         assert get(container.admin_port, "/version") == (
@@ -102,7 +105,7 @@ def test_it_works_with_everything_taken_away(any_base: str) -> None:
 
 
 def test_as_process_1_it_stops_within_the_drain_time(any_base: str) -> None:
-    """SIGTERM, then exit code 0 long before Docker would kill it."""
+    """SIGTERM leads to exit code 0, long before Docker would kill it."""
     with started(any_base, "--env=ECHO_DRAIN_SECONDS=5") as container:
         docker("stop", "--time=5", container.name)
         state = json.loads(docker("inspect", "--format={{json .State}}", container.name))
@@ -110,13 +113,13 @@ def test_as_process_1_it_stops_within_the_drain_time(any_base: str) -> None:
 
 
 def test_the_health_check_finds_out_when_it_is_not_ready(image: str) -> None:
-    """On a port where nobody listens: one line that says why, exit code 1."""
+    """On a port without a listener it prints one line with the reason, and exits with code 1."""
     with pytest.raises(CommandError, match=r"exit code 1\nnot ready: .*refused"):
         docker("run", "--rm", image, "-m", "app.healthcheck")
 
 
 def test_the_engine_knows_how_to_ask_for_health(image: str) -> None:
-    """Without a shell and without curl; and it becomes healthy."""
+    """The health check needs no shell and no curl; and the container becomes healthy."""
     check = json.loads(docker("image", "inspect", "--format={{json .Config.Healthcheck}}", image))
     assert check["Test"] == ["CMD", "python3", "-m", "app.healthcheck"]
     with started(image, "--health-interval=1s") as container:
@@ -129,7 +132,7 @@ def test_the_engine_knows_how_to_ask_for_health(image: str) -> None:
 
 
 def test_the_labels_say_what_it_is(image: str) -> None:
-    """Whose, which version, of which revision, on which base."""
+    """They state author, version, revision and base."""
     labels = json.loads(docker("image", "inspect", "--format={{json .Config.Labels}}", image))
     repository = "https://gitlab.com/ska-telescope/sdi/ska-ser-containerisation-and-orchestration"
     opencontainers = {
@@ -151,7 +154,7 @@ def test_the_labels_say_what_it_is(image: str) -> None:
     assert opencontainers["created"].endswith("Z")
     name, _, digest = opencontainers["base.name"].partition("@")
     assert name == BASE_IMAGE
-    # By a stand-in's tag there is no digest of a registry's.
+    # A stand-in's tag has no digest of a registry.
     assert opencontainers["base.digest"] == (digest or "unknown")
     assert opencontainers["licenses"] == "Apache-2.0"
     assert opencontainers["title"] == "echo"
@@ -160,7 +163,7 @@ def test_the_labels_say_what_it_is(image: str) -> None:
 
 
 def test_what_runs_is_declared(image: str) -> None:
-    """User by number, ports, entry point, and what is started."""
+    """User by number, ports, entry point and command are declared."""
     found = json.loads(docker("image", "inspect", "--format={{json .Config}}", image))
     assert found["User"] == "10001:10001"
     assert set(found["ExposedPorts"]) == {"8080/tcp", "9090/tcp"}
@@ -188,7 +191,7 @@ print(json.dumps({
 
 
 def test_only_what_the_service_imports_is_in_it(image: str) -> None:
-    """No compiler, no tests, no client of Kubernetes; compiled for good already, and not to be written to."""
+    """It has no compiler, no tests, no Kubernetes client; it is compiled already, and not writable."""
     assert json.loads(docker("run", "--rm", image, "-c", _INSIDE)) == {
         "user": "app",
         "packages": [
@@ -204,8 +207,8 @@ def test_only_what_the_service_imports_is_in_it(image: str) -> None:
     }  # fmt: skip
 
 
-# What stays behind, and is imported by what does not: where a setting of gunicorn's asks for it, as none of ours does;
-# for who looks at types; and by `yaml`, which does without.
+# Omitted modules that are imported by included ones: for settings of gunicorn that we don't use; for type checkers; and
+# by `yaml`, for which they are optional.
 _LEFT_OUT = {
     "gunicorn.ctl.server": ["gunicorn.arbiter"],
     "gunicorn.dirty": ["gunicorn.arbiter"],
@@ -221,7 +224,7 @@ _LEFT_OUT = {
 
 
 def test_nothing_is_missing_that_is_imported(image: str) -> None:
-    """Each module can be imported; and none, not even later and within a function, imports what was left out."""
+    """Each module can be imported; and none imports an omitted module, not even later and within a function."""
     found = json.loads(docker("run", "--rm", image, "-c", IMPORTS.read_text()))
     assert found["modules"] > 200
     assert found["broken"] == {}
@@ -235,24 +238,24 @@ import app.cli, app.healthcheck, gunicorn.glogging
 new = {name: getattr(sys.modules[name], "__file__", None) or "" for name in sys.modules.keys() - before}
 print(*(name for name, file in new.items() if file.endswith(".py")))
 """
-# Compiled into Python itself, though they name a file. https://docs.python.org/3/using/cmdline.html#cmdoption-X
+# Compiled into Python itself, though they have a file. https://docs.python.org/3/using/cmdline.html#cmdoption-X
 _FROZEN = {"collections.abc", "importlib.machinery", "importlib.util", "ntpath"}
 
 
 def test_nothing_is_compiled_at_a_start(image: str) -> None:
-    """Nor is anything of Python's library, whose bytecode the public base has not: here none of the base's is found."""
+    """Python's library is not, either: its bytecode, which the public base lacks, is hidden from this start."""
     where = ("--env=PYTHONPYCACHEPREFIX=/nowhere", "--entrypoint=python3")
     assert set(docker("run", "--rm", *where, image, "-c", _COMPILED).split()) <= _FROZEN
 
 
 def test_it_adds_little_to_its_base(image: str, supplied: Supply) -> None:
-    """Bytes of the files that are ours, as the engine counts them."""
+    """The engine counts the bytes of the files that are ours."""
     ours, base = (int(docker("image", "inspect", "--format={{.Size}}", each)) for each in (image, supplied.base_image))
     assert 0 < ours - base <= MOST_BYTES
 
 
 def test_its_bill_of_materials_names_all_that_is_in_it(image: str) -> None:
-    """Every package of Python and of Debian, those of the service with their licence and hashes; each time the same."""
+    """Every Python and Debian package is in it, the service's with licence and hashes; it is the same each time."""
     text = sbom.of_image(image)
     bill = json.loads(text)
     parts = {each.get("purl", each["name"]).partition("@")[0]: each for each in bill["components"]}
@@ -268,7 +271,7 @@ def test_its_bill_of_materials_names_all_that_is_in_it(image: str) -> None:
 
 
 def test_two_builds_of_one_commit_are_the_same(image: str, supplied: Supply, say: Say) -> None:
-    """Layer by layer, without any cache between them."""
+    """They are the same layer by layer, without a shared cache."""
     say("building once more, without a cache")
     again = f"echo:{__version__}-again"
     docker("build", "--no-cache", "--tag", again, "--build-arg", f"base_image={supplied.base_image}", ".", deadline=600)
@@ -279,7 +282,7 @@ def test_two_builds_of_one_commit_are_the_same(image: str, supplied: Supply, say
 
 
 def test_the_exercises_commands_work_as_they_stand() -> None:
-    """Those of the README, typed by somebody who learns."""
+    """They are the README's commands, unchanged."""
     readme = (ROOT / "README.md").read_text()
     build, start, ask, stop = (
         f"docker build -t {EXERCISE} .",
