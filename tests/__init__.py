@@ -1,1 +1,1 @@
-"""The tests, cheapest first: unit, http, chart, image, e2e."""
+"""Tests, cheapest first: unit, http, chart, image, e2e."""

@@ -1,4 +1,4 @@
-"""What holds for all tests, and what those with Docker share."""
+"""Settings of all tests, and fixtures shared by those with Docker."""
 
 import gc
 import os
@@ -12,17 +12,17 @@ from hypothesis import settings
 from tests.e2e.supply import Supply, supply
 from tools.commands import Say, follow
 
-# A machine that is busy makes an example slow, and no test says how long anything takes.
+# No deadline, because a busy machine makes an example slow, and no test states how long anything takes.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
 
-# A run that is told to end takes down what it made, as after Ctrl-C.
+# A terminated run cleans up, as after Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Collect no garbage while tests are collected, nor look at them again: that is a third of the time it takes."""
+    """Disable garbage collection while tests are collected, and freeze them then: that saves a third of the time."""
     gc.disable()
     try:
         return (yield)
@@ -33,7 +33,7 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Say:
-    """Give a way to tell a person what goes on, in spite of pytest's capturing."""
+    """Return a function that prints progress in spite of pytest's capturing."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     began = time.monotonic()
 
@@ -46,12 +46,12 @@ def say(pytestconfig: pytest.Config) -> Say:
 
 @pytest.fixture(scope="session")
 def supplied(say: Say) -> Supply:
-    """Give the images of others that are used, once they are there."""
+    """Return the third-party images, after they are available."""
     return supply(os.environ, say)
 
 
 @pytest.fixture(scope="session")
 def image(supplied: Supply, say: Say) -> str:
-    """Give the reference of our image, made as people make it, on the default base."""
+    """Return the reference of our image, built as people build it, on the default base."""
     say(f"make image, on {supplied.base_image}")
     return follow("make", "--no-print-directory", "image", say=lambda _: None).strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""promtool, which judges rules and metrics as Prometheus reads them.
+"""promtool: checks of rules and metrics as Prometheus parses them.
 
 https://prometheus.io/docs/prometheus/latest/command-line/promtool/
 """
@@ -18,16 +18,15 @@ from tools.commands import CommandError, run
 from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 _SECONDS = 60
-_OF_LINTS = 3  # the exit code when what is judged can be read, and could be better
+_OF_LINTS = 3  # the exit code if the input is valid, and has lint findings
 
 Groups = Sequence[Mapping[str, Any]]  # as `groups` in a file of rules
 
 
 def check_metrics(text: str) -> list[str]:
-    """Judge what an endpoint of metrics answers, in Prometheus' text format.
+    """Check the response of a metrics endpoint, in Prometheus' text format.
 
-    Gives what could be better by the conventions of names and units, a line each. Raises `CommandError` when it can't
-    be read.
+    Return the lint findings on names and units, a line each. Raise `CommandError` if it can't be parsed.
     """
     command: list[str | Path] = [_promtool(), "check", "metrics"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=_SECONDS, check=False)
@@ -37,9 +36,9 @@ def check_metrics(text: str) -> list[str]:
 
 
 def check_rules(groups: Groups, folder: Path) -> None:
-    """Judge rules, their PromQL and the templates in their texts. Raises `CommandError` for what is wrong.
+    """Check rules, their PromQL and the templates in their texts. Raise `CommandError` if they are invalid.
 
-    Needs a folder to write to.
+    A writable folder is required.
     """
     run(
         _promtool(), "check", "rules", "--lint=all", "--lint-fatal", _written({"groups": groups}, folder / "rules.yaml")
@@ -47,10 +46,10 @@ def check_rules(groups: Groups, folder: Path) -> None:
 
 
 def try_rules(groups: Groups, tests: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, list[str]]:
-    """Try rules on series: give what is not as it was to be, for each test by its name; nothing where all is.
+    """Test rules on series: return the failures of each test by its name; none if all pass.
 
     The tests are as in https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/, each with a name
-    of its own. Raises `CommandError` when promtool does not judge each of them.
+    of its own. Raise `CommandError` if promtool does not report a result for each of them.
     """
     rules = _written({"groups": groups}, folder / "rules.yaml")
     cases = _written({"rule_files": [str(rules)], "tests": tests}, folder / "tests.yaml")

@@ -1,10 +1,11 @@
-"""Random but valid HTTP/1.1 requests, and the ways in which their bytes may arrive (hypothesis strategies)."""
+"""Random valid HTTP/1.1 requests, and their deliveries (hypothesis)."""
 
 from hypothesis import strategies as st
 
 TOKEN = st.text("!#$%&'*+-.^_`|~0123456789ABCxyz", min_size=1, max_size=12).map(str.encode)
 VISIBLE = [*range(0x21, 0x7F), *range(0x80, 0x100)]
-# The four forms of a target (RFC 9112, 3.2), made of what proxies change; and anything that a line can hold.
+# The four forms of a request target (RFC 9112, 3.2), composed of what proxies change; and anything that a line can
+# contain.
 _PIECES = st.sampled_from(
     [b"a", b"B", b"/", b"//", b"%2F", b"%2f", b"%zz", b";", b"..", b".", b"+", "ü".encode(), b"\xff", b"\\xff"]
 )
@@ -26,7 +27,7 @@ CHUNKS = st.lists(st.binary(min_size=1, max_size=40), max_size=4)
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[bytes, tuple[object, ...]]:
-    """Give a valid request: its bytes, and what it says (method, target, fields, body, trailers)."""
+    """Return a valid request: its bytes, and its contents (method, target, headers, body, trailers)."""
     method, target = draw(TOKEN), draw(TARGET)
     fields = [(b"Host", b"a"), *draw(FIELDS)]
     chunks: list[bytes] = draw(CHUNKS)
@@ -51,7 +52,7 @@ def _lines(fields: list[tuple[bytes, bytes]]) -> bytes:
 
 @st.composite
 def deliveries(draw: st.DrawFn, wire: bytes) -> list[list[bytes]]:
-    """Give the pieces of three deliveries of the same bytes: whole, byte by byte, cut at random."""
+    """Return the pieces of three deliveries of the same bytes: whole, byte by byte, randomly split."""
     cuts = sorted(draw(st.lists(st.integers(0, len(wire)), max_size=8)))
     at_random = [wire[start:end] for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
     return [[wire], [wire[i : i + 1] for i in range(len(wire))], at_random]

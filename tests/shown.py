@@ -1,9 +1,9 @@
-"""The README's way back from what is shown to the bytes that were sent."""
+"""The README's conversion of lossless text to the original bytes."""
 
 import re
 
 
 def turned_back(text: str) -> bytes:
-    r"""Give the bytes that a shown string stands for: `\xHH` is the byte HH, everything else is itself in UTF-8."""
+    r"""Return the bytes of a lossless text: `\xHH` is the byte HH, everything else is itself in UTF-8."""
     parts = re.split(r"\\x([0-9A-Fa-f]{2})", text)
     return b"".join(bytes.fromhex(part) if place % 2 else part.encode() for place, part in enumerate(parts))
