@@ -276,7 +276,7 @@ def certified(folder: Path) -> None:
 
 
 def test_the_port_that_speaks_tls_is_asked_where_no_other_answers() -> None:
-    """A headless Service has one port for both."""
+    """A headless Service has one port for both, which the probe requests over TLS."""
     only = "tls.secretName=a,config.ECHO_TLS_ONLY=on"
     assert {"--port=443", "--tls"} <= set(probe("--set", only)["args"])
     assert {"--port=8080", "--tls"} <= set(probe("--set", f"{only},service.clusterIP=None,service.port=8080")["args"])

@@ -220,7 +220,7 @@ def test_what_a_value_can_not_be_is_refused(value: Value) -> None:
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group[0] or "at the root")
 def test_an_unknown_key_is_refused_in_each_group(group: tuple[str]) -> None:
-    """The message names the key."""
+    """Each group rejects an unknown key with its name."""
     path = (*filter(None, group[0].split(".")), "unknownKey")
     assert ["'unknownKey' was unexpected" in each.message for each in errors(nested(path, 1))] == [True]
 

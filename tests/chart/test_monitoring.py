@@ -93,7 +93,7 @@ def test_the_series_have_one_job_by_each_way(name: str) -> None:
 
 @EACH
 def test_how_often_it_asks_can_be_chosen(name: str) -> None:
-    """If omitted, Prometheus' default applies."""
+    """Without an interval, Prometheus' default applies."""
     found = endpoint(monitored(name, "interval=1m", "scrapeTimeout=5s", "metricRelabelings[0].action=drop"), name)
     assert (found["interval"], found["scrapeTimeout"]) == ("1m", "5s")
     assert found["metricRelabelings"] == [{"action": "drop"}]

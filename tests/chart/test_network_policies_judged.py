@@ -77,7 +77,7 @@ def test_the_judge_tells_ports_by_name_and_peers_by_namespace(tmp_path: Path) ->
 
 
 def test_the_judge_takes_no_policy_with_a_mistake(tmp_path: Path) -> None:
-    """An unknown field is an error."""
+    """A policy with an unknown field is an error."""
     with pytest.raises(CommandError, match="unknown field"):
         allowed(tmp_path, [policy(policyTypes=["Ingress"], egres=[])], [])
 

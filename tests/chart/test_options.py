@@ -72,7 +72,7 @@ class TestPods:
         assert pod(lifecycle=start)["containers"][0]["lifecycle"] == {**start, "preStop": {"sleep": {"seconds": 5}}}
 
     def test_the_grace_period_can_be_longer(self) -> None:
-        """It is not less than its components: see test_mistakes.py."""
+        """The period is not less than its components: see test_validation.py."""
         assert pod(terminationGracePeriodSeconds=120)["terminationGracePeriodSeconds"] == 120
 
     def test_pods_are_spread_over_zones_and_nodes_softly(self) -> None:
@@ -114,7 +114,7 @@ class TestPods:
         assert deployment("--set", "updateStrategy.type=Recreate")["strategy"] == {"type": "Recreate"}
 
     def test_the_number_of_pods_is_left_to_an_autoscaler(self) -> None:
-        """A replica count in the Deployment would undo what the autoscaler did."""
+        """With an autoscaler there are no replicas in the Deployment, which would undo its changes."""
         assert "replicas" not in deployment(autoscaling__enabled=True)
 
     @pytest.mark.parametrize("probe", ["startup", "liveness", "readiness"])
@@ -160,7 +160,7 @@ class TestService:
         assert [each["port"] for each in found["ports"]] == [8080]
 
     def test_what_the_port_speaks_is_said_of_cleartext_alone(self) -> None:
-        """An appProtocol for unencrypted HTTP/2 is only for the port without TLS."""
+        """An appProtocol for unencrypted HTTP/2 is not set for the TLS port."""
         ports = spec("Service", "--set", "service.appProtocol=kubernetes.io/h2c,tls.secretName=echo-tls")["ports"]
         assert [each.get("appProtocol") for each in ports] == ["kubernetes.io/h2c", None]
 
@@ -273,7 +273,7 @@ class TestAround:
         }
 
     def test_a_network_policy_lets_in_who_may_and_the_pod_of_helm_test(self) -> None:
-        """Each port has peers of its own."""
+        """Each port has peers of its own, and the pod of `helm test` is always allowed."""
         flags = ("--values", str(value_sets()["network"]))
         http, admin = spec("NetworkPolicy", *flags)["ingress"]
 

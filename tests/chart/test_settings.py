@@ -88,7 +88,7 @@ def test_settings_that_are_not_set_keep_the_services_default() -> None:
     ],
 )
 def test_a_value_is_written_as_the_service_reads_it(name: str, value: Any, text: str) -> None:
-    """YAML and Helm do not change it."""
+    """YAML and Helm do not change a value on its way to the service."""
     assert variables({name: value})[name] == text
 
 

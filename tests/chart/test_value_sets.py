@@ -84,7 +84,7 @@ def containers(pod: Manifest) -> list[Manifest]:
 
 
 def test_every_set_is_known() -> None:
-    """Each file has a row here."""
+    """Each file of helm/ci has a row in the table."""
     assert set(MAKES) == set(SETS)
     assert all(len(file.read_text().splitlines()[0]) > len("# ") for file in SETS.values())
 
@@ -183,14 +183,14 @@ def test_a_pod_has_the_time_to_leave(objects: Objects) -> None:
 
 @pytest.mark.parametrize(("pair", "said"), CONTRADICT.items(), ids=["+".join(pair) for pair in CONTRADICT])
 def test_sets_that_contradict_each_other_are_refused(pair: tuple[str, str], said: str) -> None:
-    """The error says why."""
+    """The error says why the sets contradict each other."""
     with pytest.raises(HelmError, match=said):
         template(*flags(*pair))
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_rendering_a_set_twice_gives_the_same_bytes(name: str, rendered: Rendered) -> None:
-    """No order in it is random."""
+    """Nothing in the order of the output is random."""
     assert template(*flags(name)) == rendered[flags(name)]
 
 

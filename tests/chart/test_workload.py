@@ -98,7 +98,7 @@ class TestEveryPod:
         assert all(each["securityContext"]["readOnlyRootFilesystem"] is True for each in pod["spec"]["containers"])
 
     def test_holds_no_token(self, pod: Manifest) -> None:
-        """It can't call the API server."""
+        """The pod can't call the API server."""
         assert pod["spec"]["automountServiceAccountToken"] is False
 
     def test_is_not_told_of_services(self, pod: Manifest) -> None:
@@ -261,7 +261,7 @@ def test_clients_certificates_are_asked_for_by_the_secrets_authority() -> None:
 
 
 def test_every_variable_of_the_service_is_one_of_its_settings() -> None:
-    """An unknown name would prevent its start."""
+    """An unknown name in the environment would prevent its start."""
     known = {f"ECHO_{name.upper()}" for name in Settings.__struct_fields__}
     flags = ("--set", "tls.secretName=echo-tls,tls.clientAuth=request")
     assert {each["name"] for each in container(*flags)["env"] if each["name"].startswith("ECHO_")} <= known

@@ -132,7 +132,7 @@ def test_the_engine_knows_how_to_ask_for_health(image: str) -> None:
 
 
 def test_the_labels_say_what_it_is(image: str) -> None:
-    """They state author, version, revision and base."""
+    """The labels state author, version, revision and base."""
     labels = json.loads(docker("image", "inspect", "--format={{json .Config.Labels}}", image))
     repository = "https://gitlab.com/ska-telescope/sdi/ska-ser-containerisation-and-orchestration"
     opencontainers = {

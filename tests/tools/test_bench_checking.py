@@ -48,7 +48,7 @@ DIGEST = hashlib.sha256(b"yyy").hexdigest()
 def test_an_answer_that_does_not_show_what_was_sent_is_wrong(
     check: checking.Check, request_: Request, body: bytes, fault: str
 ) -> None:
-    """The fault is described."""
+    """The check returns what is wrong with the response."""
     said = check(request_, body)
     assert fault in said
     assert bool(said) == bool(fault)
@@ -77,7 +77,7 @@ def test_answers_are_asked_for_while_something_lasts() -> None:
     [("all", [*FIGURES]), ("none", []), ("start p99", ["start", "p99"])],
 )
 def test_figures_are_chosen_by_name(asked: str, names: list[str]) -> None:
-    """All of them, or none, may also be selected."""
+    """Figures are selected by name, or all of them, or none."""
     assert chosen(asked, FIGURES) == names
 
 
@@ -91,7 +91,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(option: str, known: C
 
 @pytest.mark.parametrize("option", ["--rounds=0", "--seconds=x"])
 def test_a_bad_number_is_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is reported like any invalid option."""
+    """A malformed number is reported like any invalid option."""
     with pytest.raises(SystemExit):
         main([option], {}, print)
     assert "a number from 1 on is wanted" in capsys.readouterr().err
@@ -106,7 +106,7 @@ def test_what_is_missing_is_told_with_what_brings_it() -> None:
 
 
 def test_a_process_that_ends_before_it_answers_is_told_with_what_it_said() -> None:
-    """It is reported at once, not at the deadline."""
+    """The error with its output is raised at once, not at the deadline."""
     command = ["sh", "-c", "echo no such thing >&2; exit 3"]
     with (
         pytest.raises(processes.ProcessError, match=r"has ended with code 3\nno such thing"),

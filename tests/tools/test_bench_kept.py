@@ -35,6 +35,6 @@ def test_each_run_has_a_column_and_the_first_says_whether_a_goal_is_met() -> Non
 
 
 def test_a_run_that_is_kept_can_be_read() -> None:
-    """There is at least one, and each is in its place."""
+    """There is at least one stored run, and each is in its place."""
     assert kept.runs()
     assert {kept.file(name).suffix for name in kept.NAMES} == {".json"}

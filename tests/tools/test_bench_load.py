@@ -84,5 +84,5 @@ def test_a_request_has_as_many_fields_as_are_asked_for(count: int) -> None:
 
 
 def test_a_browsers_request_has_twelve_fields() -> None:
-    """Host is included."""
+    """Host is one of the twelve headers."""
     assert len(JSON.fields) + 1 == 12

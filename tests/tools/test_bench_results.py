@@ -73,7 +73,7 @@ def test_a_ratio_is_made_round_by_round(
 
 
 def test_a_figure_without_a_peer_is_its_own_value() -> None:
-    """It is in its unit, and reported as such."""
+    """Its ratio is the value in its unit, and is reported as such."""
     made = figure(ALONE, {"echo": [0.25, 0.45, 0.44]})
     assert (made.ratio, made.holds, made.met) == (Spread(0.44, 0.25, 0.45), True, False)
     assert report.cells(made)[1:] == ("", "**440 ms**", "250 ms to 450 ms", "≤ 300 ms", "≤ 500 ms", "holds")
@@ -92,12 +92,12 @@ def test_a_figure_without_a_peer_is_its_own_value() -> None:
     ],
 )
 def test_a_value_is_told_in_the_unit_that_fits(value: float, unit: str, told: str) -> None:
-    """It is written as people write it."""
+    """A value has the power of its unit that people would write."""
     assert report.measure_of(value, unit) == told
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """Nothing is lost."""
+    """Reading a written run restores all of it."""
     told = results(figure(LESS, {"echo": [1.0], "peer": [2.0]}), figure(ALONE, {"echo": [0.2]}))
     write(told, tmp_path / "folder" / "results.json")
     assert read(tmp_path / "folder" / "results.json") == told
@@ -117,7 +117,7 @@ def test_all_of_a_run_is_in_its_document() -> None:
 
 
 def test_what_is_broken_or_has_risen_is_red_on_a_terminal() -> None:
-    """Nothing else is red."""
+    """Broken bounds and increased counts are red, and nothing else is."""
     run = results(figure(LESS, {"echo": [9.0], "peer": [1.0]}), figure(ALONE, {"echo": [0.2]}))
     red = [line for line in report.coloured(run).splitlines() if "\x1b[31m" in line]
     assert [line.split("| ")[1].strip(" ") for line in red] == ["CPU per request", "risen"]

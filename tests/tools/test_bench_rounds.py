@@ -27,7 +27,7 @@ def noting(done: list[str], key: str) -> Callable[[Round], dict[str, float]]:
 
 
 def test_rows_are_measured_in_turn_and_those_alone_before_any_server_is_kept() -> None:
-    """They are reported in the order of the request."""
+    """The results are in the order in which the rows were requested."""
     done: list[str] = []
     rows = [Measurable(row(key), noting(done, key), alone=key == "c") for key in "abc"]
     told = [*measure(Bench(print, {}), rows, rounds=2, seconds=1)]
@@ -38,7 +38,7 @@ def test_rows_are_measured_in_turn_and_those_alone_before_any_server_is_kept() -
 
 
 def test_what_is_told_for_its_own_sake_is_measured_in_every_other_round() -> None:
-    """The first round is one of them."""
+    """Rows without a requirement are measured in every other round, beginning with the first."""
     done: list[str] = []
     rows = [Measurable(row("a"), noting(done, "a")), Measurable(row("b", bound=None), noting(done, "b"))]
     assert len([*measure(Bench(print, {}), rows, rounds=3, seconds=1)]) == 2
@@ -47,7 +47,7 @@ def test_what_is_told_for_its_own_sake_is_measured_in_every_other_round() -> Non
 
 @pytest.mark.parametrize("error", [NotMeasuredError, CommandError, ToolError])
 def test_what_can_not_be_measured_is_told_with_its_reason(error: type[Exception]) -> None:
-    """It is tried once, and the other rows are measured."""
+    """Such a row is tried once and has its reason, and the other rows are measured."""
     done: list[str] = []
 
     def fails(_: Round) -> dict[str, float]:

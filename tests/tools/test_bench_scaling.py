@@ -29,13 +29,13 @@ def measured(*cpus: float) -> Scale:
 def test_a_rate_takes_its_cores_and_pods_of_which_each_keeps_a_fifth_free(
     rate: float, cpu: float, cores: float, pods: int
 ) -> None:
-    """The autoscaler keeps a fifth free."""
+    """Each pod has a fifth of its cores free, as with the autoscaler."""
     assert scaling.cores_for(rate, cpu) == pytest.approx(cores)
     assert scaling.pods_for(rate, cpu) == pods
 
 
 def test_the_target_is_the_charts() -> None:
-    """The chart defines it, and this one is equal."""
+    """The target is equal to the chart's, which is the definition."""
     values = (ROOT / "helm" / "values.yaml").read_text(encoding="utf-8")
     (percent,) = re.findall(r"targetCPUUtilizationPercentage: (\d+)", values)
     assert int(percent) / 100 == scaling.TARGET
@@ -48,7 +48,7 @@ def test_the_target_is_the_charts() -> None:
 def test_the_cost_of_a_request_is_flat_within_a_fifth_of_that_of_the_least_pods(
     cpus: tuple[float, ...], *, flat: bool
 ) -> None:
-    """It may be any number of pods that exceeds it."""
+    """A cost that differs by more than a fifth, with any number of pods, is not flat."""
     scale = measured(*(cpu * 1e-6 for cpu in cpus))
     assert scaling.is_flat(scale.steps) is flat
     assert ("did not stay the same" in scaling.documented(scale)) is not flat

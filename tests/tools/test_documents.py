@@ -86,7 +86,7 @@ def test_the_readme_has_each_setting_with_its_default_and_meaning() -> None:
 
 @pytest.mark.parametrize("file", ["README.md", "CHANGELOG.md"])
 def test_the_version_in_the_documents_is_the_codes(file: str) -> None:
-    """An image tag in them exists."""
+    """An image tag that is copied from the documents exists."""
     named = set(re.findall(r"(?:\becho:|^## )(\d+\.\d+\.\d+)", (ROOT / file).read_text(), re.MULTILINE))
     assert __version__ in named
     if file == "README.md":

@@ -49,7 +49,7 @@ def test_a_check_that_is_not_there_is_named(capfd: pytest.CaptureFixture[str]) -
 
 
 def test_scripts_are_found_by_their_first_line() -> None:
-    """Most have no suffix."""
+    """Most scripts have no suffix."""
     assert {".ci/run", ".ci/engine"} <= set(shell_scripts())
     assert not [name for name in shell_scripts() if name.endswith((".py", ".toml"))]
 

@@ -209,5 +209,5 @@ def test_kubeconform_finds_a_schema_by_its_path(group: str, path: str) -> None:
 
 
 def test_a_schema_of_anything_stays_one() -> None:
-    """It accepts null already."""
+    """Such a schema accepts null already."""
     assert strict({"type": "object", "properties": {"any": {"description": "any JSON"}}})["properties"] == {"any": {}}

@@ -165,7 +165,7 @@ def test_an_image_of_other_packages_than_the_locked_has_no_bill() -> None:
 
 
 def test_a_bill_that_breaks_its_schema_is_found_out() -> None:
-    """An invalid hash and an unknown field are examples."""
+    """An invalid hash and an unknown field are reported."""
     bill = json.loads(sbom.bill(IMAGE, INSIDE, LOCKED))
     assert sbom.mistake(json.dumps(bill)) is None
     bill["metadata"]["component"]["hashes"][0]["content"] = "none"
@@ -228,7 +228,7 @@ def test_without_a_bill_or_a_scanner_the_image_is_not_audited() -> None:
 
 
 def test_a_program_that_is_asked_nothing_says_how_to_ask(capfd: pytest.CaptureFixture[str]) -> None:
-    """The exit code is none of the verdicts'."""
+    """The exit code is different from the verdicts'."""
     assert (audit.main([], {}), sbom.main(["image"])) == (2, 2)
     assert capfd.readouterr().err == (
         "usage: python -m tools.supply.audit BILL\nusage: python -m tools.supply.sbom IMAGE FILE\n"

@@ -38,7 +38,7 @@ PUBLISHED = {name: tool for name, tool in TOOLS.items() if tool.module}
     ],
 )
 def test_the_version_is_found_in_the_output_of_each_program(output: str, version: tuple[int, int, int] | None) -> None:
-    """Each prints it in a sentence of its own."""
+    """Each program prints it in a sentence of its own."""
     assert version_of(output) == version
 
 
