@@ -4,6 +4,7 @@ The manifests in k8s/ are read as kustomize would.
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,16 @@ def read(text: str) -> Objects:
 def template(*flags: str, release: str = "echo", namespace: str = "default", chart: Path = CHART) -> str:
     """Render the chart as text, including hooks."""
     return helm("template", release, str(chart), "--namespace", namespace, "--kube-version", KUBERNETES, *flags)
+
+
+def umbrella(folder: Path, **values: Any) -> Path:
+    """Return the folder of a parent chart that has this chart as a subchart, and values."""
+    shutil.copytree(CHART, folder / "charts" / "echo")
+    dependency = {"name": "echo", "version": "*", "condition": "echo.enabled"}
+    about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (folder / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    return folder
 
 
 @cache

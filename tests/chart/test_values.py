@@ -4,12 +4,10 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.chart.rendering import CHART, HOOK, HelmError, chart, read, template
+from tests.chart.rendering import CHART, HOOK, HelmError, chart, read, template, umbrella
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -171,16 +169,6 @@ def test_the_values_of_the_version_before_still_do_what_they_did(tmp_path: Path)
         "requests": {"cpu": "100m", "memory": "32Mi"},
         "limits": {"memory": "256Mi"},
     }
-
-
-def umbrella(folder: Path, **values: Any) -> Path:
-    """Return the folder of a parent chart with this chart and with values."""
-    shutil.copytree(CHART, folder / "charts" / "echo")
-    dependency = {"name": "echo", "version": "0.1.0", "condition": "echo.enabled"}
-    about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
-    (folder / "Chart.yaml").write_text(yaml.safe_dump(about))
-    (folder / "values.yaml").write_text(yaml.safe_dump(values))
-    return folder
 
 
 def test_it_can_be_a_subchart(tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 `make test-chart` runs it; `make test` compares the oldest release with the newest (tests/chart/test_helms.py).
 """
 
-import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.chart import rendering
 from tests.chart.rendering import CHART, Manifest
 from tests.compatibility.rendering import UNKNOWN_KEY, chart_sentences, lint, objects, program, rejection
 from tests.http.programs import program as on_path
@@ -29,12 +29,6 @@ EACH_WITH_EACH_SET = pytest.mark.parametrize(
         for name, flags in value_sets().items()
     ],
 )
-UMBRELLA = {
-    "apiVersion": "v2",
-    "name": "umbrella",
-    "version": "0.1.0",
-    "dependencies": [{"name": "echo", "version": "*"}],
-}
 
 
 def helm(version: str) -> Path:
@@ -51,12 +45,8 @@ def by_newest(*flags: str) -> list[Manifest]:
 @pytest.fixture(scope="module")
 def umbrella(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a chart that has this one as a subchart."""
-    folder = tmp_path_factory.mktemp("umbrella") / "umbrella"
-    shutil.copytree(CHART, folder / "charts" / "echo")
-    values = {"global": {"team": "a"}, "echo": {"replicaCount": 3}}
-    (folder / "Chart.yaml").write_text(yaml.safe_dump(UMBRELLA))
-    (folder / "values.yaml").write_text(yaml.safe_dump(values))
-    return folder
+    folder = tmp_path_factory.mktemp("umbrella")
+    return rendering.umbrella(folder, **{"global": {"team": "a"}, "echo": {"replicaCount": 3}})
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)

@@ -52,7 +52,7 @@ ALERTS: Final = re.findall(r"^- alert: (\w+)$", overlay.ALERTS.read_text(), re.M
 _NAME: Final = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _LABEL: Final = f"^({_NAME}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _TEMPLATE: Final = ".*\\{\\{.*"  # text that may become anything once it is rendered
-# any text, because its rendering is unknown
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 _LABEL_VALUE: Final = f"^(([A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?)?|{_TEMPLATE})$"
 _SCALAR: Final = ["string", "number", "boolean", "null"]
 _LABEL_NAMES: Final = {"maxLength": 317, "pattern": _LABEL}

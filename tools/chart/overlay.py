@@ -17,7 +17,7 @@ RULE: Final = FOLDER / "prometheusrule.yaml"
 DASHBOARD: Final = FOLDER / "grafanadashboard.yaml"
 ALERTS: Final = CHART / "files" / "alerts.yaml"
 
-_MADE: Final = "# Made of helm/files by `python -m tools.chart.documented`, which writes it anew."
+_MADE: Final = "# Generated from helm/files by `make format`: do not edit."
 _LONG_LINES: Final = "# Lines of JSON can't be broken.\n# yamllint disable rule:line-length\n"
 _HEAD: Final = """\
 {made}
