@@ -5,6 +5,7 @@ request over the same connections to the echo. The proxies add an ID to each req
 the very request that caused it, and each response of the echo must reach a client.
 """
 
+import http.client
 import json
 import socket
 from collections import Counter
@@ -114,8 +115,8 @@ def answers(raw: bytes) -> list[Answer]:
 def exchange(port: int, sent: bytes, *, ends: bool = True) -> list[Answer]:
     """Send bytes, and close the sending side if it `ends`; return all responses, otherwise the first.
 
-    HAProxy 2.6 may drop all but the first of several requests after which the client closes its sending side. Clients
-    that need a response to each request have to send one at a time.
+    HAProxy 2.6 may drop all but the first of several requests after which the client closes its sending side. Tests
+    that need a response to each request use `exchange_in_turn`.
     """
     came = b""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock, suppress(ConnectionError):
@@ -128,6 +129,19 @@ def exchange(port: int, sent: bytes, *, ends: bool = True) -> list[Answer]:
             if not ends and b"\r\n\r\n" in came.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"):
                 break
     return answers(came)
+
+
+def exchange_in_turn(port: int, *requests: bytes) -> list[Answer]:
+    """Send requests on one connection, each after the response to the one before; return all responses."""
+    found = []
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
+        for request in requests:
+            sock.sendall(request)
+            response = http.client.HTTPResponse(sock)
+            response.begin()
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            found.append(Answer(response.status, fields, response.read()))
+    return found
 
 
 def send_http1(port: int, case: Http1Case) -> list[Answer]:
@@ -250,7 +264,7 @@ def test_upgrade_to_h2c_opens_no_tunnel(fronts: dict[str, Front], name: str) -> 
     """
     front = fronts[name]
     upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
-    got = exchange(front.ports["http1"], MARKER[:-2] + upgrade + b"\r\n" + VICTIM)
+    got = exchange_in_turn(front.ports["http1"], MARKER[:-2] + upgrade + b"\r\n", VICTIM)
     assert [each.reflection["path"] for each in got] == ["/marker", "/victim"]
     assert [mismatch(each) for each in got] == ["", ""]
     assert not any(b" 101 " in each for each in front.tap.answered)
