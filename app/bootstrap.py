@@ -7,17 +7,16 @@ import gc
 import math
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 
 from app.config.policy import Policy
-from app.config.settings import Settings, changes
-from app.configuration import MISTAKES, Configuration
+from app.config.settings import Settings
+from app.configuration import Configuration
 from app.echo import routes
 from app.echo.bottle_app import Handler
 from app.echo.handler import Echo
@@ -36,22 +35,11 @@ HUNG: Final = 30
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """echo server: settings, policy, sockets, TLS contexts and workers.
+    """echo server: settings, policy, sockets, TLS contexts and workers."""
 
-    `read` returns the configuration read again, or raises one of `MISTAKES`.
-    """
-
-    def __init__(
-        self,
-        configured: Configuration,
-        sockets: Sequence[socket.socket],
-        read: Callable[[], Configuration],
-        announcement: str,
-    ) -> None:
+    def __init__(self, configured: Configuration, sockets: Sequence[socket.socket], announcement: str) -> None:
         self.settings, self.policy, self.contexts, _ = configured
         self.telemetry = Telemetry(self.settings, self.policy)
-        self._read = read
-        self._changed: list[str] = []
         # gunicorn takes over a socket by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]
         self._announcement = announcement
@@ -94,7 +82,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until stopped; exits by `SystemExit`."""
-        signals.end_forked_at_once()
+        signals.exit_forks_on_stop_signals()
         # Objects that exist now live until the end. A collection in a worker would write to all of them, and so copy
         # the memory shared with the arbiter. A collection here, before the fork, would find next to nothing, leave free
         # blocks that workers write to, and take 15 ms. https://docs.python.org/3/library/gc.html#gc.freeze
@@ -102,42 +90,16 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         gc.enable()
         arbiter.run(self)
 
-    def reread(self) -> bool:
-        """Read the configuration again, for workers started from now on.
-
-        If it has mistakes, print each to stderr, keep the current configuration and return False.
-        """
-        try:
-            configured = self._read()
-        except MISTAKES as error:
-            told = (*error.args, "reload failed; keeping the current configuration")
-            _say(sys.stderr, "\n".join(f"echo: {sentence}" for sentence in told))
-            return False
-        self._changed = changes(self.settings, configured.settings)
-        self.settings, self.policy, self.contexts, note = configured
-        if note:
-            _say(sys.stderr, f"echo: {note}")
-        self.telemetry.renew(self.settings, self.policy)
-        self.load_config()
-        return True
-
-    def reloaded(self) -> None:
-        """Print that the new configuration is in use."""
-        _say(self._out, f"echo: reloaded; changed settings: {', '.join(self._changed) or 'none'}")
-
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
         # gunicorn exits if a worker fails before it has "booted". While other workers serve, that must not end them.
-        worker.booted = arbiter.somebody_serves()
+        worker.booted = arbiter.has_accepting_worker()
         self.telemetry.place(worker)
 
     def _announce(self, arbiter: object) -> None:
         del arbiter  # gunicorn passes it to every hook
-        print(self._announcement, flush=True, file=self._out)
-
-    @property
-    def _out(self) -> TextIO:
-        """Stream for messages: stderr if the access log is on stdout, which its readers expect to have nothing else."""
-        return sys.stdout if self.settings.access_log == "off" else sys.stderr
+        # The access log has stdout for itself, as its readers expect.
+        out = sys.stdout if self.settings.access_log == "off" else sys.stderr
+        print(self._announcement, flush=True, file=out)
 
 
 def calls(settings: Settings, policy: Policy) -> Handler:
@@ -153,9 +115,3 @@ def calls(settings: Settings, policy: Policy) -> Handler:
         return begin()(environ)
 
     return called
-
-
-def _say(where: TextIO, what: str) -> None:
-    """Print a message while workers serve; errors are ignored, since serving must not depend on a reader."""
-    with suppress(OSError):
-        print(what, file=where, flush=True)

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from app import __version__, configuration
 from app.bootstrap import Server
@@ -53,6 +52,5 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 1
     if configured.note:
         print(f"echo: {configured.note}", file=sys.stderr)
-    again = partial(configuration.read, dict(environ))
-    Server(configured, sockets, again, announcement(configured.settings)).run()
+    Server(configured, sockets, announcement(configured.settings)).run()
     return 0

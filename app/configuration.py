@@ -1,21 +1,15 @@
-"""Configuration: validated settings, policy and TLS certificates.
-
-It is read at startup and again on SIGHUP.
-"""
+"""Configuration: validated settings, policy and TLS certificates, read at startup."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.config import downward_api, policy, settings
 from app.config.policy import Policy
-from app.config.settings import Settings, SettingsError
+from app.config.settings import Settings
 from app.server import tls
 from app.server.process import file_limits
-from app.server.tls import Contexts, TlsError
+from app.server.tls import Contexts
 from app.telemetry import otlp
-
-# Exceptions of `read`; each of their `args` is a sentence.
-MISTAKES = (SettingsError, TlsError)
 
 
 class Configuration(NamedTuple):
@@ -31,7 +25,7 @@ class Configuration(NamedTuple):
 
 
 def read(environ: Mapping[str, str]) -> Configuration:
-    """Read the environment, and every file that it names. Raise one of `MISTAKES`."""
+    """Read the environment, and every file that it names. Raise `SettingsError` or `TlsError`."""
     # A validated file is not read again before it is used. Sending spans requires a library, which is checked too.
     readers = {**policy.readers(), "otlp_endpoint": otlp.endpoint}
     configured, note = file_limits.fitted(settings.read(environ, readers))

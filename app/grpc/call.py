@@ -49,7 +49,7 @@ class GrpcCall:
         self._outcome: Said | None = None  # the last output, sent when it is due
         self._watched: bytes | None = None  # the request message of a Watch
         self._answers = False  # a bidirectional stream has sent at least one response
-        self._stops: bool | None = None  # True: the server stops; False: only this worker, which is replaced
+        self._stops = False  # the server stops
 
     @property
     def due(self) -> float:
@@ -79,9 +79,7 @@ class GrpcCall:
             return True
         if self._outcome:
             return not self._outcome.body
-        if self._method.kind is Kind.DIALOGUE:
-            return not self._messages.waiting and (self._ended or self._is_to_end)
-        return self._stops is False
+        return self._method.kind is Kind.DIALOGUE and not self._messages.waiting and (self._ended or self._is_to_end)
 
     def receive(self, piece: bytes, now: float) -> None:
         """Process bytes of the request body."""
@@ -106,15 +104,15 @@ class GrpcCall:
             return self._finish(error)
         return self._told_last(said) if said.trailers else said
 
-    def stop(self, *, replaced: bool) -> None:
-        """Prepare to end, since the server stops, or this worker is `replaced`.
+    def stop(self) -> None:
+        """Prepare to end, since the server stops.
 
-        A Watch ends, after a last status unless the worker is replaced. A bidirectional stream ends after a response.
+        A Watch ends after a last status, a bidirectional stream after a response.
         """
         if self._method.kind is Kind.UNARY or self._over or self._outcome:
             return
-        self._stops = not replaced
-        self._asked = structs.replace(self._asked, draining=not replaced)
+        self._stops = True
+        self._asked = structs.replace(self._asked, draining=True)
         if self._watched is not None or self._is_to_end:
             self._due = 0.0
 
@@ -191,15 +189,12 @@ class GrpcCall:
     @property
     def _is_to_end(self) -> bool:
         """Whether a bidirectional stream ends, since the server stops: not before it has sent a response."""
-        return self._answers and self._stops is not None
+        return self._answers and self._stops
 
     def _told(self, watched: bytes) -> Said:
         """Return the status for a Watch; when the server stops, the last status and the trailers."""
         self._due = inf
-        if self._stops is None:
-            return Said(framed(self._method.answer(self._asked, watched)))
-        last = framed(self._method.answer(self._asked, watched)) if self._stops else b""
-        return Said(last, _STOPPED)
+        return Said(framed(self._method.answer(self._asked, watched)), _STOPPED if self._stops else ())
 
     def _finish(self, error: CallError) -> Said:
         return self._told_last(_ended_by(error))
@@ -238,7 +233,7 @@ class Refused:
         del now
         return self._said
 
-    def stop(self, *, replaced: bool) -> None:
+    def stop(self) -> None:
         """Ignore that the server stops, as the call ends anyway."""
 
     def silent(self) -> Said:

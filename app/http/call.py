@@ -46,8 +46,8 @@ class Call(Protocol):
     def say(self, now: float) -> Said:
         """Return the output due by `now`, at most one bounded piece; `due` says when there is more."""
 
-    def stop(self, *, replaced: bool) -> None:
-        """Handle the shutdown of the server, or, if `replaced`, only of this worker."""
+    def stop(self) -> None:
+        """Handle the shutdown of the server."""
 
     def silent(self) -> Said:
         """End the call because its request arrives too slowly."""

@@ -121,7 +121,6 @@ class Service:
         self.report = report
         self.draining = False
         self.told = False  # the clients connected at the time were notified, if the protocol can do that
-        self.replaced = False  # this worker drains, but the service does not end: other workers serve in its place
         timeouts = bounds.timeouts
         self.seconds = {
             Phase.IDLE: timeouts.idle,

@@ -168,9 +168,7 @@ class Gateway:
         For a WebSocket's first message only the response's body counts. With `as_call` the request's body has not
         arrived: the response is only a head, if its effects contain a call.
         """
-        service = self._service
-        draining = service.draining and not service.replaced
-        environ = environ_of(request, self._listener, self._connection, draining=draining)
+        environ = environ_of(request, self._listener, self._connection, draining=self._service.draining)
         if websocket:
             environ[WEBSOCKET_KEY] = True
         elif as_call:

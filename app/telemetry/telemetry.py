@@ -17,12 +17,6 @@ from app.telemetry.otlp import Sender
 from app.telemetry.shared_metrics import Board
 from app.telemetry.spans import Spans
 
-# Additional slots, for workers that exit late. Twice the number of workers is needed anyway: after a reload the old
-# ones finish while the new ones serve.
-_MORE_PLACES: Final = 8
-# Minimum number of workers with a slot, whatever the setting at startup: a reload may set more. Unused memory is not
-# allocated.
-_WORKERS: Final = 32
 # Fraction of the drain time for writing the log at shutdown, and again for sending spans.
 _LAST: Final = 0.04
 
@@ -38,7 +32,7 @@ class Telemetry:
     def __init__(self, settings: Settings, policy: Policy) -> None:
         self._settings = settings
         self._policy = policy
-        self._board = Board(2 * max(settings.workers, _WORKERS) + _MORE_PLACES)
+        self._board = Board(settings.workers)  # enough: a worker is replaced after its slot has been freed
         self._places: dict[int, int | None] = {}  # by worker age, which is its number
         self._place: int | None = None  # slot of this worker
         self._tally = Tally()
@@ -46,10 +40,6 @@ class Telemetry:
         self._watch: Watch | None = None
         self._sender: Sender | None = None
         self._now: Callable[[], Gauges] = Gauges
-
-    def renew(self, settings: Settings, policy: Policy) -> None:
-        """Use these settings for workers forked from now on; the counters stay."""
-        self._settings, self._policy = settings, policy
 
     def place(self, worker: Any) -> None:
         """Reserve a slot for a worker about to be forked; without one, only that worker can report its counters."""
@@ -116,7 +106,7 @@ class Telemetry:
         """Return the metrics of all workers, negotiated by an Accept header, and their media type."""
         self.publish()
         tallies = self._board.all()
-        if self._place is None:  # a reload has set more workers than there are slots
+        if self._place is None:
             tallies.append(self._tally)
         return exposed(accept, tallies, self._settings.max_connections)
 

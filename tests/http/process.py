@@ -63,6 +63,11 @@ def environment(**settings: object) -> dict[str, str]:
     return bare | {f"ECHO_{name.upper()}": str(value) for name, value in settings.items()}
 
 
+def children(pid: int) -> list[int]:
+    """Return the process ids of a process's children (proc_pid_task_tid_children(5))."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def read_lines(stream: IO[bytes], count: int) -> list[str]:
     """Return the next lines of a process's output; fails at the deadline with the lines read so far."""
     lines: list[str] = []
@@ -129,8 +134,7 @@ class Echo:
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return children(self.process.pid)
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""
@@ -146,6 +150,24 @@ class Echo:
 def read_to_end(sock: socket.socket) -> bytes:
     """Return everything received until the peer closes the connection."""
     return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+
+def is_closed(port: int) -> bool:
+    """Return whether nothing listens on the port; a connection that is accepted is read to its end."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            read_to_end(sock)
+    except ConnectionError:
+        return True
+    return False
+
+
+def handles(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal (proc_pid_status(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")]
+    return bool(mask >> (number - 1) & 1)
 
 
 def read_answer(sock: socket.socket) -> tuple[http.client.HTTPResponse, bytes]:

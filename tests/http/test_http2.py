@@ -262,10 +262,10 @@ def test_httpxs_client_sees_what_it_sent(secure: Secure) -> None:
 # graceful shutdown
 
 
-@pytest.mark.parametrize("how", ["in clear", "over TLS", "with bodies", "by HTTP/1.1"])
+@pytest.mark.parametrize("how", ["in clear", "over TLS", "with bodies", "by HTTP/1.1", "two workers"])
 def test_a_stop_cuts_no_request(go: Path, tmp_path: Path, how: str) -> None:
     """During a shutdown under load, each request either gets its response or has its connection refused."""
-    with running_with_tls(tmp_path) as secure:
+    with running_with_tls(tmp_path, workers=2 if how == "two workers" else 1) as secure:
         options: dict[str, list[str | Path]] = {
             "over TLS": ["-ca", secure.authority, secure.url],
             "with bodies": ["-method", "POST", "-body", "x" * 5000, *clear(secure)],

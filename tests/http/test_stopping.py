@@ -4,10 +4,8 @@ It takes no longer than the drain time.
 """
 
 import os
-import pty
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -19,10 +17,9 @@ from tests.http.process import (
     DEADLINE,
     Echo,
     LateError,
-    ask,
-    environment,
-    free_ports,
+    handles,
     in_time,
+    is_closed,
     read_to_end,
     running,
     starting,
@@ -30,18 +27,6 @@ from tests.http.process import (
 )
 from tests.http.raw_http2 import opening, request
 from tests.http.under_way import HALF, everything
-from tools.commands import ROOT
-
-
-def is_closed(port: int) -> bool:
-    """Return whether nothing listens on the port; a connection that is accepted is read to its end."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock:
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            read_to_end(sock)
-    except ConnectionError:
-        return True
-    return False
 
 
 def ends_or_is_reset(sock: socket.socket) -> bool:
@@ -110,16 +95,9 @@ def test_it_ends_cleanly_by_any_signal_that_asks_for_it(number: signal.Signals, 
 def test_a_stop_before_it_listens_is_a_stop() -> None:
     """SIGTERM during the imports ends the process with exit code 0, and nothing is started."""
     with starting() as echo:
-        wait_until(lambda: takes(echo, signal.SIGTERM), "it takes signals")
+        wait_until(lambda: handles(echo.process.pid, signal.SIGTERM), "it handles signals")
         assert echo.end(signal.SIGTERM) == 0
         assert (echo.process.stdout.read() if echo.process.stdout else None, echo.errors()) == (b"", "")
-
-
-def takes(echo: Echo, number: signal.Signals) -> bool:
-    """Return whether the process has a handler for a signal (proc_pid_status(5))."""
-    lines = Path(f"/proc/{echo.process.pid}/status").read_text().splitlines()
-    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")]
-    return bool(mask >> (number - 1) & 1)
 
 
 def test_a_stop_during_the_start_is_a_stop() -> None:
@@ -127,29 +105,6 @@ def test_a_stop_during_the_start_is_a_stop() -> None:
     for _ in range(3):
         with running(drain_seconds=600) as echo:
             assert echo.end(signal.SIGTERM) == 0
-
-
-def test_a_terminal_that_is_closed_ends_it() -> None:
-    """The SIGHUP of a closed terminal ends the echo; otherwise it would continue unseen, and occupy its ports."""
-    port, admin_port = free_ports(2)
-    pid, terminal = pty.fork()
-    if pid == 0:  # the child becomes an echo, at a terminal of its own
-        os.chdir(ROOT)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a shell has it, even if the tests were started by nohup
-        os.execve(sys.executable, [sys.executable, "-m", "app"], environment(port=port, admin_port=admin_port))  # noqa: S606 - as a person does it
-    said = b""
-    try:
-        while b"Try: " not in said:
-            said += os.read(terminal, 1024)
-        assert ask(port, "/a")[1] == b"<b>Got: a</b>!"
-        os.close(terminal)
-        wait_until(lambda: is_closed(port), "its port is closed")
-    except BaseException:
-        os.kill(pid, signal.SIGKILL)
-        raise
-    finally:
-        _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.http.process import Echo, read_answer, read_to_end, running, wait_until
-from tests.http.test_stopping import is_closed
+from tests.http.process import Echo, is_closed, read_answer, read_to_end, running, wait_until
 
 GET = b"GET /kept HTTP/1.1\r\nHost: a\r\n\r\n"
 

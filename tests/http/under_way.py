@@ -1,4 +1,4 @@
-"""Activities that can be in progress when the echo shuts down or reloads.
+"""Activities that can be in progress when the echo shuts down.
 
 The table says how each of them begins and how it must end.
 """
@@ -158,7 +158,7 @@ def _ends(sock: socket.socket) -> None:
 @row("a delayed answer")
 def _delayed(echo: Echo, stack: ExitStack) -> Begun:
     sock = stack.enter_context(echo.connect())
-    sock.sendall(asking("echo_delay=4s"))  # longer than new workers take to start, after which the old ones are stopped
+    sock.sendall(asking("echo_delay=4s"))  # longer than the other activities take to begin
 
     def ask() -> None:
         if select.select([sock], [], [], 0)[0]:

@@ -522,15 +522,6 @@ def test_who_watches_is_told_that_the_server_stops(client: Caller) -> None:
     assert (client.said(again), client.code(again)) == ([NOT_SERVING], Code.UNAVAILABLE)
 
 
-def test_who_watches_a_worker_that_is_replaced_is_not_told_that_the_server_stops(client: Caller) -> None:
-    """When a worker is replaced, Watch does not report NOT_SERVING, because others serve in its place."""
-    stream = client.call(WATCH)
-    client.served.service.replaced = True
-    client.served.service.drain()
-    client.after(0)
-    assert (client.said(stream), client.code(stream)) == ([SERVING], Code.UNAVAILABLE)
-
-
 def test_nobody_watches_for_ever(client: Caller) -> None:
     """A Watch call has a maximum duration, as a WebSocket has."""
     stream = client.call(WATCH)

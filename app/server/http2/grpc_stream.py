@@ -66,7 +66,7 @@ class Calling:
     def stop(self, now: float) -> None:
         """Notify the call that the server stops."""
         del now
-        self._let(lambda: self.call.stop(replaced=self._service.replaced))
+        self._let(self.call.stop)
 
     def close(self) -> None:
         """Drop the call: no client reads it any more."""

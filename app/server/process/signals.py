@@ -10,34 +10,24 @@ import signal
 from types import FrameType
 from typing import Final
 
-ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 # gunicorn's signals for log files, another number of workers and another program, which are not supported here.
 UNUSED: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
-_RELOADS: Final = (signal.SIGHUP,)
 
 
-def begin() -> None:
-    """Make stop signals exit with code 0 during startup, and block a reload until its handler is installed.
+def install_startup_handlers() -> None:
+    """Make stop signals exit with code 0, and ignore unused signals and SIGHUP.
 
-    The kernel delivers to the first process of a container no signal without a handler (pid_namespaces(7)): a stop
-    would be lost.
+    At a terminal, SIGHUP exits as well if the terminal was closed. The kernel delivers to the first process of a
+    container no signal without a handler (pid_namespaces(7)): a stop would be lost.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _RELOADS)
-    end_at_once()
-
-
-def take_reloads() -> None:
-    """Unblock reload signals, including one that came during startup."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _RELOADS)
-
-
-def ignore_unused() -> None:
-    """Ignore signals that are for the arbiter or unused: sent to all processes, each would end a worker."""
-    for number in (*_RELOADS, *UNUSED):
+    signal.signal(signal.SIGHUP, _exit_without_terminal if hangup_means_exit() else signal.SIG_IGN)
+    for number in UNUSED:
         signal.signal(number, signal.SIG_IGN)
+    exit_on_stop_signals()
 
 
-def ends_with_terminal() -> bool:
+def hangup_means_exit() -> bool:
     """Return whether SIGHUP may mean a closed terminal: there is one, and nohup(1) is not in use."""
     return signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
 
@@ -51,34 +41,39 @@ def has_terminal() -> bool:
     return True
 
 
-def end_at_once() -> None:
+def exit_on_stop_signals() -> None:
     """Make the stop signals exit this process at once, with code 0."""
-    for number in ENDS:
-        signal.signal(number, _leave)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _exit)
 
 
-def end_forked_at_once() -> None:
+def exit_forks_on_stop_signals() -> None:
     """Make stop signals exit every process forked from this one at once, from its first moment.
 
     The signals are blocked around the fork, so that one that arrives before the new process runs waits for it: Python
     discards signals that it has recorded before it has reinitialised itself after the fork (`PyOS_AfterFork_Child`).
     """
-    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_end_at_once_and_unblock)
+    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_exit_on_stop_signals_and_unblock)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, frame: FrameType | None) -> None:
     del number, frame
     os._exit(0)
 
 
+def _exit_without_terminal(number: int, frame: FrameType | None) -> None:
+    if not has_terminal():
+        _exit(number, frame)
+
+
 def _block() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 def _unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
-def _end_at_once_and_unblock() -> None:
-    end_at_once()
+def _exit_on_stop_signals_and_unblock() -> None:
+    exit_on_stop_signals()
     _unblock()

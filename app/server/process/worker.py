@@ -26,7 +26,7 @@ from app.server.connection import Connection
 from app.server.limits import Limits
 from app.server.listener import Acceptor
 from app.server.process import signals
-from app.server.process.worker_status import Standing
+from app.server.process.worker_status import WorkerStatus
 from app.server.state import LAST_CALL, Bounds, Service, Timeouts
 from app.server.tls import Contexts
 from app.server.transport_filters import Listener
@@ -52,7 +52,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
                 "failed to create a heartbeat file in %s: %s; using the temporary directory", place, error.strerror
             )
             self._make_elsewhere(arguments, place)
-        self.standing = Standing()
+        self.status = WorkerStatus()
 
     def _make_elsewhere(self, arguments: tuple[Any, ...], place: str | None) -> None:
         self.cfg.set("worker_tmp_dir", None)  # Python's own choice: TMPDIR, /tmp, ...
@@ -76,8 +76,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     def init_signals(self) -> None:
         """Make stop signals end the worker until it serves; called by gunicorn before it loads the application."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signals.ignore_unused()
-        signals.end_at_once()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as unused signals since startup: a terminal ends the arbiter
+        signals.exit_on_stop_signals()
         # A worker that hangs can't run an event: the arbiter's SIGABRT is handled at the place where it hangs.
         signal.signal(signal.SIGABRT, self._abort)
 
@@ -88,10 +88,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.loop.add_signal_handler(signal.SIGQUIT, self._stop_at_once)
 
     def _stop(self) -> None:
-        # Nine tenths of the drain time, so that the worker exits before the arbiter kills those that are late. A worker
-        # that was replaced by a reload may take all the time that its requests take, each of which is limited.
-        if self.standing.awaited or not self.standing.replaced:
-            self.deadline = min(self.deadline, self.loop.time() + self.app.settings.drain_seconds * 0.9)
+        # Nine tenths of the drain time, so that the worker exits before the arbiter kills those that are late.
+        self.deadline = min(self.deadline, self.loop.time() + self.app.settings.drain_seconds * 0.9)
         self.alive = False
         self.wake.set()
 
@@ -120,7 +118,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         self.watch = self.app.telemetry.watch(service.later, service.report, partial(_gauges, service))
         listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
-        self.standing.serving = True
+        self.status.accepting = True
         while self.alive and self.ppid == os.getppid():
             await self._turn(service, TICK)
         self._stop()
@@ -131,7 +129,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.notify()
         service.sweep(self.read_until)
         self.app.telemetry.publish()
-        if self.contexts is not None and self.alive:  # later, a reload may have replaced the files
+        if self.contexts is not None:
             self.contexts.refresh(self.log.error)
         self.wake.clear()
         with suppress(TimeoutError):
@@ -173,15 +171,12 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     async def _drain(self, service: Service, listeners: dict[int, Acceptor]) -> None:
         """Drain: readiness fails, the main listener closes, accepted requests are answered, everything closes.
 
-        The admin port stays open to the end, so that the cluster can see that this worker is live and not ready. If
-        other workers have replaced this one, the service is ready: then they take over that port at once.
+        The admin port stays open to the end, so that the cluster can see that this worker is live and not ready.
         """
         service.changed = self.wake.set
-        service.draining, service.replaced = True, self.standing.replaced
-        for port, listener in listeners.items():
-            if service.replaced or port == self.app.settings.port:
-                await listener.close_in_order()
-        self.standing.serving = False
+        service.draining = True
+        await listeners[self.app.settings.port].close_in_order()
+        self.status.accepting = False
         # Only now: notified clients reconnect at once, and would meet a listener that is closing.
         service.drain()
         await asyncio.sleep(0)  # the loop's clock stands still within a turn: clients get the whole second from here on
