@@ -17,8 +17,7 @@ _MOST: Final = 65_536  # maximum size in bytes of a response that is read
 
 def main(environ: Mapping[str, str]) -> int:
     """Request readiness from the admin port. Return 0 if ready, else print the reason to stderr and return 1."""
-    # Only these settings: a settings file may have mistakes by now, which the running server has not read.
-    configured = settings.read({name: value for name, value in environ.items() if name in settings.FIXED})
+    configured = settings.read(environ)
     try:
         ready, told = _asked(addresses.near(configured.host), configured.admin_port)
     except OSError as error:

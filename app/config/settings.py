@@ -1,4 +1,4 @@
-"""Settings: environment and settings file, parsed into one object.
+"""Settings: environment variables, parsed into one object.
 
 Every setting is a row of `Settings`: its name, type, limits, default and description are declared together, and
 `python -m app --help` prints them.
@@ -12,8 +12,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from app.config import env_file
-from app.config.env_file import Assignment
 from app.http.text import quoted
 
 PREFIX = "ECHO_"
@@ -52,13 +50,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         Seconds, Meta(description="timeout of a graceful shutdown in seconds, for requests accepted before SIGTERM")
     ] = 10.0
-    env_file: Annotated[
-        str,
-        Meta(
-            description="file with more settings, one NAME=value per line, read again on SIGHUP;"
-            " the environment takes precedence"
-        ),
-    ] = ""
     format: Annotated[
         Literal["bare", "html", "json", "text", "yaml"],
         Meta(description="default response format when the client does not ask for one"),
@@ -215,7 +206,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 # Settings that name a file, and how the content of such a file begins: it may be a secret, so error messages must not
 # show it.
-_FILES: Final = frozenset(("env_file", "jwks", "tls_cert", "tls_client_ca", "tls_key"))
+_FILES: Final = frozenset(("jwks", "tls_cert", "tls_client_ca", "tls_key"))
 _CONTENT: Final = re.compile(r"\s*[{\[]|\s*-----BEGIN|[^\n]*\n")
 
 Row = tuple[str, str, str]
@@ -233,12 +224,6 @@ _GROUPS: Final = {
 }
 
 _NO_READERS: Final[Mapping[str, Callable[[str], object]]] = {}
-
-
-# Settings that can't change while the service runs, so ECHO_ENV_FILE can't set them. The health check, which needs only
-# the port, then need not read that file.
-FIXED: Final = ("ECHO_HOST", "ECHO_PORT", "ECHO_ADMIN_PORT")
-_ENV_FILE: Final = "ECHO_ENV_FILE"
 
 
 class SettingsError(ValueError):
@@ -274,50 +259,27 @@ _RENAMED: Final = {
 
 
 def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], object]] = _NO_READERS) -> Settings:
-    """Parse the settings in an environment and in its settings file; the environment takes precedence.
+    """Parse the settings in an environment.
 
     `readers` are, by attribute name, additional parsers for values that the type can't check, such as a list or a file
     name: each raises `ValueError` for an invalid value. Raise `SettingsError` with a sentence for every unknown name
-    and every invalid value, from either source.
+    and every invalid value.
     """
     given: dict[str, Any] = {}
     mistakes: list[str] = []
-    for place, name, value, mistake in (*_of_the_file(environ.get(_ENV_FILE, "")), *_own(environ)):
+    for name, value in sorted(environ.items()):
+        if not name.startswith(PREFIX) or _is_service_link(name, value):
+            continue
         try:
-            if mistake:
-                raise ValueError(mistake)  # noqa: TRY301 - one way for all of them
             given |= _taken(name, value, readers)
         except ValueError as error:
-            mistakes.append(f"{place}{error}")
+            mistakes.append(str(error))
     if not mistakes:
         settings = Settings(**given)
         mistakes += _contradictions(settings)
         if not mistakes:
             return settings
     raise SettingsError(*mistakes)
-
-
-def _own(environ: Mapping[str, str]) -> Iterator[Assignment]:
-    """Yield the settings in the environment itself."""
-    for name, value in sorted(environ.items()):
-        if name.startswith(PREFIX) and not _is_service_link(name, value):
-            yield Assignment("", name, value)
-
-
-def _of_the_file(path: str) -> Iterator[Assignment]:
-    """Yield the settings in the settings file, if there is one."""
-    if _CONTENT.match(path):
-        return  # reported as a mistake in the variable
-    try:
-        assignments = env_file.read(path) if path else []
-    except ValueError as error:
-        yield Assignment("", _ENV_FILE, path, f"{_ENV_FILE}={quoted(path)}: {error}")
-        return
-    for each in assignments:
-        if each.name in {*FIXED, _ENV_FILE} and not each.mistake:
-            yield each._replace(mistake=f"{each.name} can only be set in the environment")
-        else:
-            yield each
 
 
 def _taken(name: str, value: str, readers: Mapping[str, Callable[[str], object]]) -> dict[str, Any]:
@@ -360,11 +322,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "ECHO_TLS_CERT and ECHO_TLS_KEY go together: set both or neither"
     if not settings.tls_cert and (settings.tls_client_ca or settings.tls_only == "on"):
         yield "ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY require ECHO_TLS_CERT and ECHO_TLS_KEY"
-
-
-def changes(before: Settings, after: Settings) -> list[str]:
-    """Return the variables whose values differ."""
-    return [name for name, field in _FIELDS.items() if getattr(before, field.name) != getattr(after, field.name)]
 
 
 def rows() -> list[Row]:

@@ -18,8 +18,7 @@ TEXTS = {
     "jwt_headers": "X-Token",
     "redact": "X-Secret",
 }
-FILES = ("env_file", "jwks", "tls_cert", "tls_key", "tls_client_ca")
-READ = ("ECHO_ENV_FILE", "ECHO_JWKS")  # files that are read with the settings
+FILES = ("jwks", "tls_cert", "tls_key", "tls_client_ca")
 
 
 def another(field: FieldInfo) -> Any:
@@ -50,11 +49,8 @@ def test_every_setting_is_in_the_schema_and_in_the_list() -> None:
 def test_every_setting_reaches_the_service() -> None:
     """The service reads all values from the environment of the pods, set at once."""
     config = {name: another(field) for name, field in documented.settings().items()}
-    given = variables(config)
-    assert {name: given[name] for name in READ} == {name: config[name] for name in READ}
-    # Files are read from their actual paths.
-    read = settings.read({name: value for name, value in given.items() if name not in READ})
-    expected = {field.name: config[name] for name, field in documented.settings().items() if name not in READ}
+    read = settings.read(variables(config))
+    expected = {field.name: config[name] for name, field in documented.settings().items()}
     assert {name: value for name, value in msgspec.structs.asdict(read).items() if name in expected} == expected
 
 
