@@ -7,7 +7,7 @@ import sys
 from app.server.process import signals
 
 signals.install_startup_handlers()  # before the other imports, which take most of the startup time
-gc.disable()  # imported objects stay, and checking them took a tenth of the imports; see `app.bootstrap.Server.run`
+gc.disable()  # imported objects stay, and checking them took a tenth of the imports; see `EchoApplication.run`
 
 from app.cli import main  # noqa: E402 - see above
 

@@ -1,4 +1,4 @@
-"""Composition root: the gunicorn application with all its parts.
+"""Composition root: the configuration and the gunicorn application.
 
 gunicorn supervises the workers. See https://gunicorn.org/custom/.
 """
@@ -7,23 +7,26 @@ import gc
 import math
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gunicorn.app.base import BaseApplication
 
+from app.config import downward_api, policy, settings
 from app.config.policy import Policy
 from app.config.settings import Settings
-from app.configuration import Configuration
 from app.echo import routes
 from app.echo.bottle_app import Handler
 from app.echo.handler import Echo
 from app.http.request import Application, Environ
 from app.http.response import Sent
-from app.server.process import arbiter, signals
+from app.server import tls
+from app.server.process import arbiter, file_limits, signals
 from app.server.process.sockets import BACKLOG
+from app.server.tls import Contexts
+from app.telemetry import otlp
 from app.telemetry.exposition import MEDIA_TYPES
 from app.telemetry.telemetry import Telemetry
 
@@ -34,11 +37,33 @@ _HEARTBEATS: Final = "/dev/shm"  # noqa: S108 - only unlinked files are made the
 HUNG: Final = 30
 
 
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """echo server: settings, policy, sockets, TLS contexts and workers."""
+class Configuration(NamedTuple):
+    """Settings, and what is derived from those that name files; `contexts` is None without TLS.
 
-    def __init__(self, configured: Configuration, sockets: Sequence[socket.socket], announcement: str) -> None:
-        self.settings, self.policy, self.contexts, _ = configured
+    `note` is a sentence about a setting that had to be reduced, or empty.
+    """
+
+    settings: Settings
+    policy: Policy
+    contexts: Contexts | None
+    note: str
+
+
+def read_configuration(environ: Mapping[str, str]) -> Configuration:
+    """Read the environment, and every file that it names. Raise `SettingsError` or `TlsError`."""
+    # A validated file is not read again before it is used. Sending spans requires a library, which is checked too.
+    readers = {**policy.readers(), "otlp_endpoint": otlp.endpoint}
+    configured, note = file_limits.fitted(settings.read(environ, readers))
+    how = policy.read(configured, downward_api.read(environ), readers)
+    files = tls.files_of(configured)
+    return Configuration(configured, how, Contexts(files) if files else None, note)
+
+
+class EchoApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn application: settings, policy, sockets, TLS contexts and workers."""
+
+    def __init__(self, configuration: Configuration, sockets: Sequence[socket.socket], announcement: str) -> None:
+        self.settings, self.policy, self.contexts, _ = configuration
         self.telemetry = Telemetry(self.settings, self.policy)
         # gunicorn takes over a socket by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]
@@ -47,10 +72,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load_config(self) -> None:
         """Set what differs from gunicorn's defaults; called by gunicorn."""
-        for name, value in self._configuration().items():
+        for name, value in self._gunicorn_settings().items():
             self.cfg.set(name, value)
 
-    def _configuration(self) -> dict[str, Any]:
+    def _gunicorn_settings(self) -> dict[str, Any]:
         return {
             "bind": [f"fd://{descriptor}" for descriptor in self._descriptors],
             "backlog": BACKLOG,

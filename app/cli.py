@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from app import __version__, configuration
-from app.bootstrap import Server
+from app import __version__
+from app.bootstrap import EchoApplication, read_configuration
 from app.config import settings
 from app.config.addresses import near
 from app.server.process.sockets import ListenError, bind
@@ -42,7 +42,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--version", action="version", version=f"echo {__version__}")
     parser.parse_args(argv)
     try:
-        configured = configuration.read(environ)
+        configured = read_configuration(environ)
         sockets = bind(configured.settings)
     except settings.SettingsError as error:
         print(*(f"echo: {mistake}" for mistake in error.args), sep="\n", file=sys.stderr)
@@ -52,5 +52,5 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 1
     if configured.note:
         print(f"echo: {configured.note}", file=sys.stderr)
-    Server(configured, sockets, announcement(configured.settings)).run()
+    EchoApplication(configured, sockets, announcement(configured.settings)).run()
     return 0

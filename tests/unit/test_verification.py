@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
-from app import configuration
+from app.bootstrap import read_configuration
 from app.config.jwks import load
 from app.config.jwt_verifier import verifier
 from app.http.headers.jwt import Verify, decode
@@ -277,6 +277,6 @@ def test_the_file_is_read_once_at_a_start() -> None:
     try:
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(msgspec.json.encode({"keys": [oct_jwk()]}))
-        assert configuration.read({"ECHO_JWKS": f"/dev/fd/{reading}"}).policy.verify
+        assert read_configuration({"ECHO_JWKS": f"/dev/fd/{reading}"}).policy.verify
     finally:
         os.close(reading)

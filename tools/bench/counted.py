@@ -22,7 +22,7 @@ from typing import Final
 import uvloop
 from msgspec import structs
 
-from app import configuration
+from app.bootstrap import read_configuration
 from app.echo import routes
 from app.echo.handler import Echo
 from app.http.observer import UNWATCHED, Gauges
@@ -57,7 +57,7 @@ def slowed(time: Time) -> Time:
 async def serve(sock: socket.socket) -> None:
     """Serve on a listening socket until stdin ends."""
     host, port = sock.getsockname()
-    configured = configuration.read({"ECHO_PORT": str(port)})
+    configured = read_configuration({"ECHO_PORT": str(port)})
     settings, policy = configured.settings, configured.policy
     loop = asyncio.get_running_loop()
     now = clock(time.time())
@@ -85,5 +85,5 @@ def mark(ended: asyncio.Event) -> None:
 
 if __name__ == "__main__":
     gc.collect()
-    gc.freeze()  # as in `app.bootstrap.Server.run`
+    gc.freeze()  # as in `app.bootstrap.EchoApplication.run`
     uvloop.run(serve(socket.create_server(("127.0.0.1", 0))))

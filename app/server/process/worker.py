@@ -36,7 +36,7 @@ TICK: Final = 0.5  # seconds between heartbeats, and the maximum delay of a dead
 
 
 class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
-    """An asyncio worker on uvloop, one per process. Its settings are those of `app.bootstrap.Server`."""
+    """An asyncio worker on uvloop, one per process. Its settings are those of `app.bootstrap.EchoApplication`."""
 
     def __init__(self, *arguments: Any) -> None:
         """Create the worker, in the arbiter, with a heartbeat file where there is space for one.
