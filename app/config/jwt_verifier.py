@@ -1,91 +1,65 @@
-"""Verification of JSON Web Tokens: signature, algorithm and times.
+"""Verification of JSON Web Tokens by PyJWT: signature, algorithm and times.
 
-The key decides which algorithms are allowed (RFC 8725, 3.1), never the token, which only names the one that was used.
-Its `jku`, `x5u`, `jwk` and `x5c` are ignored. The audience (`aud`) is not checked: an echo service is not a recipient
-of its own.
+A key allows one algorithm (RFC 8725, 3.1): its `alg`, else PyJWT's default for its type and curve. The token only names
+the one that was used. Its `jku`, `x5u`, `jwk` and `x5c` are ignored. The audience (`aud`) is not checked: an echo
+service is not a recipient of its own.
 """
 
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from app.config.jwks import Key
 from app.http.headers.jwt import Decoded, Verify
-from app.http.text import quoted
+from app.http.text import shortened
 
-_MOST_TRIES: Final = 8  # keys tried for a token without a kid: each costs up to a millisecond
+if TYPE_CHECKING:
+    from jwt import PyJWK, PyJWKSet
+    from jwt.types import Options
+
+_MAX_CANDIDATES: Final = 8  # keys tried for a token: each costs up to a millisecond
+_MAX_REASON: Final = 120  # characters: PyJWT's messages quote values of a token's header at full length
+
+# Of a token's claims only its times, exp and nbf, are checked; without leeway, to the second.
+_OPTIONS: Final["Options"] = {
+    "enforce_minimum_key_length": True,  # RFC 7518, 3.2 and 3.3
+    "verify_aud": False,
+    "verify_iat": False,
+    "verify_jti": False,
+    "verify_sub": False,
+}
 
 
-def verifier(keys: tuple[Key, ...], clock: Callable[[], float] = time.time) -> Verify:
-    """Return a function that verifies tokens with these keys; `clock` returns POSIX seconds."""
-    named = {key.kid: key for key in keys if key.kid is not None}
+def verifier(keys: "PyJWKSet") -> Verify:
+    """Return a function that verifies tokens with these keys; its reasons are PyJWT's messages."""
+    import jwt  # noqa: PLC0415 - only if keys are set, as in `jwks`
 
     def verify(token: str, decoded: Decoded) -> str | None:
-        header, claims = decoded
-        algorithm = header.get("alg")
-        reason = _unusable(header, algorithm)
-        if reason is not None or not isinstance(algorithm, str):
-            return reason
-        if "kid" in header:
-            fitting = [key] if (key := named.get(header["kid"])) else []
-            reason = _unfit(fitting, header["kid"], algorithm)
-            whose = "its key"
-        else:
-            fitting = [key for key in keys if algorithm in key.signed]
-            reason = _none_or_many(fitting, algorithm)
-            whose = "any key of ECHO_JWKS"
-        if reason is not None:
-            return reason
-        if not any(key.signed[algorithm](token) for key in fitting):
-            return f"its signature is not one of {whose}"
-        return _out_of_time(claims, clock())
+        try:
+            candidates = _candidates(keys, decoded.header)
+        except LookupError as error:
+            return shortened(str(error.args[0]), _MAX_REASON)
+        if len(candidates) > _MAX_CANDIDATES:
+            return f"more than {_MAX_CANDIDATES} keys of ECHO_JWKS are for its alg: it needs a kid"
+        reason = "no key of ECHO_JWKS is for it"
+        for key in candidates:
+            try:
+                jwt.decode(token, key, options=_OPTIONS)
+            except jwt.InvalidSignatureError as error:
+                reason = str(error)
+            except jwt.PyJWTError as error:
+                return shortened(str(error), _MAX_REASON)
+            else:
+                return None
+        return reason
 
     return verify
 
 
-def _unusable(header: dict[str, Any], algorithm: object) -> str | None:
-    """Return what is wrong with a token's header, whatever the keys are (RFC 7515, 4.1)."""
-    if not isinstance(algorithm, str):
-        return "it names no algorithm (alg)"
-    if algorithm.lower() == "none":
-        return "its algorithm is none: nobody has signed it"
-    if "crit" in header:
-        return "it asks for extensions (crit), and none is known here"
-    return None if isinstance(header.get("kid", ""), str) else "its kid is not a string"
+def _candidates(keys: "PyJWKSet", header: Mapping[str, Any]) -> "list[PyJWK]":
+    """Return the keys for a token's `kid`, if it has one, and `alg`.
 
-
-def _unfit(named: list[Key], kid: str, algorithm: str) -> str | None:
-    if not named:
-        return f"no key of ECHO_JWKS has its kid, {quoted(str(kid))}"
-    if algorithm not in named[0].signed:
-        return f"its key is for {', '.join(named[0].signed)}, and not for its algorithm, {quoted(str(algorithm))}"
-    return None
-
-
-def _none_or_many(fitting: list[Key], algorithm: str) -> str | None:
-    if not fitting:
-        return f"no key of ECHO_JWKS is for its algorithm, {quoted(str(algorithm))}"
-    return f"it names no key (kid), and more than {_MOST_TRIES} could be its" if len(fitting) > _MOST_TRIES else None
-
-
-def _out_of_time(claims: dict[str, Any], now: float) -> str | None:
-    """Return what is wrong with a token's times (RFC 7519, 4.1.4 and 4.1.5), without leeway."""
-    for name in ("exp", "nbf"):
-        if name not in claims:
-            continue
-        moment = claims[name]
-        if isinstance(moment, bool) or not isinstance(moment, int | float):
-            return f"its {name} is not a number of seconds"
-        if name == "exp" and moment <= now:
-            return f"it expired at {_time(moment)}"
-        if name == "nbf" and moment > now:
-            return f"it is not valid before {_time(moment)}"
-    return None
-
-
-def _time(moment: float) -> str:
-    try:
-        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (OverflowError, OSError, ValueError):
-        return quoted(str(moment))
+    If there are none, return a key for which PyJWT's reason to reject the token says so. Raise `KeyError` if no key has
+    its `kid`.
+    """
+    kid, algorithm = header.get("kid"), header.get("alg")
+    candidates = [key for key in keys if key.algorithm_name == algorithm and kid in (None, key.key_id)]
+    return candidates or [keys.keys[0] if kid is None else keys[kid]]

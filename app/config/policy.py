@@ -71,7 +71,7 @@ def read(settings: Settings, identity: Identity, by: Readers = READERS) -> Polic
         except ValueError as error:  # a file may have changed after the settings were read
             raise SettingsError(f"ECHO_{name.upper()}: {error}") from None
 
-    keys = value("jwks", ())
+    keys = value("jwks", None)
     unlogged = value("redact", frozenset())
     return Policy(
         identity,

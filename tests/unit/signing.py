@@ -1,5 +1,6 @@
 """Keys, and tokens signed with them."""
 
+import time
 from base64 import urlsafe_b64encode
 from typing import Any
 
@@ -8,9 +9,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-NOW = 1_800_000_000.0
+NOW = int(time.time())  # PyJWT compares with the system's clock
 SECRET = b"k" * 64
-CLAIMS = {"sub": "alice", "aud": "anybody", "exp": NOW + 60, "nbf": NOW}
+CLAIMS = {"sub": "alice", "aud": "anybody", "exp": NOW + 3600, "nbf": NOW}
 
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 SHORT_KEY = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it is to be refused

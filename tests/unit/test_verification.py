@@ -41,12 +41,12 @@ Load = Callable[..., Verify]
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Load:
-    """Return a function that creates a verifier from these keys, with a clock that stands still."""
+    """Return a function that creates a verifier from these keys."""
 
     def loading(*jwks: dict[str, Any]) -> Verify:
         path = tmp_path / "jwks.json"
         path.write_bytes(msgspec.json.encode({"keys": jwks}))
-        return verifier(load(str(path)), clock=lambda: NOW)
+        return verifier(load(str(path)))
 
     return loading
 
@@ -56,15 +56,21 @@ def reason(verify: Verify, token: str) -> str | None:
     return verify(token, decode(token))
 
 
+PUBLIC = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+# PyJWT's messages.
+FORGED = "Signature verification failed"
+NOT_ALLOWED = "The specified alg value is not allowed"
+
 SIGNED = {
     "RS256": (rsa_jwk(), RSA_KEY, "RS256"),
-    "PS512": (rsa_jwk(), RSA_KEY, "PS512"),
+    "PS512": (rsa_jwk(alg="PS512"), RSA_KEY, "PS512"),
     "ES256": (ec_jwk("P-256"), EC_KEYS["P-256"], "ES256"),
     "ES384": (ec_jwk("P-384", alg="ES384"), EC_KEYS["P-384"], "ES384"),
     "Ed25519": (ed_jwk(), ED_KEY, "EdDSA"),
-    "Ed448": (ed_jwk(ED448_KEY), ED448_KEY, "EdDSA"),
+    "Ed448": (ed_jwk(ED448_KEY, alg="EdDSA"), ED448_KEY, "EdDSA"),
     "HS256": (oct_jwk(), SECRET, "HS256"),
-    "HS512": (oct_jwk(), SECRET, "HS512"),
+    "HS512": (oct_jwk(alg="HS512"), SECRET, "HS512"),
 }
 
 
@@ -79,10 +85,9 @@ def test_a_token_that_a_known_key_has_signed_is_verified(
     assert reason(verify, token) is None
     header, _, signature = token.split(".")
     forged = f"{header}.{part(CLAIMS | {'sub': 'root'})}.{signature}"
-    whose = "any key of ECHO_JWKS" if kid is None else "its key"
-    assert reason(verify, forged) == f"its signature is not one of {whose}"
-    assert reason(verify, f"{header}.{part(CLAIMS)}.") == f"its signature is not one of {whose}"
-    assert reason(verify, f"{header}.{part(CLAIMS)}.!") == f"its signature is not one of {whose}"
+    assert reason(verify, forged) == FORGED
+    assert reason(verify, f"{header}.{part(CLAIMS)}.") == FORGED
+    assert reason(verify, f"{header}.{part(CLAIMS)}.!") == "Invalid crypto padding"
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE"])
@@ -90,34 +95,52 @@ def test_a_token_that_a_known_key_has_signed_is_verified(
 def test_nobody_has_signed_it(loaded: Load, algorithm: str, header: dict[str, str]) -> None:
     """An unsigned token is never verified, however it spells the algorithm none."""
     token = f"{part({'alg': algorithm, **header})}.{part(CLAIMS)}."
-    assert reason(loaded(oct_jwk(kid="one"), rsa_jwk()), token) == "its algorithm is none: nobody has signed it"
+    assert reason(loaded(oct_jwk(kid="one"), rsa_jwk()), token) == NOT_ALLOWED
 
 
 def test_the_key_decides_the_algorithm(loaded: Load) -> None:
-    """A public key is never used as a secret because a token requests HS256 (RFC 8725, 2.1)."""
+    """A public key is never used as a secret because a token requests HS256 (RFC 8725, 2.1), with or without a kid."""
     verify = loaded(rsa_jwk(kid="one", alg="RS256"))
-    public = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    head, body = part({"alg": "HS256", "kid": "one"}), part(CLAIMS)
-    mac = jwt.get_algorithm_by_name("HS256").sign(f"{head}.{body}".encode(), public)
-    confused = f"{head}.{body}.{part(mac)}"
-    assert reason(verify, confused) == "its key is for RS256, and not for its algorithm, 'HS256'"
-    assert reason(verify, signed(RSA_KEY, "RS512", kid="one")) == (
-        "its key is for RS256, and not for its algorithm, 'RS512'"
-    )
-    assert reason(verify, signed(SECRET, "HS256")) == "no key of ECHO_JWKS is for its algorithm, 'HS256'"
+    for header in ({"alg": "HS256", "kid": "one"}, {"alg": "HS256"}):
+        signing_input = f"{part(header)}.{part(CLAIMS)}"
+        mac = jwt.get_algorithm_by_name("HS256").sign(signing_input.encode(), PUBLIC)
+        assert reason(verify, f"{signing_input}.{part(mac)}") == NOT_ALLOWED
+    assert reason(verify, signed(RSA_KEY, "RS512", kid="one")) == NOT_ALLOWED
+    assert reason(verify, signed(SECRET, "HS256")) == NOT_ALLOWED
+
+
+def test_a_key_without_alg_has_one_algorithm(loaded: Load) -> None:
+    """A key without `alg` is for one algorithm of its type and curve, as RFC 8725, 3.1, asks, not for all of them."""
+    verify = loaded(rsa_jwk(), ec_jwk("P-384"), oct_jwk())
+    assert reason(verify, signed(RSA_KEY, "RS256")) is None
+    assert reason(verify, signed(EC_KEYS["P-384"], "ES384")) is None
+    assert reason(verify, signed(SECRET, "HS256")) is None
+    for key, algorithm in ((RSA_KEY, "RS512"), (RSA_KEY, "PS256"), (SECRET, "HS512")):
+        assert reason(verify, signed(key, algorithm)) == NOT_ALLOWED
+
+
+def test_keys_may_have_the_same_kid(loaded: Load) -> None:
+    """Keys with the same kid are alternatives (RFC 7517, 4.5): each verifies the tokens that it has signed."""
+    verify = loaded(oct_jwk(kid="a"), rsa_jwk(kid="a"), oct_jwk(b"s" * 32, kid="a"))
+    assert reason(verify, signed(SECRET, "HS256", kid="a")) is None
+    assert reason(verify, signed(RSA_KEY, "RS256", kid="a")) is None
+    assert reason(verify, signed(b"s" * 32, "HS256", kid="a")) is None
+    assert reason(verify, signed(b"t" * 32, "HS256", kid="a")) == FORGED
 
 
 @pytest.mark.parametrize(
     ("header", "told"),
     [
-        ({}, "it names no algorithm (alg)"),
-        ({"alg": ["HS256"]}, "it names no algorithm (alg)"),
-        ({"alg": "HS256", "kid": None}, "its kid is not a string"),
-        ({"alg": "HS256", "kid": "two"}, "no key of ECHO_JWKS has its kid, 'two'"),
-        ({"alg": "HS256", "kid": "x" * 100}, f"no key of ECHO_JWKS has its kid, '{'x' * 37}...'"),
-        ({"alg": "HS256", "crit": ["b64"], "b64": False}, "it asks for extensions (crit), and none is known here"),
-        ({"alg": "HS257"}, "no key of ECHO_JWKS is for its algorithm, 'HS257'"),
-        ({"alg": "HS256", "jwk": oct_jwk(b"theirs" * 10)}, "its signature is not one of any key of ECHO_JWKS"),
+        ({}, "Algorithm not specified"),
+        ({"alg": ["HS256"]}, NOT_ALLOWED),
+        ({"alg": "HS256", "kid": None}, "Key ID header parameter must be a string"),
+        ({"alg": "HS256", "kid": "two"}, "keyset has no key for kid: two"),
+        ({"alg": "HS256", "kid": 1}, "keyset has no key for kid: 1"),
+        ({"alg": "HS256", "kid": "x" * 1000}, f"keyset has no key for kid: {'x' * 90}..."),
+        ({"alg": "HS256", "crit": ["b64"], "b64": False}, "Payload segment must be empty when 'b64' is false."),
+        ({"alg": "HS256", "crit": ["exp"], "exp": 1}, "Unsupported critical extension: exp"),
+        ({"alg": "HS257"}, NOT_ALLOWED),
+        ({"alg": "HS256", "jwk": oct_jwk(b"theirs" * 10)}, FORGED),
     ],
 )
 def test_a_header_that_leads_to_no_key_is_explained(loaded: Load, header: dict[str, Any], told: str) -> None:
@@ -130,23 +153,34 @@ def test_a_header_that_leads_to_no_key_is_explained(loaded: Load, header: dict[s
 def test_not_every_key_is_tried(loaded: Load) -> None:
     """For a token without a kid, the number of tried keys is limited, because each try costs time."""
     verify = loaded(*(oct_jwk(bytes([number]) * 64) for number in range(9)))
-    assert reason(verify, signed(bytes([8]) * 64, "HS256")) == "it names no key (kid), and more than 8 could be its"
+    assert (
+        reason(verify, signed(bytes([8]) * 64, "HS256"))
+        == "more than 8 keys of ECHO_JWKS are for its alg: it needs a kid"
+    )
+
+
+HOUR = 3600  # seconds, as no test takes
+EXPIRED = "Signature has expired"
+IMMATURE = "The token is not yet valid (nbf)"
+NO_EXP = "Expiration Time claim (exp) must be an integer."
+NO_NBF = "Not Before claim (nbf) must be an integer."
 
 
 @pytest.mark.parametrize(
     ("claims", "told"),
     [
         ({}, None),
-        ({"exp": NOW + 0.5}, None),
-        ({"exp": NOW}, "it expired at 2027-01-15T08:00:00Z"),
-        ({"exp": -1e300}, "it expired at '-1e+300'"),
-        ({"exp": str(NOW + 60)}, "its exp is not a number of seconds"),
-        ({"exp": True}, "its exp is not a number of seconds"),
-        ({"exp": None}, "its exp is not a number of seconds"),
+        ({"exp": NOW + HOUR}, None),
+        ({"exp": NOW}, EXPIRED),
+        ({"exp": -1e300}, EXPIRED),
+        ({"exp": True}, EXPIRED),
+        ({"exp": "tomorrow"}, NO_EXP),
+        ({"exp": None}, NO_EXP),
         ({"nbf": NOW}, None),
-        ({"nbf": NOW + 1}, "it is not valid before 2027-01-15T08:00:01Z"),
-        ({"nbf": 10**400}, f"it is not valid before '1{'0' * 36}...'"),
-        ({"nbf": {}}, "its nbf is not a number of seconds"),
+        ({"nbf": NOW + HOUR}, IMMATURE),
+        ({"nbf": 10**400}, IMMATURE),
+        ({"nbf": {}}, NO_NBF),
+        ({"iat": NOW + HOUR, "sub": 1, "jti": 1, "aud": "anybody"}, None),
     ],
 )
 def test_a_tokens_times_must_hold(loaded: Load, claims: dict[str, Any], told: str | None) -> None:
@@ -161,34 +195,33 @@ def private(key: rsa.RSAPrivateKey) -> dict[str, Any]:
     return RSAAlgorithm.to_jwk(key, as_dict=True)
 
 
+UNUSABLE = "has no key for verifying signatures: The JWK Set did not contain any"
 JWKS: dict[str, tuple[object, str]] = {
     "no JSON": (b"{", "is not JSON"),
     "no object": ([], "is not a JWKS"),
     "one key alone": (oct_jwk(), "is not a JWKS"),
     "no objects": ({"keys": ["a"]}, "is not a JWKS"),
-    "no keys": ({"keys": []}, "has 0 keys: must be 1 to 64"),
-    "too many keys": ({"keys": [oct_jwk()] * 65}, "has 65 keys"),
+    "no keys": ({"keys": []}, UNUSABLE),
     "too large": (b" " * (1 << 20) + b"{}", "is larger than 1048576 bytes"),
-    "for encryption alone": ({"keys": [rsa_jwk(use="enc"), oct_jwk(key_ops=["sign"])]}, "has no key for verifying"),
-    "a private key": ({"keys": [private(RSA_KEY)]}, "is a private key: replace it with its public key"),
-    "no type": ({"keys": [{"k": "a"}]}, "has the unsupported kty 'None': must be one of RSA, EC, OKP, oct"),
-    "an unknown type": ({"keys": [oct_jwk(), {"kty": "AKP", "kid": "pq"}]}, "'pq', has the unsupported kty 'AKP'"),
-    "a type that is no string": ({"keys": [{"kty": ["RSA"]}]}, "has the unsupported kty"),
-    "an unknown curve": ({"keys": [{"kty": "OKP", "crv": "X25519"}]}, "has the crv 'X25519', which is not supported"),
-    "a curve that is no string": ({"keys": [{"kty": "EC", "crv": {}}]}, "has the crv '{}'"),
-    "another type's algorithm": (
-        {"keys": [rsa_jwk(alg="HS256")]},
-        "has the alg 'HS256', but its type supports only RS256",
-    ),
-    "no algorithm": ({"keys": [rsa_jwk(alg="none")]}, "has the alg 'none', but its type supports only RS256"),
-    "half a key": ({"keys": [{"kty": "RSA", "n": "AQAB"}]}, "is not a valid key of type RSA"),
-    "a key of another form": ({"keys": [{"kty": "RSA", "n": 1, "e": []}]}, "is not a valid key of type RSA"),
-    "a point off its curve": ({"keys": [ec_jwk("P-256", x="A" * 43)]}, "is not a valid key of type EC"),
-    "an empty secret": ({"keys": [oct_jwk(b"")]}, "is not a valid key of type oct"),
-    "a short secret": ({"keys": [oct_jwk(b"k" * 31)]}, "is too short for HS256, HS384, HS512"),
-    "a short RSA key": ({"keys": [rsa_jwk(SHORT_KEY)]}, "is too short for RS256"),
-    "a kid twice": ({"keys": [oct_jwk(kid="a"), rsa_jwk(kid="a")]}, "has two keys with the kid 'a'"),
-    "a kid that is none": ({"keys": [oct_jwk(kid=1)]}, "the kid of key 1 of"),
+    "for encryption alone": ({"keys": [rsa_jwk(use="enc"), oct_jwk(key_ops=["sign"])]}, UNUSABLE),
+    "a private key": ({"keys": [oct_jwk(), private(RSA_KEY)]}, "is a private key: replace it with its public key"),
+    "no type": ({"keys": [{"k": "a"}]}, UNUSABLE),
+    "an unknown type": ({"keys": [{"kty": "AKP", "kid": "pq"}]}, UNUSABLE),
+    "a type that is no string": ({"keys": [{"kty": ["RSA"]}]}, UNUSABLE),
+    "an unknown curve": ({"keys": [{"kty": "OKP", "crv": "X25519"}]}, UNUSABLE),
+    "a curve that is no string": ({"keys": [{"kty": "EC", "crv": {}}]}, UNUSABLE),
+    "another type's algorithm": ({"keys": [rsa_jwk(alg="HS256")]}, UNUSABLE),
+    "an algorithm that is no string": ({"keys": [rsa_jwk(alg=["RS256"])]}, "has a malformed key: TypeError("),
+    "another curve's algorithm": ({"keys": [ec_jwk("P-384", alg="ES256")]}, "curve 'secp384r1' does not match"),
+    "no algorithm": ({"keys": [rsa_jwk(alg="none")]}, "has a malformed key: NotImplementedError()"),
+    "half a key": ({"keys": [{"kty": "RSA", "n": "AQAB"}]}, UNUSABLE),
+    "a key of another form": ({"keys": [{"kty": "RSA", "n": 1, "e": []}]}, UNUSABLE),
+    "a point off its curve": ({"keys": [ec_jwk("P-256", x="A" * 43)]}, UNUSABLE),
+    "no secret": ({"keys": [{"kty": "oct"}]}, "has a malformed key: KeyError('k')"),
+    "an empty secret": ({"keys": [oct_jwk(b"")]}, UNUSABLE),
+    "a short secret": ({"keys": [oct_jwk(b"k" * 31)]}, "is too short: The HMAC key is 31 bytes long"),
+    "a short RSA key": ({"keys": [oct_jwk(), rsa_jwk(SHORT_KEY)]}, "is too short: The RSA key is 1024 bits long"),
+    "a public key as a secret": ({"keys": [oct_jwk(PUBLIC)]}, "is an asymmetric key or x509 certificate"),
 }
 
 
@@ -211,12 +244,27 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load(str(tmp_path))
 
 
-def test_a_secret_verifies_by_what_it_is_long_enough_for(loaded: Load) -> None:
-    """A secret is only used with algorithms for which it is long enough: as many bits as the hash (RFC 7518, 3.2)."""
+def test_a_key_that_cant_be_used_is_ignored(loaded: Load) -> None:
+    """Keys of an unsupported type, curve or algorithm are ignored (RFC 7517, 5); those beside them are used."""
+    verify = loaded(
+        {"kty": "AKP", "kid": "pq"},
+        {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+        rsa_jwk(alg="RSA-OAEP"),
+        rsa_jwk(alg="HS256", kid="confused"),
+        oct_jwk(kid="one"),
+    )
+    assert reason(verify, signed(SECRET, "HS256", kid="one")) is None
+    assert reason(verify, signed(SECRET, "HS256", kid="confused")) == "keyset has no key for kid: confused"
+
+
+def test_a_secret_must_be_long_enough_for_its_algorithm(loaded: Load) -> None:
+    """A secret needs as many bits as the hash of its algorithm (RFC 7518, 3.2)."""
     verify = loaded(oct_jwk(b"k" * 32, kid="one"))
     assert reason(verify, signed(b"k" * 32, "HS256", kid="one")) is None
     token = f"{part({'alg': 'HS512', 'kid': 'one'})}.{part(CLAIMS)}."
-    assert reason(verify, token) == "its key is for HS256, and not for its algorithm, 'HS512'"
+    assert reason(verify, token) == NOT_ALLOWED
+    with pytest.raises(ValueError, match=r"is too short: The HMAC key is 32 bytes long.* 64 bytes for SHA512"):
+        loaded(oct_jwk(b"k" * 32, alg="HS512"))
 
 
 @pytest.mark.parametrize("absent", ["jwt", "cryptography"])
@@ -238,7 +286,7 @@ def every_key(tmp_path_factory: pytest.TempPathFactory) -> Verify:
     """Return a verifier with a key of each type."""
     path = tmp_path_factory.mktemp("keys") / "jwks.json"
     path.write_bytes(msgspec.json.encode({"keys": [rsa_jwk(), ec_jwk("P-256"), ed_jwk(), oct_jwk()]}))
-    return verifier(load(str(path)), clock=lambda: NOW)
+    return verifier(load(str(path)))
 
 
 VALUES = st.recursive(
@@ -265,7 +313,7 @@ def test_whatever_the_times_are_they_are_explained(every_key: Verify, claims: di
     """A validly signed token can only be rejected for its times."""
     body = f"{part({'alg': 'HS256'})}.{part(claims)}"
     told = reason(every_key, f"{body}.{part(jwt.get_algorithm_by_name('HS256').sign(body.encode(), SECRET))}")
-    assert told is None or told.startswith(("its exp", "its nbf", "it expired at ", "it is not valid before "))
+    assert told in {None, EXPIRED, IMMATURE, NO_EXP, NO_NBF}
 
 
 def test_the_file_is_read_once_at_a_start() -> None:

@@ -30,7 +30,7 @@ class Decoded(NamedTuple):
 
 
 Verify = Callable[[str, Decoded], str | None]
-"""Function that knows the keys: returns why a token is not valid, as one clause about `it`, or None if it is."""
+"""Function that knows the keys: returns why a token is not valid, in one sentence, or None if it is."""
 
 
 def looks_like_one(text: str) -> bool:

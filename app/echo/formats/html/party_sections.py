@@ -102,7 +102,7 @@ def credentials(reflected: Reflection) -> Section:
 
 
 def _why(reason: str) -> str:
-    return f": {reason}" if reason else ""
+    return f": {reason.removesuffix('.')}" if reason else ""
 
 
 def applied(reflected: Reflection) -> Section:
