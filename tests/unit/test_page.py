@@ -3,7 +3,6 @@
 import re
 import subprocess
 from base64 import b64encode
-from collections.abc import Iterator
 from hashlib import sha256
 from ipaddress import IPv4Network
 from typing import Any
@@ -23,7 +22,6 @@ from app.echo.formats import renderers
 from app.echo.formats.html.components import ROWS, named
 from app.echo.formats.html.curl import curl_command
 from app.echo.formats.html.document import FIELDS, page
-from app.echo.formats.html.shell import printing, quoted, verbatim
 from app.http.body import Body, Meter, content_of
 from app.http.connection_info import Endpoint, ProxyProtocol
 from app.http.controls_report import Applied, Granted, Refused
@@ -383,22 +381,28 @@ def in_shell(script: str) -> bytes:
     return subprocess.run(["sh", "-c", script], capture_output=True, timeout=20, check=True).stdout
 
 
+# A function in place of curl, which writes its arguments, each with NUL after it; and one that writes the body.
+ARGUMENTS = "curl() { printf '%s\\0' \"$@\"; }\n"
+BODY = 'curl() { for last; do :; done; if test "$last" = @-; then cat; else printf %s "$last"; fi; }\n'
+
+
 @settings(max_examples=25)
 @given(st.lists(WORDS, max_size=30))
 def test_no_byte_gets_out_of_the_shells_quotes(words: list[bytes]) -> None:
-    """The shell passes on quoted words and pipes byte for byte."""
-    raws = [raw.replace(b"\0", b"").rstrip(b"\n") for raw in words]
-    script = "".join(f"printf '%s\\0' {quoted(raw)}\n" for raw in raws)
-    assert in_shell(script) == b"".join(raw + b"\0" for raw in raws)
-    piped = "".join(f"{printing(raw)}; printf '\\0'\n" for raw in words)
-    assert in_shell(piped) == b"".join(raw + b"\0" for raw in words)
-    assert in_shell("".join(_verbatim_printed(words))) == b"".join(raw + b"\0" for raw in words)
+    """The shell passes on header values byte for byte, each as one argument, and executes none of them."""
+    values = [value for raw in words if (value := re.sub(rb"[\0\r\n]", b"", raw))]
+    fields = [(b"X-%d" % number, value) for number, value in enumerate(values)]
+    written = in_shell(ARGUMENTS + curl_command(context(b"/", (HOST, *AGENT, *fields))).text)
+    headers = [word for field in (*AGENT, *fields) for word in (b"--header", b"%s: %s" % field)]
+    assert written.split(b"\0") == [b"http://example.test/", *headers, b""]
 
 
-def _verbatim_printed(words: list[bytes]) -> Iterator[str]:
-    for raw in words:
-        word = verbatim(raw)
-        yield f"printf '%s\\0' {word}\n" if word else f"{printing(raw)}; printf '\\0'\n"
+@settings(max_examples=25)
+@given(WORDS)
+def test_no_byte_of_a_body_gets_out_of_the_shells_quotes(raw: bytes) -> None:
+    """The shell passes on a body byte for byte, as an argument or on stdin."""
+    fields = (HOST, (b"Content-Length", b"%d" % len(raw)))
+    assert in_shell(BODY + curl_command(context(b"/", fields, body=raw, method=b"POST")).text) == raw
 
 
 def curl(target: bytes = b"/", *fields: tuple[bytes, bytes], host: bytes | None = b"a", **more: Any) -> list[str]:
@@ -409,8 +413,8 @@ def curl(target: bytes = b"/", *fields: tuple[bytes, bytes], host: bytes | None 
     return [word for word in words if not word.startswith(("--header 'User-Agent:", "--header 'Accept:"))]
 
 
-A = "curl 'http://a/'"
-SERVER = "curl 'http://192.0.2.2:8080/'"
+A = "curl http://a/"
+SERVER = "curl http://192.0.2.2:8080/"
 TYPE = (b"Content-Type", b"b")
 TYPED = "--header 'Content-Type: b'"
 
@@ -418,19 +422,19 @@ TYPED = "--header 'Content-Type: b'"
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        (curl(b"/c?d=%20'"), [r"curl 'http://a/c?d=%20'\'''"]),
-        (curl(b"/c/../d"), ["curl 'http://a/c/../d'", "--path-as-is"]),
-        (curl(b"/%2E/d"), ["curl 'http://a/%2E/d'", "--path-as-is"]),
-        (curl(b"/c/%2e"), [A, "--request-target '/c/%2e'"]),
+        (curl(b"/c?d=%20'"), ["""curl 'http://a/c?d=%20'"'"''"""]),
+        (curl(b"/c/../d"), ["curl http://a/c/../d", "--path-as-is"]),
+        (curl(b"/%2E/d"), ["curl http://a/%2E/d", "--path-as-is"]),
+        (curl(b"/c/%2e"), [A, "--request-target /c/%2e"]),
         (curl(b"/c#d"), [A, "--request-target '/c#d'"]),
         (curl(b"/c[1-9]{a,b}"), [A, "--request-target '/c[1-9]{a,b}'"]),
-        (curl(b"/\xe9"), [A, "--request-target \"$(printf '/\\351')\""]),
-        (curl(b"http://b/c"), [A, "--request-target 'http://b/c'"]),
-        (curl(host=b"a.test:81"), ["curl 'http://a.test:81/'"]),
-        (curl(host=b"127.0.0.1:8080"), ["curl 'http://127.0.0.1:8080/'"]),
-        (curl(host=b"a:80"), ["curl 'http://a:80/'", "--header 'Host: a:80'"]),
-        (curl(host=b"A"), ["curl 'http://A/'", "--header 'Host: A'"]),
-        (curl(host=b"127.1"), ["curl 'http://127.1/'", "--header 'Host: 127.1'"]),
+        (curl(b"/\xe9"), [A, '--request-target "$(echo L+k= | base64 -d)"']),
+        (curl(b"http://b/c"), [A, "--request-target http://b/c"]),
+        (curl(host=b"a.test:81"), ["curl http://a.test:81/"]),
+        (curl(host=b"127.0.0.1:8080"), ["curl http://127.0.0.1:8080/"]),
+        (curl(host=b"a:80"), ["curl http://a:80/", "--header 'Host: a:80'"]),
+        (curl(host=b"A"), ["curl http://A/", "--header 'Host: A'"]),
+        (curl(host=b"127.1"), ["curl http://127.1/", "--header 'Host: 127.1'"]),
         (curl(host=b"[::1]:8080"), ["curl 'http://[::1]:8080/'", "--globoff", "--header 'Host: [::1]:8080'"]),
         (curl(host=b"a@b"), [SERVER, "--header 'Host: a@b'"]),
         (curl(host=b"a:99999"), [SERVER, "--header 'Host: a:99999'"]),
@@ -438,20 +442,25 @@ TYPED = "--header 'Content-Type: b'"
         (curl(host=None), [SERVER, "--header 'Host:'"]),
         (curl(version="HTTP/1.0"), [A, "--http1.0"]),
         (curl(version="HTTP/2.0"), [A, "--http2-prior-knowledge"]),
-        (curl(connection=structs.replace(CLIENT, tls=TLS("", "", ""))), ["curl 'https://a/'", "--http1.1"]),
+        (curl(connection=structs.replace(CLIENT, tls=TLS("", "", ""))), ["curl https://a/", "--http1.1"]),
         (curl(method=b"HEAD"), [A, "--head"]),
-        (curl(method=b"it's"), [A, r"--request 'it'\''s'"]),
+        (curl(method=b"it's"), [A, """--request 'it'"'"'s'"""]),
         (curl(b"/", (b"B", b""), (b"b", b"1")), [A, "--header 'B;'", "--header 'b: 1'"]),
         (curl(b"/", (b"Connection", b"close, C"), (b"c", b"1"), (b"TE", b"trailers")), [A]),
-        (curl(b"/", TYPE, body=b"@/etc/passwd", method=b"POST"), [A, TYPED, "--data-raw '@/etc/passwd'"]),
-        (curl(b"/", TYPE, (b"Content-Length", b"0")), [A, "--request 'GET'", TYPED, "--data-raw ''"]),
+        (curl(b"/", TYPE, body=b"@/etc/passwd", method=b"POST"), [A, TYPED, "--data-raw @/etc/passwd"]),
+        (curl(b"/", TYPE, (b"Content-Length", b"0")), [A, "--request GET", TYPED, "--data-raw ''"]),
+        (curl(b"/", TYPE, body=b"a\nb ", method=b"POST"), [A, TYPED, "--data-raw 'a\nb '"]),
         (
             curl(b"/", TYPE, body=b"a\r\n%", method=b"POST"),
-            ["printf 'a\\r\\n\\045' |\n" + A, TYPED, "--data-binary @-"],
+            ["echo YQ0KJQ== | base64 -d |\n" + A, TYPED, "--data-binary @-"],
+        ),
+        (
+            curl(b"/", TYPE, body=b"=ls", method=b"POST"),
+            ["echo PWxz | base64 -d |\n" + A, TYPED, "--data-binary @-"],
         ),
         (
             curl(b"/", TYPE, body=b"\xff", method=b"POST"),
-            ["printf %s '/w==' | base64 -d |\n" + A, TYPED, "--data-binary @-"],
+            ["echo /w== | base64 -d |\n" + A, TYPED, "--data-binary @-"],
         ),
     ],
 )

@@ -30,12 +30,10 @@ _ATTRIBUTES: Final = (
 ELEMENTS: Final = frozenset(_ELEMENTS.split())
 ATTRIBUTES: Final = frozenset(_ATTRIBUTES.split())
 _ONCE: Final = ("b", "h1", "style", "title", "main", "body")
-# What remains of a command without what is in single quotes: curl, its options, and printf in a substitution.
-_COMMAND: Final = re.compile(
-    r"""(?:printf\ (?:%s\ )?Q(?:\ \|\ base64\ -d)?\ \|\n)?
-        curl\ W(?:\ \\\n\ \ (?:--[a-z0-9.-]+(?:\ (?:W|@-|[0-9]+))?))*""".replace("W", r"""(?:Q|"\$\(printf\ Q\)")"""),
-    re.VERBOSE,
-)  # fmt: skip
+# A command in which Q stands for each quoted text: curl, its options, and base64 that the shell decodes.
+_DECODED: Final = r"echo [A-Za-z0-9+/=]* \| base64 -d"
+_WORD: Final = rf"""(?:[\w@%+=:,./-]+|Q|"\$\({_DECODED}\)")"""
+_COMMAND: Final = re.compile(rf"(?:{_DECODED} \|\n)?curl {_WORD}(?: \\\n  --[a-z0-9.-]+(?: {_WORD})?)*", re.ASCII)
 
 
 class _Tags(HTMLParser):
@@ -79,7 +77,7 @@ def check(data: bytes) -> None:
     assert [tags.found.count(tag) for tag in _ONCE] == [1] * len(_ONCE)
     assert len(page) < 60 * len(data) + 40_000
     command = curl_command(context).text
-    skeleton = re.sub(r"'[^']*'(?:\\''[^']*')*", "Q", command)
+    skeleton = re.sub(r"""'[^']*'(?:"'"'[^']*')*""", "Q", command)
     assert _COMMAND.fullmatch(skeleton), skeleton
     if sampled(data, _HTML5LIB_ONE_OF):
         _check_by_html5lib(page)

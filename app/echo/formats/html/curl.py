@@ -4,6 +4,8 @@ The command sends the same request again.
 """
 
 import re
+import shlex
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
@@ -12,7 +14,6 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from app.echo.context import Context
-from app.echo.formats.html.shell import printing, quoted, verbatim
 from app.http.connection_info import Endpoint
 from app.http.request import Fields, WireRequest, shown
 
@@ -70,9 +71,9 @@ def _target(request: WireRequest, scheme: str, server: Endpoint) -> Iterator[str
     host = hosts[0] if len(hosts) == 1 else b""
     plain = bool(_PLAIN_TARGET.fullmatch(request.target))
     authority = host if _is_authority(host) else _authority(server)
-    yield quoted(scheme.encode() + b"://" + authority + (request.target if plain else b"/"))
+    yield _word(scheme.encode() + b"://" + authority + (request.target if plain else b"/"))
     if not plain:
-        yield f"--request-target {quoted(request.target)}"
+        yield f"--request-target {_word(request.target)}"
     elif any(unquote_to_bytes(part) in _DOTS for part in request.target.partition(b"?")[0].split(b"/")):
         yield "--path-as-is"
     if authority.startswith(b"["):
@@ -116,7 +117,7 @@ def _method(method: bytes, *, with_body: bool) -> Iterator[str]:
     if method == b"HEAD" and not with_body:
         yield "--head"
     elif method != (b"POST" if with_body else b"GET"):
-        yield f"--request {quoted(method)}"
+        yield f"--request {_word(method)}"
         if method == b"HEAD":  # curl would wait for content, which the response does not have
             yield f"--max-time {_HEAD_SECONDS}"
 
@@ -148,13 +149,41 @@ def _fits(name: bytes, value: bytes) -> bool:
 
 
 def _header(name: bytes, value: bytes) -> str:
-    return f"--header {quoted(name + b': ' + value if value else name + b';')}"
+    return f"--header {_word(name + b': ' + value if value else name + b';')}"
 
 
 def _body(kept: bytes) -> tuple[str, Iterable[str]]:
     """Return the text before curl, and its options. `--data-raw` does not read a file after `@`."""
-    word = verbatim(kept)
-    return ("", (f"--data-raw {word}",)) if word else (f"{printing(kept)} |\n", ("--data-binary @-",))
+    if _is_text(kept):
+        return "", (f"--data-raw {_word(kept)}",)
+    return f"{_decoding(kept)} |\n", ("--data-binary @-",)
+
+
+def _word(raw: bytes) -> str:
+    """Return bytes as one word: quoted if they are text, else decoded from base64 by the shell.
+
+    They must not contain NUL. Bytes that are not text must not end with a line feed, which the shell removes from the
+    output of a command.
+    """
+    return shlex.quote(raw.decode()) if _is_text(raw) else f'"$({_decoding(raw)})"'
+
+
+def _is_text(raw: bytes) -> bool:
+    """Return whether quotes keep bytes unchanged in an interactive shell too: printable characters and line feeds.
+
+    An interactive bash of an older version (macOS has 3.2) forgets at the end of a line that quotes are open, and would
+    expand `!` from its history. zsh would replace `=NAME`, which `shlex` does not quote, by the path of that program.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return False
+    lines = text.split("\n")
+    return all(map(str.isprintable, lines)) and not (len(lines) > 1 and "!" in text) and not text.startswith("=")
+
+
+def _decoding(raw: bytes) -> str:
+    return f"echo {b64encode(raw).decode('ascii')} | base64 -d"
 
 
 def _remarks(context: Context, *, with_body: bool) -> Iterator[str]:
