@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.grpc import messages
 from app.grpc.call import GrpcCall, Refused
 from app.grpc.deadline import timeout
 from app.grpc.framing import Messages, coding, framed
@@ -18,7 +19,7 @@ from app.grpc.services import METHODS, SERVICES, Kind
 from app.grpc.status import BY_NAME, CallError, Code, encoded, trailers
 from app.http.call import is_call
 from app.http.grpc_record import Ending
-from tools.docs.descriptors import MADE, compiled, written
+from tools.docs.descriptors import PROTOS, compiled, generated
 
 MOST = 1000
 
@@ -163,8 +164,11 @@ def test_the_largest_message_is_read() -> None:
 
 
 def test_the_messages_are_those_of_the_files() -> None:
-    """The messages are up to date with the proto files; `make format` writes them."""
-    assert MADE.read_text() == written()
+    """The messages are up to date with the proto files, and all of them are read; `make format` writes them."""
+    files = generated()
+    assert {path: path.read_bytes() for path in PROTOS.rglob("*.binpb")} == files
+    for path, content in files.items():
+        assert messages.file_named(f"{path.relative_to(PROTOS).with_suffix('.proto')}") == content
 
 
 def test_the_methods_are_those_of_the_files() -> None:

@@ -1,6 +1,6 @@
 """Generate the descriptors of gRPC's messages from app/grpc/proto.
 
-`python -m tools.docs.descriptors`.
+`python -m tools.docs.descriptors` compiles each .proto file to a FileDescriptorProto, in a .binpb file beside it.
 """
 
 import tempfile
@@ -14,8 +14,6 @@ from grpc_tools import protoc
 from tools.commands import ROOT
 
 PROTOS: Final = ROOT / "app" / "grpc" / "proto"
-MADE: Final = ROOT / "app" / "grpc" / "descriptors.py"
-_WIDTH: Final = 24  # bytes per line
 
 
 def compiled() -> FileDescriptorSet:
@@ -28,22 +26,14 @@ def compiled() -> FileDescriptorSet:
         return FileDescriptorSet.FromString(out.read_bytes())
 
 
-def written() -> str:
-    """Return the text of the module."""
-    lines = [
-        '"""The files that describe the messages, as protobuf has them: made of proto/ by `make format`."""',
-        "",
-        "from typing import Final",
-        "",
-        "# fmt: off",
-        "FILES: Final = (",
-    ]
-    for file in compiled().file:
-        raw = file.SerializeToString(deterministic=True)
-        pieces = [f"        {raw[at : at + _WIDTH]!r}" for at in range(0, len(raw), _WIDTH)]
-        lines += [f"    (  # {file.name}", *pieces, "    ),"]
-    return "\n".join([*lines, ")", "# fmt: on", ""])
+def generated() -> dict[Path, bytes]:
+    """Return the contents of the generated files, by path."""
+    return {
+        (PROTOS / file.name).with_suffix(".binpb"): file.SerializeToString(deterministic=True)
+        for file in compiled().file
+    }
 
 
 if __name__ == "__main__":
-    MADE.write_text(written())
+    for path, content in generated().items():
+        path.write_bytes(content)
