@@ -22,10 +22,10 @@ from app.echo.bottle_app import Handler
 from app.echo.handler import Echo
 from app.http.request import Application, Environ
 from app.http.response import Sent
-from app.server import tls
+from app.server import certificate_store
+from app.server.certificate_store import Contexts
 from app.server.process import arbiter, file_limits, signals
 from app.server.process.sockets import BACKLOG
-from app.server.tls import Contexts
 from app.telemetry import otlp
 from app.telemetry.exposition import MEDIA_TYPES
 from app.telemetry.telemetry import Telemetry
@@ -55,7 +55,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     readers = {**policy.readers(), "otlp_endpoint": otlp.endpoint}
     configured, note = file_limits.fitted(settings.read(environ, readers))
     how = policy.read(configured, downward_api.read(environ), readers)
-    files = tls.files_of(configured)
+    files = certificate_store.files_of(configured)
     return Configuration(configured, how, Contexts(files) if files else None, note)
 
 

@@ -8,8 +8,8 @@ from app import __version__
 from app.bootstrap import EchoApplication, read_configuration
 from app.config import settings
 from app.config.addresses import near
+from app.server.certificate_store import TlsError
 from app.server.process.sockets import ListenError, bind
-from app.server.tls import TlsError
 
 BAD_SETTINGS = 2  # exit code, the same as for invalid arguments
 

@@ -12,7 +12,7 @@ from app.http.connection_info import Endpoint, ProxyProtocol, client_of
 from app.http.errors import bad_request
 from app.http.observer import UNWATCHED, Watch
 from app.http.request import Application, ConnectionInfo, Environ
-from app.server import tls
+from app.server import client_hello
 from app.server.proxy_protocol.header import ProxyReader
 from app.server.tls import TlsLayer
 
@@ -72,7 +72,7 @@ class Layers:
         if not self._begun and data:
             self._begun = True
             context = self._listener.context()
-            if context is not None and data.startswith(tls.HANDSHAKE):
+            if context is not None and data.startswith(client_hello.HANDSHAKE):
                 self.tls = TlsLayer(context)
             elif self._listener.tls_only:
                 raise bad_request("plaintext connection to a port that requires TLS (ECHO_TLS_ONLY)")

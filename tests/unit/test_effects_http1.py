@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from app.http.request import Effects
-from app.server import tls
+from app.server import certificate_store
 from app.server.state import LINGER, Phase
 from tests.unit.planned import NOTHING_MORE, Plan, Planned, Seen, endless, failing, seen
 from tests.unit.served import Served
@@ -249,7 +249,7 @@ def test_tls_is_told_an_end_where_there_is_one(files: Files, name: str, ends: by
     """
     drip = Effects(streamed=True, delay=1.0, interval=1.0)
     application = Planned(drip=Plan(drip), cut=Plan(structs.replace(drip, abort="middle")))
-    context = tls.context(files.files())
+    context = certificate_store.context(files.files())
     served = Served(application=application, context=lambda: context)
     client = TlsClient()
     served.send(client.begin())

@@ -23,8 +23,9 @@ from msgspec import UNSET, structs
 
 from app.config.settings import Settings
 from app.http.tls_info import TLS, Certificate
-from app.server import tls
-from app.server.tls import Contexts, TlsError, TlsFiles, TlsLayer, context
+from app.server import certificate_store, client_hello
+from app.server.certificate_store import Contexts, TlsError, TlsFiles, context
+from app.server.tls import TlsLayer
 from tests.unit.served import Served
 
 AUTHORITY = trustme.CA()
@@ -134,7 +135,7 @@ class Client:
 
 def opened(files: TlsFiles, client: Client) -> TlsLayer:
     """Return the server's side of a connection after the handshake."""
-    layer = TlsLayer(tls.context(files))
+    layer = TlsLayer(certificate_store.context(files))
     client.shake_hands(layer)
     return layer
 
@@ -160,7 +161,7 @@ def test_what_was_sent_comes_out_however_it_arrives(files: Files, sent: list[byt
     """Handshake and data arrive whole, byte by byte, or cut at random, and the response is sent back the same way."""
     for cut in (cuts_at(()), byte_by_byte, cuts_at(places)):
         client = Client()
-        layer = TlsLayer(tls.context(files.files()))
+        layer = TlsLayer(certificate_store.context(files.files()))
         client.shake_hands(layer, cut)
         for each in sent:
             client.tls.write(each)
@@ -187,7 +188,7 @@ def test_a_write_may_be_of_any_size(files: Files, size: int) -> None:
 def test_what_is_cut_off_is_waited_for(files: Files, share: float) -> None:
     """Incomplete handshakes and records are waited for without an error."""
     client = Client()
-    layer = TlsLayer(tls.context(files.files()))
+    layer = TlsLayer(certificate_store.context(files.files()))
     hello = client.begin()
     assert layer.receive(hello[: int(len(hello) * share)]) == b""
     assert not layer.established
@@ -201,7 +202,7 @@ def test_what_is_cut_off_is_waited_for(files: Files, share: float) -> None:
 
 def test_a_connection_holds_little_of_what_it_carried(files: Files) -> None:
     """A connection keeps at most a tenth of the megabyte sent each way: thousands may be idle afterwards."""
-    context = tls.context(files.files())
+    context = certificate_store.context(files.files())
 
     def carry() -> TlsLayer:
         client, layer = Client(), TlsLayer(context)
@@ -267,8 +268,8 @@ def test_a_client_that_can_not_agree_is_served_http_1(
 def test_a_name_of_any_bytes_is_taken_as_it_came(files: Files, name: bytes) -> None:
     """An invalid host name is kept as received, without a line on stderr, where every stranger could cause one."""
     hello = Client(name="x" * len(name) if name else None).begin().replace(b"x" * (len(name) or 99), name)
-    assert tls.asked_name(hello) == name
-    layer = TlsLayer(tls.context(files.files()))
+    assert client_hello.server_name(hello) == name
+    layer = TlsLayer(certificate_store.context(files.files()))
     with suppress(ssl.SSLError):  # OpenSSL treats a zero byte in its own way
         assert layer.receive(hello) == b""
     assert layer.outgoing()
@@ -280,15 +281,15 @@ def test_a_name_is_found_in_whatever_records_it_comes(cuts: list[int], behind: b
     hello = Client(name="a.name").begin()[5:]
     fragments = cuts_at(cuts)(hello) if 0 not in cuts else byte_by_byte(hello)
     records = b"".join(b"\x16\x03\x01" + len(each).to_bytes(2, "big") + each for each in fragments)
-    assert tls.asked_name(records + behind) == b"a.name"
-    assert tls.asked_name(records[:60]) == b""
+    assert client_hello.server_name(records + behind) == b"a.name"
+    assert client_hello.server_name(records[:60]) == b""
 
 
 @given(began=st.binary(max_size=300))
 def test_what_is_no_hello_has_no_name(began: bytes) -> None:
     """Any bytes that are no ClientHello have no server name."""
     hello = b"\x16\x03\x01\x01\x2c\x01\x00\x01\x28" + began
-    assert len(tls.asked_name(began)) + len(tls.asked_name(hello)) <= len(began)
+    assert len(client_hello.server_name(began)) + len(client_hello.server_name(hello)) <= len(began)
 
 
 def test_a_clients_certificate_is_shown(files: Files) -> None:
@@ -454,7 +455,7 @@ def test_clients_certificates_are_verified(
     certificate = None if known is None else authority.issue_cert("client.test", not_after=until)
     asked = files.files(client_ca=str(files.ca), client_required=required)
     client = Client(cert=certificate)
-    layer = TlsLayer(tls.context(asked))
+    layer = TlsLayer(certificate_store.context(asked))
     try:
         client.shake_hands(layer)
     except ssl.SSLError:
@@ -499,7 +500,7 @@ def test_a_client_that_has_ended_is_answered_still(files: Files, newest: ssl.TLS
 
 def test_the_end_of_a_handshake_that_was_not_done_is_not_told(files: Files) -> None:
     """An incomplete handshake ends without close_notify, because there are no keys for it yet."""
-    layer = TlsLayer(tls.context(files.files()))
+    layer = TlsLayer(certificate_store.context(files.files()))
     layer.close()
     assert layer.outgoing() == b""
 
@@ -516,7 +517,7 @@ def test_the_end_of_a_handshake_that_was_not_done_is_not_told(files: Files) -> N
 def test_what_is_no_tls_is_refused(files: Files, sent: bytes) -> None:
     """Invalid TLS raises an error that ends the connection, and sends an alert (RFC 8446, 6.2)."""
     for cut in (cuts_at(()), byte_by_byte):
-        layer = TlsLayer(tls.context(files.files()))
+        layer = TlsLayer(certificate_store.context(files.files()))
         with pytest.raises(ssl.SSLError):
             for piece in cut(sent):
                 layer.receive(piece)
@@ -543,7 +544,7 @@ def test_a_record_that_was_changed_on_its_way_is_refused(files: Files, newest: s
 def test_the_oldest_version_is_a_setting(files: Files, minimum: str, client: str, taken: bool) -> None:  # noqa: FBT001 - a column
     """The minimum version is 1.2 unless the setting says 1.3."""
     speaker = Client(newest=ssl.TLSVersion[client])
-    layer = TlsLayer(tls.context(files.files(minimum=minimum)))
+    layer = TlsLayer(certificate_store.context(files.files(minimum=minimum)))
     if taken:
         speaker.shake_hands(layer)
         return
@@ -566,8 +567,8 @@ def test_ciphers_may_lower_what_is_asked_of_a_certificate(files: Files) -> None:
     path = files.write("old.pem", pem_of(builder.sign(OLD_KEY, hashes.SHA256()), OLD_KEY))
     old = TlsFiles(path, path)
     with pytest.raises(TlsError, match="EE_KEY_TOO_SMALL"):
-        tls.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=2"))
-    tls.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=0"))
+        certificate_store.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=2"))
+    certificate_store.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=0"))
 
 
 @pytest.mark.parametrize(
@@ -605,15 +606,17 @@ def test_files_that_can_not_be_used_are_named(files: Files, more: dict[str, str]
     files.write("encrypted", pem_of(key, encryption=serialization.BestAvailableEncryption(b"secret")))
     given = {name: value if name == "ciphers" else str(files.folder / value) for name, value in more.items()}
     with pytest.raises(TlsError) as raised:
-        tls.context(structs.replace(files.files(), **given))
+        certificate_store.context(structs.replace(files.files(), **given))
     assert str(raised.value) == "can't use " + says.replace("FOLDER", str(files.folder))
 
 
 def test_settings_say_what_to_serve_with() -> None:
     """TLS settings map to files, and there are none without a certificate."""
-    assert tls.files_of(Settings()) is None
-    assert tls.files_of(Settings(tls_cert="c", tls_key="k")) == TlsFiles("c", "k", "", client_required=True)
-    assert tls.files_of(
+    assert certificate_store.files_of(Settings()) is None
+    assert certificate_store.files_of(Settings(tls_cert="c", tls_key="k")) == TlsFiles(
+        "c", "k", "", client_required=True
+    )
+    assert certificate_store.files_of(
         Settings(
             tls_cert="c",
             tls_key="k",
@@ -634,7 +637,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[TlsFiles]:
         noted.append(files)
         return context(files)
 
-    monkeypatch.setattr(tls, "context", load)
+    monkeypatch.setattr(certificate_store, "context", load)
     return noted
 
 
@@ -689,7 +692,7 @@ def test_files_that_change_while_they_are_read_are_not_complained_of(
         raise TlsError("one is older than the other")
 
     with monkeypatch.context() as while_it_reads:
-        while_it_reads.setattr(tls, "context", change)
+        while_it_reads.setattr(certificate_store, "context", change)
         contexts.refresh(pytest.fail)
     contexts.refresh(pytest.fail)
     assert served_by(contexts) == files.serial

@@ -21,6 +21,7 @@ from gunicorn.workers.base import Worker as GunicornWorker
 
 from app.config.settings import Settings
 from app.http.observer import UNWATCHED, Gauges
+from app.server.certificate_store import Contexts
 from app.server.clock import caught_up, time_of
 from app.server.connection import Connection
 from app.server.limits import Limits
@@ -28,7 +29,6 @@ from app.server.listener import Acceptor
 from app.server.process import signals
 from app.server.process.worker_status import WorkerStatus
 from app.server.state import LAST_CALL, Bounds, Service, Timeouts
-from app.server.tls import Contexts
 from app.server.transport_filters import Listener
 from app.server.wsgi import server_environ
 
