@@ -11,12 +11,10 @@ from msgspec import structs
 from app.http.request import Effects
 from app.server import certificate_store
 from app.server.state import LINGER, Phase
+from tests.support.tls_client import Client as TlsClient
+from tests.support.tls_client import Files
 from tests.unit.planned import NOTHING_MORE, Plan, Planned, Seen, endless, failing, seen
 from tests.unit.served import Served
-from tests.unit.test_tls import Client as TlsClient
-from tests.unit.test_tls import Files, files
-
-__all__ = ["files"]  # the fixture
 
 STREAMED = Effects(streamed=True)
 PLAIN = b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -1,0 +1,1 @@
+"""Helpers of tests, imported by more than one test module."""
