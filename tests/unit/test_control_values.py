@@ -57,6 +57,12 @@ def test_a_range_that_is_none_is_refused(text: str) -> None:
         values.span(text)
 
 
+def test_a_range_is_exact() -> None:
+    """Limits are compared with the exact duration, whatever its unit: 1.1 * 1e-3 would be above 0.0011."""
+    assert values.span("1.1-1.1ms") == Span(0.0011, 0.0011)
+    assert values.span("0.1s-100ms") == Span(0.1, 0.1)
+
+
 def test_any_duration_of_a_range_is_chosen_alike() -> None:
     """Durations of a range are uniformly distributed: each quarter gets a quarter, within statistical limits."""
     random = Random(1)  # noqa: S311 - a test's

@@ -1,22 +1,21 @@
-"""Parsers of control values: durations, sizes, weighted lists.
+"""Parsers of texts in control values: durations, sizes, ranges, weighted lists.
 
-Each parses a whole value, or raises `RefusedError` with a short reason.
+Each parses a whole value, with or without white space around it, or raises `RefusedError` with a short reason. The
+patterns are regular expressions without anchors, in the syntax of Python and ECMAScript.
 """
 
 import re
 from random import Random
 from typing import Final, NamedTuple
 
+from app.http.quantities import DURATION_PATTERN, NUMBER_PATTERN, duration_unit, parse_duration, parse_size
+
 MOST_CHOICES: Final = 32  # maximum entries of a weighted list
 MOST_WEIGHT: Final = 1_000_000.0
 
-_NUMBER: Final = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
-_DURATION: Final = re.compile(rf"({_NUMBER})(ms|s|m|us|µs)?")
-_SIZE: Final = re.compile(r"([0-9]{1,15})([kKMG]i?)?[bB]?")
-_SECONDS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
-_BYTES: Final = {
-    None: 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30,
-}  # fmt: skip
+RANGE_PATTERN: Final = f"{DURATION_PATTERN}(?:-{DURATION_PATTERN})?"
+_WHOLE: Final = re.compile("[0-9]{1,12}")
+_WEIGHT: Final = re.compile(NUMBER_PATTERN)
 
 
 class RefusedError(ValueError):
@@ -46,11 +45,11 @@ class Choices(NamedTuple):
 
 
 def duration(text: str, unit: str = "s") -> float:
-    """Parse `250ms`, `1.5s`, `2m`, or a plain number in the given unit, as seconds. Raise `RefusedError`."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise RefusedError("invalid duration")
-    return float(match[1]) * _SECONDS[match[2] or unit]
+    """Parse a duration as seconds; a plain number is in the given unit. Raise `RefusedError`."""
+    try:
+        return parse_duration(text.strip(), unit)
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
 
 
 def span(text: str, unit: str = "s") -> Span:
@@ -62,25 +61,31 @@ def span(text: str, unit: str = "s") -> Span:
     if not dash:
         return Span(duration(first, unit), duration(first, unit))
     most = duration(second, unit)
-    least = duration(first, _DURATION.fullmatch(second.strip())[2] or unit)  # type: ignore[index] # it was read above
+    least = duration(first, duration_unit(second.strip()) or unit)
     if least > most:
         raise RefusedError("invalid range: its end is below its start")
     return Span(least, most)
 
 
 def size(text: str) -> int:
-    """Parse `1000`, `10kB` or `10MiB` as bytes. Raise `RefusedError`."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise RefusedError("invalid size")
-    return int(match[1]) * _BYTES[match[2]]
+    """Parse a size as bytes. Raise `RefusedError`."""
+    try:
+        return parse_size(text.strip())
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
 
 
 def whole(text: str) -> int:
     """Parse a whole number. Raise `RefusedError`."""
-    if not re.fullmatch(r"[0-9]{1,12}", text):
+    if not _WHOLE.fullmatch(text):
         raise RefusedError("not a whole number")
     return int(text)
+
+
+def choices_pattern(value: str) -> str:
+    """Return the pattern of a weighted list of values with this pattern."""
+    choice = f"{value}(?::{NUMBER_PATTERN})?"
+    return f"{choice}(?:,{choice}){{0,{MOST_CHOICES - 1}}}"
 
 
 def choices(text: str, least: int, most: int) -> Choices:
@@ -104,6 +109,6 @@ def choices(text: str, least: int, most: int) -> Choices:
 
 
 def _weight(text: str) -> float:
-    if not re.fullmatch(_NUMBER, text) or float(text) > MOST_WEIGHT:
+    if not _WEIGHT.fullmatch(text) or float(text) > MOST_WEIGHT:
         raise RefusedError(f"invalid weight: must be a number from 0 to {MOST_WEIGHT:.0f}")
     return float(text)

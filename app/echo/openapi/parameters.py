@@ -13,29 +13,27 @@ from app.echo.controls.definitions import BY_NAME, FORMAT_NAMES, Control
 from app.echo.controls.parse import FIELD, PARAMETERS
 from app.http.compress import COMPRESSIONS
 from app.http.headers.request_id import NAME as REQUEST_ID
+from app.http.quantities import DURATION_PATTERN, SIZE_PATTERN
 
 Parameter = dict[str, Any]
 
 ID_FORM: Final = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=@~-]{1,128}$"}
 """Form of an X-Request-Id that the response repeats."""
 
-_NUMBER: Final = r"[0-9]{1,12}(\.[0-9]{1,9})?"
-_DURATION: Final = rf"{_NUMBER}(ms|s|m|us|µs)?"
-_CHOICE: Final = rf"[2-5][0-9]{{2}}(:{_NUMBER})?"
-_SPAN: Final = {"type": "string", "pattern": f"^{_DURATION}(-{_DURATION})?$"}
+_SPAN: Final = {"type": "string", "pattern": f"^{values.RANGE_PATTERN}$"}
 
 # By control name; a value that matches may still exceed its limit.
 _FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "format": {"enum": [*FORMAT_NAMES]},
     "pretty": {"enum": ["0", "1", "off", "on", "false", "true", "no", "yes"]},
-    "status": {"type": "string", "pattern": f"^{_CHOICE}(,{_CHOICE}){{0,{values.MOST_CHOICES - 1}}}$"},
+    "status": {"type": "string", "pattern": f"^{values.choices_pattern('[2-5][0-9]{2}')}$"},
     "delay": _SPAN,
     "time": _SPAN,
     "header": {"type": "string", "pattern": r"^[!#$%&'*+\-.^`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*$"},
     "cookie": {"type": "string", "pattern": r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[!#-+\--:<-\[\]-~]*$"},
     "body": {"type": "string"},
-    "size": {"type": "string", "pattern": r"^[0-9]{1,15}([kKMG]i?)?[bB]?$"},
-    "drip": {"type": "string", "pattern": f"^{_DURATION}$"},
+    "size": {"type": "string", "pattern": f"^{SIZE_PATTERN}$"},
+    "drip": {"type": "string", "pattern": f"^{DURATION_PATTERN}$"},
     "redirect": {"type": "string", "pattern": r"^((/(?![/\\])|\.{1,2}/|\?|#)[^\\]*|\.{1,2}|/)$"},
     "abort": {"enum": ["before", "middle"]},
     "fail_first": {"type": "integer", "minimum": 1, "maximum": 1000},

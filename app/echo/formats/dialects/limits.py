@@ -4,6 +4,7 @@ from typing import Final
 
 from app.config.policy import Limits
 from app.echo.formats.dialects.go_values import nanoseconds
+from app.http.quantities import format_duration
 
 _SECOND: Final = 10**9  # nanoseconds
 
@@ -28,5 +29,5 @@ def delay(text: str, limits: Limits) -> float:
         permit("delay", limits)
     seconds = duration / _SECOND
     if seconds > limits.max_delay:
-        raise WishError(f"delay longer than {limits.max_delay:g}s (ECHO_MAX_DELAY)")
+        raise WishError(f"delay longer than {format_duration(limits.max_delay)} (ECHO_MAX_DELAY)")
     return seconds
