@@ -1,5 +1,6 @@
 """Values of controls: durations, ranges, sizes and weighted lists."""
 
+import re
 from collections import Counter
 from random import Random
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.echo.controls import values
 from app.echo.controls.values import Choices, RefusedError, Span
+from app.http.status import MAX_STATUS, MIN_STATUS, STATUS_PATTERN
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,15 @@ def test_what_is_no_status_is_refused_with_a_reason(text: str, reason: str) -> N
     """An invalid status is rejected with a short reason; nothing is omitted silently."""
     with pytest.raises(RefusedError, match=reason):
         values.choices(text, 200, 599)
+
+
+def test_the_pattern_of_a_status_is_its_range() -> None:
+    """The pattern in documents matches the same status codes that a control accepts, and nothing else."""
+    codes = [f"{number:03}" for number in range(1000)]
+    assert [code for code in codes if re.fullmatch(STATUS_PATTERN, code)] == [
+        str(number) for number in range(MIN_STATUS, MAX_STATUS + 1)
+    ]
+    assert not re.fullmatch(STATUS_PATTERN, "2000")
 
 
 def test_a_weighted_list_is_fair() -> None:

@@ -82,6 +82,23 @@ def test_a_field_asks_for_it_too_and_the_query_wins() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("query", "settings"),
+    [
+        ("echo_delay=1.1ms", {"max_delay": 0.0011}),
+        ("echo_drip=100ms", {"max_delay": 0.1}),
+        ("echo_time=4350-4350.0", {"max_delay": 4.35}),
+        ("echo_size=1GiB", {"max_size": 1 << 30}),
+        ("echo_size=999999999999999GiB", {"max_size": 999_999_999_999_999 << 30}),
+    ],
+)
+def test_a_value_at_its_limit_is_applied(query: str, settings: dict[str, Any]) -> None:
+    """The unit of a duration causes no rounding error, and a size is never a float."""
+    found = asked(query, settings=structs.replace(SETTINGS, **settings))
+    assert found.mistakes == ()
+    assert found.wishes != NONE
+
+
 MISTAKES = [
     ("echo_format=xml", "unknown value", "bare, html"),
     (
@@ -97,7 +114,17 @@ MISTAKES = [
     ("echo_delay=1s-61s", "too long", "60s"),
     ("echo_time=60001", "too long", "60s"),
     ("echo_drip=2m", "too long", "60s"),
+    ("echo_drip=1e400", "invalid duration", "a duration of at most 60s (ECHO_MAX_DELAY): 250ms, 1.5s"),
+    ("echo_drip=nan", "invalid duration", "a duration of at most 60s"),
+    ("echo_drip=-1", "invalid duration", "a duration of at most 60s"),
+    ("echo_drip=%D9%A1s", "invalid duration", "a duration of at most 60s"),
+    ("echo_delay=60000.1ms", "too long", "60s"),
+    ("echo_delay=999999999999m", "too long", "60s"),
     ("echo_size=2GiB", "too large", "1073741824"),
+    ("echo_size=1073741825", "too large", "1073741824"),
+    ("echo_size=999999999999999GiB", "too large", "1073741824"),
+    ("echo_size=1e3", "invalid size", "at most 1073741824 bytes (ECHO_MAX_SIZE): 1000, 10kB, 10MiB"),
+    ("echo_size=%D9%A1", "invalid size", "at most 1073741824 bytes"),
     ("echo_abort=never", "unknown value", "before or middle"),
     ("echo_fail_first=0", "out of range", "1 to 1000"),
     ("echo_fail_first=1001", "out of range", "1 to 1000"),

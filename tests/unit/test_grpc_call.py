@@ -257,6 +257,8 @@ def test_get_is_no_call(client: Caller) -> None:
         ((("x-echo-status", "17"),), Code.INVALID_ARGUMENT),
         ((("x-echo-status", "5"), ("x-echo-code", "6")), Code.INVALID_ARGUMENT),
         ((("x-echo-delay", "61s"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-delay", "1h"),), Code.INVALID_ARGUMENT),
+        ((("x-echo-delay", "1e400"),), Code.INVALID_ARGUMENT),
         ((("x-echo-header", "grpc-status:1"),), Code.INVALID_ARGUMENT),
         ((("x-echo-header", "connection:close"),), Code.INVALID_ARGUMENT),
         ((("x-echo-header", "x-a:ü"),), Code.INVALID_ARGUMENT),

@@ -10,9 +10,9 @@ from typing import Final
 from app.http.text import shortened
 
 # RFC 9110, 5.1, without `_`, which many recipients treat as `-`.
-_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
+NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 # RFC 9110, 5.5: visible characters, spaces and tabs between them, and obs-text, here UTF-8.
-_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 # The server sets framing and connection headers (RFC 9110, 7.6.1; RFC 9112, 6); Date and Content-* describe the
 # response.
@@ -99,9 +99,9 @@ def why_not(name: str, value: str, *, cookies: bool = False) -> str:
     """
     lower = name.lower()
     shown = shortened(name)
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         return "invalid header name (RFC 9110, 5.1; without _)"
-    if not _VALUE.fullmatch(value):
+    if not VALUE.fullmatch(value):
         return "control character in the header value (RFC 9110, 5.5)"
     if lower in _FRAMING:
         return f"{shown} is set by the server"

@@ -14,7 +14,8 @@ _AT_ONCE: Final = 64
 
 # Characters of common ids: UUIDs, ULIDs, hexadecimal and base64. No others are sent back, so that a program that logs
 # the id can't misread it.
-_SANE: Final = re.compile(r"[A-Za-z0-9._:/+=@~-]{1,128}")
+PATTERN: Final = "[A-Za-z0-9._:/+=@~-]{1,128}"
+_SANE: Final = re.compile(PATTERN)
 
 
 class Ids:

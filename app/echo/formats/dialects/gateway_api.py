@@ -16,13 +16,12 @@ from app.echo.formats.dialects.go_values import ParseError
 from app.echo.formats.dialects.limits import WishError, delay, permit
 from app.http.headers.allowed import is_for_caches, why_not
 from app.http.response import JSON, TEXT, Answer
+from app.http.status import MAX_STATUS, MIN_STATUS
 from app.http.text import quoted
 from app.http.tls_info import CIPHER_SUITES, TLS
 
 # The whole target, as in echo-basic, except for a query that selects this dialect.
 _STATUS: Final = re.compile(rb"/status/([0-9]{3})(?:\?echo[_-]format=gateway-api)?")
-# The final status codes of HTTP (RFC 9110, 15).
-_LEAST, _MOST = 200, 599
 _SET_HEADER: Final = "X-Echo-Set-Header"
 
 
@@ -102,7 +101,7 @@ def _status(context: Context) -> Answer:
     """Return an empty response with the status in the path; 400 if that is not a final status code."""
     match = _STATUS.fullmatch(context.request.target)
     status = int(match[1]) if match else 0
-    if not _LEAST <= status <= _MOST:
+    if not MIN_STATUS <= status <= MAX_STATUS:
         return Answer(b"", TEXT, 400)
     permit("status", context.policy.limits)
     return Answer(b"", TEXT, status)
