@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from app.config.formats import DialectSetting, Format
 from app.http.text import quoted
 
 PREFIX = "ECHO_"
@@ -50,15 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         Seconds, Meta(description="timeout of a graceful shutdown in seconds, for requests accepted before SIGTERM")
     ] = 10.0
-    format: Annotated[
-        Literal["bare", "html", "json", "text", "yaml"],
-        Meta(description="default response format when the client does not ask for one"),
-    ] = "bare"
+    format: Annotated[Format, Meta(description="default response format when the client does not ask for one")] = "bare"
     pretty: Annotated[Switch, Meta(description="enable JSON indentation")] = "on"
-    dialect: Annotated[
-        Literal["echo", "gateway-api", "whoami", "echoserver"],
-        Meta(description="echo server whose responses are emulated by default"),
-    ] = "echo"
+    dialect: Annotated[DialectSetting, Meta(description="echo server whose responses are emulated by default")] = "echo"
     controls: Annotated[
         Switch,
         Meta(description="enable all controls; off leaves echo_format, echo_pretty, echo_count and echo_seed"),

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import structs
 
+from app.config.formats import ECHO, EVENTS
 from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import errors
@@ -91,23 +92,23 @@ class Echo:
         If the response must be a single `message`, JSON replaces server-sent events.
         """
         wished, dialect = asked.wishes.format, self._settings.dialect
-        if wished and wished != renderers.ECHO:
+        if wished and wished != ECHO:
             form: str | None = wished
-        elif dialect != renderers.ECHO and not wished:
+        elif dialect != ECHO and not wished:
             form = dialect
         elif websocket:
             # The first message is the reflection, in JSON by default: WebSocket clients rarely send Accept.
             form = renderers.negotiated(accept, "json") or "json"
         else:
             form = renderers.negotiated(accept, self._settings.format)
-        return "json" if form == renderers.EVENTS and message else form
+        return "json" if form == EVENTS and message else form
 
     def _answer(self, context: Context, asked: Asked, form: str | None) -> Answer:
         if asked.mistakes:
             return errors.mistaken(context, asked.mistakes, form)
         if form is None:
             return errors.NOT_ACCEPTABLE
-        if form == renderers.EVENTS:
+        if form == EVENTS:
             count = asked.wishes.count or min(sse.DEFAULT_COUNT, self._settings.max_events)
             return sse.events(context, self._clock, count)
         return renderers.WRITE[form](context)
@@ -129,7 +130,7 @@ def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
         return asked
     if wishes.fail_first and not given_id:
         return asked.but(("fail_first",), "requires a valid X-Request-Id header, by which attempts are counted")
-    is_events = form == renderers.EVENTS and wishes.body is None and wishes.size is None
+    is_events = form == EVENTS and wishes.body is None and wishes.size is None
     if is_events:
         asked = asked.but(("drip", "compress"), "not supported for server-sent events")
     elif wishes.count:

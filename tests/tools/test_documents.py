@@ -10,12 +10,13 @@ from msgspec.structs import fields
 
 from app import __version__
 from app.config import downward_api
+from app.config.formats import BARE, ECHO, EVENTS
 from app.config.policy import Policy
 from app.config.settings import Settings, rows
 from app.echo.context import Context
 from app.echo.controls.definitions import BY_NAME, FORMAT_NAMES
 from app.echo.formats.dialects.registry import DIALECTS
-from app.echo.formats.renderers import BARE, ECHO, EVENTS, WRITE, media_types
+from app.echo.formats.renderers import WRITE, media_types
 from app.echo.reflection.model import reflect
 from app.http.body import Meter, content_of
 from app.http.connection_info import Endpoint

@@ -10,9 +10,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from app.config.downward_api import read
+from app.config.formats import EVENTS
 from app.config.policy import Policy
 from app.config.settings import Settings
-from app.echo.formats.renderers import EVENTS, WRITE
+from app.echo.formats.renderers import WRITE
 from app.http.observer import Gauges
 from app.server.http2.frames import ErrorCode
 from app.telemetry.counters import Tally, decoded, encoded, total

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
+from app.config.formats import BARE
 from app.config.settings import Settings, groups
 from app.echo.controls.definitions import CONTROLS, Control
 from app.echo.formats.dialects.registry import DIALECTS
-from app.echo.formats.renderers import BARE, media_types
+from app.echo.formats.renderers import media_types
 from app.echo.openapi.field_docs import MEANINGS
 from app.echo.reflection.body import ReflectedBody
 from app.echo.reflection.model import Reflection

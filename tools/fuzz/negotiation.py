@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from app.config.formats import EVENTS
 from app.echo.formats import renderers
 from app.http.compress import COMPRESSIONS, accepted
 from app.http.headers.accept import ANY, preferred
@@ -26,7 +27,7 @@ def check(data: bytes) -> None:
     accept, _, encoding = (part.decode("latin-1") for part in data.partition(b"\n"))
     for default in ("bare", "json"):
         form = renderers.negotiated(accept, default)
-        assert form in {*renderers.WRITE, renderers.EVENTS, None}
+        assert form in {*renderers.WRITE, EVENTS, None}
         assert renderers.negotiated(accept.upper().lower(), default) == form or not accept.isascii()
     _check_quality(accept, preferred(accept, OFFERS, "text/html"))
     coding = accepted(encoding)

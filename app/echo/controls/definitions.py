@@ -6,6 +6,7 @@ The README's table, the OpenAPI document and the responses to invalid controls a
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, TypeVar
 
+from app.config import formats
 from app.config.settings import Settings
 from app.echo.controls import parsers, values
 from app.echo.controls.parsers import MAX_FAILURES, MAX_SEED, PRETTY_WORDS, Read
@@ -14,9 +15,7 @@ from app.http.headers import allowed
 from app.http.quantities import DURATION, SIZE, format_duration
 from app.http.status import MAX_STATUS, MIN_STATUS, STATUS_PATTERN
 
-FORMAT_NAMES: Final = (
-    "bare", "html", "json", "yaml", "text", "events", "echo", "gateway-api", "whoami", "echoserver",
-)  # fmt: skip
+FORMAT_NAMES: Final = formats.NAMES
 _CODINGS: Final = (*COMPRESSIONS, AUTO)
 _ABORTS: Final = ("before", "middle")
 

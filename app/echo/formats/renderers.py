@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from app.config.formats import BARE, EVENTS
 from app.echo.context import Context
 from app.echo.formats.dialects.registry import DIALECTS
 from app.echo.formats.html import document
@@ -15,10 +16,6 @@ from app.echo.reflection.model import reflect
 from app.http.headers.accept import ANY, preferred
 from app.http.request import decoded_path, wire_head
 from app.http.response import HARMLESS, HTML, JSON, TEXT, YAML, Answer, harmless
-
-BARE: Final = "bare"
-EVENTS: Final = "events"
-ECHO: Final = "echo"  # this server's own formats, instead of a dialect
 
 _PAGE_FIELDS: Final = harmless(document.FIELDS)
 
