@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from gunicorn.app.base import BaseApplication
 
-from app.config import downward_api, policy, settings
+from app.config import downward_api, loader, policy
 from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import routes
@@ -53,7 +53,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Read the environment, and every file that it names. Raise `SettingsError` or `TlsError`."""
     # A validated file is not read again before it is used. Sending spans requires a library, which is checked too.
     readers = {**policy.readers(), "otlp_endpoint": otlp.endpoint}
-    configured, note = file_limits.fitted(settings.read(environ, readers))
+    configured, note = file_limits.fitted(loader.read(environ, readers))
     how = policy.read(configured, downward_api.read(environ), readers)
     files = certificate_store.files_of(configured)
     return Configuration(configured, how, Contexts(files) if files else None, note)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from app import __version__
 from app.bootstrap import EchoApplication, read_configuration
-from app.config import settings
+from app.config import settings, settings_table
 from app.config.addresses import near
 from app.server.certificate_store import TlsError
 from app.server.process.sockets import ListenError, bind
@@ -35,8 +35,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until stopped. Return the exit code; print mistakes to stderr, one per line."""
     parser = argparse.ArgumentParser(
         prog="python -m app",
-        description="Start the echo service. All settings are environment variables; defaults are in parentheses.",
-        epilog=settings.table(),
+        description="Start the echo service. All settings are environment variables; defaults are in parentheses.\n"
+        + settings_table.NOTATION,
+        epilog=settings_table.table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"echo {__version__}")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from app.config import addresses, settings
+from app.config import addresses, loader
 
 TIMEOUT: Final = 2.0  # seconds
 _MOST: Final = 65_536  # maximum size in bytes of a response that is read
@@ -17,7 +17,7 @@ _MOST: Final = 65_536  # maximum size in bytes of a response that is read
 
 def main(environ: Mapping[str, str]) -> int:
     """Request readiness from the admin port. Return 0 if ready, else print the reason to stderr and return 1."""
-    configured = settings.read(environ)
+    configured = loader.read(environ)
     try:
         ready, told = _asked(addresses.near(configured.host), configured.admin_port)
     except OSError as error:

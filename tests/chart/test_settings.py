@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec.structs import FieldInfo, fields
 
-from app.config import settings
+from app.config import loader
 from app.config.settings import Settings
 from tests.chart.rendering import HelmError, chart, template
 from tools.chart import documented
@@ -49,7 +49,7 @@ def test_every_setting_is_in_the_schema_and_in_the_list() -> None:
 def test_every_setting_reaches_the_service() -> None:
     """The service reads all values from the environment of the pods, set at once."""
     config = {name: another(field) for name, field in documented.settings().items()}
-    read = settings.read(variables(config))
+    read = loader.read(variables(config))
     expected = {field.name: config[name] for name, field in documented.settings().items()}
     assert {name: value for name, value in msgspec.structs.asdict(read).items() if name in expected} == expected
 
@@ -76,6 +76,8 @@ def test_settings_that_are_not_set_keep_the_services_default() -> None:
         pytest.param("ECHO_TLS_MIN_VERSION", "1.2", "1.2", id="a version with quotes"),
         pytest.param("ECHO_MAX_BODY", 1 << 40, "1099511627776", id="a large number, without exponent"),
         pytest.param("ECHO_MAX_BODY", "1024", "1024", id="a number in quotes"),
+        pytest.param("ECHO_MAX_BODY", "10MiB", "10MiB", id="a size with a unit"),
+        pytest.param("ECHO_IDLE_TIMEOUT", "1.5s", "1.5s", id="a duration with a unit"),
         pytest.param("ECHO_IDLE_TIMEOUT", 90.5, "90.5", id="a fraction"),
         pytest.param("ECHO_SEED", 7, "7", id="a text that looks like a number"),
         pytest.param("ECHO_TRUSTED_PROXIES", ["10.0.0.0/8", "fd00::/8"], "10.0.0.0/8,fd00::/8", id="a list"),
@@ -102,7 +104,11 @@ def test_the_drain_may_have_a_fraction() -> None:
         "ECHO_WORKERS=257",
         "ECHO_FORMAT=jsn",
         "ECHO_PRETTY=perhaps",
-        "ECHO_IDLE_TIMEOUT=75s",
+        "ECHO_IDLE_TIMEOUT=75h",
+        "ECHO_IDLE_TIMEOUT=7 s",
+        "ECHO_MAX_BODY=1TB",
+        "ECHO_MAX_BODY=1.5MiB",
+        "ECHO_WORKERS=2k",
         "ECHO_TLS_MIN_VERSION=1.1",
         "ECHO_TRUSTED_PROXIES[0].a=b",
     ],

@@ -104,7 +104,8 @@ podSecurityContext: {{runAsUser: null}}
 resources:
 probes: {{startup: , liveness: {{periodSeconds: }}}}
 podDisruptionBudget:
-config: {{ECHO_MAX_BODY: 1048576, ECHO_PRETTY: off, ECHO_TLS_MIN_VERSION: 1.3}}
+config:
+  {{ECHO_MAX_BODY: 1048576, ECHO_MAX_SIZE: 10MiB, ECHO_IDLE_TIMEOUT: 1.5s, ECHO_PRETTY: off, ECHO_TLS_MIN_VERSION: 1.3}}
 extraEnv: [{{name: RETRIES, value: 5}}, {{name: SIZE, value: 1000000}}]
 """
 
@@ -125,6 +126,7 @@ def test_values_as_people_write_them_are_rendered_alike(version: str, tmp_path: 
     assert {"port": "9090", "size": "1000000"}.items() <= pod["metadata"]["annotations"].items()
     assert (variables["ECHO_MAX_BODY"], variables["ECHO_PRETTY"], variables["SIZE"]) == ("1048576", "off", "1000000")
     assert variables["ECHO_TLS_MIN_VERSION"] == "1.3"
+    assert (variables["ECHO_MAX_SIZE"], variables["ECHO_IDLE_TIMEOUT"]) == ("10MiB", "1.5s")
     assert pod["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
     assert "runAsUser" not in pod["spec"]["securityContext"]
     assert {"resources", "startupProbe", "imagePullPolicy"}.isdisjoint(container)

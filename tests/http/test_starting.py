@@ -11,7 +11,7 @@ import pytest
 
 from app import __version__
 from app.cli import announcement
-from app.config import settings
+from app.config import loader, settings_table
 from tests.http.process import DEADLINE, environment, free_ports, running, start
 from tools.commands import ROOT
 
@@ -53,11 +53,12 @@ def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
 
 def test_mistakes_in_the_settings_stop_the_start() -> None:
     """Invalid settings prevent startup; all of them are reported, one per line."""
-    done = start(prot=1, workers="many")
+    done = start(prot=1, workers="many", tls_only="on")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "echo: ECHO_PROT is not a setting; did you mean ECHO_PORT?",
         "echo: ECHO_WORKERS='many': must be a whole number from 1 to 256",
+        "echo: ECHO_TLS_CLIENT_CA and ECHO_TLS_ONLY require ECHO_TLS_CERT and ECHO_TLS_KEY",
     ]
 
 
@@ -65,7 +66,8 @@ def test_help_has_every_setting_and_starts_nothing() -> None:
     """The output of --help lists every setting with its default, and nothing is started."""
     done = start("--help")
     assert done.returncode == 0
-    assert settings.table() in done.stdout
+    assert settings_table.table() in done.stdout
+    assert settings_table.NOTATION in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_help_has_every_setting_and_starts_nothing() -> None:
 )
 def test_what_is_announced_can_be_typed(host: str, shown: str) -> None:
     """The announced command has an address that can be reached, never a wildcard address."""
-    assert f" http://{shown}:8080/blah/blah" in announcement(settings.read({"ECHO_HOST": host}))
+    assert f" http://{shown}:8080/blah/blah" in announcement(loader.read({"ECHO_HOST": host}))
 
 
 def test_every_address_is_listened_on_when_asked() -> None:

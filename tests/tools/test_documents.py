@@ -12,7 +12,8 @@ from app import __version__
 from app.config import downward_api
 from app.config.formats import BARE, ECHO, EVENTS
 from app.config.policy import Policy
-from app.config.settings import Settings, rows
+from app.config.settings import Settings
+from app.config.settings_table import rows
 from app.echo.context import Context
 from app.echo.controls.definitions import BY_NAME, FORMAT_NAMES
 from app.echo.formats.dialects.registry import DIALECTS

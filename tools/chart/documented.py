@@ -25,6 +25,7 @@ import msgspec
 import yaml
 from msgspec.structs import FieldInfo, fields
 
+from app.config.field_types import quantity
 from app.config.policy import READERS
 from app.config.settings import Settings
 from tests.chart.rendering import CHART, LOADER
@@ -209,7 +210,7 @@ def settings() -> dict[str, FieldInfo]:
 
 
 def setting_schema(field: FieldInfo) -> Schema:
-    """Return the schema of a setting: its type and limits, as YAML may have read its text, and null.
+    """Return the schema of a setting: its type, notation and limits, as YAML may have read its text, and null.
 
     YAML reads `on` as true and 1.2 as a number. They are in schemas of their own, not in one `enum`: in Helm 3.18.6 to
     3.21 and 4.0 to 4.2, jsonschema 6.0.2 treats "1.2" and 1.2 as equal, and rejects the whole chart.
@@ -232,8 +233,11 @@ def setting_schema(field: FieldInfo) -> Schema:
         return description | {"type": ["string", "array", "null"], "items": {"type": "string", "minLength": 1}}
     if schema["type"] == "string":
         return description | {"type": ["string", "number", "null"], **bounds}
-    digits = r"[0-9]+" if schema["type"] == "integer" else r"[0-9]+(\.[0-9]+)?"
-    return description | {"type": [schema["type"], "string", "null"], "pattern": f"^({digits}|{_TEMPLATE})?$", **bounds}
+    kind = quantity(field.type)
+    if kind:
+        description = {"description": f"{schema['description']}; {kind.notation}"}
+    text = kind.pattern if kind else "[0-9]+"
+    return description | {"type": [schema["type"], "string", "null"], "pattern": f"^({text}|{_TEMPLATE})?$", **bounds}
 
 
 def _booleans(words: Iterable[str]) -> list[bool]:

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Final
 
 from app.config.formats import BARE
-from app.config.settings import Settings, groups
+from app.config.settings import Settings
+from app.config.settings_table import NOTATION, groups
 from app.echo.controls.definitions import CONTROLS, Control
 from app.echo.formats.dialects.registry import DIALECTS
 from app.echo.formats.renderers import media_types
@@ -82,8 +83,8 @@ def reflection() -> str:
 
 
 def settings() -> str:
-    """Return the settings, a table for each group."""
-    return "\n\n".join(
+    """Return the settings, a table for each group, after the notation of their values."""
+    return f"{NOTATION}\n\n" + "\n\n".join(
         f"{name}:\n\n"
         + _table(
             ("variable", "default", "meaning"),
