@@ -1,9 +1,9 @@
 """Bottle with a shorter response path: a handler's response is sent as is.
 
 Bottle's own `wsgi` builds two response objects for each request, respells every header name and copies all headers
-from one to the other, measured as a third of the cost of a bare response. The result is the same, and a test compares
-the two, except that header names keep their case and order, and a path keeps bytes that are not UTF-8, which Bottle
-drops. https://bottlepy.org/docs/0.13/api.html#bottle.Bottle.wsgi
+from one to the other. That was measured as a third of the cost of a bare response. A test compares the two results.
+They differ in two ways: header names keep their case and order, and a path keeps bytes that are not UTF-8, which
+Bottle drops. https://bottlepy.org/docs/0.13/api.html#bottle.Bottle.wsgi
 """
 
 from collections.abc import Callable, Iterable

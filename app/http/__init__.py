@@ -1,1 +1,1 @@
-"""HTTP messages: values and pure parsers, without I/O and without settings."""
+"""HTTP messages: values and pure parsers, without I/O and settings."""

@@ -43,7 +43,7 @@ class SslTlv(msgspec.Struct, frozen=True, rename="camel"):
     """Client's TLS connection, as reported by the proxy.
 
     PROXY protocol specification, 2.2.6. `client` lists the flags that are set: `SSL` if the client connected over TLS,
-    `CERT_CONN` and `CERT_SESS` if it sent a certificate on this connection, or in this session; an unknown flag is
+    `CERT_CONN` and `CERT_SESS` if it sent a certificate on this connection, or in this session. An unknown flag is
     listed in hexadecimal, such as `0x08`. `verify` is 0 if the certificate was verified, else the proxy's error number.
     `cn` is the common name of the client's certificate, `client_cert` the whole certificate, DER in base64; `sig_alg`
     and `key_alg` are those of the proxy's certificate.
@@ -102,7 +102,7 @@ class ProxyProtocol(msgspec.Struct, frozen=True):
 def client_of(peer: Endpoint, proxied: ProxyProtocol | None) -> Endpoint:
     """Return the client of a connection: the source in the PROXY protocol header, else the peer.
 
-    It is also the peer if the header has no IP source: for LOCAL, UNKNOWN and UNSPEC the specification requires the
+    It is also the peer if the header has no IP source. For LOCAL, UNKNOWN and UNSPEC the specification requires the
     addresses of the real connection (2.1, 2.2); the client of a UNIX socket has no address.
     """
     if proxied is not None and isinstance(proxied.source, Endpoint):

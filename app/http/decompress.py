@@ -1,7 +1,7 @@
 """Content decoders of request bodies (RFC 9110, 8.4).
 
-Sans-I/O, constant memory, bounded steps. A few bytes may decode to any number: each library call has a limit on its
-output, each step a limit on its number of calls, and each coding a limit on its total output.
+Sans-I/O, constant memory, bounded steps. A few bytes may decode to any number. Each library call therefore has a limit
+on its output, each step a limit on its number of calls, and each coding a limit on its total output.
 """
 
 import re

@@ -12,7 +12,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     `request` has no body, since an observer may keep records for a moment; `received` is the number of body bytes
     received. A request without a target is a placeholder for one that could not be parsed. `status` begins with the
     code; `about` is the application's information about the response, None if the application was not called. `seconds`
-    is the time since the end of the request head; `sent` is the number of bytes of the response body sent, `whole` is
+    is the time since the end of the request head. `sent` is the number of bytes of the response body sent; `whole` is
     false if that body was cut off. `protocol` is the protocol after an upgrade, `why` the reason of a rejection.
     """
 

@@ -52,8 +52,8 @@ class Certificate(msgspec.Struct, frozen=True, rename="camel"):
 class TLS(msgspec.Struct, frozen=True, rename="camel"):
     """TLS details of the connection.
 
-    `version` is such as `TLSv1.3`; `cipher_suite` is OpenSSL's name; `server_name` is the SNI host name as converted by
-    `app.http.request.shown`, or empty; `negotiated_protocol` is from ALPN; `peer_certificates` are PEM, the client's
+    `version` is such as `TLSv1.3`; `cipher_suite` is OpenSSL's name. `server_name` is the SNI host name as converted by
+    `app.http.request.shown`, or empty; `negotiated_protocol` is from ALPN. `peer_certificates` are PEM, the client's
     own first. `client_certificate` is omitted also if its names can't be parsed.
     """
 

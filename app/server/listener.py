@@ -17,8 +17,8 @@ _PAUSE: Final = 1.0  # seconds without accepting, when descriptors or memory are
 class OneByOne:
     """Accepts one connection in a turn of the loop, from a socket that several workers share.
 
-    The loop's own server accepts all waiting connections before it looks at anything else: most clients that connected
-    at the same time got the same worker, while the others were idle.
+    The loop's own server accepts all waiting connections before it looks at anything else. With it, most clients that
+    connected at the same time got the same worker, while the others were idle.
     """
 
     def __init__(self, sock: socket.socket, serve: Serve) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# Parts of the remaining budget, one per client, once a quarter is used: some hundred clients that request much within
+# Parts of the remaining budget, one per client, once a quarter is used. Some hundred clients that request much within
 # one turn of the loop still fit, although each may get one response above its share.
 _SHARES: Final = 512
 

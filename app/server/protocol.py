@@ -49,7 +49,7 @@ class Session(Protocol):
 
 
 class Channel(Protocol):
-    """What a protocol handler may do with its connection."""
+    """Interface of a connection for its protocol handler."""
 
     @property
     def blocked(self) -> bool:

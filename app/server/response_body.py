@@ -30,15 +30,15 @@ def close_pieces(pieces: object, report: Callable[[str], None]) -> None:
         return
     try:
         close()
-    except Exception as error:  # noqa: BLE001 - a fault of the application ends one answer, not the worker
+    except Exception as error:  # noqa: BLE001 - a fault of the application ends one response, not the worker
         report(failure(error))
 
 
 class Outgoing:
     """Body being sent: `take` a piece when it is `due`, until it is `over`; `close` it, however it ends.
 
-    Times are on the loop's clock. The application is asked for one piece at a time. Never more than the declared length
-    is sent; a body that is too long or too short is reported, once.
+    Times are on the loop's clock. The application produces one piece at a time. Never more than the declared length is
+    sent; a body that is too long or too short is reported, once.
     """
 
     def __init__(self, response: Response, service: Service, *, with_body: bool) -> None:
@@ -147,7 +147,7 @@ class Outgoing:
         if not (more or self._aborted):
             try:
                 more = bool(self._next())
-            except Exception as error:  # noqa: BLE001 - the same; what was told is whole
+            except Exception as error:  # noqa: BLE001 - the same; the announced length was sent
                 self._report(failure(error))
         if more and not self._aborted:
             self._report(f"response truncated: more bytes than its Content-Length of {self.length}")

@@ -23,7 +23,7 @@ from app.server.http2.request_parser import Requested
 from app.server.limits import Limits
 from app.server.memory_budget import Waiting
 
-# Seconds for which a closing connection is still read (RFC 9112, 9.6): closing a socket with unread bytes resets it,
+# Seconds for which a closing connection is still read (RFC 9112, 9.6). Closing a socket with unread bytes resets it,
 # and the client may lose the response that was sent before.
 LINGER: Final = 2.0
 # Seconds for which idle connections stay open after the listener closed, or after GOAWAY: a request already in transit
@@ -49,8 +49,8 @@ class Timeouts(msgspec.Struct, frozen=True):
 class Bounds(msgspec.Struct, frozen=True):
     """Limits of one request, of one connection, and on the number of connections.
 
-    `body_rate` is in bytes per second; `message`, `decoded` (a body after its content codings are removed) and `held`
-    (the memory budget for all clients) are in bytes; `streams` is the maximum number of requests in flight on one
+    `body_rate` is in bytes per second. `message`, `decoded` (a body after its content codings are removed) and `held`
+    (the memory budget for all clients) are in bytes. `streams` is the maximum number of requests in flight on one
     HTTP/2 connection.
     """
 
@@ -66,7 +66,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Phase(enum.Enum):
-    """What a connection waits for; each phase has a timeout."""
+    """Phase of a connection; each has a timeout."""
 
     IDLE = enum.auto()
     HEAD = enum.auto()

@@ -24,7 +24,7 @@ _LAST: Final = 0.04
 class Telemetry:
     """Metrics, access log and spans of one service.
 
-    The arbiter reserves a slot for each worker before it forks it (`place`) and frees it at the end (`leave`); a worker
+    The arbiter reserves a slot for each worker before it forks it (`place`) and frees it at the end (`leave`). A worker
     opens its slot (`enter`) and starts to observe (`watch`). gunicorn's hooks call the first three:
     https://gunicorn.org/reference/settings/#server-hooks.
     """

@@ -23,13 +23,13 @@ METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "t
 _WITH_BODY: Final = frozenset(("put", "post", "patch"))
 
 _ABOUT: Final = f"""\
-Shows exactly what arrived. The port that echoes answers every method on every path. OpenAPI can't say that: `/{{path}}`
-stands for any path, of any number of segments, or none, and the methods that are named for any other. CONNECT is
-answered 501; an upgrade to WebSocket begins with the reflection.
+Shows exactly what arrived. The echo port responds to every method on every path. OpenAPI can't express that:
+`/{{path}}` stands for any path, of any number of segments, or none, and the listed methods stand for any other. The
+response to CONNECT is 501; after a WebSocket upgrade the first message is the reflection.
 
-`Accept` chooses the form of the answer (RFC 9110, 12.5.1); `{PARAMETERS[0]}format` wins over it. What may be asked of
-an answer is asked by the query, as `echo_status` or `echo-status`, or by a field, as `X-Echo-Status`. What can't be
-done is answered 400; what is not known, or not allowed here, is passed over, and `applied` says so.
+`Accept` selects the response format (RFC 9110, 12.5.1); `{PARAMETERS[0]}format` takes precedence over it. Controls are
+query parameters, such as `echo_status` or `echo-status`, or headers, such as `X-Echo-Status`. An invalid control is
+rejected with 400. Unknown and disabled controls are ignored, and `applied` lists them with the reason.
 """
 
 

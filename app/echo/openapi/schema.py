@@ -66,7 +66,7 @@ def schema_of(type_: Any, place: str, definitions: Definitions) -> Schema:
         return {"type": "object", "additionalProperties": inner[1]}
     if origin in {list, tuple}:
         return _array(inner, alike=origin is list or ... in arguments)
-    raise TypeError(f"{type_} is not a type that answers are made of")
+    raise TypeError(f"{type_} is not a type of a response")
 
 
 def _array(items: list[Schema], *, alike: bool) -> Schema:

@@ -59,9 +59,11 @@ class ReflectedBody(msgspec.Struct, frozen=True, rename="camel"):
     `length` in bytes and `sha256` are those of the whole body. Its beginning is in `text` if it is UTF-8, else in
     `base64`; `truncated` means that the beginning is not the whole. `decoded` is the same without content codings.
 
-    These depend on Content-Type, and are also without content codings: `json`, unchanged, if it is valid and shown as a
-    whole; the pairs of a `form`, if it is shown as a whole; the parts of a `multipart` body, or in `multipart_refused`
-    the reason why they can't be parsed.
+    These depend on Content-Type, and are also without content codings:
+
+    - `json`: the body, unchanged, if it is valid and shown as a whole
+    - `form`: its pairs, if it is shown as a whole
+    - `multipart`: its parts; `multipart_refused`: the reason why they can't be parsed
     """
 
     length: int

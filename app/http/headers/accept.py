@@ -24,9 +24,10 @@ def preferred(accept: str, offers: Sequence[str], default: str) -> str | None:
     """Return the media type of `offers` preferred by `accept`, `ANY` if any is accepted, or None if none is.
 
     `offers` are `type/subtype`, in the server's order; `default` is the one used for `ANY`. Of offers with the highest
-    quality, one that is listed by name precedes one that is only covered by a range (`type/*`, `*/*`), then the one
-    listed earlier, then the one offered earlier. Malformed elements are ignored, and the whole header if all its
-    elements are malformed; parameters of media types, and elements after the first `MOST_ELEMENTS`, are ignored too.
+    quality, one that is listed by name precedes one that is only covered by a range (`type/*`, `*/*`). After that the
+    one listed earlier precedes, then the one offered earlier. Malformed elements are ignored, and the whole header if
+    all its elements are malformed; parameters of media types, and elements after the first `MOST_ELEMENTS`, are ignored
+    too.
     """
     if accept in {"", ANY} or not (ranges := tuple(_ranges(accept))):
         return ANY

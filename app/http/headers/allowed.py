@@ -119,7 +119,7 @@ NOT_BY_A_FIELD: Final = "only echo_header in the query can set it: caches distin
 def is_for_caches(name: str) -> bool:
     """Return whether a header controls caching.
 
-    The control for it must be part of the cache key, the URL: if a request header could set it, the response would be
+    The control for it must be part of the cache key, the URL. If a request header could set it, the response would be
     cached for clients that did not send that header.
     """
     lower = name.lower()

@@ -103,7 +103,7 @@ def _told(headers: dict[str, list[str]], elements: list[dict[str, str]]) -> list
 
     Only one header is used: in a chain combined from several, a client could choose the position of an address.
     X-Forwarded-For takes precedence over Forwarded, since most proxies write it and most servers read it (nginx, Envoy,
-    Express, uvicorn): such proxies forward a client's Forwarded header unchanged, and it must not be mistaken for
+    Express, uvicorn). Such proxies forward a client's Forwarded header unchanged, and it must not be mistaken for
     theirs.
     """
     nodes = forwarded_for(headers.get(_FORWARDED_FOR, []))

@@ -1,9 +1,12 @@
 """HTTP/1.1 request parser without I/O: bytes in, events out (RFC 9112).
 
 Head, framing and headers are parsed by our own grammar, because no maintained parser exposes everything that was sent:
-llhttp (httptools) knows 46 methods and rejects the others, hides where a chunked message ends, and accepts a request
-without Host; picohttpparser (gunicorn_h1c) hides trailers, and is published as source only, so that a machine without a
-C compiler could not run echo at all; h11 rejects raw UTF-8 in a target.
+
+- llhttp (httptools) knows 46 methods and rejects the others, hides where a chunked message ends, and accepts a request
+  without Host.
+- picohttpparser (gunicorn_h1c) hides trailers, and is published as source only: a machine without a C compiler could
+  not run echo at all.
+- h11 rejects raw UTF-8 in a target.
 """
 
 import re

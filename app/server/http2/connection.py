@@ -21,13 +21,13 @@ from app.server.http2.header_blocks import Block, BlockReader
 from app.server.http2.request_parser import Requested
 from app.server.limits import Limits
 
-# Bytes that a client may send before the window is raised: a body is processed as it arrives, so this costs no memory,
+# Bytes that a client may send before the window is raised. A body is processed as it arrives, so this costs no memory,
 # and a window smaller than the bandwidth-delay product would slow an upload down.
 STREAM_WINDOW: Final = 1 << 20
 CONNECTION_WINDOW: Final = 1 << 22
 _INITIAL_WINDOW: Final = 65_535  # 6.9.2
 _GOAWAY: Final = 8  # bytes, at least (6.8)
-# Number of closed streams that are remembered: frames on a stream that was reset here are ignored, since they were in
+# Number of closed streams that are remembered. Frames on a stream that was reset here are ignored, since they were in
 # transit; on another closed stream they are an error (5.1).
 _REMEMBERED: Final = 1000
 

@@ -51,7 +51,7 @@ class Paced:
             self._step(number, exchange, calling, now)
 
     def go_on(self) -> None:
-        """Take the next step of responses that are due, in turn; some may be left for the loop's next turn."""
+        """Advance the responses that are due, in turn; some may be left for the loop's next turn."""
         now, steps, size = self._service.clock(), 0, 0
         for number in self._schedule.ready(now):
             exchange = self._answers.exchanges[number]
@@ -86,7 +86,7 @@ class Paced:
         return exchange.head is not None or outgoing.ending or self._streams.room(number) > 0
 
     def _step(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling, now: float) -> int:
-        """Take one step of a response; return the number of bytes that it has added."""
+        """Advance a response by one step; return the number of bytes that it has added."""
         if outgoing.dropped:
             self._answers.reset(number, ErrorCode.INTERNAL_ERROR)
             return 0

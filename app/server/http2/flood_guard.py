@@ -5,19 +5,19 @@ from typing import Final
 
 from app.server.http2.frames import ErrorCode, Http2ConnectionError
 
-# Limits on frames that cost us work and lead to no response (PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA, and
-# those that we answer with a reset): a burst of each kind, and a rate per second afterwards. RFC 9113, 10.5;
+# Limits on frames that cost us work and lead to no response: a burst of each kind, and a rate per second afterwards.
+# They are PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA, and those that we reject with a reset. RFC 9113, 10.5;
 # CVE-2023-44487 used RST_STREAM. They are counted by kind, because well-behaved clients send pairs: Go's sends a PING
 # with the RST_STREAM of a request that it cancels.
 _NUISANCES: Final = 1000
 _NUISANCES_A_SECOND: Final = 50
-# Bytes of heads and bodies after which a PING is not counted: clients send one in each round trip to measure the
-# bandwidth-delay product (BDP of gRPC and hyper), which on a fast network is thousands a second, as long as data is in
-# flight. The smallest gRPC call takes some fifty bytes in both directions, and Go's client sends a PING after each.
+# Bytes of heads and bodies after which a PING is not counted. Clients send one in each round trip to measure the
+# bandwidth-delay product (BDP of gRPC and hyper), as long as data is in flight. On a fast network that is thousands a
+# second. The smallest gRPC call takes some fifty bytes in both directions, and Go's client sends a PING after each.
 _MEASURED: Final = 32
-# Limit on bytes of frames that carry no request or response (WINDOW_UPDATE, padding, unknown types, acknowledgements):
-# a factor of the bytes of heads and bodies in both directions, and a constant. A client that lets us send byte by byte
-# (CVE-2019-9511) spends thirteen for one.
+# Limit on bytes of frames that carry no request or response (WINDOW_UPDATE, padding, unknown types, acknowledgements).
+# It is a factor of the bytes of heads and bodies in both directions, and a constant. A client that lets us send byte by
+# byte (CVE-2019-9511) spends thirteen for one.
 _IDLE_BYTES_FOR_EACH: Final = 8
 _IDLE_BYTES: Final = 1 << 18
 

@@ -165,7 +165,7 @@ class Http2Session:
     # input
 
     def _guarded(self, step: Callable[[], None]) -> bool:
-        """Take a step; on a connection error send GOAWAY. Return whether the connection continues."""
+        """Run a step; on a connection error send GOAWAY. Return whether the connection continues."""
         try:
             step()
         except Http2ConnectionError as error:
@@ -271,7 +271,7 @@ class Http2Session:
     # output
 
     def _answer_waiting(self) -> None:
-        """Answer complete requests, unless earlier responses take too much memory."""
+        """Respond to complete requests, unless earlier responses take too much memory."""
         while (
             self._unanswered
             and self._streams.waiting < _FLUSHED

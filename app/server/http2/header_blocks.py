@@ -19,10 +19,10 @@ from app.server.http2.hpack_table import newest
 from app.server.limits import Limits
 
 _CONTINUATIONS: Final = 64  # frames of one block: CVE-2024-27316 is about endless ones
-# A header list that exceeds the limit by less than this factor is decoded nevertheless, so that the request is answered
-# with 431 and the connection stays open: the compression state belongs to the connection, and no block can be skipped.
+# A header list that exceeds the limit by less than this factor is decoded nevertheless, so that the response is 431 and
+# the connection stays open. The compression state belongs to the connection, and no block can be skipped.
 _EXCESS: Final = 4
-# Maximum bytes of a block, and of its header list, for which a connection remembers its last block: a repeated one is
+# Maximum bytes of a block, and of its header list, for which a connection remembers its last block. A repeated one is
 # mostly indices into the table, of some dozen headers.
 _SHORT: Final = 256
 _SHORT_LIST: Final = 2048

@@ -138,7 +138,7 @@ class Answers:
     def client_reads(self, exchange: Exchange) -> None:
         """Start the time in which the client has to admit more output; a delay of our own comes before it.
 
-        It is extended as for a request's body, by what is sent, at the minimum rate: a client that admits a byte now
+        It is extended as for a request's body, by what is sent, at the minimum rate. A client that admits a byte now
         and then keeps the response in memory no longer than one that admits nothing.
         """
         now = self._service.clock()
@@ -150,7 +150,7 @@ class Answers:
     def waits_its_turn(self, number: int, exchange: Exchange) -> bool:
         """Return whether a stream's window is open, and the client reads other responses at the minimum rate.
 
-        The connection's window is shared by all streams: a client with a hundred responses in flight on a slow network
+        The connection's window is shared by all streams. A client with a hundred responses in flight on a slow network
         may have to wait for the last one far longer than for a single one.
         """
         seconds = self._service.clock() - exchange.reads

@@ -1,7 +1,7 @@
 """Signal handlers of startup, and ignored signals.
 
 During startup, and in a worker until it serves, there is nothing to finish yet: each stop signal exits the process at
-once. From the fork until it sets its own handlers, a worker has the arbiter's, which only queue: a SIGTERM would be
+once. From the fork until it sets its own handlers, a worker has the arbiter's, which only queue. A SIGTERM would be
 lost, and the stop would take all of the drain time.
 """
 
@@ -50,7 +50,7 @@ def exit_on_stop_signals() -> None:
 def exit_forks_on_stop_signals() -> None:
     """Make stop signals exit every process forked from this one at once, from its first moment.
 
-    The signals are blocked around the fork, so that one that arrives before the new process runs waits for it: Python
+    The signals are blocked around the fork, so that one that arrives before the new process runs waits for it. Python
     discards signals that it has recorded before it has reinitialised itself after the fork (`PyOS_AfterFork_Child`).
     """
     os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_exit_on_stop_signals_and_unblock)

@@ -12,7 +12,7 @@ from app.config.addresses import EVERY_ADDRESS
 from app.config.settings import Settings
 
 BACKLOG: Final = 2048  # connections in the kernel's backlog, which it limits to net.core.somaxconn
-# Bytes of a response that the kernel accepts before it can send them, for each connection: without a limit it accepts 4
+# Bytes of a response that the kernel accepts before it can send them, for each connection. Without a limit it accepts 4
 # MiB (tcp(7), tcp_wmem) for a client that does not read, and that memory is the pod's.
 _UNSENT: Final = 131_072
 

@@ -138,7 +138,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         self.read_until = await caught_up(self.loop)
 
     def _sockets(self) -> list[tuple[int, socket.socket]]:
-        """Take over gunicorn's listening sockets, by port: a duplicate of each is ours to serve and to close."""
+        """Duplicate gunicorn's listening sockets, and close the originals. Return ports and duplicates."""
         taken = []
         for listener in self.sockets:
             sock = socket.socket(fileno=os.dup(listener.fileno()))

@@ -43,7 +43,7 @@ class _Deflate(PerMessageDeflate):
     """Decompresses messages within a limit.
 
     The library's own extension ignores data after a final block, and keeps it in memory for as long as the connection
-    lives; RFC 7692, 7.2.3.4 allows a message to end with such a block.
+    lives. RFC 7692, 7.2.3.4 allows a message to end with such a block.
     """
 
     _compressed = False  # the current message

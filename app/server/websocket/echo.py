@@ -137,7 +137,7 @@ class WebSocketEcho:
         elif frame.opcode is Opcode.BINARY:
             self._text, self._size = None, 0
         elif frame.opcode is not Opcode.CONT:
-            return  # the library answers Ping and Close; a Pong needs no response
+            return  # the library responds to Ping and Close; a Pong needs no response
         self._within_message = not frame.fin
         self._size += len(frame.data)
         if self._size > self._most:

@@ -1,7 +1,7 @@
 """A request as Go's net/http passes it to a handler.
 
-Echo servers written in Go show no more of it. What Go loses is lost here, too: order and case of names, and bytes that
-are not UTF-8, each of which Go's JSON shows as U+FFFD. The reflection shows them. https://pkg.go.dev/net/http#Request
+Echo servers written in Go show no more of it. The order and case of names are lost, as in Go, and bytes that are not
+UTF-8, each of which Go's JSON shows as U+FFFD. The reflection shows them. https://pkg.go.dev/net/http#Request
 """
 
 import re

@@ -197,6 +197,6 @@ def _remarks(context: Context, *, with_body: bool) -> Iterator[str]:
     if request.trailers:
         yield "It sends no trailers: curl has no option for them."
     if request.method == b"HEAD" and with_body:
-        yield "curl waits for content behind the answer, until its time is over."
+        yield "curl waits for a response body until it times out: a response to HEAD has none."
     if context.connection.tls and context.connection.tls.peer_certificates:
         yield "Add your client certificate: --cert FILE --key FILE."
