@@ -85,7 +85,7 @@ def follow(*command: str | Path, say: Say, deadline: float = 3600, environ: Mapp
         finally:
             too_late.cancel()
     if code == -signal.SIGTERM:
-        raise CommandError(f"{' '.join(words)}: not done after {deadline:.0f} s, or told to end\n{''.join(said)}")
+        raise CommandError(f"{' '.join(words)}: not done after {deadline:.0f} s, or terminated\n{''.join(said)}")
     if code:
         raise CommandError(f"{' '.join(words)}: exit code {code}\n{''.join(said)}{output}")
     return output

@@ -1,6 +1,6 @@
 """Effects of responses over real sockets, in real time.
 
-The carrier runs an application of the tests.
+The server runs an application of the tests.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ PIECE = 64 * 1024
 
 
 class Carried:
-    """The carrier, with a planned application."""
+    """A running server, with a planned application."""
 
     def __init__(self, port: int, plans: dict[str, Plan]) -> None:
         self.port = port
@@ -57,7 +57,7 @@ class Carried:
 
 @contextmanager
 def carried(**plans: Plan) -> Iterator[Carried]:
-    """Run the carrier in a thread, with an event loop of its own."""
+    """Run the server in a thread, with an event loop of its own."""
     loop = uvloop.new_event_loop()
     service = Service(
         Bounds(Limits(8192, 100, MIB), Timeouts(DEADLINE, DEADLINE, DEADLINE), connections=1000),

@@ -1,7 +1,7 @@
 """Harmless reflection: no request makes a browser act on its response.
 
-The payloads are those of the folder `payloads`. Each is sent in every place of a request where client bytes may appear,
-and a real Chromium loads the response in every format; the page is compared with that of a harmless twin.
+The payloads are those of the folder `payloads`. Each is sent in every place of a request where client bytes may appear.
+A real Chromium loads the response in every format; the page is compared with that of a harmless twin.
 """
 
 import re
@@ -229,7 +229,7 @@ def test_yaml_is_not_shown_at_all(looking: Looking) -> None:
 
 
 def test_refusals_are_texts(looking: Looking) -> None:
-    """Rejections by controls, dialects, the carrier and the admin port are displayed as plain text or JSON."""
+    """Rejections by controls, dialects, the server and the admin port are displayed as plain text or JSON."""
     names = [control.name.encode() for control in CONTROLS]
     requests = []
     for shift in range(len(names)):

@@ -1,7 +1,7 @@
 """Request smuggling: nginx and HAProxy agree with the echo on framing.
 
 Each framing row of the corpus is sent through a real proxy, followed by another request; then another client sends a
-request over the same connections to the echo. The proxies add an ID to each request: each response must carry the ID of
+request over the same connections to the echo. The proxies add an ID to each request. Each response must carry the ID of
 the very request that caused it, and each response of the echo must reach a client.
 """
 

@@ -74,7 +74,7 @@ def brotli_in_brotli() -> bytes:
     return bytes(brotli.compress(data, quality=1, lgwin=24))
 
 
-# What is sent, and on how many connections.
+# Number of connections of each attack, and the bytes that each sends.
 ATTACKS: Final[dict[str, tuple[int, Callable[[], bytes]]]] = {
     "half heads": (400, lambda: b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 65_000),
     "half bodies": (400, lambda: _PUT + b"Content-Length: 99999999\r\n\r\n" + b"y" * 66_000),

@@ -226,7 +226,7 @@ def test_a_clock_that_is_set_shows_and_ends_nothing(tmp_path: Path) -> None:
         assert echo.errors() == ""
 
 
-# What is in progress, and what the client sends during the standstill.
+# Bytes that the client sends before the standstill, and during it.
 STANDING_STILL = {
     "idle": (GET % 1, GET % 2),
     "within a head": ((GET % 2)[:9], (GET % 2)[9:]),

@@ -24,7 +24,7 @@ DIGEST = hashlib.sha256(b"yyy").hexdigest()
     ("check", "request_", "body", "fault"),
     [
         (checking.bare_line, BARE, b"<b>Got: blah/blah</b>!", ""),
-        (checking.bare_line, BARE, b"<b>Got: blah</b>!", "not the bare answer"),
+        (checking.bare_line, BARE, b"<b>Got: blah</b>!", "not the bare response"),
         (checking.empty, BARE, b"", ""),
         (checking.empty, BARE, b"x", "a body where none"),
         (checking.echoed, POST, b"yyy", ""),
@@ -56,7 +56,7 @@ def test_an_answer_that_does_not_show_what_was_sent_is_wrong(
 
 def test_nobody_who_answers_is_a_fault() -> None:
     """A missing server is a fault, not an exception that would end the run."""
-    assert checking.ask(1, "/", BARE, "kept", checking.empty).startswith("no answer: ")
+    assert checking.ask(1, "/", BARE, "kept", checking.empty).startswith("no response: ")
 
 
 def test_answers_are_asked_for_while_something_lasts() -> None:

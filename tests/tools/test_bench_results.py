@@ -66,7 +66,7 @@ def results(*figures: Figure) -> Results:
 def test_a_ratio_is_made_round_by_round(
     row: Row, ours: list[float], theirs: list[float], spread: Spread, verdict: str
 ) -> None:
-    """Its median is compared with the goal and the bound, in either direction."""
+    """Its median is compared with the goal and the limit, in either direction."""
     made = figure(row, {"echo": ours, "peer": theirs})
     assert made.ratio == spread
     assert report.verdict(made) == verdict
@@ -117,7 +117,7 @@ def test_all_of_a_run_is_in_its_document() -> None:
 
 
 def test_what_is_broken_or_has_risen_is_red_on_a_terminal() -> None:
-    """Broken bounds and increased counts are red, and nothing else is."""
+    """Broken limits and increased counts are red, and nothing else is."""
     run = results(figure(LESS, {"echo": [9.0], "peer": [1.0]}), figure(ALONE, {"echo": [0.2]}))
     red = [line for line in report.coloured(run).splitlines() if "\x1b[31m" in line]
     assert [line.split("| ")[1].strip(" ") for line in red] == ["CPU per request", "risen"]

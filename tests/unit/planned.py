@@ -78,7 +78,7 @@ class Planned:
 
 @dataclass
 class Seen:
-    """What a client has seen of a response so far."""
+    """Part of a response that a client has received so far."""
 
     status: int | None = None
     fields: dict[str, str] = field(default_factory=dict)

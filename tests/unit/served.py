@@ -98,7 +98,7 @@ _INFO = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
 
 
 def environ_for(request: WireRequest) -> Environ:
-    """Return the environ that our own carrier builds for a request."""
+    """Return the environ that our own server builds for a request."""
     return environ_of(request, _LISTENER, _INFO, draining=False)
 
 

@@ -124,7 +124,7 @@ def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
 
 
 def served(request: WireRequest, **environ: Any) -> tuple[Response, dict[str, Any]]:
-    """Return the echo's response to a request from our own carrier, and the environ as the application left it."""
+    """Return the echo's response to a request from our own server, and the environ as the application left it."""
     given = environ_for(request) | environ
     return call(ECHO, given), given
 
@@ -191,14 +191,14 @@ def under_wsgiref(target: str, **environ: str) -> tuple[str, bytes]:
     ],
 )
 def test_under_wsgiref_all_is_answered_that_is_no_matter_of_time(target: str, status: str, beginning: bytes) -> None:
-    """Delays, pauses between pieces and aborts are applied by the carrier only; any other server ignores them."""
+    """Delays, pauses between pieces and aborts are applied by our own server only; any other ignores them."""
     head, body = under_wsgiref(target)
     assert status in head.splitlines()[0]
     assert body.startswith(beginning)
 
 
 def test_under_wsgiref_the_names_of_fields_are_those_of_cgi() -> None:
-    """Only the carrier shows case and order of names, names with `_`, duplicates and the raw target."""
+    """Only our own server shows case and order of names, names with `_`, duplicates and the raw target."""
     _, body = under_wsgiref("/a%2Fb?echo_format=json", HTTP_X_TWO="1,2", HTTP_HOST="h")
     told = json.loads(body)
     assert ["X-Two", "1,2"] in told["received"]

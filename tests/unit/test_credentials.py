@@ -174,7 +174,7 @@ MUCH_TOO_DEEP = b'{"a":' * 2000 + b"1" + b"}" * 2000
     ],
 )
 def test_a_token_that_cant_be_read_is_explained(token: str, told: str) -> None:
-    """A value that starts like a token but is none is explained: most likely it was cut or mangled on the way."""
+    """An invalid value that starts like a token is explained: most likely it was cut or mangled on the way."""
     credentials = found(f"Bearer {token}")
     assert credentials.jwt is UNSET
     assert credentials.invalid

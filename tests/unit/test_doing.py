@@ -43,7 +43,7 @@ def chosen(wishes: Wishes, accept_encoding: str = "", tries: Tries | None = None
 
 
 def test_an_answer_of_which_nothing_is_asked_is_as_it_was() -> None:
-    """A response without controls keeps its type and needs no effects of the carrier."""
+    """A response without controls keeps its type and needs no effects of the server."""
     outcome = done(ANSWER, NONE, resolve.NOTHING)
     assert outcome == Outcome(200, (("Content-Type", JSON), *HARMLESS), b"0123456789", NO_EFFECTS)
     assert outcome.effects is NO_EFFECTS
@@ -218,7 +218,7 @@ def test_it_is_known_what_an_answer_keeps_until_its_end(case: str) -> None:
 
 
 def test_an_abort_before_the_head_needs_no_stream() -> None:
-    """An abort before the head needs no stream: the carrier applies it alone."""
+    """An abort before the head needs no stream: the server applies it alone."""
     assert do(abort="before").effects == Effects(abort="before")
 
 

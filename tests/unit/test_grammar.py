@@ -1,6 +1,6 @@
 """The grammar of HTTP/1.1: accepted syntax.
 
-What is rejected, and how, is in tests/http/cases.
+Rejected requests, and the responses to them, are in tests/http/cases.
 """
 
 import pytest

@@ -542,7 +542,7 @@ def test_a_call_that_has_begun_is_answered_though_the_server_stops(client: Calle
 
 
 def test_reflection_answers_each_question_as_it_comes(client: Caller) -> None:
-    """Reflection answers each request as it arrives: before the client has ended, and several in one piece."""
+    """Reflection responds to each request as it arrives: before the client has ended, and several in one piece."""
     stream = client.call(REFLECT, asks(list_services=""), end=False)
     (listed,) = client.said(stream)
     response = messages.message("grpc.reflection.v1.ServerReflectionResponse")

@@ -185,6 +185,6 @@ def test_the_methods_are_those_of_the_files() -> None:
 
 
 def test_a_refused_call_has_all_that_a_call_has() -> None:
-    """A rejected call has the whole interface of a call, because the carrier uses any of it."""
+    """A rejected call has the whole interface of a call, because the server uses any of it."""
     names = {name for name in dir(GrpcCall) if not name.startswith("_")}
     assert names <= set(dir(Refused))

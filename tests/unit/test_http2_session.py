@@ -195,7 +195,7 @@ def test_many_requests_are_under_way_at_once(client: Client) -> None:
 def test_one_stream_too_many_is_refused(client: Client) -> None:
     """A stream above the limit is refused so that the client may retry (RFC 9113, 8.7); the others continue."""
     streams = [client.ask("/", method="POST", end=False) for _ in range(4)]
-    client.h2.remote_settings = h2.settings.Settings(client=False)  # a client that ignores the limit that it was told
+    client.h2.remote_settings = h2.settings.Settings(client=False)  # a client that ignores the announced limit
     refused = client.ask("/")
     assert [each.error_code for each in client.of(refused, h2.events.StreamReset)] == [ErrorCodes.REFUSED_STREAM]
     client.body(streams[0], b"")
@@ -737,7 +737,7 @@ def test_an_upload_that_is_cut_anywhere_goes_on() -> None:
 
 
 def receive_window(client: Client) -> int:
-    """Return the largest amount that the client could send if it were told of all that was consumed."""
+    """Return the number of bytes that the client could send if all consumed bytes were acknowledged."""
     session = client.served.connection._session  # noqa: SLF001 - what a client would notice only after megabytes
     assert isinstance(session, Http2Session)
     return session._streams._receive_window + session._streams._taken  # noqa: SLF001

@@ -227,7 +227,7 @@ class KeptConnection(RuleBasedStateMachine):
             self._read_refusal()
 
     def _heed(self) -> None:
-        """Pause or resume reading as the transport was told."""
+        """Pause or resume reading after such calls of the transport."""
         told = [each for each in self.transport.did if each.endswith("_reading")]
         if told:
             self.reading = told[-1] == "resume_reading"

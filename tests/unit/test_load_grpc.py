@@ -24,7 +24,7 @@ def fields_of(stream: int, fields: Sequence[tuple[str, str]], flags: int = 0) ->
 
 
 def answering(code: str = "0", method: str = f"/{ECHO}/Echo", **changes: str) -> Callable[[int, Request], list[bytes]]:
-    """Return a function that answers a call, correctly by default: a head, a message, and trailers."""
+    """Return a function that responds to a call, correctly by default: a head, a message, and trailers."""
 
     def answer(stream: int, request: Request) -> list[bytes]:
         told = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")()

@@ -31,7 +31,7 @@ def right(request: Request) -> bytes:
     return over_http1(reflection(request, http1.PROTOCOL), request.id)
 
 
-# What the server sends, and the fault that the client must find.
+# Responses of the server, and the fault that the client must find.
 OVER_HTTP1: dict[str, tuple[Callable[[Request], bytes], Fault | None]] = {
     "right": (right, None),
     "nothing": (lambda _: b"", Fault.CLOSED),

@@ -82,7 +82,7 @@ async def asked_streams(reader: asyncio.StreamReader) -> AsyncIterator[int]:
 def speaking_http2(
     request: Request, answer: Callable[[int, Request], list[bytes]], *, first: list[bytes] | None = None
 ) -> Serve:
-    """Return a server that answers the request and closes.
+    """Return a server that responds to the request and closes.
 
     It sends `first` instead for the first request, and continues.
     """

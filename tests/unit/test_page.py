@@ -43,7 +43,7 @@ SECTIONS = "request fields query cookies body trailers client tls pod trace cred
 
 
 def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> Body:
-    """Return a body as the carrier measures it."""
+    """Return a body as the server measures it."""
     meter = Meter(content_of(fields), MAX_DECODED)
     meter.take(raw)
     while meter.pending:

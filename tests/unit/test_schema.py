@@ -96,7 +96,7 @@ ENDS = st.sampled_from(
 
 
 def measured(body: bytes, wire: Fields) -> Body:
-    """Measure a body with these headers, as the carrier does."""
+    """Measure a body with these headers, as the server does."""
     meter = Meter(content_of(wire), 1 << 20)
     meter.take(body)
     while meter.pending:

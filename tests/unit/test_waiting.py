@@ -22,7 +22,7 @@ def data(size: int) -> bytes:
     return raw_http2.frame("DATA", 0, 1, bytes(size))
 
 
-# What is sent first, what is buffered after it, what completes that, and how more of it is rejected.
+# By kind of incomplete data: bytes before it, the data, bytes that complete it, and the rejection of more of it.
 HELD: dict[str, tuple[bytes, bytes, bytes, bytes]] = {
     "half a head": (b"", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 900, b"\r\n\r\n", b" 503 "),
     "half a body": (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n", b"y" * 899, b"y", b" 503 "),

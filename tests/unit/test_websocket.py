@@ -100,7 +100,7 @@ TOO_BIG = Seen(CLOSE, close(1009))
 HI = frame(TEXT, b"hi")
 ECHOED_HI = Seen(TEXT, b"hi")
 
-# What is sent, and what comes back, by name. A Close frame that comes back ends the connection.
+# Bytes sent, and frames received, by name of the case. A received Close frame ends the connection.
 Case = tuple[bytes, list[Seen]]
 CASES: dict[str, Case] = {}
 

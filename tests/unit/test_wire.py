@@ -66,7 +66,7 @@ def test_what_is_shown_can_be_turned_back(raw: bytes) -> None:
 
 
 def test_the_carriers_request_is_taken_as_it_is() -> None:
-    """The request of our own carrier is used unchanged."""
+    """The request of our own server is used unchanged."""
     request = WireRequest(b"GET", b"/", "HTTP/1.1", ((b"a_B", b"1"),))
     assert request_of({REQUEST_KEY: request}, MAX_DECODED) is request
 

@@ -44,7 +44,7 @@ def machine() -> Machine:
 def main(arguments: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
     """Measure, write the results and print them.
 
-    Return the exit code: 1 if a bound is broken or a response was wrong.
+    Return the exit code: 1 if a limit is broken or a response was wrong.
     """
     parsed = options(environ).parse_args(arguments)
     try:
@@ -89,11 +89,11 @@ def finish(results: Results, faults: Sequence[str], keep: str | None, say: Say) 
     if keep:
         write(results, kept.file(keep))
         draw(kept.file(kept.drawn()), kept.FOLDER)
-    print(report.coloured(results) if sys.stdout.isatty() else report.markdown(results))  # noqa: T201 - what was asked for
+    print(report.coloured(results) if sys.stdout.isatty() else report.markdown(results))  # noqa: T201 - the result
     for name in report.broken(results):
         say(f"bench: does not hold: {name}")
     for fault in faults:
-        say(f"bench: a wrong answer: {fault}")
+        say(f"bench: wrong response: {fault}")
     say(f"bench: written to {FOLDER.relative_to(ROOT)}")
     return 1 if faults or report.broken(results) else 0
 

@@ -34,7 +34,7 @@ _OF_HTTP1, _OF_HTTP2 = _any_certificate(), _any_certificate()
 
 def bare_line(_: Request, body: bytes) -> str:
     """Require our bare response, for the requested target."""
-    return "" if body == b"<b>Got: blah/blah</b>!" else f"not the bare answer: {body[:200]!r}"
+    return "" if body == b"<b>Got: blah/blah</b>!" else f"not the bare response: {body[:200]!r}"
 
 
 def empty(_: Request, body: bytes) -> str:
@@ -82,7 +82,7 @@ def ask(port: int, target: str, request: Request, way: Way, check: Check) -> str
     try:
         status, body = (_by_http2 if over_http2(way) else _by_http1)(port, target, request, way)
     except (OSError, http.client.HTTPException, httpx.HTTPError) as error:
-        return f"no answer: {error!r}"
+        return f"no response: {error!r}"
     return check(request, body) if status == http.client.OK else f"status {status}: {body[:200]!r}"
 
 

@@ -75,7 +75,7 @@ def _refused(bench: Bench, cell: Cell) -> bool:
         return False
     fault = measuring.ask(bench.running(cell.subject), cell.request, cell.way)
     if fault:
-        bench.say(f"{cell.subject.name} does not answer that: {fault[:120]}")
+        bench.say(f"{cell.subject.name} does not respond as required: {fault[:120]}")
     return bool(fault)
 
 

@@ -54,7 +54,7 @@ _TWO: Final = with_workers(2)
 _CPU: Final[Value] = "cpu_per_request"
 KIB, MIB = 1 << 10, 1 << 20
 
-# Requirements for echo: goals, and bounds that must hold.
+# Requirements for echo: goals, and limits that must hold.
 ASKED: Final = (
     Measurable(
         Row(key="cpu-json", name="CPU per request, JSON, vs go-httpbin /anything", unit=CPU, goal=1.0, bound=1.5),

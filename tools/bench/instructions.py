@@ -178,13 +178,13 @@ def _ask(client: socket.socket, request: bytes, beginning: bytes) -> None:
     while length is None or len(answer) < length:
         came = client.recv(65_536)
         if not came:
-            raise UncountableError(f"the connection ended within an answer: {answer!r}")
+            raise UncountableError(f"the connection ended within a response: {answer!r}")
         answer += came
         head, whole, body = answer.partition(b"\r\n\r\n")
         if whole and (found := re.search(rb"(?i)\r\ncontent-length: (\d+)(?:\r\n|$)", head)):
             length = len(head) + len(whole) + int(found[1])
     if not answer.startswith(b"HTTP/1.1 200 ") or not body.startswith(beginning):
-        raise UncountableError(f"another answer than expected: {answer!r}")
+        raise UncountableError(f"unexpected response: {answer!r}")
 
 
 def _total(written: Path) -> int:

@@ -9,9 +9,13 @@ from msgspec import Struct
 
 from tools.bench.asked import Request
 
-# kept: connections are reused; open: they are reused, and established before the measurement; fresh: each request has a
-# new connection; pipelined: several requests are sent at once; numbered: each request has an X-Request-Id of its own,
-# as behind many proxies.
+# Ways to send requests; tls, h2c and h2 are protocols.
+#
+# - kept: connections are reused
+# - open: they are reused, and established before the measurement
+# - fresh: each request has a new connection
+# - pipelined: several requests are sent at once
+# - numbered: each request has an X-Request-Id of its own, as behind many proxies
 Way = Literal["kept", "open", "fresh", "pipelined", "numbered", "tls", "h2c", "h2"]
 PIPELINED: Final = 16  # requests that are sent before their responses are read
 _STREAMS: Final = 16  # concurrent requests on each HTTP/2 connection
@@ -101,7 +105,7 @@ def h2load(load: Load, where: str, request: Request, log: Path) -> list[str]:
 def vegeta(program: Path, pace: Pace, where: str, request: Request) -> list[str]:
     """Return vegeta's command for a rate of new connections, which reads its target from a pipe and reports to another.
 
-    It keeps the rate whatever the responses are, on as many connections as that takes, up to some hundreds: a slow
+    It keeps the rate whatever the responses are, on as many connections as that takes, up to some hundreds. A slow
     response delays no other request, so no waiting is missing from the measurement.
     """
     fields = [f"-header={name}: {value}" for name, value in request.fields]

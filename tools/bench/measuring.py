@@ -65,7 +65,7 @@ class Bench(AbstractContextManager["Bench"]):
         issued = trustme.CA().issue_cert("localhost", "127.0.0.1")
         issued.cert_chain_pems[0].write_to_path(self.folder / "tls.crt")
         issued.private_key_pem.write_to_path(self.folder / "tls.key")
-        # The load generators run on other processors than the servers; servers that may use all are told so explicitly.
+        # The load generators run on other processors than the servers; servers that may use all get them explicitly.
         self._held.callback(os.sched_setaffinity, 0, self.cores.all)
         os.sched_setaffinity(0, {self.cores.load})
         return self

@@ -1,4 +1,4 @@
-"""Our application on any WSGI server, without the carrier.
+"""Our application on any WSGI server other than our own.
 
 `gunicorn tools.bench.plain:application`.
 """

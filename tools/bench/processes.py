@@ -129,7 +129,7 @@ def _fault(process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> str
             return f"has ended with code {process.wait(_PAUSE)}"
         except subprocess.TimeoutExpired:
             if time.monotonic() > give_up:
-                return f"does not answer after {_START_DEADLINE:.0f} s"
+                return f"does not respond after {_START_DEADLINE:.0f} s"
     return ""
 
 

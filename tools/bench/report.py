@@ -35,7 +35,7 @@ def _ratio(figure: Figure, value: float) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """Return in a word how a figure compares with its goal and its bound."""
+    """Return in a word how a figure compares with its goal and its limit."""
     if not figure.asked:
         return ""
     if not figure.holds:
@@ -128,12 +128,12 @@ def markdown(results: Results) -> str:
 
 
 def broken(results: Results) -> list[str]:
-    """Return the names of the figures whose bound does not hold."""
+    """Return the names of the figures whose limit is exceeded."""
     return [each.name for each in results.figures if not each.holds]
 
 
 def coloured(results: Results) -> str:
-    """Return the document for a terminal: broken bounds and increased counts are red."""
+    """Return the document for a terminal: broken limits and increased counts are red."""
     red = {f"| {each} |" for each in broken(results)}
     red |= {f"| {each.request} |" for each in results.instructions if risen(each)}
     lines = markdown(results).splitlines()

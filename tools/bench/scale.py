@@ -149,7 +149,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], say: Say) -> int:
     for file in (FILE, KEPT) if asked.keep else (FILE,):
         write(scale, file)
     (FOLDER / "scale.md").write_text(table(scale) + "\n", encoding="utf-8")
-    print(table(scale))  # noqa: T201 - what was asked for
+    print(table(scale))  # noqa: T201 - the result
     return 0 if is_flat(steps) else 1
 
 

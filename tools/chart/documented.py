@@ -212,7 +212,7 @@ def settings() -> dict[str, FieldInfo]:
 def setting_schema(field: FieldInfo) -> Schema:
     """Return the schema of a setting: its type, notation and limits, as YAML may have read its text, and null.
 
-    YAML reads `on` as true and 1.2 as a number. They are in schemas of their own, not in one `enum`: in Helm 3.18.6 to
+    YAML reads `on` as true and 1.2 as a number. They are in schemas of their own, not in one `enum`. In Helm 3.18.6 to
     3.21 and 4.0 to 4.2, jsonschema 6.0.2 treats "1.2" and 1.2 as equal, and rejects the whole chart.
     """
     schema = msgspec.json.schema(field.type)

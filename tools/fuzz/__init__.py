@@ -1,4 +1,4 @@
 """Coverage-guided fuzzing of parsers with atheris.
 
-What parses bytes of clients is compared with oracles (README.md beside this file).
+Parsers of client bytes are compared with oracles (README.md beside this file).
 """

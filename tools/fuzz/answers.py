@@ -138,7 +138,7 @@ def _statuses(written: bytes, methods: list[bytes]) -> Iterator[int]:
 
 def _check_answer(client: h11.Connection, head: h11.Response) -> None:
     fields = {bytes(name): bytes(value).decode("latin-1") for name, value in head.headers}
-    assert head.status_code != 500 or b"x-request-id" in fields, "asked for, not a fault"
+    assert head.status_code != 500 or b"x-request-id" in fields, "requested, not a fault"
     assert fields[b"content-type"] in _TYPES or fields.get(b"content-type", "").startswith(("text/", "application/"))
     assert fields[b"x-content-type-options"] == "nosniff"
     assert b"set-cookie" not in fields

@@ -1,6 +1,6 @@
 """The context of a request, built from bytes.
 
-The bytes are parsed as the carrier does, and the context is the one that echo uses.
+The bytes are parsed as the server does, and the context is the one that echo uses.
 """
 
 from collections.abc import Iterator

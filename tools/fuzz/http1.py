@@ -36,7 +36,7 @@ class Request(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What was read from a connection: the requests, and whether the rest was rejected, or is incomplete."""
+    """Requests read from a connection, and whether the rest was rejected, or is incomplete."""
 
     requests: tuple[Request, ...]
     refused: bool

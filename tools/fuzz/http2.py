@@ -1,10 +1,10 @@
 """Fuzz target: HTTP/2 frames.
 
 Events and sent bytes are the same however the frames are split, and h2 reads the same requests. An input is a sequence
-of records, so that an input changed by the fuzzer is still a sequence of frames: type, flags, stream, length of what
-follows, a byte each. What follows is the payload. For HEADERS and CONTINUATION it is lines `name=value`, which are
-compressed here, unless the flag `_RAW` states that it is compressed already. Types from `_BYTES` on are raw bytes, not
-a frame.
+of records, so that an input changed by the fuzzer is still a sequence of frames. A record is type, flags, stream and
+length of the payload, a byte each, then the payload. For HEADERS and CONTINUATION the payload is lines `name=value`,
+which are compressed here, unless the flag `_RAW` states that it is compressed already. Types from `_BYTES` on are raw
+bytes, not a frame.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ WORDS: Final = (
 
 
 class Reading(NamedTuple):
-    """What was read from a connection: the events, the sent bytes, and why it ended, if it did."""
+    """Events read from a connection, the bytes sent on it, and why it ended, if it did."""
 
     events: tuple[Event | tuple[object, ...], ...]
     sent: bytes

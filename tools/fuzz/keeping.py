@@ -1,6 +1,6 @@
 """`python -m tools.fuzz.keeping [TARGET...]`: select inputs to store.
 
-Of the inputs that runs have left, it selects those that reach more code: an input is stored if echo goes from one line
+Of the inputs that runs have left, it selects those that reach more code. An input is stored if echo goes from one line
 to another as for no shorter input, no seed, and no input that was found to break something.
 """
 

@@ -2,7 +2,7 @@
 
 Every message is echoed unchanged, however its bytes are split, until the client breaks a rule. An input is a byte that
 states whether compression was negotiated (2: with raw payloads; 3: with payloads compressed here), then a sequence of
-records: first byte of a frame (FIN, RSV, opcode), length of its payload, payload.
+records. A record is the first byte of a frame (FIN, RSV, opcode), the length of its payload, and the payload.
 """
 
 import zlib

@@ -1,6 +1,6 @@
 """Security checks of manifests and the Dockerfile by checkov.
 
-What checkov finds is a failure, or waived here for a reason. The waivers are a table of ours, not checkov's list of
+A finding of checkov is a failure, or waived here for a reason. The waivers are a table of ours, not checkov's list of
 checks to skip: each is for certain kinds alone, and an unused one is a failure too.
 """
 
@@ -49,7 +49,7 @@ WAIVERS = (
     Waiver(
         "CKV_K8S_11",
         _PODS,
-        "A CPU limit would show up as latency that nobody asked for; a memory limit is set, and requests for both.",
+        "A CPU limit would show up as latency that no client requested; a memory limit is set, and requests for both.",
     ),
     Waiver(
         "CKV_K8S_15",
@@ -66,7 +66,7 @@ WAIVERS = (
     Waiver(
         "CKV2_K8S_6",
         _PODS,
-        "Whether there is a NetworkPolicy, and whom it lets in, is for who installs to say, by a value.",
+        "Whether there is a NetworkPolicy, and whom it lets in, is a decision of the installation, by a value.",
     ),
 )
 

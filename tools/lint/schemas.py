@@ -1,8 +1,8 @@
 """Strict JSON Schemas of Kubernetes' objects.
 
 They are made from what Kubernetes publishes: OpenAPI documents and CRDs. Strict means as the API server is with
-`fieldValidation=Strict`: a field that is not in the schema is rejected. What a JSON Schema can't express (CEL rules,
-conditions on several fields) is left to a cluster.
+`fieldValidation=Strict`: a field that is not in the schema is rejected. Rules that a JSON Schema can't express (CEL,
+conditions on several fields) are left to a cluster.
 """
 
 from collections.abc import Iterator, Mapping

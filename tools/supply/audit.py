@@ -41,9 +41,9 @@ class Answer(NamedTuple):
 
 # The services that pip-audit can query: if one does not know the packages, the next may.
 _SERVICES = ("pypi", "osv")
-# Scanners of a bill of materials, the first that is installed is used: the arguments for an exit code of its own when
-# it finds something, that code, and the form of a bill's name. Vulnerabilities without a fix are omitted: no other base
-# would be better.
+# Scanners of a bill of materials; the first that is installed is used. For each: the arguments that make it exit with a
+# code of its own when it finds something, that code, and the format of a bill's name. Vulnerabilities without a fix are
+# omitted: no other base would be better.
 _SCANNERS: Mapping[str, tuple[Sequence[str], int, str]] = {
     "trivy": (("sbom", "--quiet", "--ignore-unfixed", "--exit-code", "9"), 9, "{}"),
     "grype": (("--quiet", "--only-fixed", "--fail-on", "negligible"), 2, "sbom:{}"),
@@ -122,7 +122,7 @@ def _done(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Comp
             command, env=dict(environ), capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, -1, "", f"no answer in {_PATIENCE} s")
+        return subprocess.CompletedProcess(command, -1, "", f"no response in {_PATIENCE} s")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

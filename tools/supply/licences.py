@@ -1,7 +1,7 @@
 """`python -m tools.supply.licences`: write THIRD_PARTY.md.
 
 It has the licences of third-party packages in the image, which the packages of the runtime's lock files declare
-themselves. What the base of the image adds is in the bill of materials (`sbom.py`), because it differs with each base.
+themselves. Those of the image's base are in the bill of materials (`sbom.py`), because they differ with each base.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ _READ = {
     "backports-zstd": "PSF-2.0",  # LICENSE.txt
     "uvloop": "MIT OR Apache-2.0",  # LICENSE-MIT, LICENSE-APACHE
 }
-# What a package has compiled into it, with its licence, as the package states.
+# Libraries that are compiled into a package, with their licences, as the package states.
 BUNDLED = {
     "backports-zstd": {"zstd": "BSD-3-Clause"},
     "brotli": {"brotli": "MIT"},
@@ -53,9 +53,9 @@ _HEAD = """# What the image has of others
 
 Written by `make format` of the lock files [requirements.txt](requirements.txt),
 [requirements/jwt.txt](requirements/jwt.txt) and [requirements/otlp.txt](requirements/otlp.txt), and of what the
-packages say of themselves; each package's licence stands in the image in its folder `/packages/*.dist-info`. What the
-base image brings (Debian and Python) is listed, with licences where the base tells them, in the bill of materials that
-`make sbom` writes.
+packages declare; each package's licence is in the image in its folder `/packages/*.dist-info`. The packages of the base
+image (Debian and Python) are listed, with licences if the base has them, in the bill of materials that `make sbom`
+writes.
 
 | package | version | licence | compiled into it | in |
 | --- | --- | --- | --- | --- |

@@ -169,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     components = json.loads(text)["components"]
-    print(f"{name}: {len(components)} parts of {reference}")  # noqa: T201 - what was asked for
+    print(f"{name}: {len(components)} parts of {reference}")  # noqa: T201 - the result
     return 0
 
 

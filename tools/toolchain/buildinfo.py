@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """What `go version -m` prints. `settings` are the build flags and variables, such as CGO_ENABLED."""
+    """Output of `go version -m`. `settings` are the build flags and variables, such as CGO_ENABLED."""
 
     package: str
     module: str

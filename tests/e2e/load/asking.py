@@ -46,8 +46,8 @@ class Kind:
 
 
 # Clients with a persistent connection and frequent requests; with a connection for each request; idle for longer than a
-# stopping server keeps an idle connection; and with requests in progress when the stop begins. No client repeats a
-# POST.
+# stopping server keeps an idle connection. Also those with requests in progress when the stop begins. No client repeats
+# a POST.
 KINDS: Final = {
     "HTTP/1.1 kept": Kind(http1.PROTOCOL, 8),
     "HTTP/1.1 fresh": Kind(http1.PROTOCOL, 8, method="POST", fresh=True),

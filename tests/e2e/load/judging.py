@@ -46,7 +46,7 @@ class Again(StrEnum):
     """The reasons to send a request again, if HTTP itself says that it was not processed.
 
     A closed HTTP/1.1 connection says so only if the request is idempotent and no byte of a response has arrived (RFC
-    9112, 9.3.1): the server closed an idle connection while the request was in transit. No server can rule that out;
+    9112, 9.3.1). The server closed an idle connection while the request was in transit. No server can rule that out;
     one that sends `Connection: close` to active clients limits it to idle ones (9.6). HTTP/2 is unambiguous: streams
     above GOAWAY's last, and refused ones, were not processed (RFC 9113, 8.7).
     """

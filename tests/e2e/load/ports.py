@@ -1,7 +1,7 @@
 """Client ports, each reused as late as possible.
 
 The kernel reuses a port after seconds, while the nodes keep the entry of its last connection for two minutes, by which
-they route packets to pods (`nf_conntrack_tcp_timeout_time_wait`): of 75,000 fresh connections, 45,000 met such an
+they route packets to pods (`nf_conntrack_tcp_timeout_time_wait`). Of 75,000 fresh connections, 45,000 met such an
 entry, also of deleted pods. Failures from that would be caused by the client, and are not under test.
 """
 

@@ -1,6 +1,6 @@
-// The echo of `fortio server`, of the version that go.mod says: its listener, its handlers and its log are fortio's own.
-// What is left out of fortio's program is what no request comes to: its user interface, its gRPC and its scripts, whose
-// interpreter not every proxy of Go's modules has.
+// The echo of `fortio server`, of the version in go.mod: its listener, its handlers and its log are fortio's own.
+// Parts of fortio's program that no request uses are omitted: its user interface, its gRPC and its scripts, whose
+// interpreter is not on every Go module proxy.
 package main
 
 import (
@@ -15,7 +15,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: fortio ADDRESS:PORT")
 		os.Exit(2)
 	}
-	// Where its debug handler is, by its own default (-echo-debug-path).
+	// /debug is the default path of its debug handler (-echo-debug-path).
 	if _, address := fhttp.Serve(os.Args[1], "/debug"); address == nil {
 		os.Exit(1)
 	}

@@ -1,5 +1,5 @@
-// Command gateway-client asks an echo as the conformance tests of the Gateway API do, by their own round tripper, told
-// what to ask by flags. It says in JSON what that read of the answer.
+// Command gateway-client sends a request as the conformance tests of the Gateway API do, by their own round tripper.
+// Flags define the request. It prints as JSON what the round tripper read of the response.
 package main
 
 import (

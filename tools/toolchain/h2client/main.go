@@ -1,5 +1,5 @@
-// Command h2client is the HTTP client of Go's standard library, told what to ask by flags. It says in JSON what came of
-// it; with -until-refused it asks until nobody takes its connections any more.
+// Command h2client is the HTTP client of Go's standard library. Flags define the request. It prints the results as
+// JSON; with -until-refused it sends requests until its connections are refused.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	"time"
 )
 
-// Answer is the last one that came.
-type Answer struct {
+// Response is the last response.
+type Response struct {
 	Status  int         `json:"status"`
 	Proto   string      `json:"proto"`
 	Fields  http.Header `json:"fields"`
@@ -30,15 +30,15 @@ type Answer struct {
 	Trailer http.Header `json:"trailer"`
 }
 
-// Report is what came of all requests: how many answers by status and protocol, how many failures by what was said.
+// Report has the results of all requests: number of responses by status and protocol, of failures by error message.
 type Report struct {
 	Answers  map[string]int `json:"answers"`
 	Refused  int            `json:"refused"`
 	Failures map[string]int `json:"failures"`
-	Last     *Answer        `json:"last"`
+	Last     *Response      `json:"last"`
 }
 
-// Asked is what is sent, again and again.
+// Asked is the request that is sent repeatedly.
 type Asked struct {
 	method, url, body string
 	header, trailer   http.Header
@@ -59,12 +59,12 @@ func (f fields) Set(field string) error {
 
 func main() {
 	asked := Asked{header: http.Header{}, trailer: http.Header{}}
-	protocol := flag.String("protocol", "h2", "h2 (over TLS by ALPN, in clear at once) or http/1.1")
+	protocol := flag.String("protocol", "h2", "h2 (over TLS by ALPN, else by prior knowledge) or http/1.1")
 	authority := flag.String("ca", "", "PEM file of the authority that is trusted")
 	count := flag.Int("count", 1, "requests")
-	atOnce := flag.Int("at-once", 1, "requests that are under way at the same time")
+	atOnce := flag.Int("at-once", 1, "requests in flight at the same time")
 	clients := flag.Int("clients", 1, "clients, each with connections of its own, among which the requests are dealt")
-	untilRefused := flag.Bool("until-refused", false, "ask until connections are refused; say when -count answers came")
+	untilRefused := flag.Bool("until-refused", false, "send requests until connections are refused; report when -count responses have arrived")
 	deadline := flag.Duration("deadline", 20*time.Second, "time for all of it")
 	flag.StringVar(&asked.method, "method", "GET", "method")
 	flag.StringVar(&asked.body, "body", "", "body")
@@ -95,7 +95,7 @@ func transportOf(protocol, authority string) (*http.Transport, error) {
 	protocols.SetHTTP1(protocol == "http/1.1")
 	protocols.SetHTTP2(protocol == "h2")
 	protocols.SetUnencryptedHTTP2(protocol == "h2")
-	// No proxy, and no compression that was not asked for.
+	// No proxy, and no Accept-Encoding header that the flags don't set.
 	transport := &http.Transport{
 		Protocols: protocols, DisableCompression: true, ExpectContinueTimeout: time.Minute, MaxIdleConnsPerHost: 100,
 	}
@@ -111,8 +111,8 @@ func transportOf(protocol, authority string) (*http.Transport, error) {
 	return transport, nil
 }
 
-// neverConnected tells of a connection that was not taken, so that nothing was asked on it: refused, or reset before it was
-// open, as the kernel does when a listener closes at that moment.
+// neverConnected returns whether a connection was never established, so that no request was sent on it. It was refused,
+// or reset before it was open, as the kernel does when a listener closes at that moment.
 func neverConnected(err error) bool {
 	var failed *net.OpError
 	return errors.Is(err, syscall.ECONNREFUSED) ||
@@ -123,15 +123,15 @@ func askAll(ctx context.Context, transports []*http.Transport, asked Asked, coun
 	report := &Report{Answers: map[string]int{}, Failures: map[string]int{}}
 	var lock sync.Mutex
 	begun, done := 0, 0
-	// next tells whether one more request is to be sent.
+	// next returns whether to send one more request.
 	next := func() bool {
 		lock.Lock()
 		defer lock.Unlock()
 		begun++
 		return untilRefused || begun <= count
 	}
-	// note takes what came of a request, and tells whether to go on.
-	note := func(answer *Answer, err error) bool {
+	// note counts the result of a request, and returns whether to continue.
+	note := func(answer *Response, err error) bool {
 		lock.Lock()
 		defer lock.Unlock()
 		switch {
@@ -160,7 +160,7 @@ func askAll(ctx context.Context, transports []*http.Transport, asked Asked, coun
 	return report
 }
 
-func ask(ctx context.Context, transport *http.Transport, asked Asked) (*Answer, error) {
+func ask(ctx context.Context, transport *http.Transport, asked Asked) (*Response, error) {
 	var body io.Reader
 	if asked.body != "" {
 		body = bytes.NewReader([]byte(asked.body))
@@ -181,7 +181,7 @@ func ask(ctx context.Context, transport *http.Transport, asked Asked) (*Answer, 
 	defer response.Body.Close()
 	read, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("within an answer: %w", err)
+		return nil, fmt.Errorf("within a response: %w", err)
 	}
-	return &Answer{response.StatusCode, response.Proto, response.Header, string(read), response.Trailer}, nil
+	return &Response{response.StatusCode, response.Proto, response.Header, string(read), response.Trailer}, nil
 }

@@ -1,5 +1,5 @@
-// Command kubectl is Kubernetes' own, with a main package that can be built on its own: that of k8s.io/kubernetes can't
-// be, for the replace lines in its module.
+// Command kubectl is Kubernetes' own, with a main package that can be built on its own. The replace lines in the module
+// of k8s.io/kubernetes prevent that.
 package main
 
 import (
