@@ -1,13 +1,14 @@
-# An image in two stages: the first one builds, the second one runs. What was needed to build stays behind.
+# An image in two stages: the first one builds, the second one runs. The build tools are not in the image.
 #
-# What changes least stands first: every line is a layer that is taken from the cache for as long as it and all lines
-# before it are as they were.
+# Lines that change least come first: every line is a layer that is taken from the cache for as long as it and all lines
+# before it are unchanged.
 
 # Before the first FROM, so that the base can be swapped:
 #   docker build --build-arg base_image=python:3.13-alpine .
 # The version is fixed to the minor: bug fixes of Python come with each build, surprises don't.
-# To build on the same bytes again, name the base by its digest, which its registry tells, and an image of ours by its
-# label org.opencontainers.image.base.digest (`make image` looks it up and builds on it):
+# To build on the same bytes again, name the base by its digest. Its registry reports the digest, and so does the label
+# org.opencontainers.image.base.digest of an image of ours (`make image` looks it up and builds on it):
+#
 #   docker build --build-arg base_image=python:3.13-slim-trixie@sha256:DIGEST .
 ARG base_image=python:3.13-slim-trixie
 
@@ -19,20 +20,20 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONDONTWRITEBYTECODE=1
 
-# What the second stage copies is laid out under /image as it will stand there, in three folders for three layers. Every
-# file and folder gets the same time, so that two builds of one commit give the same layers, byte for byte. It is no time
-# of a commit or a build, since a cached layer would still have that of an earlier one; the image's own time is
-# BuildKit's business, which takes it from the build argument SOURCE_DATE_EPOCH.
+# The files for the second stage are laid out under /image as they will be there, in three folders for three layers.
+# Every file and folder gets the same time, so that two builds of one commit give the same layers, byte for byte. It is
+# not the time of a commit or a build, since a cached layer would still have that of an earlier one. BuildKit sets the
+# image's own time, from the build argument SOURCE_DATE_EPOCH.
 
-# A user of its own, with a name for who looks inside and nowhere to log in.
+# A user of its own, with a name to read in listings and nowhere to log in.
 RUN mkdir -p /image/user/etc /image/user/app \
     && cp -p /etc/passwd /etc/group /image/user/etc \
     && echo 'app:x:10001:10001:echo:/app:/sbin/nologin' >> /image/user/etc/passwd \
     && echo 'app:x:10001:' >> /image/user/etc/group \
     && find /image/user -exec touch -h -d @0 {} +
 
-# A compiler and Python's headers, for a dependency that has no ready-made wheel for this base or processor; and
-# binutils, whose strip takes symbols out of compiled code that only a debugger reads: uvloop shrinks from 13 MB to 2.
+# A compiler and Python's headers, for a dependency that has no ready-made wheel for this base or processor. Also
+# binutils, whose strip removes symbols from compiled code that only a debugger reads: uvloop shrinks from 13 MB to 2.
 # Alpine has apk, Debian has apt-get: ask which one is there, and one Dockerfile serves both.
 # The caches are mounted while the line runs and are no part of the layer.
 # Their versions are not pinned: nothing of them reaches the image.
@@ -83,11 +84,18 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     && PYTHONPATH=/build/tools CFLAGS=-g0 python3 -m pip install --require-hashes --no-build-isolation --no-compile \
          --target=/image/packages/packages --requirement=packages.txt
 
-# What nothing here imports stays behind: gunicorn's own workers, HTTP/2, control socket and "dirty" workers; the layers
-# of websockets that do I/O (ours is the carrier), and its command line; what Prometheus's client does beside
-# writing metrics; protobuf's JSON, compiler and helpers, and, where it has compiled code, what it describes itself with;
-# archives of zstd and its form for PyPy; uvloop's tests; what makes YAML faster than it need be; and the sources of what
-# is compiled. tests/image imports each module that is left, and looks at each import within it.
+# Modules that nothing here imports are removed:
+#
+# - gunicorn's own workers, HTTP/2, control socket and "dirty" workers
+# - the layers of websockets that do I/O (ours is the server), and its command line
+# - parts of Prometheus's client that don't write metrics
+# - protobuf's JSON, compiler and helpers, and its descriptors of itself if it has compiled code
+# - archives of zstd and its form for PyPy
+# - uvloop's tests
+# - the fast YAML parser, which is not needed
+# - the sources of compiled code
+#
+# tests/image imports each module that remains, and checks each import within it.
 WORKDIR /image/packages/packages
 RUN rm -r \
       _yaml \
@@ -140,9 +148,9 @@ RUN rm -r \
     && find . \( -name '_yaml*.so' -o -name '*.c' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' -o -name '*.pyx' \) -delete
 
 # Bytecode is made now and not at each start: the root file system of a careful deployment can't be written to. Here it
-# stands in the place of its source (-b), which nobody reads in an image, and which would be as large again; a traceback
-# still names file and line. What only somebody who reads the source has use for is left out as well: docstrings (-o 2,
-# which leaves out assertions, too) and columns.
+# replaces its source (-b), which nobody reads in an image, and which would be as large again; a traceback still names
+# file and line. Data that is of use only with the source is omitted as well: docstrings (-o 2, which omits assertions,
+# too) and columns.
 ENV PYTHONNODEBUGRANGES=1
 RUN find /image/packages -name '*.so*' -exec strip --strip-unneeded {} + \
     && rm -r /image/packages/packages/bin \
@@ -151,8 +159,8 @@ RUN find /image/packages -name '*.so*' -exec strip --strip-unneeded {} + \
     && find /image/packages -exec touch -h -d @0 {} +
 
 # The public base has no bytecode of Python's own library: each start, and each health check, would compile what it
-# imports of it, for 0.3 s. So that stands here too, for all that the service imports, in whole packages, in a form that
-# Python reads as it is: a zip file, of 1 MB in place of 4. What Python itself has read before it looks here is left out.
+# imports of it, for 0.3 s. So the bytecode is here too, of all that the service imports, in whole packages. It is a zip
+# file, which Python reads as it is, of 1 MB in place of 4. Modules that Python itself imports at its start are omitted.
 # https://docs.python.org/3/library/zipimport.html
 WORKDIR /build/standard
 RUN library=$(python3 -c 'import os; print(os.path.dirname(os.__file__))') \
@@ -202,7 +210,7 @@ WORKDIR /app
 # By number, so that Kubernetes can see that it is not root without looking into the image.
 USER 10001:10001
 
-# Asked of the echo itself, with what the image has: no shell, no curl.
+# A request to the echo itself by a module of the image: no shell, no curl.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["python3", "-m", "app.healthcheck"]
 
 # docker run IMAGE starts the echo; docker run IMAGE -m app --help says what can be set.

@@ -11,13 +11,13 @@ TOOL := $(IN_VENV)python -m tools.toolchain
 CHECKOV := .tools/checkov
 FUZZ := .tools/fuzz
 BENCH := .tools/bench
-# What is measured runs on a Python that was built as that of the image's base, with profiles and for the whole program
-# at once. A system's own is; those that version managers compile mostly are not, and take a third more.
+# Servers are measured on a Python that was built as that of the image's base, with profiles and for the whole program
+# at once. A system's own is; those that version managers compile mostly are not, and take a third more CPU time.
 BENCH_PYTHON ?= $(or $(wildcard /usr/bin/python3),$(PYTHON))
 BILL := .sbom/echo-$(VERSION).cdx.json
 
-# What Python has compiled it keeps: a process that has to compile the echo, its tests or checkov first, as each would
-# where the environment forbids that, takes up to three times as long to begin.
+# Python stores the bytecode that it compiles, even if the environment forbids it. A process that has to compile the
+# echo, its tests or checkov first takes up to three times as long to start.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
@@ -73,7 +73,7 @@ image: ## build the image echo:VERSION with Docker; BASE_IMAGE sets the base, RE
 sbom: $(VENV)/installed-dev ## write the image's SBOM to .sbom/echo-VERSION.cdx.json (CycloneDX), reproducible
 	@$(IN_VENV)python -m tools.supply.sbom $(IMAGE) $(BILL)
 
-audit: $(VENV)/installed-dev ## check locked packages and image for known vulnerabilities; exit code 1: found, 3: no answer
+audit: $(VENV)/installed-dev ## check locked packages and image for known vulnerabilities; exit code 1: found, 3: no data
 	@$(IN_VENV)python -m tools.supply.audit $(BILL)
 
 chart: $(VENV)/installed-dev ## package the chart as .chart/echo-VERSION.tgz, reproducible
@@ -101,7 +101,7 @@ clean: ## remove all generated files
 	@find app tests tools -name __pycache__ -type d -prune -exec rm -r {} +
 
 # The base by digest, so that the image can say what it was built from: the one that BASE_IMAGE has, or that its tag has
-# in its registry now. Where no registry is reached (REGISTRIES=no says so, too), it is what the engine has by that tag.
+# in its registry now. If no registry is reachable (or with REGISTRIES=no), it is the engine's image of that tag.
 PIN_BASE = base=$(BASE_IMAGE) digest=unknown found=; \
 	case $$base in \
 	*@*) digest=$${base\#*@} ;; \

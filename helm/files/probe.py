@@ -1,7 +1,8 @@
-"""What `helm test` asks: the Service, by its DNS name, as a user would, and one line of report for each check.
+"""Probe of `helm test`: requests to the Service, by its DNS name.
 
-It runs in a pod of the service's own image, handed to `python3 -c`: it has Python's standard library and nothing else.
-Kubernetes replaces a dollar sign before a parenthesis in a pod's command: there must be none here.
+It prints a line for each check. It runs in a pod of the service's own image, as an argument of `python3 -c`: it has
+Python's standard library and nothing else. Kubernetes replaces a dollar sign before a parenthesis in a pod's command:
+there must be none here.
 """
 
 import argparse
@@ -16,17 +17,17 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
 ATTEMPT_SECONDS = 5.0  # for one request
-PAUSE_SECONDS = 0.5  # between two, while nothing answers
-CLOSED_SECONDS = 3.0  # for a port that must not answer; most networks refuse at once, some say nothing
+PAUSE_SECONDS = 0.5  # between two, while there is no response
+CLOSED_SECONDS = 3.0  # for a port that must be closed; most networks refuse at once, some send nothing
 
 
 class CheckError(Exception):
-    """What is not as it should be: expected, and found."""
+    """A failed check; the message has the expected and the actual value."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is probed, and what its answers must say. `deadline` is a time of `time.monotonic`."""
+    """The Service, and the facts that its responses must have. `deadline` is a time of `time.monotonic`."""
 
     host: str
     port: int
@@ -36,12 +37,12 @@ class Target:
     deadline: float
     tls: bool = False
     proxy_protocol: bool = False
-    by_name: bool = False  # ask for each form by its name, since the one that is the default is another
+    by_name: bool = False  # request each format by its name, since the default is another one
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP response."""
 
     status: int
     content_type: str | None
@@ -49,19 +50,19 @@ class Answer:
 
 
 class ServiceConnection(HTTPConnection):
-    """A connection as the Service wants it: begun by a PROXY protocol header, over TLS, or neither."""
+    """A connection as the Service requires it: with a PROXY protocol header, over TLS, both, or neither."""
 
     def __init__(self, probed: Target) -> None:
         super().__init__(probed.host, probed.port, timeout=ATTEMPT_SECONDS)
         self.probed = probed
 
     def connect(self) -> None:
-        """Connect, and say what has to be said first. Raises OSError."""
+        """Connect, with PROXY protocol header and TLS if configured. Raise `OSError`."""
         super().connect()
         if self.probed.proxy_protocol:
             self.sock.sendall(b"PROXY UNKNOWN\r\n")
         if self.probed.tls:
-            # It is the echo that is probed; who vouches for its certificate is not known here.
+            # Only the echo is under test; the authority of its certificate is not known here.
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -69,7 +70,7 @@ class ServiceConnection(HTTPConnection):
 
 
 def ask(connection: HTTPConnection, target: str, accept: str | None) -> Answer:
-    """Send one GET; no Accept field unless given. Raises OSError or HTTPException when nothing answers."""
+    """Send one GET, without an Accept header if `accept` is None. Raise `OSError` or `HTTPException` on failure."""
     try:
         connection.request("GET", target, headers={} if accept is None else {"Accept": accept})
         response = connection.getresponse()
@@ -79,24 +80,24 @@ def ask(connection: HTTPConnection, target: str, accept: str | None) -> Answer:
 
 
 def ask_until_answered(probed: Target, target: str, accept: str | None = None) -> Answer:
-    """Ask again while nothing answers, as right after an installation; any answer is taken as it is."""
+    """Return the first response; repeat the request while there is none, as right after an installation."""
     while True:
         try:
             return ask(ServiceConnection(probed), target, accept)
         except (OSError, HTTPException) as error:
             if time.monotonic() + PAUSE_SECONDS > probed.deadline:
-                raise CheckError(f"no answer in time; the last try: {error!r}") from error
+                raise CheckError(f"no response in time; the last attempt: {error!r}") from error
             time.sleep(PAUSE_SECONDS)
 
 
 def equal(what: str, found: object, expected: object) -> None:
-    """Raise `CheckError` that names both, unless they are equal."""
+    """Raise `CheckError` with both values, unless they are equal."""
     if found != expected:
         raise CheckError(f"{what} is {found!r}, not {expected!r}")
 
 
 def bare_answer(probed: Target) -> str:
-    """Check that the bare answer is exact."""
+    """Check that the bare response is exact."""
     answer = ask_until_answered(probed, "/blah/blah?echo_format=bare" if probed.by_name else "/blah/blah")
     equal("the status", answer.status, 200)
     equal("the Content-Type", answer.content_type, "text/html; charset=utf-8")
@@ -105,7 +106,7 @@ def bare_answer(probed: Target) -> str:
 
 
 def reflection(probed: Target) -> str:
-    """Check that the JSON reflection tells the request, and a pod of this release."""
+    """Check that the JSON reflection has the request, and a pod of this release."""
     target = "/blah/blah?from=helm-test" + ("&echo_format=json" if probed.by_name else "")
     answer = ask_until_answered(probed, target, "application/json")
     equal("the status", answer.status, 200)
@@ -131,28 +132,28 @@ def admin_port_closed(probed: Target) -> str:
     A name that can't be looked up is a failure: it would prove nothing.
     """
     if probed.admin_port is None:
-        return "not looked at: a headless Service leads to every port of its pods"
+        return "not checked: a headless Service leads to every port of its pods"
     try:
         answer = ask(HTTPConnection(probed.host, probed.admin_port, timeout=CLOSED_SECONDS), "/version", None)
     except socket.gaierror as error:
         raise CheckError(f"{probed.host} can't be looked up: {error}") from error
     except (OSError, HTTPException) as error:
         return f"port {probed.admin_port}: {type(error).__name__}"
-    # Some networks have something that answers for every address; it is not the echo, which knows /version.
+    # Some networks respond for every address; it is not the echo, which has /version.
     if answer.status != HTTPStatus.OK:
-        return f"port {probed.admin_port}: something else answers {answer.status}"
-    raise CheckError(f"port {probed.admin_port} answers {answer.status} {answer.body!r}")
+        return f"port {probed.admin_port}: another server responds {answer.status}"
+    raise CheckError(f"port {probed.admin_port} responds {answer.status} {answer.body!r}")
 
 
 CHECKS: tuple[tuple[str, Callable[[Target], str]], ...] = (
-    ("bare answer", bare_answer),
+    ("bare response", bare_answer),
     ("JSON reflection", reflection),
     ("admin port not in the Service", admin_port_closed),
 )
 
 
 def run(probed: Target) -> int:
-    """Run every check, print a line for each, and give the exit code."""
+    """Run every check, print a line for each, and return the exit code."""
     print(f"probing {'https' if probed.tls else 'http'}://{probed.host}:{probed.port}", flush=True)
     failures = 0
     for name, check in CHECKS:
@@ -166,17 +167,17 @@ def run(probed: Target) -> int:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Probe what the command line names."""
+    """Probe the Service that the command line names."""
     parser = argparse.ArgumentParser(prog="probe", description="Probes an echo through its Service.")
     parser.add_argument("--host", required=True, help="DNS name of the Service")
     parser.add_argument("--port", required=True, type=int, help="its port")
-    parser.add_argument("--admin-port", type=int, help="a port that must not answer")
-    parser.add_argument("--namespace", required=True, help="the namespace that answers must name")
-    parser.add_argument("--pod-prefix", required=True, help="what the name of the pod that answers must begin with")
-    parser.add_argument("--deadline", required=True, type=float, help="seconds until something must have answered")
+    parser.add_argument("--admin-port", type=int, help="a port that must be closed")
+    parser.add_argument("--namespace", required=True, help="the namespace that responses must have")
+    parser.add_argument("--pod-prefix", required=True, help="prefix of the name of the pod that responds")
+    parser.add_argument("--deadline", required=True, type=float, help="seconds until there must be a response")
     parser.add_argument("--tls", action="store_true", help="speak TLS")
     parser.add_argument("--proxy-protocol", action="store_true", help="begin with a PROXY protocol header")
-    parser.add_argument("--by-name", action="store_true", help="ask for each form of the answer by its name")
+    parser.add_argument("--by-name", action="store_true", help="request each format by its name")
     given = parser.parse_args(argv)
     return run(
         Target(

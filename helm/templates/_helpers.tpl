@@ -257,7 +257,7 @@ port.
 {{- include "echo.isOn" .Values.config.ECHO_TLS_ONLY -}}
 {{- end -}}
 
-{{/* The port of the Service that always answers. */}}
+{{/* The port of the Service that is always served. */}}
 {{- define "echo.mainPort" -}}
 {{- if and (include "echo.tlsOnly" .) (include "echo.httpsPort" .) -}}
 {{- int64 .Values.service.tlsPort -}}

@@ -151,7 +151,7 @@ def test_a_right_echo_passes_with_a_line_for_each_check() -> None:
         code, report = run(port, admin_port)
     assert report == [
         f"probing http://127.0.0.1:{port}",
-        "ok    bare answer: <b>Got: blah/blah</b>!",
+        "ok    bare response: <b>Got: blah/blah</b>!",
         f"ok    JSON reflection: from pod {RIGHT.pod} in namespace trial",
         f"ok    admin port not in the Service: port {admin_port}: ConnectionRefusedError",
         "3 of 3 checks passed",
@@ -160,8 +160,8 @@ def test_a_right_echo_passes_with_a_line_for_each_check() -> None:
 
 
 WRONG = {
-    "another bare answer": (replace(RIGHT, bare=b"<b>Got: blah/blah</b>!\n"), "bare answer: the body is"),
-    "another type of the bare answer": (replace(RIGHT, html="text/html"), "bare answer: the Content-Type is"),
+    "another bare response": (replace(RIGHT, bare=b"<b>Got: blah/blah</b>!\n"), "bare response: the body is"),
+    "another type of the bare response": (replace(RIGHT, html="text/html"), "bare response: the Content-Type is"),
     "another path": (replace(RIGHT, path="/blah/blah"), "JSON reflection: path is"),
     "another method": (replace(RIGHT, method="POST"), "JSON reflection: method is"),
     "another namespace": (replace(RIGHT, namespace="other"), "JSON reflection: namespace is"),
@@ -197,7 +197,7 @@ def test_a_network_that_answers_for_every_address_is_no_admin_port() -> None:
         code, report = run(port, admin_port)
     assert (code, report[3]) == (
         0,
-        f"ok    admin port not in the Service: port {admin_port}: something else answers 404",
+        f"ok    admin port not in the Service: port {admin_port}: another server responds 404",
     )
 
 
@@ -205,7 +205,7 @@ def test_an_admin_port_that_answers_fails() -> None:
     """A Service that exposes the admin port is detected."""
     with serving(RIGHT) as port, serving(RIGHT) as admin_port:
         code, report = run(port, admin_port)
-    assert report[3].startswith(f"FAIL  admin port not in the Service: port {admin_port} answers 200")
+    assert report[3].startswith(f"FAIL  admin port not in the Service: port {admin_port} responds 200")
     assert code == 1
 
 
@@ -224,14 +224,14 @@ def test_a_headless_service_has_no_port_to_be_closed() -> None:
     with serving(RIGHT) as port:
         code, report = run(port, None, *headless)
     assert code == 0
-    assert report[3].startswith("ok    admin port not in the Service: not looked at")
+    assert report[3].startswith("ok    admin port not in the Service: not checked")
 
 
 def test_silence_fails_at_the_deadline() -> None:
     """Without any response the checks fail with the last error at the deadline."""
     with closed_port() as port, closed_port() as admin_port:
         code, report = run(port, admin_port, deadline=0)
-    assert [line for line in report if "no answer in time" in line and "Refused" in line] == report[1:3]
+    assert [line for line in report if "no response in time" in line and "Refused" in line] == report[1:3]
     assert code == 1
 
 
