@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What node-image and python-base share: progress, the recipe's digest, the cache, the taking down.
+# Functions of node-image and python-base: progress, the recipe's digest, the cache, the cleanup.
 # Sourced after "set -euo pipefail".
 
 : "${me:?set by the caller: the name that it speaks under}"

@@ -1,5 +1,5 @@
-// Command pause keeps a pod's namespaces alive: it does nothing until it is told to stop,
-// and buries the orphans that come to it as the first process of a shared pid namespace.
+// Command pause keeps a pod's namespaces alive: it does nothing until a signal stops it.
+// As the first process of a shared pid namespace, it reaps orphaned processes.
 package main
 
 import (
