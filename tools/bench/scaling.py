@@ -98,9 +98,9 @@ def documented(scale: Scale) -> str:
         f" The CPU of a request {flat}."
     )
     follows = (
-        f"With {most.pods} pods a request takes {cpu * 1e6:,.0f} µs of CPU, the kernel's part in the pod with it. From"
-        f" that follows, not measured: a pod with a core of its own serves {1 / cpu:,.0f} of them a second at most,"
-        f" {TARGET / cpu:,.0f} when it is as busy as the autoscaler lets it be. Other rates take:"
+        f"With {most.pods} pods a request takes {cpu * 1e6:,.0f} µs of CPU, including the kernel's part in the pod."
+        f" Derived, not measured: a pod with a core of its own serves {1 / cpu:,.0f} of them a second at most,"
+        f" {TARGET / cpu:,.0f} when it is at the autoscaler's target. Other rates take:"
     )
     return "\n\n".join([begin, table(scale), follows, extrapolated(cpu)])
 
