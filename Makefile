@@ -48,7 +48,7 @@ fuzz: $(FUZZ)/installed ## fuzz echo for ten minutes; FUZZ_SECONDS sets the time
 soak: $(VENV)/installed-dev ## run faults, attacks and a million requests; SOAK_REQUESTS=100000 for a shorter run
 	@$(IN_VENV)pytest tests/soak
 
-lint: $(VENV)/installed-dev $(CHECKOV)/installed ## check style, types, imports, chart, manifests, Dockerfile and scripts in parallel; report all failures
+lint: $(VENV)/installed-dev $(CHECKOV)/installed ## check style, types, imports, wording, chart, manifests, Dockerfile and scripts in parallel; report all failures
 	@$(IN_VENV)python -m tools.lint
 
 format: $(VENV)/installed-dev ## format the code; generate the READMEs' tables, the chart's schema and the licences

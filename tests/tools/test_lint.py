@@ -2,6 +2,7 @@
 
 import re
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def test_a_check_that_is_not_there_is_named(capfd: pytest.CaptureFixture[str]) -
     said = capfd.readouterr().err
     assert said.startswith("no check is called ruf; there are: ")
     assert all(name in said for name in checks({}))
+
+
+def test_checks_on_demand_run_only_if_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without names, all others run."""
+    done: list[str] = []
+    fakes = {name: partial(done.append, name) for name in ("usual", "on demand")}
+    monkeypatch.setattr("tools.lint.__main__._ON_DEMAND", ("on demand",))
+    monkeypatch.setattr("tools.lint.__main__.checks", lambda _: fakes)
+    monkeypatch.setattr("tools.lint.__main__.find", lambda *_: Path())
+    assert main([], {}) == 0
+    assert done == ["usual"]
+    assert main(["on demand"], {}) == 0
+    assert done == ["usual", "on demand"]
 
 
 def test_scripts_are_found_by_their_first_line() -> None:
@@ -144,7 +158,7 @@ def fake_go(folder: Path, script: str) -> dict[str, str]:
 
 
 def test_a_go_module_is_a_folder(tmp_path: Path) -> None:
-    """Go reports the folder, and is asked for one version."""
+    """Go downloads the requested version, and reports the folder."""
     environ = fake_go(tmp_path, """[ "$*" = "mod download -json a.test/b@v1.2.3" ] && echo '{"Dir": "/there"}'""")
     assert module("a.test/b", "v1.2.3", environ) == Path("/there")
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from tools.commands import ROOT, CommandError, run, say_to_stderr
-from tools.lint import conformity, risks
+from tools.lint import conformity, identifiers, risks, wording
 from tools.lint.rendered import CHART, render, value_sets
 from tools.toolchain.__main__ import TOOLS, ToolError, find
 
@@ -22,6 +22,9 @@ _AT_ONCE = max(2, os.cpu_count() or 2)
 
 # The rendering of the values that try every option, including those of other containers, which nobody is meant to run.
 _NOT_ADVICE = ("chart-all",)
+
+# Checks that run only if they are named: `python -m tools.lint identifiers`.
+_ON_DEMAND = ("identifiers",)
 
 Check = Callable[[], object]
 Tool = Callable[[str], Path]
@@ -39,6 +42,8 @@ def checks(environ: Mapping[str, str]) -> dict[str, Check]:
         ),
         "ruff check": partial(run, in_venv / "ruff", "check", "--quiet"),
         "ruff format": partial(run, in_venv / "ruff", "format", "--check", "--quiet"),
+        "wording": lambda: wording.check(tracked()),
+        "identifiers": lambda: identifiers.check(tracked("*.py")),
         "import-linter": partial(run, in_venv / "lint-imports", "--no-cache", "--no-logo"),
         "yamllint": lambda: run(in_venv / "yamllint", "--strict", *tracked("*.yaml", "*.yml", ".yamllint")),
         "hadolint": partial(run, in_venv / "hadolint", "Dockerfile"),
@@ -104,7 +109,7 @@ def _checkov(tool: Tool) -> None:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the named checks, or all. Return the exit code."""
+    """Run the named checks, or all but those on demand. Return the exit code."""
     began = time.monotonic()
     all_checks = checks(environ)
     unknown = [name for name in arguments if name not in all_checks]
@@ -118,13 +123,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except ToolError as error:
         say_to_stderr(str(error))
         return 1
-    failed = failures({name: all_checks[name] for name in arguments or all_checks})
+    chosen = arguments or [name for name in all_checks if name not in _ON_DEMAND]
+    failed = failures({name: all_checks[name] for name in chosen})
     for name, said in failed.items():
         say_to_stderr(f"\n== {name}\n{said.strip()}")
     if failed:
-        say_to_stderr(f"\n{len(failed)} of {len(arguments or all_checks)} checks failed: {', '.join(failed)}")
+        say_to_stderr(f"\n{len(failed)} of {len(chosen)} checks failed: {', '.join(failed)}")
     else:
-        say_to_stderr(f"{len(arguments or all_checks)} checks passed in {time.monotonic() - began:.0f} s")
+        say_to_stderr(f"{len(chosen)} checks passed in {time.monotonic() - began:.0f} s")
     return bool(failed)
 
 
