@@ -19,11 +19,11 @@ from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import routes
 from app.echo.bottle_app import Handler
-from app.echo.handler import Echo
+from app.echo.handler import EchoHandler
 from app.http.request import Application, Environ
-from app.http.response import Sent
+from app.http.response import Response
 from app.server import certificate_store
-from app.server.certificate_store import Contexts
+from app.server.certificate_store import CertificateStore
 from app.server.process import arbiter, file_limits, signals
 from app.server.process.sockets import BACKLOG
 from app.telemetry import otlp
@@ -32,9 +32,9 @@ from app.telemetry.telemetry import Telemetry
 
 # Directory of heartbeat files: in memory, since a disk may stall, and the only writable place in a container with a
 # read-only root. https://gunicorn.org/faq/ (How do I avoid Gunicorn excessively blocking in os.fchmod)
-_HEARTBEATS: Final = "/dev/shm"  # noqa: S108 - only unlinked files are made there, by gunicorn
+_HEARTBEAT_DIR: Final = "/dev/shm"  # noqa: S108 - only unlinked files are made there, by gunicorn
 # Seconds without a heartbeat after which the arbiter treats a worker as hung.
-HUNG: Final = 30
+HANG_TIMEOUT: Final = 30
 
 
 class Configuration(NamedTuple):
@@ -45,18 +45,18 @@ class Configuration(NamedTuple):
 
     settings: Settings
     policy: Policy
-    contexts: Contexts | None
+    contexts: CertificateStore | None
     note: str
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Read the environment, and every file that it names. Raise `SettingsError` or `TlsError`."""
     # A validated file is not read again before it is used. Sending spans requires a library, which is checked too.
-    readers = {**policy.readers(), "otlp_endpoint": otlp.endpoint}
-    configured, note = file_limits.fitted(loader.read(environ, readers))
-    how = policy.read(configured, downward_api.read(environ), readers)
-    files = certificate_store.files_of(configured)
-    return Configuration(configured, how, Contexts(files) if files else None, note)
+    parsers = {**policy.caching_parsers(), "otlp_endpoint": otlp.check_endpoint}
+    settings, note = file_limits.raise_open_file_limit(loader.read_settings(environ, parsers))
+    parsed_policy = policy.build_policy(settings, downward_api.read_pod_info(environ), parsers)
+    files = certificate_store.files_from_settings(settings)
+    return Configuration(settings, parsed_policy, CertificateStore(files) if files else None, note)
 
 
 class EchoApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -81,8 +81,8 @@ class EchoApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no
             "backlog": BACKLOG,
             "workers": self.settings.workers,
             "worker_class": "app.server.process.worker.Worker",
-            "worker_tmp_dir": _HEARTBEATS if Path(_HEARTBEATS).is_dir() else None,
-            "timeout": HUNG,
+            "worker_tmp_dir": _HEARTBEAT_DIR if Path(_HEARTBEAT_DIR).is_dir() else None,
+            "timeout": HANG_TIMEOUT,
             "graceful_timeout": math.ceil(self.settings.drain_seconds),
             # Its default location is the home directory, which is not writable with a read-only root.
             "control_socket_disable": True,
@@ -90,16 +90,18 @@ class EchoApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no
             "proc_name": "echo",
             "when_ready": self._announce,
             "pre_fork": self._before_fork,
-            "post_fork": lambda _, worker: self.telemetry.enter(worker),
-            "child_exit": lambda _, worker: self.telemetry.leave(worker.age),
+            "post_fork": lambda _, worker: self.telemetry.open_slot(worker),
+            "child_exit": lambda _, worker: self.telemetry.release_worker_slot(worker.age),
         }
 
     def load(self) -> Application:
         """Return the WSGI application; called by gunicorn in each worker."""
-        return routes.by_port(
+        return routes.dispatch_by_port(
             {
-                self.settings.port: routes.echo(Echo(self.settings, self.policy), calls(self.settings, self.policy)),
-                self.settings.admin_port: routes.admin(
+                self.settings.port: routes.echo_app(
+                    EchoHandler(self.settings, self.policy), grpc_handler(self.settings, self.policy)
+                ),
+                self.settings.admin_port: routes.admin_app(
                     self.settings, self.telemetry.metrics if self.settings.metrics == "on" else None, MEDIA_TYPES
                 ),
             }
@@ -118,7 +120,7 @@ class EchoApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no
     def _before_fork(self, arbiter: Any, worker: Any) -> None:
         # gunicorn exits if a worker fails before it has "booted". While other workers serve, that must not end them.
         worker.booted = arbiter.has_accepting_worker()
-        self.telemetry.place(worker)
+        self.telemetry.reserve_slot(worker)
 
     def _announce(self, arbiter: object) -> None:
         del arbiter  # gunicorn passes it to every hook
@@ -127,16 +129,16 @@ class EchoApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no
         print(self._announcement, flush=True, file=out)
 
 
-def calls(settings: Settings, policy: Policy) -> Handler:
+def grpc_handler(settings: Settings, policy: Policy) -> Handler:
     """Return the handler that starts gRPC calls; it imports its modules at the first call."""
 
     @cache
-    def begin() -> Handler:
-        from app.grpc.dispatcher import Grpc  # noqa: PLC0415 - 25 ms and 6 MB, for most workers for nothing
+    def load_dispatcher() -> Handler:
+        from app.grpc.dispatcher import GrpcDispatcher  # noqa: PLC0415 - 25 ms and 6 MB, for most workers for nothing
 
-        return Grpc(settings, policy).begin
+        return GrpcDispatcher(settings, policy).dispatch
 
-    def called(environ: Environ) -> Sent:
-        return begin()(environ)
+    def handle_call(environ: Environ) -> Response:
+        return load_dispatcher()(environ)
 
-    return called
+    return handle_call

@@ -25,7 +25,7 @@ class Kubernetes(msgspec.Struct, frozen=True, rename="camel"):
     labels: dict[str, str] = {}
 
 
-class Identity(msgspec.Struct, frozen=True):
+class PodInfo(msgspec.Struct, frozen=True):
     """Pod that responds, with its Service and Ingress if they are set."""
 
     pod: str | None
@@ -35,7 +35,7 @@ class Identity(msgspec.Struct, frozen=True):
     ingress: str | None = None
 
 
-def read(environ: Mapping[str, str]) -> Identity:
+def read_pod_info(environ: Mapping[str, str]) -> PodInfo:
     """Read the identity from the environment variables that the chart and the manifests set.
 
     `POD_NAME`, `NAMESPACE`, `SERVICE_NAME` and `INGRESS_NAME` are the names that the Gateway API's own echo server
@@ -45,7 +45,7 @@ def read(environ: Mapping[str, str]) -> Identity:
     def value(name: str) -> str | None:
         return environ.get(name) or None
 
-    return Identity(
+    return PodInfo(
         pod=value("POD_NAME"),
         namespace=value("NAMESPACE"),
         kubernetes=Kubernetes(

@@ -15,16 +15,16 @@ Address = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Workers = Annotated[int, Meta(ge=1, le=256)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-Fields = Annotated[int, Meta(ge=1, le=10_000)]
+HeaderCount = Annotated[int, Meta(ge=1, le=10_000)]
 Streams = Annotated[int, Meta(ge=1, le=10_000)]
 Requests = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Events = Annotated[int, Meta(ge=1, le=86_400)]
 Seconds = Annotated[float, Meta(gt=0, le=3600, extra=_DURATION)]
 LongSeconds = Annotated[float, Meta(gt=0, le=604_800, extra=_DURATION)]
 Bytes = Annotated[int, Meta(ge=0, le=1 << 40, extra=_SIZE)]
-HeadBytes = Annotated[int, Meta(ge=1024, le=1 << 20, extra=_SIZE)]
+HeaderBytes = Annotated[int, Meta(ge=1024, le=1 << 20, extra=_SIZE)]
 MessageBytes = Annotated[int, Meta(ge=1024, le=1 << 30, extra=_SIZE)]
-HeldBytes = Annotated[int, Meta(ge=1 << 20, le=1 << 40, extra=_SIZE)]
+BudgetBytes = Annotated[int, Meta(ge=1 << 20, le=1 << 40, extra=_SIZE)]
 BytesPerSecond = Annotated[int, Meta(ge=1, le=1 << 30, extra=_SIZE)]
 Switch = Literal["off", "on"]
 
@@ -33,8 +33,8 @@ def quantity(type_: Any) -> Quantity | None:
     """Return what the values of a type of setting are: sizes, durations, or None for neither."""
     for meta in getattr(type_, "__metadata__", ()):
         if meta.extra and _QUANTITY in meta.extra:
-            found: Quantity = meta.extra[_QUANTITY]
-            return found
+            result: Quantity = meta.extra[_QUANTITY]
+            return result
     return None
 
 
@@ -44,10 +44,10 @@ def convert(text: str, type_: Any) -> Any:
     try:
         return msgspec.convert(kind.parse(text) if kind else text, type_, strict=False)
     except ValueError:  # msgspec.ValidationError is a subclass; its messages name Python types
-        raise ValueError(_accepted(type_, kind)) from None
+        raise ValueError(_accepted_values(type_, kind)) from None
 
 
-def _accepted(type_: Any, kind: Quantity | None) -> str:
+def _accepted_values(type_: Any, kind: Quantity | None) -> str:
     schema = msgspec.json.schema(type_)
     if "enum" in schema:
         return "must be one of " + ", ".join(schema["enum"])

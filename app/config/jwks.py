@@ -24,7 +24,7 @@ class _Jwks(msgspec.Struct):
     keys: list[dict[str, Any]]
 
 
-def load(path: str) -> "PyJWKSet":
+def load_keys(path: str) -> "PyJWKSet":
     """Read the keys of a JWKS file that verify signatures.
 
     Keys for other uses, such as encryption, are ignored, and so are keys that PyJWT does not support (RFC 7517, 5).

@@ -8,8 +8,8 @@ service is not a recipient of its own.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from app.http.headers.jwt import Decoded, Verify
-from app.http.text import shortened
+from app.http.headers.jwt import DecodedToken, TokenVerifier
+from app.http.text import shorten
 
 if TYPE_CHECKING:
     from jwt import PyJWK, PyJWKSet
@@ -28,15 +28,15 @@ _OPTIONS: Final["Options"] = {
 }
 
 
-def verifier(keys: "PyJWKSet") -> Verify:
+def make_verifier(keys: "PyJWKSet") -> TokenVerifier:
     """Return a function that verifies tokens with these keys; its reasons are PyJWT's messages."""
     import jwt  # noqa: PLC0415 - only if keys are set, as in `jwks`
 
-    def verify(token: str, decoded: Decoded) -> str | None:
+    def verify(token: str, decoded: DecodedToken) -> str | None:
         try:
             candidates = _candidates(keys, decoded.header)
         except LookupError as error:
-            return shortened(str(error.args[0]), _MAX_REASON)
+            return shorten(str(error.args[0]), _MAX_REASON)
         if len(candidates) > _MAX_CANDIDATES:
             return f"more than {_MAX_CANDIDATES} keys of ECHO_JWKS are for its alg: it needs a kid"
         reason = "no key of ECHO_JWKS is for it"
@@ -46,7 +46,7 @@ def verifier(keys: "PyJWKSet") -> Verify:
             except jwt.InvalidSignatureError as error:
                 reason = str(error)
             except jwt.PyJWTError as error:
-                return shortened(str(error), _MAX_REASON)
+                return shorten(str(error), _MAX_REASON)
             else:
                 return None
         return reason

@@ -6,15 +6,15 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from app.config.field_types import convert
-from app.config.settings import FIELDS, PREFIX, Settings, SettingsError
-from app.http.text import quoted
+from app.config.settings import FIELDS_BY_VARIABLE, PREFIX, Settings, SettingsError
+from app.http.text import quote_excerpt
 
 # Settings that name a file, and how the content of such a file begins: it may be a secret, so error messages must not
 # show it.
 _FILES: Final = frozenset(("jwks", "tls_cert", "tls_client_ca", "tls_key"))
-_CONTENT: Final = re.compile(r"\s*[{\[]|\s*-----BEGIN|[^\n]*\n")
+_FILE_CONTENT: Final = re.compile(r"\s*[{\[]|\s*-----BEGIN|[^\n]*\n")
 
-_NO_READERS: Final[Mapping[str, Callable[[str], object]]] = {}
+_NO_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {}
 
 # Kubernetes sets `NAME_SERVICE_HOST`, `NAME_PORT=tcp://...` and more in pods for each Service `name` of their
 # namespace. Our Service is usually named `echo`, or its name begins with that: these variables are not settings.
@@ -39,47 +39,47 @@ _RENAMED: Final = {
 }
 
 
-def read(environ: Mapping[str, str], readers: Mapping[str, Callable[[str], object]] = _NO_READERS) -> Settings:
+def read_settings(environ: Mapping[str, str], parsers: Mapping[str, Callable[[str], object]] = _NO_PARSERS) -> Settings:
     """Parse the settings in an environment.
 
-    `readers` are, by attribute name, additional parsers for values that the type can't check, such as a list or a file
+    `parsers` are, by attribute name, additional parsers for values that the type can't check, such as a list or a file
     name: each raises `ValueError` for an invalid value. Raise `SettingsError` with a sentence for every unknown name
     and every invalid value, and for every contradiction between valid values.
     """
     values: dict[str, Any] = {}
     mistakes: list[str] = []
-    invalid: set[str] = set()
+    invalid_names: set[str] = set()
     for name, value in sorted(environ.items()):
         if not name.startswith(PREFIX) or _is_service_link(name, value):
             continue
         try:
-            values |= _parsed(name, value, readers)
+            values |= _parse_setting(name, value, parsers)
         except ValueError as error:
             mistakes.append(str(error))
-            invalid.add(name)
+            invalid_names.add(name)
     settings = Settings(**values)
-    mistakes += [sentence for names, sentence in _contradictions(settings) if invalid.isdisjoint(names)]
+    mistakes += [sentence for names, sentence in _contradictions(settings) if invalid_names.isdisjoint(names)]
     if mistakes:
         raise SettingsError(*mistakes)
     return settings
 
 
-def _parsed(name: str, value: str, readers: Mapping[str, Callable[[str], object]]) -> dict[str, Any]:
+def _parse_setting(name: str, value: str, parsers: Mapping[str, Callable[[str], object]]) -> dict[str, Any]:
     """Parse one setting and return its attribute and value. Raise `ValueError` with a sentence."""
-    field = FIELDS.get(name)
+    field = FIELDS_BY_VARIABLE.get(name)
     if field is None:
-        nearest = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, FIELDS, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else "python -m app --help lists all settings"
+        suggestions = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, FIELDS_BY_VARIABLE, n=1)
+        hint = f"did you mean {suggestions[0]}?" if suggestions else "python -m app --help lists all settings"
         raise ValueError(f"{name} is not a setting; {hint}")
-    if field.name in _FILES and _CONTENT.match(value):
+    if field.name in _FILES and _FILE_CONTENT.match(value):
         raise ValueError(f"{name} must be the path of a file, not its content")
     try:
-        parsed = convert(value, field.type)
-        if value and field.name in readers:
-            readers[field.name](value)
+        parsed_value = convert(value, field.type)
+        if value and field.name in parsers:
+            parsers[field.name](value)
     except ValueError as error:
-        raise ValueError(f"{name}={quoted(value)}: {error}") from None
-    return {field.name: parsed}
+        raise ValueError(f"{name}={quote_excerpt(value)}: {error}") from None
+    return {field.name: parsed_value}
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[list[str], str]]:

@@ -11,13 +11,13 @@ from msgspec import Meta
 
 from app.config.field_types import (
     Address,
+    BudgetBytes,
     Bytes,
     BytesPerSecond,
     Count,
     Events,
-    Fields,
-    HeadBytes,
-    HeldBytes,
+    HeaderBytes,
+    HeaderCount,
     LongSeconds,
     MessageBytes,
     Port,
@@ -33,9 +33,9 @@ PREFIX: Final = "ECHO_"
 
 # With decoders, an idle worker and its arbiter this is 110 of the 128 MiB that the chart sets as a pod's memory limit.
 # A thousand responses of the usual size are two MiB; one with 64 KiB of nested JSON, indented, is four.
-MAX_HELD: Final = 24 << 20
+DEFAULT_MEMORY_BUDGET: Final = 24 << 20
 
-MAX_DECODED: Final = 64 << 20  # default limit of a decoded body in bytes
+DEFAULT_MAX_DECODED: Final = 64 << 20  # default limit of a decoded body in bytes
 
 
 class SettingsError(ValueError):
@@ -106,22 +106,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redact_responses: Annotated[Switch, Meta(description="mask the ECHO_REDACT headers in responses too")] = "off"
     max_connections: Annotated[Count, Meta(description="maximum open connections of a worker (503 above it)")] = 10_000
     memory_budget: Annotated[
-        HeldBytes,
+        BudgetBytes,
         Meta(
             description="memory budget of a worker: incomplete requests, delayed responses, unread output"
             " (503 above it)"
         ),
-    ] = MAX_HELD
+    ] = DEFAULT_MEMORY_BUDGET
     # 64 KiB and 256 headers are more than any browser, proxy or gateway sends by default. They limit the memory that
     # a connection can use before it has sent a whole request head.
-    max_header_bytes: Annotated[HeadBytes, Meta(description="maximum size of a request head (431 above it)")] = 65_536
-    max_headers: Annotated[Fields, Meta(description="maximum number of headers of a request (431 above it)")] = 256
+    max_header_bytes: Annotated[HeaderBytes, Meta(description="maximum size of a request head (431 above it)")] = 65_536
+    max_headers: Annotated[HeaderCount, Meta(description="maximum number of headers of a request (431 above it)")] = 256
     max_body: Annotated[Bytes, Meta(description="maximum size of a request body (413 above it)")] = 1 << 30
     # Decoding 64 MiB takes at most a second, in steps. A small body that decodes to more is most likely a
     # decompression bomb.
     max_decoded: Annotated[
         Bytes, Meta(description="maximum decoded size of a request body (decoding stops above it)")
-    ] = MAX_DECODED
+    ] = DEFAULT_MAX_DECODED
     # A message is echoed as it arrives, but a compressed fragment is buffered whole.
     max_message: Annotated[
         MessageBytes,
@@ -195,10 +195,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.controls == "on" and getattr(self, f"allow_{control}") != "off"
 
 
-def variable(attribute: str) -> str:
+def variable_name(attribute: str) -> str:
     """Return the environment variable of a setting."""
     return PREFIX + attribute.upper()
 
 
 # The settings by variable, in the order of their declaration.
-FIELDS: Final = {variable(field.name): field for field in msgspec.structs.fields(Settings)}
+FIELDS_BY_VARIABLE: Final = {variable_name(field.name): field for field in msgspec.structs.fields(Settings)}

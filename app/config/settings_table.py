@@ -6,13 +6,13 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from app.config.field_types import quantity
-from app.config.settings import FIELDS
+from app.config.settings import FIELDS_BY_VARIABLE
 from app.http.quantities import DURATION, SIZE
 
 # The notation of values, in two lines.
 NOTATION: Final = f"A size is {SIZE.notation}.\nA duration is {DURATION.notation}."
 
-Row = tuple[str, str, str]
+SettingRow = tuple[str, str, str]
 
 _SWITCH: Final = ["off", "on"]
 # The first setting of each group, and the group's name.
@@ -27,9 +27,9 @@ _GROUPS: Final = {
 }
 
 
-def rows() -> list[Row]:
+def rows() -> list[SettingRow]:
     """Return each setting as (variable, default, description); the default of a size or duration has a unit."""
-    return [(variable, _default(field), _meaning(field.type)) for variable, field in FIELDS.items()]
+    return [(variable, _default(field), _description(field.type)) for variable, field in FIELDS_BY_VARIABLE.items()]
 
 
 def _default(field: FieldInfo) -> str:
@@ -37,22 +37,22 @@ def _default(field: FieldInfo) -> str:
     return kind.format(field.default) if kind else str(field.default) or "empty"
 
 
-def _meaning(type_: Any) -> str:
+def _description(type_: Any) -> str:
     """Return the description of a setting, with its accepted words unless they are on and off."""
     schema = msgspec.json.schema(type_)
-    meaning: str = schema["description"]
+    description: str = schema["description"]
     words = schema.get("enum", [])
-    return meaning + (f": {', '.join(words)}" if words and words != _SWITCH else "")
+    return description + (f": {', '.join(words)}" if words and words != _SWITCH else "")
 
 
-def groups() -> list[tuple[str, list[Row]]]:
+def groups() -> list[tuple[str, list[SettingRow]]]:
     """Return the settings in groups, each with its name."""
-    found: list[tuple[str, list[Row]]] = []
-    for field, row in zip(FIELDS.values(), rows(), strict=True):
+    setting_groups: list[tuple[str, list[SettingRow]]] = []
+    for field, row in zip(FIELDS_BY_VARIABLE.values(), rows(), strict=True):
         if field.name in _GROUPS:
-            found.append((_GROUPS[field.name], []))
-        found[-1][1].append(row)
-    return found
+            setting_groups.append((_GROUPS[field.name], []))
+        setting_groups[-1][1].append(row)
+    return setting_groups
 
 
 def table() -> str:
@@ -61,5 +61,5 @@ def table() -> str:
     lines: list[str] = []
     for name, members in groups():
         lines += ["", f"{name}:"]
-        lines += [f"  {variable:<{width}}  {meaning} ({default})" for variable, default, meaning in members]
+        lines += [f"  {variable:<{width}}  {description} ({default})" for variable, default, description in members]
     return "\n".join(lines[1:])

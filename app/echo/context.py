@@ -3,9 +3,9 @@
 import msgspec
 
 from app.config.policy import Policy
-from app.http.controls_report import NOTHING, Applied
-from app.http.request import ConnectionInfo, WireRequest
-from app.http.timestamp import time_of
+from app.http.controls_report import EMPTY_REPORT, ControlsReport
+from app.http.request import ConnectionInfo, HttpRequest
+from app.http.timestamp import format_rfc3339
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -14,15 +14,15 @@ class Context(msgspec.Struct, frozen=True):
     `id` is the request ID; `now` is POSIX time in seconds; `pretty` means that JSON is indented.
     """
 
-    request: WireRequest
+    request: HttpRequest
     connection: ConnectionInfo
     policy: Policy
     id: str
     now: float
-    applied: Applied = NOTHING
+    controls_report: ControlsReport = EMPTY_REPORT
     pretty: bool = True
 
     @property
     def time(self) -> str:
         """The time in RFC 3339 format, in UTC, with milliseconds."""
-        return time_of(self.now)
+        return format_rfc3339(self.now)

@@ -8,13 +8,13 @@ import msgspec
 
 from app.echo.context import Context
 from app.echo.formats.renderers import media_types
-from app.http.controls_report import Applied, Refused
-from app.http.response import HARMLESS, JSON, TEXT, Answer
+from app.http.controls_report import ControlsReport, RejectedControl
+from app.http.response import JSON, SECURITY_HEADERS, TEXT, RenderedResponse
 
-_BAD: Final = "400 Bad Request"
-_UNDONE: Final = "invalid control"
+_STATUS_LINE: Final = "400 Bad Request"
+_SUMMARY: Final = "invalid control"
 
-NOT_ACCEPTABLE: Final = Answer(
+NOT_ACCEPTABLE: Final = RenderedResponse(
     "".join(
         f"{line}\n"
         for line in (
@@ -24,29 +24,31 @@ NOT_ACCEPTABLE: Final = Answer(
     ).encode(),
     TEXT,
     HTTPStatus.NOT_ACCEPTABLE.value,
-    HARMLESS,
+    SECURITY_HEADERS,
 )
 
 
-class _Mistaken(msgspec.Struct, frozen=True):
+class _InvalidControls(msgspec.Struct, frozen=True):
     error: str
-    applied: Applied
+    applied: ControlsReport
     id: str
 
 
-def mistaken(context: Context, mistakes: Sequence[Refused], form: str | None) -> Answer:
+def invalid_controls_response(
+    context: Context, rejected_controls: Sequence[RejectedControl], format_name: str | None
+) -> RenderedResponse:
     """Return the 400 response to invalid controls: JSON if the response format is JSON, else lines of text."""
     status = HTTPStatus.BAD_REQUEST.value
-    if form == "json":
-        body = msgspec.json.encode(_Mistaken(f"{_BAD}: {_UNDONE}", context.applied, context.id))
+    if format_name == "json":
+        body = msgspec.json.encode(_InvalidControls(f"{_STATUS_LINE}: {_SUMMARY}", context.controls_report, context.id))
         pretty = msgspec.json.format(body, indent=2) if context.pretty else body
-        return Answer(pretty + b"\n", JSON, status, HARMLESS)
-    lines = [f"{_BAD}: {_UNDONE}", *map(_line, mistakes)]
-    return Answer("".join(f"{line}\n" for line in lines).encode(), TEXT, status, HARMLESS)
+        return RenderedResponse(pretty + b"\n", JSON, status, SECURITY_HEADERS)
+    lines = [f"{_STATUS_LINE}: {_SUMMARY}", *map(_line, rejected_controls)]
+    return RenderedResponse("".join(f"{line}\n" for line in lines).encode(), TEXT, status, SECURITY_HEADERS)
 
 
-def _line(mistake: Refused) -> str:
-    bound = f"; must be {mistake.bound}" if mistake.bound else ""
+def _line(control: RejectedControl) -> str:
+    limit = f"; must be {control.bound}" if control.bound else ""
     # Encoded as JSON, so that no character of the value ends the line.
-    value = msgspec.json.encode(mistake.value).decode()
-    return f"  {mistake.name}={value}: {mistake.reason}{bound}"
+    value = msgspec.json.encode(control.value).decode()
+    return f"  {control.name}={value}: {control.reason}{limit}"

@@ -17,124 +17,140 @@ from app.config.settings import Settings
 from app.echo import errors
 from app.echo.context import Context
 from app.echo.controls import parse
-from app.echo.controls.apply import Outcome, done
-from app.echo.controls.attempts import Tries
-from app.echo.controls.params import NONE
-from app.echo.controls.parse import Asked
-from app.echo.controls.resolve import NOTHING, choose, noted
+from app.echo.controls.apply import ControlledResponse, apply_controls
+from app.echo.controls.attempts import AttemptCounter
+from app.echo.controls.params import NO_CONTROLS
+from app.echo.controls.parse import ParsedControls
+from app.echo.controls.resolve import UNRESOLVED, annotate_report, resolve_controls
 from app.echo.formats import renderers, sse
 from app.http.headers import origin, request_id
-from app.http.headers.trailers import accepts_trailers, echoed_trailers
-from app.http.record import About
-from app.http.redaction import redacted
-from app.http.request import ABOUT_KEY, WEBSOCKET_KEY, Environ, connection_of, request_of
-from app.http.response import Answer
+from app.http.headers.trailers import accepts_trailers, filter_trailers
+from app.http.record import ResponseInfo
+from app.http.redaction import redact
+from app.http.request import RESPONSE_INFO_KEY, WEBSOCKET_KEY, Environ, connection_from_environ, request_from_environ
+from app.http.response import RenderedResponse
 
-_SUCCESS: Final = 2  # the class of 2xx status codes (RFC 9110, 15)
+_SUCCESS_CLASS: Final = 2  # the class of 2xx status codes (RFC 9110, 15)
 
 
-class Echo:
+class EchoHandler:
     """The handler of echo requests: settings, policy, clock, random generator and attempt counter."""
 
     def __init__(self, settings: Settings, policy: Policy, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._policy = policy
-        self._secret = origin.CREDENTIALS | policy.unlogged
-        self._ids = request_id.Ids(policy.hidden)
+        self._cross_origin_redacted = origin.CREDENTIAL_HEADERS | policy.redacted_in_logs
+        self._request_ids = request_id.RequestIds(policy.redacted_in_responses)
         self._clock = clock
         self._random = Random(settings.seed or None)  # noqa: S311 - no secret is made of it
-        self._tries = Tries()
+        self._attempts = AttemptCounter()
 
-    def answer(self, environ: Environ) -> Outcome:
+    def handle(self, environ: Environ) -> ControlledResponse:
         """Return the requested response, or an error response if a control is invalid or no type is acceptable.
 
-        An `About` of the response is stored in the environ, for logs, metrics and traces.
+        An `ResponseInfo` of the response is stored in the environ, for logs, metrics and traces.
         """
-        websocket = WEBSOCKET_KEY in environ
-        request = request_of(environ, self._settings.max_decoded)
-        hidden = self._secret if websocket and origin.is_foreign(request) else self._policy.hidden
-        if hidden:
-            request = redacted(request, hidden)
-        given_id = self._ids.given(environ)
-        asked = parse.read(request, self._settings, websocket=websocket)
-        message = websocket or request.method == b"CONNECT"
-        form = self._form(environ.get("HTTP_ACCEPT", ""), asked, websocket=websocket, message=message)
-        choice = NOTHING
-        if asked.wishes is not NONE:
-            asked = _sensible(asked, form, given_id)
-            choice = choose(asked.wishes, self._random, self._tries, given_id, environ.get("HTTP_ACCEPT_ENCODING", ""))
-        pretty = asked.wishes.pretty
+        is_websocket = WEBSOCKET_KEY in environ
+        request = request_from_environ(environ, self._settings.max_decoded)
+        redacted_names = (
+            self._cross_origin_redacted
+            if is_websocket and origin.is_cross_origin(request)
+            else self._policy.redacted_in_responses
+        )
+        if redacted_names:
+            request = redact(request, redacted_names)
+        client_request_id = self._request_ids.from_environ(environ)
+        controls = parse.parse_controls(request, self._settings, is_websocket=is_websocket)
+        is_message = is_websocket or request.method == b"CONNECT"
+        format_name = self._choose_format(
+            environ.get("HTTP_ACCEPT", ""), controls, is_websocket=is_websocket, is_message=is_message
+        )
+        resolved = UNRESOLVED
+        if controls.params is not NO_CONTROLS:
+            controls = _check_compatibility(controls, format_name, client_request_id)
+            resolved = resolve_controls(
+                controls.params,
+                self._random,
+                self._attempts,
+                client_request_id,
+                environ.get("HTTP_ACCEPT_ENCODING", ""),
+            )
+        pretty = controls.params.pretty
         context = Context(
             request,
-            connection_of(environ),
+            connection_from_environ(environ),
             self._policy,
-            given_id or self._ids.new(),
+            client_request_id or self._request_ids.generate(),
             self._clock(),
-            noted(asked.applied, choice),
+            annotate_report(controls.report, resolved),
             self._settings.pretty == "on" if pretty is None else pretty,
         )
-        answer = self._answer(context, asked, form)
-        if request.method == b"CONNECT" and not websocket and answer.status // 100 == _SUCCESS:
+        rendered = self._render(context, controls, format_name)
+        if request.method == b"CONNECT" and not is_websocket and rendered.status // 100 == _SUCCESS_CLASS:
             # A 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6), and clients would not read its body.
-            answer = structs.replace(answer, status=HTTPStatus.NOT_IMPLEMENTED.value)
-        if websocket and not isinstance(answer.body, bytes):
-            answer = structs.replace(answer, body=b"")  # a WebSocket message can't be streamed
-        outcome = done(answer, asked.wishes, choice, (request_id.NAME, context.id))
-        environ[ABOUT_KEY] = About(_name(asked, form), context.id, context.now, context.applied)
+            rendered = structs.replace(rendered, status=HTTPStatus.NOT_IMPLEMENTED.value)
+        if is_websocket and not isinstance(rendered.body, bytes):
+            rendered = structs.replace(rendered, body=b"")  # a WebSocket message can't be streamed
+        response = apply_controls(rendered, controls.params, resolved, (request_id.HEADER, context.id))
+        environ[RESPONSE_INFO_KEY] = ResponseInfo(
+            _response_kind(controls, format_name), context.id, context.now, context.controls_report
+        )
         if request.trailers and accepts_trailers(request):
-            effects = structs.replace(outcome.effects, trailers=echoed_trailers(request.trailers))
-            outcome = structs.replace(outcome, effects=effects)
-        return outcome
+            options = structs.replace(response.options, trailers=filter_trailers(request.trailers))
+            response = structs.replace(response, options=options)
+        return response
 
-    def _form(self, accept: str, asked: Asked, *, websocket: bool, message: bool) -> str | None:
+    def _choose_format(
+        self, accept: str, controls: ParsedControls, *, is_websocket: bool, is_message: bool
+    ) -> str | None:
         """Return the name of the response format, None if no accepted type is available.
 
-        If the response must be a single `message`, JSON replaces server-sent events.
+        If the response must be a single `is_message`, JSON replaces server-sent events.
         """
-        wished, dialect = asked.wishes.format, self._settings.dialect
-        if wished and wished != ECHO:
-            form: str | None = wished
-        elif dialect != ECHO and not wished:
-            form = dialect
-        elif websocket:
+        requested, dialect = controls.params.format, self._settings.dialect
+        if requested and requested != ECHO:
+            format_name: str | None = requested
+        elif dialect != ECHO and not requested:
+            format_name = dialect
+        elif is_websocket:
             # The first message is the reflection, in JSON by default: WebSocket clients rarely send Accept.
-            form = renderers.negotiated(accept, "json") or "json"
+            format_name = renderers.negotiate_format(accept, "json") or "json"
         else:
-            form = renderers.negotiated(accept, self._settings.format)
-        return "json" if form == EVENTS and message else form
+            format_name = renderers.negotiate_format(accept, self._settings.format)
+        return "json" if format_name == EVENTS and is_message else format_name
 
-    def _answer(self, context: Context, asked: Asked, form: str | None) -> Answer:
-        if asked.mistakes:
-            return errors.mistaken(context, asked.mistakes, form)
-        if form is None:
+    def _render(self, context: Context, controls: ParsedControls, format_name: str | None) -> RenderedResponse:
+        if controls.invalid_controls:
+            return errors.invalid_controls_response(context, controls.invalid_controls, format_name)
+        if format_name is None:
             return errors.NOT_ACCEPTABLE
-        if form == EVENTS:
-            count = asked.wishes.count or min(sse.DEFAULT_COUNT, self._settings.max_events)
-            return sse.events(context, self._clock, count)
-        return renderers.WRITE[form](context)
+        if format_name == EVENTS:
+            count = controls.params.count or min(sse.DEFAULT_COUNT, self._settings.max_events)
+            return sse.render_events(context, self._clock, count)
+        return renderers.RENDERERS[format_name](context)
 
 
-def _name(asked: Asked, form: str | None) -> str:
+def _response_kind(controls: ParsedControls, format_name: str | None) -> str:
     """Return a name for the response: its format, the control that replaces the reflection, or `mistake`."""
-    if asked.mistakes or form is None:
+    if controls.invalid_controls or format_name is None:
         return "mistake"
-    if asked.wishes is NONE:
-        return form
-    return "body" if asked.wishes.body is not None else "size" if asked.wishes.size is not None else form
+    if controls.params is NO_CONTROLS:
+        return format_name
+    return "body" if controls.params.body is not None else "size" if controls.params.size is not None else format_name
 
 
-def _sensible(asked: Asked, form: str | None, given_id: str) -> Asked:
+def _check_compatibility(controls: ParsedControls, format_name: str | None, client_request_id: str) -> ParsedControls:
     """Reject controls that this format or a request without an ID does not support; ignore those without effect."""
-    wishes = asked.wishes
-    if asked.mistakes:
-        return asked
-    if wishes.fail_first and not given_id:
-        return asked.but(("fail_first",), "requires a valid X-Request-Id header, by which attempts are counted")
-    is_events = form == EVENTS and wishes.body is None and wishes.size is None
+    params = controls.params
+    if controls.invalid_controls:
+        return controls
+    if params.fail_first and not client_request_id:
+        return controls.reject(("fail_first",), "requires a valid X-Request-Id header, by which attempts are counted")
+    is_events = format_name == EVENTS and params.body is None and params.size is None
     if is_events:
-        asked = asked.but(("drip", "compress"), "not supported for server-sent events")
-    elif wishes.count:
-        asked = asked.without("count", "no effect: the response is not server-sent events")
-    if wishes.seed and wishes.status is None and wishes.delay is None:
-        asked = asked.without("seed", "no effect: nothing is chosen at random")
-    return asked
+        controls = controls.reject(("drip", "compress"), "not supported for server-sent events")
+    elif params.count:
+        controls = controls.drop("count", "no effect: the response is not server-sent events")
+    if params.seed and params.status is None and params.delay is None:
+        controls = controls.drop("seed", "no effect: nothing is chosen at random")
+    return controls

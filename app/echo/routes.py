@@ -12,43 +12,45 @@ import msgspec
 
 from app import __version__
 from app.config.settings import Settings
-from app.echo.bottle_app import Handler, Routed
-from app.echo.handler import Echo
+from app.echo.bottle_app import FastBottle, Handler
+from app.echo.handler import EchoHandler
 from app.echo.openapi.document import document
-from app.http.request import CALL_KEY, DRAINING_KEY, EFFECTS_KEY, NO_EFFECTS, Application, Environ
-from app.http.response import HARMLESS, JSON, Sent
+from app.http.request import CALL_KEY, DRAINING_KEY, NO_OPTIONS, RESPONSE_OPTIONS_KEY, Application, Environ
+from app.http.response import JSON, SECURITY_HEADERS, Response
 
-Metrics = Callable[[str], tuple[bytes, str]]  # from an Accept header to the metrics and their media type
+MetricsEncoder = Callable[[str], tuple[bytes, str]]  # from an Accept header to the metrics and their media type
 
 # Every path, including one with a line break, which `.` would not match.
-_EVERY_PATH = r"/<:re:[\s\S]*>"
-_EVERY_METHOD = "ANY"
+_ANY_PATH = r"/<:re:[\s\S]*>"
+_ANY_METHOD = "ANY"
 
 
-def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Sent:
-    return Sent(status.value, (("Content-Type", JSON), *HARMLESS), msgspec.json.encode(value) + b"\n")
+def _json_response(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(status.value, (("Content-Type", JSON), *SECURITY_HEADERS), msgspec.json.encode(value) + b"\n")
 
 
-def echo(echoing: Echo, called: Handler | None = None) -> Routed:
+def echo_app(echo_handler: EchoHandler, call_handler: Handler | None = None) -> FastBottle:
     """Return the application of the echo port: every method, every path.
 
-    If `called` is set, it handles the requests for gRPC calls.
+    If `call_handler` is set, it handles the requests for gRPC calls.
     """
 
-    def reflected(environ: Environ) -> Sent:
-        if called is not None and CALL_KEY in environ:
-            return called(environ)
-        outcome = echoing.answer(environ)
-        if outcome.effects is not NO_EFFECTS:
-            environ[EFFECTS_KEY] = outcome.effects
-        return outcome
+    def handle_request(environ: Environ) -> Response:
+        if call_handler is not None and CALL_KEY in environ:
+            return call_handler(environ)
+        response = echo_handler.handle(environ)
+        if response.options is not NO_OPTIONS:
+            environ[RESPONSE_OPTIONS_KEY] = response.options
+        return response
 
-    application = Routed()
-    application.handle(_EVERY_PATH, _EVERY_METHOD, reflected)
+    application = FastBottle()
+    application.add_handler(_ANY_PATH, _ANY_METHOD, handle_request)
     return application
 
 
-def admin(settings: Settings, metrics: Metrics | None = None, media_types: Collection[str] = ()) -> Routed:
+def admin_app(
+    settings: Settings, metrics: MetricsEncoder | None = None, media_types: Collection[str] = ()
+) -> FastBottle:
     """Return the application of the admin port: liveness, readiness, version, OpenAPI, and metrics if enabled.
 
     `media_types` are those that the metrics are available in. All other requests get 404 in JSON.
@@ -57,46 +59,46 @@ def admin(settings: Settings, metrics: Metrics | None = None, media_types: Colle
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/
     """
     # Generated on the first request, not at every start.
-    described = cache(lambda: _json(document(settings, media_types)))
+    openapi_response = cache(lambda: _json_response(document(settings, media_types)))
     routes: dict[str, Handler] = {
         "/livez": _live,
         "/readyz": _ready,
         "/version": _version,
-        "/openapi.json": lambda _: described(),
+        "/openapi.json": lambda _: openapi_response(),
     }
     if metrics is not None:
-        routes["/metrics"] = lambda environ: _told(metrics, environ)
+        routes["/metrics"] = lambda environ: _metrics_response(metrics, environ)
 
-    def unknown(_: Environ) -> Sent:
-        return _json({"error": "not found", "known": list(routes)}, HTTPStatus.NOT_FOUND)
+    def handle_unknown(_: Environ) -> Response:
+        return _json_response({"error": "not found", "known": list(routes)}, HTTPStatus.NOT_FOUND)
 
-    application = Routed()
+    application = FastBottle()
     for path, handler in routes.items():
-        application.handle(path, "GET", handler)
-    application.handle(_EVERY_PATH, _EVERY_METHOD, unknown)
+        application.add_handler(path, "GET", handler)
+    application.add_handler(_ANY_PATH, _ANY_METHOD, handle_unknown)
     return application
 
 
-def _told(metrics: Metrics, environ: Environ) -> Sent:
+def _metrics_response(metrics: MetricsEncoder, environ: Environ) -> Response:
     body, media_type = metrics(environ.get("HTTP_ACCEPT", ""))
-    return Sent(HTTPStatus.OK.value, (("Content-Type", media_type), *HARMLESS), body)
+    return Response(HTTPStatus.OK.value, (("Content-Type", media_type), *SECURITY_HEADERS), body)
 
 
-def _live(_: Environ) -> Sent:
-    return _json({"status": "live"})
+def _live(_: Environ) -> Response:
+    return _json_response({"status": "live"})
 
 
-def _ready(environ: Environ) -> Sent:
+def _ready(environ: Environ) -> Response:
     if environ.get(DRAINING_KEY):
-        return _json({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
-    return _json({"status": "ready"})
+        return _json_response({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
+    return _json_response({"status": "ready"})
 
 
-def _version(_: Environ) -> Sent:
-    return _json({"version": __version__})
+def _version(_: Environ) -> Response:
+    return _json_response({"version": __version__})
 
 
-def by_port(applications: dict[int, Application]) -> Application:
+def dispatch_by_port(applications: dict[int, Application]) -> Application:
     """Return an application that passes each request to the application of the port that received it."""
     by_name = {str(port): application for port, application in applications.items()}
 

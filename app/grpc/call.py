@@ -10,24 +10,24 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from app.grpc.context import Asked
-from app.grpc.framing import Messages, cardinality, framed
-from app.grpc.services import Kind, Method
-from app.grpc.status import CallError, Code, code_of, trailers
-from app.http.call import Said
-from app.http.grpc_record import Ending
+from app.grpc.context import CallContext
+from app.grpc.framing import MessageReader, encode_message, wrong_message_count
+from app.grpc.services import Method, MethodKind
+from app.grpc.status import CallError, StatusCode, code_from_trailers, status_trailers
+from app.http.call import CallOutput
+from app.http.grpc_record import CallStatus
 
-_TURN: Final = 100  # messages processed in a row before other connections are served
-_PIECE: Final = 65_536  # bytes of output after which the client must read before more is generated
-_STOPPED: Final = trailers(Code.UNAVAILABLE, "server is shutting down")
+_MAX_MESSAGES_PER_TURN: Final = 100  # messages processed in a row before other connections are served
+_MAX_OUTPUT_SIZE: Final = 65_536  # bytes of output after which the client must read before more is generated
+_SHUTDOWN_TRAILERS: Final = status_trailers(StatusCode.UNAVAILABLE, "server is shutting down")
 
 
-class Terms(msgspec.Struct, frozen=True):
+class CallOptions(msgspec.Struct, frozen=True):
     """Options of a call: `timeout` and `delay` in seconds; the status code requested by the client, which may be OK."""
 
     timeout: float = inf
     delay: float = 0.0
-    status: Code = Code.OK
+    status: StatusCode = StatusCode.OK
 
 
 class GrpcCall:
@@ -36,208 +36,220 @@ class GrpcCall:
     Times are in seconds since the request head.
     """
 
-    def __init__(self, asked: Asked, method: Method, messages: Messages, terms: Terms, ending: Ending) -> None:
-        self._asked = asked
+    def __init__(
+        self, context: CallContext, method: Method, reader: MessageReader, options: CallOptions, call_status: CallStatus
+    ) -> None:
+        self._context = context
         self._method = method
-        self._messages = messages
-        self._terms = terms
-        self._ending = ending
-        self._size = sum(len(name) + len(value) for name, value in asked.request.fields)
-        self._due = inf  # time of the next output, apart from the deadline
-        self._ended = False  # the request is complete
-        self._over = False  # the response is complete
-        self._outcome: Said | None = None  # the last output, sent when it is due
-        self._watched: bytes | None = None  # the request message of a Watch
-        self._answers = False  # a bidirectional stream has sent at least one response
-        self._stops = False  # the server stops
+        self._reader = reader
+        self._options = options
+        self._call_status = call_status
+        self._head_size = sum(len(name) + len(value) for name, value in context.request.headers)
+        self._output_at = inf  # time of the next output, apart from the deadline
+        self._is_request_complete = False  # the request is complete
+        self._is_finished = False  # the response is complete
+        self._last_output: CallOutput | None = None  # the last output, sent when it is due
+        self._watch_request: bytes | None = None  # the request message of a Watch
+        self._has_responded = False  # a bidirectional stream has sent at least one response
+        self._is_server_stopping = False  # the server stops
 
     @property
-    def due(self) -> float:
+    def next_output_at(self) -> float:
         """The time of the next output, if nothing happens before."""
-        return inf if self._over else min(self._due, self._terms.timeout)
+        return inf if self._is_finished else min(self._output_at, self._options.timeout)
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Number of buffered bytes, of the request and of pending output."""
         return (
-            self._size
-            + self._messages.held
-            + len(self._watched or b"")
-            + len(self._outcome.body if self._outcome else b"")
+            self._head_size
+            + self._reader.buffered_bytes
+            + len(self._watch_request or b"")
+            + len(self._last_output.body if self._last_output else b"")
         )
 
     @property
-    def listens(self) -> bool:
+    def awaits_input(self) -> bool:
         """Whether the call needs more of the request before it can continue."""
-        answers = self._method.kind is Kind.DIALOGUE and self._messages.waiting
-        return not (self._ended or self._over or self._outcome or answers)
+        has_message = self._method.kind is MethodKind.BIDI_STREAMING and self._reader.ready_count
+        return not (self._is_request_complete or self._is_finished or self._last_output or has_message)
 
     @property
-    def bare(self) -> bool:
+    def trailers_only(self) -> bool:
         """Whether the next output is the trailers only."""
-        if self._terms.timeout < self._due:
+        if self._options.timeout < self._output_at:
             return True
-        if self._outcome:
-            return not self._outcome.body
-        return self._method.kind is Kind.DIALOGUE and not self._messages.waiting and (self._ended or self._is_to_end)
+        if self._last_output:
+            return not self._last_output.body
+        return (
+            self._method.kind is MethodKind.BIDI_STREAMING
+            and not self._reader.ready_count
+            and (self._is_request_complete or self._is_ending)
+        )
 
-    def receive(self, piece: bytes, now: float) -> None:
+    def receive_data(self, piece: bytes, now: float) -> None:
         """Process bytes of the request body."""
-        if not (self._ended or self._over or self._outcome):
-            self._guarded(lambda: self._take(piece, now))
+        if not (self._is_request_complete or self._is_finished or self._last_output):
+            self._catch_call_error(lambda: self._read_messages(piece, now))
 
-    def end(self, now: float) -> None:
+    def receive_end(self, now: float) -> None:
         """Process the end of the request."""
-        if not (self._ended or self._over or self._outcome):
-            self._ended = True
-            self._guarded(lambda: self._begin(now))
+        if not (self._is_request_complete or self._is_finished or self._last_output):
+            self._is_request_complete = True
+            self._catch_call_error(lambda: self._start_output(now))
 
-    def say(self, now: float) -> Said:
+    def next_output(self, now: float) -> CallOutput:
         """Return the output that is due by now, empty if there is none."""
-        if self._over or now < self.due:
-            return Said()
-        if now >= self._terms.timeout:
-            return self._finish(CallError(Code.DEADLINE_EXCEEDED, "grpc-timeout exceeded"))
+        if self._is_finished or now < self.next_output_at:
+            return CallOutput()
+        if now >= self._options.timeout:
+            return self._finish_with_error(CallError(StatusCode.DEADLINE_EXCEEDED, "grpc-timeout exceeded"))
         try:
-            said = self._outcome or self._next()
+            output = self._last_output or self._streaming_output()
         except CallError as error:
-            return self._finish(error)
-        return self._told_last(said) if said.trailers else said
+            return self._finish_with_error(error)
+        return self._finish_with(output) if output.trailers else output
 
-    def stop(self) -> None:
+    def on_shutdown(self) -> None:
         """Prepare to end, since the server stops.
 
         A Watch ends after a last status, a bidirectional stream after a response.
         """
-        if self._method.kind is Kind.UNARY or self._over or self._outcome:
+        if self._method.kind is MethodKind.UNARY or self._is_finished or self._last_output:
             return
-        self._stops = True
-        self._asked = structs.replace(self._asked, draining=True)
-        if self._watched is not None or self._is_to_end:
-            self._due = 0.0
+        self._is_server_stopping = True
+        self._context = structs.replace(self._context, draining=True)
+        if self._watch_request is not None or self._is_ending:
+            self._output_at = 0.0
 
-    def silent(self) -> Said:
+    def end_idle(self) -> CallOutput:
         """End with DEADLINE_EXCEEDED, since the client sent nothing for too long."""
-        return self._finish(
+        return self._finish_with_error(
             CallError(
-                Code.DEADLINE_EXCEEDED, "timeout while receiving the request (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
+                StatusCode.DEADLINE_EXCEEDED,
+                "timeout while receiving the request (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)",
             )
         )
 
-    def old(self) -> Said:
+    def end_expired(self) -> CallOutput:
         """End with UNAVAILABLE, since the maximum lifetime of a call is reached."""
-        return self._finish(
-            CallError(Code.UNAVAILABLE, "maximum lifetime of a call reached (ECHO_WEBSOCKET_TIMEOUT); retry")
+        return self._finish_with_error(
+            CallError(StatusCode.UNAVAILABLE, "maximum lifetime of a call reached (ECHO_WEBSOCKET_TIMEOUT); retry")
         )
 
-    def fail(self) -> Said:
+    def end_failed(self) -> CallOutput:
         """End with INTERNAL, since its output could not be generated."""
-        return self._finish(CallError(Code.INTERNAL, "internal error"))
+        return self._finish_with_error(CallError(StatusCode.INTERNAL, "internal error"))
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _catch_call_error(self, step: Callable[[], None]) -> None:
         try:
             step()
         except CallError as error:
-            self._outcome = _ended_by(error)
-            self._due = 0.0
+            self._last_output = _error_output(error)
+            self._output_at = 0.0
 
-    def _take(self, piece: bytes, now: float) -> None:
-        self._messages.receive(piece)
-        if self._method.kind is Kind.DIALOGUE:
-            self._due = now if self._messages.waiting or self._is_to_end else inf
+    def _read_messages(self, piece: bytes, now: float) -> None:
+        self._reader.feed_body(piece)
+        if self._method.kind is MethodKind.BIDI_STREAMING:
+            self._output_at = now if self._reader.ready_count or self._is_ending else inf
 
-    def _begin(self, now: float) -> None:
+    def _start_output(self, now: float) -> None:
         """Start the response, since the request is complete. Raise `CallError` if its messages are invalid."""
-        self._messages.end()
-        self._due = now
-        if self._method.kind is Kind.DIALOGUE:
+        self._reader.feed_eof()
+        self._output_at = now
+        if self._method.kind is MethodKind.BIDI_STREAMING:
             return
-        if not self._messages.waiting:
-            raise cardinality("none")
-        message = self._messages.next()
-        if self._method.kind is Kind.WATCH:
-            self._watched = message
+        if not self._reader.ready_count:
+            raise wrong_message_count("none")
+        message = self._reader.next_message()
+        if self._method.kind is MethodKind.SERVER_STREAMING:
+            self._watch_request = message
             return
-        self._due = now + self._terms.delay
-        self._outcome = self._answered(message)
+        self._output_at = now + self._options.delay
+        self._last_output = self._unary_output(message)
 
-    def _answered(self, message: bytes) -> Said:
-        if self._terms.status is not Code.OK:
-            return Said(trailers=trailers(self._terms.status, "requested by x-echo-status"))
+    def _unary_output(self, message: bytes) -> CallOutput:
+        if self._options.status is not StatusCode.OK:
+            return CallOutput(trailers=status_trailers(self._options.status, "requested by x-echo-status"))
         try:
-            return Said(framed(self._method.answer(self._asked, message)), trailers(Code.OK))
+            return CallOutput(
+                encode_message(self._method.handler(self._context, message)), status_trailers(StatusCode.OK)
+            )
         except CallError as error:
-            return _ended_by(error)
+            return _error_output(error)
 
-    def _next(self) -> Said:
+    def _streaming_output(self) -> CallOutput:
         """Return the next output of a method with several responses. Raise `CallError`."""
-        if self._watched is not None:
-            return self._told(self._watched)
-        said = bytearray()
-        for _ in range(_TURN):
-            if not self._messages.waiting or len(said) >= _PIECE:
+        if self._watch_request is not None:
+            return self._watch_output(self._watch_request)
+        data = bytearray()
+        for _ in range(_MAX_MESSAGES_PER_TURN):
+            if not self._reader.ready_count or len(data) >= _MAX_OUTPUT_SIZE:
                 break
-            said += framed(self._method.answer(self._asked, self._messages.next()))
-        if self._messages.waiting:
-            return Said(bytes(said))  # more output is due at once
-        self._due = inf
-        self._answers = True
-        if self._ended:
-            return Said(bytes(said), trailers(Code.OK))
-        return Said(bytes(said), _STOPPED if self._is_to_end else ())
+            data += encode_message(self._method.handler(self._context, self._reader.next_message()))
+        if self._reader.ready_count:
+            return CallOutput(bytes(data))  # more output is due at once
+        self._output_at = inf
+        self._has_responded = True
+        if self._is_request_complete:
+            return CallOutput(bytes(data), status_trailers(StatusCode.OK))
+        return CallOutput(bytes(data), _SHUTDOWN_TRAILERS if self._is_ending else ())
 
     @property
-    def _is_to_end(self) -> bool:
+    def _is_ending(self) -> bool:
         """Whether a bidirectional stream ends, since the server stops: not before it has sent a response."""
-        return self._answers and self._stops
+        return self._has_responded and self._is_server_stopping
 
-    def _told(self, watched: bytes) -> Said:
+    def _watch_output(self, request_message: bytes) -> CallOutput:
         """Return the status for a Watch; when the server stops, the last status and the trailers."""
-        self._due = inf
-        return Said(framed(self._method.answer(self._asked, watched)), _STOPPED if self._stops else ())
+        self._output_at = inf
+        return CallOutput(
+            encode_message(self._method.handler(self._context, request_message)),
+            _SHUTDOWN_TRAILERS if self._is_server_stopping else (),
+        )
 
-    def _finish(self, error: CallError) -> Said:
-        return self._told_last(_ended_by(error))
+    def _finish_with_error(self, error: CallError) -> CallOutput:
+        return self._finish_with(_error_output(error))
 
-    def _told_last(self, said: Said) -> Said:
-        self._over = True
-        code = code_of(said.trailers)
-        self._ending.code, self._ending.number = code.name, code.value
-        return said
-
-
-def _ended_by(error: CallError) -> Said:
-    return Said(trailers=trailers(error.code, error.message))
+    def _finish_with(self, output: CallOutput) -> CallOutput:
+        self._is_finished = True
+        code = code_from_trailers(output.trailers)
+        self._call_status.code, self._call_status.number = code.name, code.value
+        return output
 
 
-class Refused:
+def _error_output(error: CallError) -> CallOutput:
+    return CallOutput(trailers=status_trailers(error.code, error.message))
+
+
+class RejectedCall:
     """A call that is rejected at once, without reading its request body."""
 
-    due = 0.0
-    held = 0
-    listens = False
-    bare = True
+    next_output_at = 0.0
+    buffered_bytes = 0
+    awaits_input = False
+    trailers_only = True
 
-    def __init__(self, error: CallError, ending: Ending) -> None:
-        ending.code, ending.number = error.code.name, error.code.value
-        self._said = _ended_by(error)
+    def __init__(self, error: CallError, call_status: CallStatus) -> None:
+        call_status.code, call_status.number = error.code.name, error.code.value
+        self._output = _error_output(error)
 
-    def receive(self, piece: bytes, now: float) -> None:
+    def receive_data(self, piece: bytes, now: float) -> None:
         """Ignore bytes of the request body."""
 
-    def end(self, now: float) -> None:
+    def receive_end(self, now: float) -> None:
         """Ignore the end of the request."""
 
-    def say(self, now: float) -> Said:
+    def next_output(self, now: float) -> CallOutput:
         """Return the trailers."""
         del now
-        return self._said
+        return self._output
 
-    def stop(self) -> None:
+    def on_shutdown(self) -> None:
         """Ignore that the server stops, as the call ends anyway."""
 
-    def silent(self) -> Said:
+    def end_idle(self) -> CallOutput:
         """Return the same trailers, whatever else ends the call."""
-        return self._said
+        return self._output
 
-    old = fail = silent
+    end_expired = end_failed = end_idle

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import msgspec
 
 from app.config.policy import Policy
-from app.http.request import ConnectionInfo, WireRequest
+from app.http.request import ConnectionInfo, HttpRequest
 
 
-class Asked(msgspec.Struct, frozen=True):
+class CallContext(msgspec.Struct, frozen=True):
     """One call, from its request head. `request` is redacted; `services` are the available services."""
 
-    request: WireRequest
+    request: HttpRequest
     connection: ConnectionInfo
     policy: Policy
     services: tuple[str, ...] = ()
@@ -19,4 +19,4 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 # From a request message to a response message, both without their prefix. Raises `CallError`.
-Answer = Callable[[Asked, bytes], bytes]
+MethodHandler = Callable[[CallContext, bytes], bytes]

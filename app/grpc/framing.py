@@ -10,17 +10,17 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from app.grpc.metadata import Given
-from app.grpc.status import CallError, Code
+from app.grpc.metadata import MetadataValue
+from app.grpc.status import CallError, StatusCode
 
-PREFIX: Final = 5  # bytes: the flag, and the length in big-endian order
+PREFIX_SIZE: Final = 5  # bytes: the flag, and the length in big-endian order
 CODINGS: Final = (b"identity", b"gzip")  # codings of messages, as listed in `grpc-accept-encoding`
-_GZIP: Final = 31  # zlib's `wbits` for gzip (RFC 1952)
-_SHOWN: Final = 20  # maximum bytes of a coding's name in an error message
-_WAITING: Final = 1000  # maximum number of messages that a client sends ahead of their responses
+_GZIP_WBITS: Final = 31  # zlib's `wbits` for gzip (RFC 1952)
+_MAX_EXCERPT: Final = 20  # maximum bytes of a coding's name in an error message
+_MAX_READY_MESSAGES: Final = 1000  # maximum number of messages that a client sends ahead of their responses
 
 
-def coding(values: Sequence[Given]) -> bytes:
+def parse_coding(values: Sequence[MetadataValue]) -> bytes:
     """Return the coding of a call's compressed messages, from the values of `grpc-encoding`.
 
     Raise `CallError` if it is unknown.
@@ -29,107 +29,114 @@ def coding(values: Sequence[Given]) -> bytes:
         return CODINGS[0]
     first = values[0]
     if first.value not in CODINGS:
-        known = ", ".join(each.decode() for each in CODINGS)
-        raise CallError(Code.UNIMPLEMENTED, f"unsupported grpc-encoding {first.quoted(_SHOWN)}; must be one of {known}")
+        available = ", ".join(each.decode() for each in CODINGS)
+        raise CallError(
+            StatusCode.UNIMPLEMENTED,
+            f"unsupported grpc-encoding {first.excerpt(_MAX_EXCERPT)}; must be one of {available}",
+        )
     return first.value
 
 
-def framed(message: bytes) -> bytes:
+def encode_message(message: bytes) -> bytes:
     """Return a message with its prefix, never compressed: the compressed length of client data can leak its content."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
-def cardinality(came: str) -> CallError:
-    """Return the error of a call without exactly one request message; `came` says how many were received.
+def wrong_message_count(count: str) -> CallError:
+    """Return the error of a call without exactly one request message; `count` says how many were received.
 
     https://grpc.github.io/grpc/core/md_doc_statuscodes.html
     """
-    return CallError(Code.UNIMPLEMENTED, f"the method requires exactly one request message, but received {came}")
+    return CallError(StatusCode.UNIMPLEMENTED, f"the method requires exactly one request message, but received {count}")
 
 
-class Messages:
-    """The reader of the messages in a body: `receive` its pieces, get messages by `next`, and `end` it.
+class MessageReader:
+    """Reader of the messages in a body: `feed_body` and `feed_eof` take its bytes, `next_message` returns a message.
 
-    A message has at most `most` bytes, compressed or not; if it must be `alone`, a second one is not even read. An
-    invalid one raises `CallError`, once.
+    A message has at most `max_size` bytes, compressed or not; if `is_single`, a second one is not even read. An invalid
+    one raises `CallError`, once.
     """
 
-    def __init__(self, coding: bytes, most: int, *, alone: bool = False) -> None:
+    def __init__(self, coding: bytes, max_size: int, *, is_single: bool = False) -> None:
         self._coding = coding
-        self._most = most
-        self._alone = alone
+        self._max_size = max_size
+        self._is_single = is_single
         self._buffer = bytearray()
-        self._whole: deque[bytes] = deque()
-        self._size = 0  # total bytes of the complete messages
+        self._complete_messages: deque[bytes] = deque()
+        self._complete_size = 0  # total bytes of the complete messages
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Number of buffered bytes."""
-        return len(self._buffer) + self._size
+        return len(self._buffer) + self._complete_size
 
     @property
-    def waiting(self) -> int:
-        """Number of complete messages that `next` can return."""
-        return len(self._whole)
+    def ready_count(self) -> int:
+        """Number of complete messages that `next_message` can return."""
+        return len(self._complete_messages)
 
-    def receive(self, piece: bytes) -> None:
+    def feed_body(self, piece: bytes) -> None:
         """Process the next piece of the body. Raise `CallError` if a message is invalid or above a limit."""
         buffer = self._buffer
         buffer += piece
         start = 0
-        while len(buffer) - start >= PREFIX:
-            flag, length = buffer[start], int.from_bytes(buffer[start + 1 : start + PREFIX], "big")
-            self._check(flag, length)
-            end = start + PREFIX + length
+        while len(buffer) - start >= PREFIX_SIZE:
+            flag, length = buffer[start], int.from_bytes(buffer[start + 1 : start + PREFIX_SIZE], "big")
+            self._check_prefix(flag, length)
+            end = start + PREFIX_SIZE + length
             if len(buffer) < end:
                 break
-            message = bytes(buffer[start + PREFIX : end])
-            self._keep(self._inflated(message) if flag else message)
+            message = bytes(buffer[start + PREFIX_SIZE : end])
+            self._append_message(self._decompress(message) if flag else message)
             start = end
         del buffer[:start]
 
-    def next(self) -> bytes:
-        """Return the next of the `waiting` messages."""
-        message = self._whole.popleft()
-        self._size -= len(message)
+    def next_message(self) -> bytes:
+        """Return the next complete message."""
+        message = self._complete_messages.popleft()
+        self._complete_size -= len(message)
         return message
 
-    def end(self) -> None:
+    def feed_eof(self) -> None:
         """Process the end of the body. Raise `CallError` if a message is incomplete."""
         if self._buffer:
-            raise CallError(Code.INTERNAL, f"request ended within a message, after {len(self._buffer)} bytes of it")
+            raise CallError(
+                StatusCode.INTERNAL, f"request ended within a message, after {len(self._buffer)} bytes of it"
+            )
 
-    def _keep(self, message: bytes) -> None:
-        self._whole.append(message)
-        self._size += len(message)
-        if len(self._whole) > 1 and (self._size > self._most or len(self._whole) > _WAITING):
-            raise CallError(Code.RESOURCE_EXHAUSTED, "too many unanswered messages")
+    def _append_message(self, message: bytes) -> None:
+        self._complete_messages.append(message)
+        self._complete_size += len(message)
+        if len(self._complete_messages) > 1 and (
+            self._complete_size > self._max_size or len(self._complete_messages) > _MAX_READY_MESSAGES
+        ):
+            raise CallError(StatusCode.RESOURCE_EXHAUSTED, "too many unanswered messages")
 
-    def _check(self, flag: int, length: int) -> None:
-        if self._alone and self._whole:
-            raise cardinality("more")
+    def _check_prefix(self, flag: int, length: int) -> None:
+        if self._is_single and self._complete_messages:
+            raise wrong_message_count("more")
         if flag > 1:
-            raise CallError(Code.INTERNAL, f"invalid compressed flag {flag}; must be 0 or 1")
+            raise CallError(StatusCode.INTERNAL, f"invalid compressed flag {flag}; must be 0 or 1")
         if flag and self._coding == CODINGS[0]:
-            raise CallError(Code.INTERNAL, "compressed message without grpc-encoding")
-        if length > self._most:
+            raise CallError(StatusCode.INTERNAL, "compressed message without grpc-encoding")
+        if length > self._max_size:
             raise self._too_large(length)
 
-    def _inflated(self, message: bytes) -> bytes:
+    def _decompress(self, message: bytes) -> bytes:
         """Decompress gzip of exactly one member, as compressors of messages generate no more. Raise `CallError`."""
-        stream = zlib.decompressobj(_GZIP)
+        stream = zlib.decompressobj(_GZIP_WBITS)
         try:
-            inflated = stream.decompress(message, self._most + 1)
+            inflated = stream.decompress(message, self._max_size + 1)
         except zlib.error as error:
-            raise CallError(Code.INTERNAL, f"message is not valid gzip: {error}") from None
-        if len(inflated) > self._most:
+            raise CallError(StatusCode.INTERNAL, f"message is not valid gzip: {error}") from None
+        if len(inflated) > self._max_size:
             raise self._too_large(len(inflated))
         if not stream.eof or stream.unused_data:
-            raise CallError(Code.INTERNAL, "message is not one complete gzip member")
+            raise CallError(StatusCode.INTERNAL, "message is not one complete gzip member")
         return inflated
 
     def _too_large(self, size: int) -> CallError:
         return CallError(
-            Code.RESOURCE_EXHAUSTED,
-            f"message of at least {size} bytes exceeds {self._most} bytes (ECHO_MAX_MESSAGE)",
+            StatusCode.RESOURCE_EXHAUSTED,
+            f"message of at least {size} bytes exceeds {self._max_size} bytes (ECHO_MAX_MESSAGE)",
         )

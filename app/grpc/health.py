@@ -6,32 +6,34 @@ https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
 
 from app.grpc import messages
-from app.grpc.context import Asked
-from app.grpc.status import CallError, Code
-from app.http.text import quoted
+from app.grpc.context import CallContext
+from app.grpc.status import CallError, StatusCode
+from app.http.text import quote_excerpt
 
-_REQUEST = messages.message("grpc.health.v1.HealthCheckRequest")
-_RESPONSE = messages.message("grpc.health.v1.HealthCheckResponse")
+_REQUEST = messages.message_class("grpc.health.v1.HealthCheckRequest")
+_RESPONSE = messages.message_class("grpc.health.v1.HealthCheckResponse")
 
 
-def check(asked: Asked, raw: bytes) -> bytes:
+def check(context: CallContext, raw: bytes) -> bytes:
     """Return the status of the requested service. Raise `CallError` if it is unknown."""
-    name = messages.parsed(_REQUEST, raw).service
-    if name and name not in asked.services:
-        raise CallError(Code.NOT_FOUND, f"unknown service {quoted(name)}; available: {', '.join(asked.services)}")
-    return _told(_serving(asked))
+    name = messages.parse_message(_REQUEST, raw).service
+    if name and name not in context.services:
+        raise CallError(
+            StatusCode.NOT_FOUND, f"unknown service {quote_excerpt(name)}; available: {', '.join(context.services)}"
+        )
+    return _encode_status(_serving_status(context))
 
 
-def watch(asked: Asked, raw: bytes) -> bytes:
+def watch(context: CallContext, raw: bytes) -> bytes:
     """Return the first status of a Watch; called again when the server stops, return the last one."""
-    name = messages.parsed(_REQUEST, raw).service
-    return _told("SERVICE_UNKNOWN" if name and name not in asked.services else _serving(asked))
+    name = messages.parse_message(_REQUEST, raw).service
+    return _encode_status("SERVICE_UNKNOWN" if name and name not in context.services else _serving_status(context))
 
 
-def _serving(asked: Asked) -> str:
-    return "NOT_SERVING" if asked.draining else "SERVING"
+def _serving_status(context: CallContext) -> str:
+    return "NOT_SERVING" if context.draining else "SERVING"
 
 
-def _told(status: str) -> bytes:
-    told: bytes = _RESPONSE(status=status).SerializeToString()
-    return told
+def _encode_status(status: str) -> bytes:
+    payload: bytes = _RESPONSE(status=status).SerializeToString()
+    return payload

@@ -10,7 +10,7 @@ from typing import Any, Final
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from app.grpc.status import CallError, Code
+from app.grpc.status import CallError, StatusCode
 
 # Compiled from the .proto files beside them, by `make format`. They are no FileDescriptorSet, for which the image would
 # need `google.protobuf.descriptor_pb2`: 20 ms and 0.6 MB of memory for each worker that receives gRPC calls.
@@ -21,26 +21,26 @@ for _file in _FILES:
     _POOL.AddSerializedFile(files("app.grpc").joinpath("proto", _file).read_bytes())
 
 
-def message(name: str) -> Any:
+def message_class(name: str) -> Any:
     """Return the class of a message by its full name. Raise `KeyError` if it is unknown."""
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
 
 
-def parsed(kind: Any, raw: bytes) -> Any:
+def parse_message(message_type: Any, raw: bytes) -> Any:
     """Parse a message of this class. Raise `CallError` if it is invalid."""
     try:
-        return kind.FromString(raw)
+        return message_type.FromString(raw)
     except DecodeError:
-        raise CallError(Code.INTERNAL, f"message is not a valid {kind.DESCRIPTOR.full_name}") from None
+        raise CallError(StatusCode.INTERNAL, f"message is not a valid {message_type.DESCRIPTOR.full_name}") from None
 
 
-def file_named(name: str) -> bytes:
+def file_by_name(name: str) -> bytes:
     """Return the FileDescriptorProto of a file. Raise `KeyError` if it is unknown."""
-    described: bytes = _POOL.FindFileByName(name).serialized_pb
-    return described
+    descriptor: bytes = _POOL.FindFileByName(name).serialized_pb
+    return descriptor
 
 
-def file_of(symbol: str) -> bytes:
+def file_by_symbol(symbol: str) -> bytes:
     """Return the FileDescriptorProto of the file that defines a symbol. Raise `KeyError` if none does."""
-    described: bytes = _POOL.FindFileContainingSymbol(symbol).serialized_pb
-    return described
+    descriptor: bytes = _POOL.FindFileContainingSymbol(symbol).serialized_pb
+    return descriptor

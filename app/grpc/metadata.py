@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.http.request import WireRequest, shown
+from app.http.request import HttpRequest, decode_lossless
 
 
-class Given(NamedTuple):
-    """A header value; `told` is the value, or a mask if it is redacted (ECHO_REDACT_RESPONSES)."""
+class MetadataValue(NamedTuple):
+    """A header value; `redacted` is the value, or a mask if it is redacted (ECHO_REDACT_RESPONSES)."""
 
     value: bytes
-    told: bytes
+    redacted: bytes
 
-    def quoted(self, most: int) -> str:
+    def excerpt(self, max_bytes: int) -> str:
         """Return at most so many bytes of the redacted form, as lossless text for an error message."""
-        return shown(self.told[:most])
+        return decode_lossless(self.redacted[:max_bytes])
 
 
-def given(request: WireRequest, told: WireRequest, name: bytes) -> Sequence[Given]:
-    """Return all values of a header (lower case), each with its redacted form from the redacted request `told`."""
-    pairs = zip(request.fields, told.fields, strict=True)
-    return [Given(value, may_be) for (key, value), (_, may_be) in pairs if key == name]
+def metadata_values(request: HttpRequest, redacted_request: HttpRequest, name: bytes) -> Sequence[MetadataValue]:
+    """Return all values of a header (lower case), each with its redacted form from `redacted_request`."""
+    pairs = zip(request.headers, redacted_request.headers, strict=True)
+    return [MetadataValue(value, redacted_value) for (key, value), (_, redacted_value) in pairs if key == name]

@@ -8,57 +8,57 @@ https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 from typing import Any
 
 from app.grpc import messages
-from app.grpc.context import Asked
-from app.grpc.status import CallError, Code
-from app.http.text import quoted
+from app.grpc.context import CallContext
+from app.grpc.status import CallError, StatusCode
+from app.http.text import quote_excerpt
 
-_REQUEST = messages.message("grpc.reflection.v1.ServerReflectionRequest")
-_RESPONSE = messages.message("grpc.reflection.v1.ServerReflectionResponse")
+_REQUEST = messages.message_class("grpc.reflection.v1.ServerReflectionRequest")
+_RESPONSE = messages.message_class("grpc.reflection.v1.ServerReflectionResponse")
 
 
-def reflect(asked: Asked, raw: bytes) -> bytes:
+def reflect(context: CallContext, raw: bytes) -> bytes:
     """Return the response to one request message of a stream. Raise `CallError` if it is empty or invalid."""
-    request = messages.parsed(_REQUEST, raw)
+    request = messages.parse_message(_REQUEST, raw)
     kind = request.WhichOneof("message_request")
     if kind is None:
-        raise CallError(Code.INVALID_ARGUMENT, "empty ServerReflectionRequest")
+        raise CallError(StatusCode.INVALID_ARGUMENT, "empty ServerReflectionRequest")
     response = _RESPONSE(valid_host=request.host, original_request=request)
-    _answer(response, kind, getattr(request, kind), asked)
-    answered: bytes = response.SerializeToString()
-    return answered
+    _fill_response(response, kind, getattr(request, kind), context)
+    payload: bytes = response.SerializeToString()
+    return payload
 
 
-def _answer(response: Any, kind: str, value: Any, asked: Asked) -> None:
+def _fill_response(response: Any, kind: str, value: Any, context: CallContext) -> None:
     if kind == "list_services":
-        for name in asked.services:
+        for name in context.services:
             response.list_services_response.service.add(name=name)
         return
     try:
-        found = _found(kind, value)
+        descriptor = _find_descriptor(kind, value)
     except KeyError:
-        response.error_response.error_code = Code.NOT_FOUND
-        response.error_response.error_message = f"{kind}: {quoted(_name(value))} not found"
+        response.error_response.error_code = StatusCode.NOT_FOUND
+        response.error_response.error_message = f"{kind}: {quote_excerpt(_symbol_name(value))} not found"
         return
-    if found is None:
+    if descriptor is None:
         response.all_extension_numbers_response.base_type_name = value
     else:
-        response.file_descriptor_response.file_descriptor_proto.append(found)
+        response.file_descriptor_response.file_descriptor_proto.append(descriptor)
 
 
-def _found(kind: str, value: Any) -> bytes | None:
+def _find_descriptor(kind: str, value: Any) -> bytes | None:
     """Return a file descriptor, or None if the request is for a type's extensions, of which there are none.
 
     Raise `KeyError` if nothing is found.
     """
     if kind == "file_by_filename":
-        return messages.file_named(value)
+        return messages.file_by_name(value)
     if kind == "file_containing_symbol":
-        return messages.file_of(value)
+        return messages.file_by_symbol(value)
     if kind == "all_extension_numbers_of_type":
-        messages.message(value)
+        messages.message_class(value)
         return None
     raise KeyError(value)
 
 
-def _name(value: Any) -> str:
+def _symbol_name(value: Any) -> str:
     return value if isinstance(value, str) else f"{value.containing_type}.{value.extension_number}"

@@ -6,10 +6,10 @@ https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 from enum import IntEnum
 from typing import Final
 
-from app.http.request import Fields
+from app.http.request import HeaderList
 
 
-class Code(IntEnum):
+class StatusCode(IntEnum):
     """The status codes of gRPC."""
 
     OK = 0
@@ -31,30 +31,30 @@ class Code(IntEnum):
     UNAUTHENTICATED = 16
 
 
-BY_NAME: Final = {code.name: code for code in Code} | {str(code.value): code for code in Code}
+CODES_BY_NAME: Final = {code.name: code for code in StatusCode} | {str(code.value): code for code in StatusCode}
 
 
 class CallError(Exception):
     """An error that ends a call, with a status code and a message."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: StatusCode, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
 
 
-def trailers(code: Code, message: str = "") -> Fields:
+def status_trailers(code: StatusCode, message: str = "") -> HeaderList:
     """Return the trailers of a call with this status."""
     status = (b"grpc-status", b"%d" % code)
-    return (status, (b"grpc-message", encoded(message))) if message else (status,)
+    return (status, (b"grpc-message", percent_encode(message))) if message else (status,)
 
 
-def code_of(trailers: Fields) -> Code:
+def code_from_trailers(trailers: HeaderList) -> StatusCode:
     """Return the status code in trailers."""
-    return Code(int(dict(trailers)[b"grpc-status"]))
+    return StatusCode(int(dict(trailers)[b"grpc-status"]))
 
 
-def encoded(message: str) -> bytes:
+def percent_encode(message: str) -> bytes:
     """Encode a message for `grpc-message`: UTF-8, with `%` and bytes other than printable ASCII percent-encoded.
 
     https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses

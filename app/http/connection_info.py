@@ -99,12 +99,12 @@ class ProxyProtocol(msgspec.Struct, frozen=True):
     tlvs: Tlvs | UnsetType = UNSET
 
 
-def client_of(peer: Endpoint, proxied: ProxyProtocol | None) -> Endpoint:
+def original_client(peer: Endpoint, proxy_header: ProxyProtocol | None) -> Endpoint:
     """Return the client of a connection: the source in the PROXY protocol header, else the peer.
 
     It is also the peer if the header has no IP source. For LOCAL, UNKNOWN and UNSPEC the specification requires the
     addresses of the real connection (2.1, 2.2); the client of a UNIX socket has no address.
     """
-    if proxied is not None and isinstance(proxied.source, Endpoint):
-        return proxied.source
+    if proxy_header is not None and isinstance(proxy_header.source, Endpoint):
+        return proxy_header.source
     return peer

@@ -6,20 +6,20 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 
-class Granted(msgspec.Struct, frozen=True):
+class AppliedControl(msgspec.Struct, frozen=True):
     """Applied control.
 
-    `name` is the control's, `value` and `source` are as in the request. `done` is the effect if the value leaves it
+    `name` is the control's, `value` and `source` are as in the request. `chosen` is the effect if the value leaves it
     open: the status chosen from a list, the seconds chosen from a range.
     """
 
     name: str
     value: str
     source: Literal["query", "header"]
-    done: Any | UnsetType = UNSET
+    chosen: Any | UnsetType = msgspec.field(name="done", default=UNSET)
 
 
-class Refused(msgspec.Struct, frozen=True):
+class RejectedControl(msgspec.Struct, frozen=True):
     """Rejected control, with the reason.
 
     `name` is as in the request, `value` is shortened; `bound` says what is accepted.
@@ -32,14 +32,14 @@ class Refused(msgspec.Struct, frozen=True):
     bound: str = ""
 
 
-class Applied(msgspec.Struct, frozen=True):
+class ControlsReport(msgspec.Struct, frozen=True):
     """All controls of a request.
 
     Those in headers are first, then those in the query, each in the order received.
     """
 
-    granted: tuple[Granted, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    granted: tuple[AppliedControl, ...] = ()
+    refused: tuple[RejectedControl, ...] = ()
 
 
-NOTHING = Applied()
+EMPTY_REPORT = ControlsReport()

@@ -15,11 +15,11 @@ class ProtocolError(Exception):
     (RFC 9112, 9.6).
     """
 
-    def __init__(self, status: HTTPStatus, reason: str, fields: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, status: HTTPStatus, reason: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.fields = fields
+        self.headers = headers
 
 
 def bad_request(reason: str) -> ProtocolError:
@@ -27,7 +27,7 @@ def bad_request(reason: str) -> ProtocolError:
     return ProtocolError(HTTPStatus.BAD_REQUEST, reason)
 
 
-def full() -> ProtocolError:
+def over_budget() -> ProtocolError:
     """Return a 503 error for a request that would exceed the worker's memory budget."""
     return ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "memory budget exhausted (ECHO_MEMORY_BUDGET); retry later")
 
@@ -37,6 +37,6 @@ def excerpt(raw: bytes) -> str:
     return ascii(raw[:_EXCERPT] + (b"..." if len(raw) > _EXCERPT else b""))[1:]
 
 
-def failure(error: Exception) -> str:
+def format_app_error(error: Exception) -> str:
     """Return the log message for an exception that the application raised."""
     return "request failed: unhandled exception in the application\n" + "".join(format_exception(error))

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from app.http.record import About
+from app.http.record import ResponseInfo
 
 
-class Ending:
+class CallStatus:
     """Final status of a call: code name and number; CANCELLED if the client leaves before the call ends."""
 
     __slots__ = ("code", "number")
@@ -15,7 +15,7 @@ class Ending:
         self.number = 1
 
 
-class Called(About, frozen=True):
+class GrpcResponseInfo(ResponseInfo, frozen=True):
     """Response information of a gRPC call.
 
     In addition to that of any response: the method, by a name from a fixed list, and the final status, which is set
@@ -23,4 +23,4 @@ class Called(About, frozen=True):
     """
 
     method: str
-    ending: Ending = msgspec.field(default_factory=Ending)
+    call_status: CallStatus = msgspec.field(default_factory=CallStatus)

@@ -9,18 +9,18 @@ from typing import Final, Protocol
 import msgspec
 
 from app.http.errors import ProtocolError
-from app.http.record import Answered
-from app.http.request import WireRequest
+from app.http.record import RequestRecord
+from app.http.request import HttpRequest
 
 # Rejection reasons that an HTTP status does not express, or not alone.
 APPLICATION_FAILED: Final = "application_failed"
 TOO_MANY_CONNECTIONS: Final = "too_many_connections"
 OVER_MEMORY_BUDGET: Final = "over_memory_budget"
-TLS: Final = "tls"
+TLS_FAILED: Final = "tls"
 
 WEBSOCKET: Final = "websocket"  # protocol name
 
-_REASONS: Final = {
+_REASON_BY_STATUS: Final = {
     HTTPStatus.BAD_REQUEST: "bad_request",
     HTTPStatus.REQUEST_TIMEOUT: "timeout",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
@@ -44,52 +44,52 @@ class Gauges(msgspec.Struct):
     serving: int = 0
 
 
-class Watch(Protocol):
+class ConnectionObserver(Protocol):
     """Observer of the connections of one listener."""
 
-    def connected(self) -> None:
+    def record_connection(self) -> None:
         """Record a new connection."""
 
-    def received(self, size: int) -> None:
+    def record_received(self, size: int) -> None:
         """Record received bytes."""
 
-    def sent(self, size: int) -> None:
+    def record_sent(self, size: int) -> None:
         """Record sent bytes."""
 
-    def refused(self, reason: str) -> None:
+    def record_rejection(self, reason: str) -> None:
         """Record a rejection; the reason is one of a fixed list."""
 
-    def answered(self, answered: Answered) -> None:
+    def record_request(self, record: RequestRecord) -> None:
         """Record a finished request."""
 
 
-class Unwatched:
+class NullObserver:
     """Observer that does nothing."""
 
-    def connected(self) -> None:
+    def record_connection(self) -> None:
         """Do nothing."""
 
-    def received(self, size: int) -> None:
+    def record_received(self, size: int) -> None:
         """Do nothing."""
 
-    def sent(self, size: int) -> None:
+    def record_sent(self, size: int) -> None:
         """Do nothing."""
 
-    def refused(self, reason: str) -> None:
+    def record_rejection(self, reason: str) -> None:
         """Do nothing."""
 
-    def answered(self, answered: Answered) -> None:
+    def record_request(self, record: RequestRecord) -> None:
         """Do nothing."""
 
 
-UNWATCHED: Final[Watch] = Unwatched()
+NULL_OBSERVER: Final[ConnectionObserver] = NullObserver()
 
 
-def unread(method: bytes = b"", version: str = "HTTP/1.1") -> WireRequest:
+def unparsed_request(method: bytes = b"", version: str = "HTTP/1.1") -> HttpRequest:
     """Return a placeholder for a request that could not be parsed, with its method if that is known."""
-    return WireRequest(method, b"", version, ())
+    return HttpRequest(method, b"", version, ())
 
 
-def reason_of(error: ProtocolError) -> str:
+def reason_label(error: ProtocolError) -> str:
     """Return the rejection reason of an error, as one word."""
-    return _REASONS.get(error.status, "other")
+    return _REASON_BY_STATUS.get(error.status, "other")

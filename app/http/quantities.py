@@ -39,9 +39,9 @@ def parse_duration(text: str, default_unit: str = "s") -> float:
     if not _DURATION.fullmatch(text):
         raise ValueError("invalid duration")
     unit = duration_unit(text)
-    whole, _, fraction = text.removesuffix(unit).partition(".")
+    digits, _, fraction = text.removesuffix(unit).partition(".")
     # A quotient of integers is rounded once. A product of floats would differ: 1.1 * 1e-3 is above 0.0011.
-    seconds: float = int(whole + fraction) * _MICROSECONDS[unit or default_unit] / 10 ** (6 + len(fraction))
+    seconds: float = int(digits + fraction) * _MICROSECONDS[unit or default_unit] / 10 ** (6 + len(fraction))
     return seconds
 
 

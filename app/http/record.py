@@ -2,39 +2,40 @@
 
 import msgspec
 
-from app.http.controls_report import Applied
-from app.http.request import ConnectionInfo, WireRequest
+from app.http.controls_report import ControlsReport
+from app.http.request import ConnectionInfo, HttpRequest
 
 
-class Answered(msgspec.Struct, frozen=True, gc=False):
+class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     """Finished request and its response.
 
-    `request` has no body, since an observer may keep records for a moment; `received` is the number of body bytes
+    `request` has no body, since an observer may keep records for a moment; `received_bytes` is the number of body bytes
     received. A request without a target is a placeholder for one that could not be parsed. `status` begins with the
-    code; `about` is the application's information about the response, None if the application was not called. `seconds`
-    is the time since the end of the request head. `sent` is the number of bytes of the response body sent; `whole` is
-    false if that body was cut off. `protocol` is the protocol after an upgrade, `why` the reason of a rejection.
+    code; `response_info` is the application's information about the response, None if the application was not called.
+    `seconds` is the time since the end of the request head. `sent_bytes` is the number of bytes of the response body
+    sent; `is_complete` is false if that body was cut off. `protocol` is the protocol after an upgrade, `error` the
+    reason of a rejection.
     """
 
-    request: WireRequest
+    request: HttpRequest
     connection: ConnectionInfo
     status: str
-    about: object
+    response_info: object
     seconds: float
-    sent: int
-    received: int
-    whole: bool = True
+    sent_bytes: int
+    received_bytes: int
+    is_complete: bool = True
     protocol: str = ""
-    why: str = ""
+    error: str = ""
 
 
-class About(msgspec.Struct, frozen=True):
+class ResponseInfo(msgspec.Struct, frozen=True):
     """Application's information about a response: format, request id, time (POSIX seconds) and applied controls.
 
     The request is not part of it: a response may take long, and the memory of its body is not kept for that.
     """
 
-    form: str
+    format: str
     id: str
     now: float
-    applied: Applied
+    controls_report: ControlsReport

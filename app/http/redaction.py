@@ -9,34 +9,34 @@ from typing import Final
 from msgspec import structs
 
 from app.http.headers.forwarded import TCHARS
-from app.http.request import Fields, WireRequest
-from app.http.text import quoted
+from app.http.request import HeaderList, HttpRequest
+from app.http.text import quote_excerpt
 
 MASK: Final = "***"
 
 # Name of a header or pseudo-header (RFC 9113, 8.3).
 _NAME = re.compile(f":?{TCHARS}")
-_HIDDEN: Final = MASK.encode("ascii")
-_FIELD_LINE = re.compile(rb"^([^:\r\n]++)(:[ \t]*+)([^\r\n]*+)", re.MULTILINE)
+_MASK_BYTES: Final = MASK.encode("ascii")
+_HEADER_LINE = re.compile(rb"^([^:\r\n]++)(:[ \t]*+)([^\r\n]*+)", re.MULTILINE)
 
 _HOST: Final = b"host"
 _AUTHORITY: Final = b":authority"
 _PATH: Final = b":path"
 
 
-def names(text: str) -> frozenset[bytes]:
+def parse_header_names(text: str) -> frozenset[bytes]:
     """Parse a comma-separated list of header names; return them in lower case.
 
     Raise `ValueError` with a sentence that quotes the invalid name.
     """
-    found = [part for each in text.split(",") if (part := each.strip())]
-    for part in found:
+    stripped_names = [part for element in text.split(",") if (part := element.strip())]
+    for part in stripped_names:
         if not _NAME.fullmatch(part):
-            raise ValueError(f"{quoted(part)} is not a header name, such as Authorization")
-    return frozenset(part.lower().encode("ascii") for part in found)
+            raise ValueError(f"{quote_excerpt(part)} is not a header name, such as Authorization")
+    return frozenset(part.lower().encode("ascii") for part in stripped_names)
 
 
-def redacted(request: WireRequest, names: frozenset[bytes]) -> WireRequest:
+def redact(request: HttpRequest, names: frozenset[bytes]) -> HttpRequest:
     """Return a request in which the headers of these names (lower case) have the value `***`.
 
     This applies to headers, trailers and the raw request head, whose other bytes are unchanged; the request itself is
@@ -48,37 +48,39 @@ def redacted(request: WireRequest, names: frozenset[bytes]) -> WireRequest:
         return request
     if _HOST in names or _AUTHORITY in names:
         names |= {_HOST, _AUTHORITY}
-    fields, trailers, pseudo = (_masked(each, names) for each in (request.fields, request.trailers, request.pseudo))
-    if fields is request.fields and trailers is request.trailers and pseudo is request.pseudo:
+    headers, trailers, pseudo_headers = (
+        _mask_values(each, names) for each in (request.headers, request.trailers, request.pseudo)
+    )
+    if headers is request.headers and trailers is request.trailers and pseudo_headers is request.pseudo:
         return request
-    hidden = {name for name, _ in pseudo} & names
+    masked_pseudo = {name for name, _ in pseudo_headers} & names
     # The target of a CONNECT is `:authority`.
-    no_target = _PATH in hidden or (_AUTHORITY in hidden and request.target == request.authority)
+    hides_target = _PATH in masked_pseudo or (_AUTHORITY in masked_pseudo and request.target == request.authority)
     return structs.replace(
         request,
-        target=_HIDDEN if no_target else request.target,
-        fields=fields,
+        target=_MASK_BYTES if hides_target else request.target,
+        headers=headers,
         trailers=trailers,
-        head=_masked_head(request.head, names) if fields is not request.fields else request.head,
-        pseudo=pseudo,
-        made=None,
-        authority=_HIDDEN if _AUTHORITY in hidden else request.authority,
+        head=_mask_head(request.head, names) if headers is not request.headers else request.head,
+        pseudo=pseudo_headers,
+        memo=None,
+        authority=_MASK_BYTES if _AUTHORITY in masked_pseudo else request.authority,
     )
 
 
-def _masked(fields: Fields, names: frozenset[bytes]) -> Fields:
-    if not any(name.lower() in names for name, _ in fields):
-        return fields
-    return tuple((name, _HIDDEN if name.lower() in names else value) for name, value in fields)
+def _mask_values(headers: HeaderList, names: frozenset[bytes]) -> HeaderList:
+    if not any(name.lower() in names for name, _ in headers):
+        return headers
+    return tuple((name, _MASK_BYTES if name.lower() in names else value) for name, value in headers)
 
 
-def _masked_head(head: bytes, names: frozenset[bytes]) -> bytes:
+def _mask_head(head: bytes, names: frozenset[bytes]) -> bytes:
     """Mask values in the header lines of a request head; the request line can't match a header name."""
 
-    def masked(line: re.Match[bytes]) -> bytes:
-        name, before, value = line.groups()
+    def mask_line(line: re.Match[bytes]) -> bytes:
+        name, separator, value = line.groups()
         # White space around a value is not part of it and stays.
-        return name + before + _HIDDEN + value[len(value.rstrip(b" \t")) :] if name.lower() in names else line[0]
+        return name + separator + _MASK_BYTES + value[len(value.rstrip(b" \t")) :] if name.lower() in names else line[0]
 
-    request_line, end, fields = head.partition(b"\r\n")
-    return request_line + end + _FIELD_LINE.sub(masked, fields)
+    request_line, line_end, header_lines = head.partition(b"\r\n")
+    return request_line + line_end + _HEADER_LINE.sub(mask_line, header_lines)

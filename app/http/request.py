@@ -1,7 +1,7 @@
 """Requests as on the wire, and their keys in the WSGI environ.
 
-The environ carries the request under one key. Nothing is decoded, folded, merged or reordered here; only `shown`
-decides how bytes are converted to text.
+The environ carries the request under one key. Nothing is decoded, folded, merged or reordered here; only
+`decode_lossless` decides how bytes are converted to text.
 """
 
 import re
@@ -11,27 +11,27 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
-from app.http.body import KEPT, NONE, Body, Meter, content_of
-from app.http.call import Call
+from app.http.body import BODY_PREFIX_SIZE, EMPTY_BODY, Body, BodyReader, parse_content_headers
+from app.http.call import StreamingCall
 from app.http.connection_info import Endpoint, ProxyProtocol
-from app.http.tls_info import TLS
+from app.http.tls_info import TlsInfo
 
-Made = TypeVar("Made")
+Derived = TypeVar("Derived")
 
-Fields = tuple[tuple[bytes, bytes], ...]
+HeaderList = tuple[tuple[bytes, bytes], ...]
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-# Keys set by the server: the `WireRequest`, the `ConnectionInfo`, whether the worker is shutting down, whether the
+# Keys set by the server: the `HttpRequest`, the `ConnectionInfo`, whether the worker is shutting down, whether the
 # response becomes a WebSocket's first message, whether the request is a gRPC call.
 REQUEST_KEY: Final = "echo.wire"
 CONNECTION_KEY: Final = "echo.connection"
 DRAINING_KEY: Final = "echo.draining"
 WEBSOCKET_KEY: Final = "echo.websocket"
 CALL_KEY: Final = "echo.call"
-# Keys set by the application: the `Effects`, and information about the response for observers.
-EFFECTS_KEY: Final = "echo.effects"
-ABOUT_KEY: Final = "echo.about"
+# Keys set by the application: the `ResponseOptions`, and information about the response for observers.
+RESPONSE_OPTIONS_KEY: Final = "echo.effects"
+RESPONSE_INFO_KEY: Final = "echo.about"
 
 # Scheme and authority of an absolute-form target (RFC 9112, 3.2.2).
 _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
@@ -39,8 +39,8 @@ _SCHEME_AND_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 PERCENT: Final = 0x25  # a number is found eight times as fast as bytes
 _PLUS: Final = 0x2B
 _BACKSLASH: Final = 0x5C
-# A backslash sent by the client that would read as the start of `\xHH` in the result of `shown`.
-_LIKE_AN_ESCAPE = re.compile(rb"\\(?=x[0-9A-Fa-f]{2})")
+# A backslash sent by the client that would read as the start of `\xHH` in the result of `decode_lossless`.
+_ESCAPE_LOOKALIKE = re.compile(rb"\\(?=x[0-9A-Fa-f]{2})")
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True):
@@ -51,68 +51,68 @@ class ConnectionInfo(msgspec.Struct, frozen=True):
 
     client: Endpoint
     server: Endpoint
-    tls: TLS | None = None
+    tls: TlsInfo | None = None
     proxy: ProxyProtocol | None = None
 
 
-class Effects(msgspec.Struct, frozen=True):
+class ResponseOptions(msgspec.Struct, frozen=True):
     """Effects of a response beyond its bytes, which the server carries out.
 
-    `delay` is the number of seconds before the first byte. The pieces of a `streamed` body are requested one by one, as
-    the client reads them, and `interval` seconds apart; its length is in Content-Length, or unknown without that
-    header. An `endless` body is complete after any piece, and ends when the server shuts down. A streamed body buffers
-    `held` bytes until its end. `abort` closes the connection, or the stream over HTTP/2: `before` the response head, or
-    in the `middle`, after the application's last piece. `trailers` are sent after the body. If there is a `call`, the
-    response headers are those of the call, and everything after them comes from it.
+    `delay` is the number of seconds before the first byte. The pieces of a `is_streamed` body are requested one by one,
+    as the client reads them, and `interval` seconds apart; its length is in Content-Length, or unknown without that
+    header. An `is_endless` body is complete after any piece, and ends when the server shuts down. A streamed body
+    buffers `buffered_bytes` bytes until its end. `abort` closes the connection, or the stream over HTTP/2: `before` the
+    response head, or in the `middle`, after the application's last piece. `trailers` are sent after the body. If there
+    is a `call`, the response headers are those of the call, and everything after them comes from it.
     """
 
-    trailers: Fields = ()
+    trailers: HeaderList = ()
     delay: float = 0.0
-    streamed: bool = False
+    is_streamed: bool = False
     interval: float = 0.0
-    endless: bool = False
-    held: int = 0
+    is_endless: bool = False
+    buffered_bytes: int = 0
     abort: Literal["", "before", "middle"] = ""
-    call: Call | None = None
+    call: StreamingCall | None = None
 
 
-NO_EFFECTS: Final = Effects()
+NO_OPTIONS: Final = ResponseOptions()
 
 
-class WireRequest(msgspec.Struct, frozen=True, gc=False):
-    """Request as on the wire: `fields` are (name, value) in the order and case received, duplicates separate.
+class HttpRequest(msgspec.Struct, frozen=True, gc=False):
+    """Request as on the wire: `headers` are (name, value) in the order and case received, duplicates separate.
 
     So are `trailers`. `head` is the request head with its final empty line, byte for byte; it is empty if unknown, and
     in HTTP/2, which has no such text. In HTTP/2, `pseudo` are the pseudo-headers as received (RFC 9113, 8.3),
     `authority` is one of them, and `target` is `:path`, or `:authority` for a CONNECT without `:path`.
 
-    `made` caches values derived from a request head that is received again, by the object that derives them; requests
+    `memo` caches values derived from a request head that is received again, by the object that derives them; requests
     with the same head share it. It is None otherwise, and must not be copied to a request with a changed head.
     """
 
     method: bytes
     target: bytes
     version: str
-    fields: Fields
-    body: Body = NONE
-    trailers: Fields = ()
+    headers: HeaderList
+    body: Body = EMPTY_BODY
+    trailers: HeaderList = ()
     head: bytes = b""
-    pseudo: Fields = ()
+    pseudo: HeaderList = ()
     authority: bytes = b""
-    made: dict[object, Any] | None = None
+    memo: dict[object, Any] | None = None
 
 
-def once(request: WireRequest, by: object, make: Callable[..., Made], *more: object) -> Made:
+def memoize(request: HttpRequest, key: object, compute: Callable[..., Derived], *arguments: object) -> Derived:
     """Return `make(request, *more)`, a value derived from the request head only.
 
-    For a request head that is received again, the result is cached under the key `by`.
+    For a request head that is received again, the result is cached under the key `key`.
     """
-    if request.made is None:
-        return make(request, *more)
-    made: Made | None = request.made.get(by)
-    if made is None:
-        made = request.made[by] = make(request, *more)
-    return made
+    if request.memo is None:
+        return compute(request, *arguments)
+    value: Derived | None = request.memo.get(key)
+    if value is None:
+        value = request.memo[key] = compute(request, *arguments)
+    return value
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -129,17 +129,17 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     return path, query
 
 
-def unquoted(raw: bytes) -> bytes:
+def percent_decode(raw: bytes) -> bytes:
     """Percent-decode bytes once; without a percent sign, which is the usual case, return them unchanged."""
     return unquote_to_bytes(raw) if PERCENT in raw else raw
 
 
-def decoded_path(target: bytes) -> bytes:
+def decode_path(target: bytes) -> bytes:
     """Return the path of a request target, percent-decoded once, without its leading slash."""
-    return unquoted(split_target(target)[0].removeprefix(b"/"))
+    return percent_decode(split_target(target)[0].removeprefix(b"/"))
 
 
-def wire_head(request: WireRequest) -> bytes:
+def raw_head(request: HttpRequest) -> bytes:
     """Return the request head as on the wire, or a reconstruction if it is unknown.
 
     For an HTTP/2 request it is one line per header, pseudo-headers first, since HTTP/2 has no text form.
@@ -147,12 +147,12 @@ def wire_head(request: WireRequest) -> bytes:
     if request.head:
         return request.head
     if request.pseudo:
-        return b"\r\n".join((*(b"%s: %s" % field for field in request.pseudo + request.fields), b"", b""))
+        return b"\r\n".join((*(b"%s: %s" % field for field in request.pseudo + request.headers), b"", b""))
     line = b" ".join((request.method, request.target, request.version.encode("ascii")))
-    return b"\r\n".join((line, *(b"%s: %s" % field for field in request.fields), b"", b""))
+    return b"\r\n".join((line, *(b"%s: %s" % field for field in request.headers), b"", b""))
 
 
-def shown(raw: bytes) -> str:
+def decode_lossless(raw: bytes) -> str:
     r"""Convert bytes to lossless text: UTF-8, with each byte that is not UTF-8 as `\xff`, in two hexadecimal digits.
 
     The conversion is reversible: if the input itself contains such an escape, its backslash becomes `\x5c`. So `\xHH`
@@ -161,76 +161,76 @@ def shown(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        return _LIKE_AN_ESCAPE.sub(rb"\\x5c", raw).decode("utf-8", "backslashreplace")
-    return _LIKE_AN_ESCAPE.sub(rb"\\x5c", raw).decode() if "\\" in text else text
+        return _ESCAPE_LOOKALIKE.sub(rb"\\x5c", raw).decode("utf-8", "backslashreplace")
+    return _ESCAPE_LOOKALIKE.sub(rb"\\x5c", raw).decode() if "\\" in text else text
 
 
-def shown_pairs(pairs: Fields) -> list[tuple[str, str]]:
+def decode_lossless_pairs(pairs: HeaderList) -> list[tuple[str, str]]:
     """Convert pairs of bytes to lossless text, in their order."""
-    return [(shown(name), shown(value)) for name, value in pairs]
+    return [(decode_lossless(name), decode_lossless(value)) for name, value in pairs]
 
 
-def is_plain(head: bytes) -> bool:
-    """Return whether `shown` keeps each part of a request head unchanged: it is ASCII, without backslashes."""
+def is_plain_ascii(head: bytes) -> bool:
+    """Return whether `decode_lossless` keeps a request head unchanged: it is ASCII, without backslashes."""
     return head.isascii() and _BACKSLASH not in head and bool(head)
 
 
-def request_of(environ: Environ, max_decoded: int) -> WireRequest:
+def request_from_environ(environ: Environ, max_decoded: int) -> HttpRequest:
     """Return the wire request of an environ.
 
     Under another WSGI server it is reconstructed from CGI variables: order, case and number of headers are lost, and so
     are names with `_`. Content codings are decoded up to `max_decoded` bytes.
     """
     request = environ.get(REQUEST_KEY)
-    return request if isinstance(request, WireRequest) else _from_cgi(environ, max_decoded)
+    return request if isinstance(request, HttpRequest) else _request_from_cgi(environ, max_decoded)
 
 
-def connection_of(environ: Environ) -> ConnectionInfo:
+def connection_from_environ(environ: Environ) -> ConnectionInfo:
     """Return information about the connection; under another WSGI server, from CGI variables."""
     info = environ.get(CONNECTION_KEY)
     if isinstance(info, ConnectionInfo):
         return info
     return ConnectionInfo(
-        client=Endpoint(environ.get("REMOTE_ADDR", ""), _port(environ.get("REMOTE_PORT", ""))),
-        server=Endpoint(environ.get("SERVER_NAME", ""), _port(environ.get("SERVER_PORT", ""))),
+        client=Endpoint(environ.get("REMOTE_ADDR", ""), _parse_port(environ.get("REMOTE_PORT", ""))),
+        server=Endpoint(environ.get("SERVER_NAME", ""), _parse_port(environ.get("SERVER_PORT", ""))),
     )
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _from_cgi(environ: Environ, max_decoded: int) -> WireRequest:
-    named = {key.removeprefix("HTTP_"): value for key, value in environ.items() if key.startswith("HTTP_")}
-    named |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
+def _request_from_cgi(environ: Environ, max_decoded: int) -> HttpRequest:
+    variables = {key.removeprefix("HTTP_"): value for key, value in environ.items() if key.startswith("HTTP_")}
+    variables |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
     path = quote_from_bytes(environ.get("PATH_INFO", "").encode("latin-1"))
     query = environ.get("QUERY_STRING", "")
-    fields = tuple(
+    headers = tuple(
         (name.replace("_", "-").title().encode("latin-1"), str(value).encode("latin-1"))
-        for name, value in named.items()
+        for name, value in variables.items()
     )
-    return WireRequest(
+    return HttpRequest(
         method=environ["REQUEST_METHOD"].encode("ascii"),
         target=(path + ("?" + query if query else "")).encode("latin-1"),
         version=environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
-        body=_read_body(environ, fields, max_decoded),
-        fields=fields,
+        body=_read_body(environ, headers, max_decoded),
+        headers=headers,
     )
 
 
-def _read_body(environ: Environ, fields: Fields, max_decoded: int) -> Body:
+def _read_body(environ: Environ, headers: HeaderList, max_decoded: int) -> Body:
     length = environ.get("CONTENT_LENGTH") or "0"
-    rest = int(length) if length.isdecimal() else 0
-    meter = Meter(content_of(fields), max_decoded)
-    while rest and (piece := environ["wsgi.input"].read(min(rest, KEPT))):
-        meter.take(piece)
-        while meter.pending:
-            meter.work()
-        rest -= len(piece)
-    return meter.body(chunked=False)
+    remaining = int(length) if length.isdecimal() else 0
+    reader = BodyReader(parse_content_headers(headers), max_decoded)
+    while remaining and (piece := environ["wsgi.input"].read(min(remaining, BODY_PREFIX_SIZE))):
+        reader.feed(piece)
+        while reader.has_work:
+            reader.step()
+        remaining -= len(piece)
+    return reader.finish(chunked=False)
 
 
-def query_pairs(query: bytes) -> tuple[tuple[bytes, bytes], ...]:
+def parse_query(query: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """Parse the pairs of a query: percent-decoded once, `+` as space, in order, with empty values.
 
     https://url.spec.whatwg.org/#urlencoded-parsing

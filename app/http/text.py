@@ -5,14 +5,14 @@ An invalid value can have any length, so it is shortened.
 
 from typing import Final
 
-_USUAL: Final = 40  # characters
+_DEFAULT_LIMIT: Final = 40  # characters
 
 
-def shortened(text: str, most: int = _USUAL) -> str:
-    """Return a text of at most `most` characters unchanged, else its beginning and three dots, of that length."""
-    return text if len(text) <= most else text[: most - 3] + "..."
+def shorten(text: str, limit: int = _DEFAULT_LIMIT) -> str:
+    """Return a text of at most `limit` characters unchanged, else its beginning and three dots, of that length."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def quoted(text: str) -> str:
+def quote_excerpt(text: str) -> str:
     """Return a text in quotation marks, shortened, with line breaks escaped."""
-    return repr(shortened(text))
+    return repr(shorten(text))

@@ -5,16 +5,16 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=2)
-def _second(now: int) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _format_seconds(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @lru_cache(maxsize=2)
-def _millisecond(now: int) -> str:
-    second, milliseconds = divmod(now, 1000)
-    return f"{_second(second)}.{milliseconds:03d}Z"
+def _format_milliseconds(milliseconds: int) -> str:
+    seconds, fraction = divmod(milliseconds, 1000)
+    return f"{_format_seconds(seconds)}.{fraction:03d}Z"
 
 
-def time_of(now: float) -> str:
+def format_rfc3339(now: float) -> str:
     """Format POSIX seconds as an RFC 3339 timestamp, in UTC, with milliseconds."""
-    return _millisecond(round(now * 1000))
+    return _format_milliseconds(round(now * 1000))

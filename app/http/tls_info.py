@@ -1,7 +1,7 @@
 """TLS details of a connection, as shown in the reflection.
 
-The names of `TLS` are those of the Gateway API's echo server (conformance/echo-basic), so that its conformance client
-can parse our reflection; `clientCertificate` is our addition.
+The names of `TlsInfo` are those of the Gateway API's echo server (conformance/echo-basic), so that its conformance
+client can parse our reflection; `clientCertificate` is our addition.
 """
 
 from typing import Final
@@ -49,7 +49,7 @@ class Certificate(msgspec.Struct, frozen=True, rename="camel"):
     sha256: str
 
 
-class TLS(msgspec.Struct, frozen=True, rename="camel"):
+class TlsInfo(msgspec.Struct, frozen=True, rename="camel"):
     """TLS details of the connection.
 
     `version` is such as `TLSv1.3`; `cipher_suite` is OpenSSL's name. `server_name` is the SNI host name as converted by

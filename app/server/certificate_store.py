@@ -11,7 +11,7 @@ from app.config.settings import Settings
 
 _ALPN: Final = ["h2", "http/1.1"]
 # Plain texts for OpenSSL's reasons.
-_REASONS: Final = {
+_REASON_TEXTS: Final = {
     "KEY_VALUES_MISMATCH": "the key does not match the certificate",
     "NO_CERTIFICATE_ASSIGNED": "the key does not match the certificate",  # the key is of another type
     "NO_CERTIFICATE_OR_CRL_FOUND": "no certificate found",
@@ -37,7 +37,7 @@ class TlsFiles(msgspec.Struct, frozen=True):
     ciphers: str = ""
 
 
-def files_of(settings: Settings) -> TlsFiles | None:
+def files_from_settings(settings: Settings) -> TlsFiles | None:
     """Return the TLS configuration of the settings, or None if TLS is not served."""
     if not settings.tls_cert:
         return None
@@ -51,36 +51,40 @@ def files_of(settings: Settings) -> TlsFiles | None:
     )
 
 
-def context(files: TlsFiles) -> ssl.SSLContext:
+def create_context(files: TlsFiles) -> ssl.SSLContext:
     """Create a server context from these files. Raise `TlsError`."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_3 if files.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
-    made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    made.set_alpn_protocols(_ALPN)
+    tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls_context.minimum_version = ssl.TLSVersion.TLSv1_3 if files.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    tls_context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    tls_context.set_alpn_protocols(_ALPN)
     if files.ciphers:  # before the certificate: the list may set the security level that decides whether it is accepted
-        _load(lambda: made.set_ciphers(files.ciphers), f"the cipher list {files.ciphers!r}", "no usable cipher suite")
-    _load_certificate(made, files)
+        _load(
+            lambda: tls_context.set_ciphers(files.ciphers),
+            f"the cipher list {files.ciphers!r}",
+            "no usable cipher suite",
+        )
+    _load_certificate(tls_context, files)
     if files.client_ca:
-        _load_authorities(made, files.client_ca)
+        _load_authorities(tls_context, files.client_ca)
         # A listed CA is trusted even if it is an intermediate that another CA has signed.
-        made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        made.verify_mode = ssl.CERT_REQUIRED if files.client_required else ssl.CERT_OPTIONAL
-    return made
+        tls_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        tls_context.verify_mode = ssl.CERT_REQUIRED if files.client_required else ssl.CERT_OPTIONAL
+    return tls_context
 
 
-def _load_certificate(made: ssl.SSLContext, files: TlsFiles) -> None:
+def _load_certificate(tls_context: ssl.SSLContext, files: TlsFiles) -> None:
     # OpenSSL does not say which of the two files is at fault, so each is checked on its own first.
     _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), files.cert)
     _load(Path(files.key).read_bytes, files.key)
     _load(
-        lambda: made.load_cert_chain(files.cert, files.key, _no_passphrase),
+        lambda: tls_context.load_cert_chain(files.cert, files.key, _no_passphrase),
         f"{files.cert} and {files.key}",
         "no readable private key",
     )
 
 
-def _load_authorities(made: ssl.SSLContext, path: str) -> None:
-    _load(lambda: made.load_verify_locations(path), path, "no readable certificate")
+def _load_authorities(tls_context: ssl.SSLContext, path: str) -> None:
+    _load(lambda: tls_context.load_verify_locations(path), path, "no readable certificate")
 
 
 def _no_passphrase() -> str:
@@ -88,24 +92,24 @@ def _no_passphrase() -> str:
     raise ValueError("the private key is encrypted: must be unencrypted")
 
 
-def _load(load: Callable[[], object], what: str, unreadable: str = "it can't be read") -> None:
+def _load(load_file: Callable[[], object], source: str, default_reason: str = "it can't be read") -> None:
     try:
-        load()
+        load_file()
     except ssl.SSLError as error:
         reason: str = getattr(error, "reason", None) or ""  # some have none, and their text names Python's source
-        raise _unusable(what, _REASONS.get(reason, reason) or unreadable) from error
+        raise _tls_error(source, _REASON_TEXTS.get(reason, reason) or default_reason) from error
     except OSError as error:
-        raise _unusable(what, error.strerror or str(error)) from error
+        raise _tls_error(source, error.strerror or str(error)) from error
     except ValueError as error:
-        raise _unusable(what, str(error)) from error
+        raise _tls_error(source, str(error)) from error
 
 
-def _unusable(what: str, why: str) -> TlsError:
-    return TlsError(f"can't use {what} for TLS: {why}")
+def _tls_error(source: str, reason: str) -> TlsError:
+    return TlsError(f"can't use {source} for TLS: {reason}")
 
 
-class Contexts:
-    """Store of the current context; `refresh` reloads the files when they have changed on disk.
+class CertificateStore:
+    """Store of the current context; `reload_if_changed` reloads the files when they have changed on disk.
 
     It is created before the workers are forked: each worker has a context from the start, whatever happens to the
     files, and all of them can resume each other's sessions.
@@ -118,33 +122,37 @@ class Contexts:
     def __init__(self, files: TlsFiles) -> None:
         """Read the files. Raise `TlsError`."""
         self._files = files
-        self._seen = self._look()
-        self.current = context(files)
+        self._loaded_versions = self._current_versions()
+        self.current_context = create_context(files)
 
-    def refresh(self, report: Callable[[str], None]) -> None:
+    def reload_if_changed(self, report: Callable[[str], None]) -> None:
         """Reload the files if they have changed; open connections keep their certificate.
 
         Unusable files are reported, once, and the previous ones stay in use.
         """
-        seen = self._look()
-        if seen == self._seen:
+        versions = self._current_versions()
+        if versions == self._loaded_versions:
             return
-        self._seen = seen
+        self._loaded_versions = versions
         try:
-            self.current = context(self._files)
+            self.current_context = create_context(self._files)
         except TlsError as error:
-            if seen == self._look():  # otherwise they changed while they were read: the next check sees it
+            if (
+                versions == self._current_versions()
+            ):  # otherwise they changed while they were read: the next check sees it
                 report(f"{error}; keeping the current certificate")
 
-    def _look(self) -> tuple[object, ...]:
-        return tuple(_look_at(path) for path in (self._files.cert, self._files.key, self._files.client_ca) if path)
+    def _current_versions(self) -> tuple[object, ...]:
+        return tuple(
+            _version_of_file(path) for path in (self._files.cert, self._files.key, self._files.client_ca) if path
+        )
 
 
-def _look_at(path: str) -> tuple[int, ...]:
+def _version_of_file(path: str) -> tuple[int, ...]:
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except OSError:
         return ()
     # Mode and ctime count, too: a file that could not be read may be readable now. Two changes within one tick of the
     # kernel's clock have the same time (inode(7)), so the size counts as well.
-    return found.st_dev, found.st_ino, found.st_mode, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+    return status.st_dev, status.st_ino, status.st_mode, status.st_mtime_ns, status.st_ctime_ns, status.st_size

@@ -11,7 +11,7 @@ from typing import Final
 
 # RFC 8446, 5.1: the content type of a handshake record, the first byte from a TLS client. No HTTP method begins with
 # it.
-HANDSHAKE: Final = b"\x16"
+HANDSHAKE_RECORD: Final = b"\x16"
 # Maximum bytes of a client's first data searched for its server name: far above any genuine ClientHello.
 MAX_BYTES: Final = 1 << 16
 _SERVER_NAME: Final = b"\0\0"  # type of the extension (RFC 6066, 3)
@@ -24,27 +24,27 @@ def server_name(records: bytes | bytearray) -> bytes:
     """
     remaining = _client_hello(memoryview(records))[34:]  # after version and random
     for width in (1, 2, 1):  # session ID, cipher suites, compression methods (RFC 8446, 4.1.2)
-        _, remaining = _vector(remaining, width)
-    extensions, _ = _vector(remaining, 2)
+        _, remaining = _split_vector(remaining, width)
+    extensions, _ = _split_vector(remaining, 2)
     while extensions:
         kind = extensions[:2]
-        content, extensions = _vector(extensions[2:], 2)
+        content, extensions = _split_vector(extensions[2:], 2)
         if kind.tobytes() == _SERVER_NAME:
-            names, _ = _vector(content, 2)
-            return bytes(_vector(names[1:], 2)[0])  # after its type; the only type is host_name
+            names, _ = _split_vector(content, 2)
+            return bytes(_split_vector(names[1:], 2)[0])  # after its type; the only type is host_name
     return b""
 
 
 def _client_hello(records: memoryview) -> memoryview:
     """Return the body of the first handshake message, which may span several records (RFC 8446, 4 and 5.1)."""
     message = bytearray()
-    while records[:1].tobytes() == HANDSHAKE:
-        fragment, records = _vector(records[3:], 2)
+    while records[:1].tobytes() == HANDSHAKE_RECORD:
+        fragment, records = _split_vector(records[3:], 2)
         message += fragment
-    return _vector(memoryview(message)[1:], 3)[0]
+    return _split_vector(memoryview(message)[1:], 3)[0]
 
 
-def _vector(data: memoryview, width: int) -> tuple[memoryview, memoryview]:
+def _split_vector(data: memoryview, width: int) -> tuple[memoryview, memoryview]:
     """Split off a vector, preceded by its length in `width` bytes; return it and the remaining data (RFC 8446, 3.4)."""
     end = width + int.from_bytes(data[:width], "big")
     return data[width:end], data[end:]

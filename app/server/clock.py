@@ -12,41 +12,43 @@ from typing import Protocol
 import msgspec
 
 
-class Timer(Protocol):
+class TimerHandle(Protocol):
     """A scheduled call."""
 
     def cancel(self) -> None:
         """Cancel the call."""
 
 
-class Time(msgspec.Struct, frozen=True):
+class Clock(msgspec.Struct, frozen=True):
     """Clock and timers, of an event loop or of a test; times are in seconds.
 
-    `clock` is monotonic, `wall` is POSIX time. `soon` calls back in the loop's next turn, `later` after the given
-    number of seconds, never before. `exact` is a separate clock for measuring durations: within one turn of the loop
-    `clock` stands still, and a turn may be long.
+    `now` is monotonic, `wall_time` is POSIX time. `call_soon` calls back in the loop's next turn, `call_later` after
+    the given number of seconds, never before. `perf_counter` is a separate clock for measuring durations: within one
+    turn of the loop `now` stands still, and a turn may be long.
     """
 
-    clock: Callable[[], float]
-    wall: Callable[[], float]
-    soon: Callable[[Callable[[], None]], object]
-    later: Callable[[float, Callable[[], None]], Timer]
-    exact: Callable[[], float] = time.perf_counter
+    now: Callable[[], float]
+    wall_time: Callable[[], float]
+    call_soon: Callable[[Callable[[], None]], object]
+    call_later: Callable[[float, Callable[[], None]], TimerHandle]
+    perf_counter: Callable[[], float] = time.perf_counter
 
 
-def time_of(loop: asyncio.AbstractEventLoop, wall: Callable[[], float]) -> Time:
+def clock_for(loop: asyncio.AbstractEventLoop, wall_time: Callable[[], float]) -> Clock:
     """Return the clock of an event loop, whose times may be whole milliseconds, truncated.
 
     https://docs.libuv.org/en/v1.x/loop.html#c.uv_now
     """
 
-    def later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        return loop.call_later((math.ceil(seconds * 1000) + 1) / 1000, call)  # without one more, it may be too early
+    def call_later(seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return loop.call_later(
+            (math.ceil(seconds * 1000) + 1) / 1000, callback
+        )  # without one more, it may be too early
 
-    return Time(loop.time, wall, loop.call_soon, later)
+    return Clock(loop.time, wall_time, loop.call_soon, call_later)
 
 
-async def caught_up(loop: asyncio.AbstractEventLoop) -> float:
+async def drain_pending_reads(loop: asyncio.AbstractEventLoop) -> float:
     """Wait until all data that has arrived was read; return a loop time from before that reading.
 
     A loop runs its timers before its sockets, and it may lose the processor at any point. A time taken after the

@@ -1,6 +1,6 @@
 """One TCP connection: transport filters, protocol selection, deadlines.
 
-Nothing here waits: every phase has a deadline, which `Service.sweep` compares with the time.
+Nothing here waits: every phase has a deadline, which `ServerState.expire_overdue` compares with the time.
 """
 
 import asyncio
@@ -13,391 +13,418 @@ from typing import Final, cast
 
 from app.http.connection_info import Endpoint
 from app.http.errors import ProtocolError
-from app.http.observer import TLS, TOO_MANY_CONNECTIONS, reason_of, unread
-from app.http.record import Answered
+from app.http.observer import TLS_FAILED, TOO_MANY_CONNECTIONS, reason_label, unparsed_request
+from app.http.record import RequestRecord
 from app.http.request import ConnectionInfo
-from app.server.http1.handler import Http1Session
+from app.server.http1.handler import Http1Handler
 from app.server.http2 import frames
-from app.server.http2.handler import Http2Session
-from app.server.protocol import Session
-from app.server.response import encode, refusal
-from app.server.state import REFUSED_AT_ONCE, Phase, Service, UnderWay
-from app.server.timer import Alarm
-from app.server.transport_filters import Layers, Listener
-from app.server.unacked import outstanding
-from app.server.wsgi import Gateway
+from app.server.http2.handler import Http2Handler
+from app.server.protocol import ProtocolHandler
+from app.server.response import encode_response, error_response
+from app.server.state import MAX_REJECTED_CONNECTIONS, ConnectionPhase, InFlight, ServerState
+from app.server.timer import Timer
+from app.server.transport_filters import ListenerConfig, TransportFilters
+from app.server.unacked import unacked_bytes
+from app.server.wsgi import WsgiGateway
 
 # Bytes after which a connection yields to others for a turn of the loop. libuv would read up to 32 times before it
 # looks at another connection, and requests of other clients would wait that long.
-_A_TURN: Final = 65_536
+_MAX_TURN_BYTES: Final = 65_536
 # Bytes written and not yet passed to the kernel, above which the client counts as not reading. Fewer bytes are not
 # counted as buffered; a higher limit costs memory for each client, a lower one only means more calls.
-_UNREAD: Final = 32_768
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER of 0 seconds (socket(7)): close discards data and sends RST
+_WRITE_BUFFER_LIMIT: Final = 32_768
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER of 0 seconds (socket(7)): close discards data and sends RST
 
 
 class Connection(asyncio.Protocol):
     """asyncio protocol of one connection: owns transport and deadlines; a protocol handler owns the protocol."""
 
     __slots__ = (
-        "_alarm", "_first", "_held", "_layers", "_left", "_listener", "_paused", "_plain", "_reading", "_service",
-        "_session", "_stalled", "_transport", "_watch", "_working", "closing", "deadline", "phase",
+        "_counted_bytes",
+        "_fast_handler",
+        "_filters",
+        "_handler",
+        "_is_reading",
+        "_last_unacked",
+        "_listener",
+        "_observer",
+        "_paused_by_handler",
+        "_sniffed",
+        "_state",
+        "_tcp_transport",
+        "_timer",
+        "_write_blocked",
+        "_yielding",
+        "deadline",
+        "is_closing",
+        "phase",
     )  # fmt: skip
 
-    def __init__(self, service: Service, listener: Listener) -> None:
-        self.phase = Phase.IDLE
+    def __init__(self, state: ServerState, listener: ListenerConfig) -> None:
+        self.phase = ConnectionPhase.IDLE
         self.deadline = inf
-        self.closing = False  # nothing is processed or answered any more
-        self._service = service
+        self.is_closing = False  # nothing is processed or answered any more
+        self._state = state
         self._listener = listener
-        self._watch = listener.watch
-        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._layers = Layers(listener)
-        self._first = b""  # bytes received before the protocol was known
-        self._session: Session | None = None
-        self._plain: Http1Session | None = None  # the handler, if it is HTTP/1.1 without TLS, as most are
-        self._reading = True
-        self._stalled = False  # the client does not read: what it sends is not read either
-        self._working = False  # the protocol handler resumes in the loop's next turn
-        self._paused = False  # by the protocol handler
-        self._held = 0  # bytes counted as buffered for this client
-        self._left = inf  # bytes not acknowledged by the client at the last check
-        self._alarm = Alarm(service, self._wake)
+        self._observer = listener.observer
+        self._tcp_transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._filters = TransportFilters(listener)
+        self._sniffed = b""  # bytes received before the protocol was known
+        self._handler: ProtocolHandler | None = None
+        self._fast_handler: Http1Handler | None = None  # the handler, if it is HTTP/1.1 without TLS, as most are
+        self._is_reading = True
+        self._write_blocked = False  # the client does not read: what it sends is not read either
+        self._yielding = False  # the protocol handler resumes in the loop's next turn
+        self._paused_by_handler = False  # by the protocol handler
+        self._counted_bytes = 0  # bytes counted as buffered for this client
+        self._last_unacked = inf  # bytes not acknowledged by the client at the last check
+        self._timer = Timer(state, self._on_timer)
 
     # asyncio.Protocol methods
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register the connection. Above the limit send 503 and close; in a flood, most are only closed."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=_UNREAD)
-        full = self.counted and self._service.is_full()
-        flood = full and len(self._service.connections) >= self._service.bounds.connections + REFUSED_AT_ONCE
-        self._service.connections.add(self)
-        self._watch.connected()
-        self.enter(Phase.IDLE)
-        if flood:
-            self._watch.refused(TOO_MANY_CONNECTIONS)
+        self._tcp_transport = cast("asyncio.Transport", transport)
+        self._tcp_transport.set_write_buffer_limits(high=_WRITE_BUFFER_LIMIT)
+        is_over_limit = self.counts_toward_limit and self._state.is_at_connection_limit()
+        is_flooded = (
+            is_over_limit and len(self._state.connections) >= self._state.limits.connections + MAX_REJECTED_CONNECTIONS
+        )
+        self._state.connections.add(self)
+        self._observer.record_connection()
+        self.set_phase(ConnectionPhase.IDLE)
+        if is_flooded:
+            self._observer.record_rejection(TOO_MANY_CONNECTIONS)
             self.abort()
-        elif full:
+        elif is_over_limit:
             error = ProtocolError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "too many connections (ECHO_MAX_CONNECTIONS); retry later"
             )
-            self._refuse(error, TOO_MANY_CONNECTIONS)
+            self._reject(error, TOO_MANY_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything, however the connection ended."""
         del exc
-        self.closing = True
-        self._stalled = False  # a scheduled turn may still run: it must not count bytes that nothing subtracts
-        self._alarm.end()
-        if self._session is not None:
-            self._session.lost()
-            self._session = self._plain = None
-        self._service.waiting.size -= self._held
-        self._held = 0
-        self._service.connections.discard(self)
-        self._service.changed()
+        self.is_closing = True
+        self._write_blocked = False  # a scheduled turn may still run: it must not count bytes that nothing subtracts
+        self._timer.cancel()
+        if self._handler is not None:
+            self._handler.connection_lost()
+            self._handler = self._fast_handler = None
+        self._state.memory_budget.used -= self._counted_bytes
+        self._counted_bytes = 0
+        self._state.connections.discard(self)
+        self._state.on_connection_change()
 
     def data_received(self, data: bytes) -> None:
         """Process bytes from the client."""
-        self._watch.received(len(data))
-        if self.closing:
+        self._observer.record_received(len(data))
+        if self.is_closing:
             return
-        if self._plain is not None:
-            self._plain.receive(data)
-            if self.phase is not Phase.IDLE or self._held or self._stalled or self._working:  # else nothing is buffered
-                self._count()
+        if self._fast_handler is not None:
+            self._fast_handler.data_received(data)
+            if (
+                self.phase is not ConnectionPhase.IDLE or self._counted_bytes or self._write_blocked or self._yielding
+            ):  # else nothing is buffered
+                self._update_budget()
         else:
-            if self._session is not None and self._layers.tls is None:
-                self._session.receive(data)
+            if self._handler is not None and self._filters.tls is None:
+                self._handler.data_received(data)
             else:
-                self._take(data)
-            self._count()
-        if len(data) >= _A_TURN:
-            self.soon()
+                self._process_input(data)
+            self._update_budget()
+        if len(data) >= _MAX_TURN_BYTES:
+            self.defer()
 
     def eof_received(self) -> bool:
         """Process EOF from the client; return False, which closes the transport, if this side is closing already."""
-        if self.closing:
+        if self.is_closing:
             return False
-        self._end()
+        self._handle_eof()
         return True
 
     def pause_writing(self) -> None:
         """Stop reading from a client that does not read its responses."""
-        self._stalled = True
-        self._left = outstanding(self._transport)
-        self._allow(Phase.CLIENT_READS)
-        self._read_if_wanted()
-        self._count()
+        self._write_blocked = True
+        self._last_unacked = unacked_bytes(self._tcp_transport)
+        self._set_deadline(ConnectionPhase.UNREAD_OUTPUT)
+        self._update_reading()
+        self._update_budget()
 
     def resume_writing(self) -> None:
         """Resume with a client that has read its responses."""
-        self._stalled = False
-        self._allow(self.phase)
-        self._go_on()
+        self._write_blocked = False
+        self._set_deadline(self.phase)
+        self._resume_handler()
 
-    # called by the worker's shared state (`Serving`)
+    # called by the worker's shared state (`ManagedConnection`)
 
     @property
-    def counted(self) -> bool:
+    def counts_toward_limit(self) -> bool:
         """Whether the connection counts towards the connection limit."""
-        return self._listener.counted
+        return self._listener.counts_toward_limit
 
     @property
-    def under_way(self) -> UnderWay:
+    def in_flight(self) -> InFlight:
         """Numbers of requests in flight and of open WebSockets on it."""
-        return self._session.under_way if self._session is not None else UnderWay()
+        return self._handler.in_flight if self._handler is not None else InFlight()
 
     def expire(self) -> None:
         """End a connection whose deadline has passed, unless the client still reads buffered output."""
-        if self.closing or self._stalled:
-            if self._takes():
-                self._allow(Phase.CLIENT_READS)
+        if self.is_closing or self._write_blocked:
+            if self._is_making_progress():
+                self._set_deadline(ConnectionPhase.UNREAD_OUTPUT)
             else:
                 self.abort()
-        elif self._session is not None:
-            self._session.expire()
-        elif self._first:
-            self._refuse(
+        elif self._handler is not None:
+            self._handler.on_timeout()
+        elif self._sniffed:
+            self._reject(
                 ProtocolError(
                     HTTPStatus.REQUEST_TIMEOUT, "timeout while receiving the request head (ECHO_HEADER_TIMEOUT)"
                 )
             )
         else:
-            self.leave()
+            self.close()
 
-    def drain(self) -> None:
+    def begin_shutdown(self) -> None:
         """Announce a graceful shutdown, if the protocol can."""
-        if self._session is not None and not self.closing:
-            self._session.drain()
+        if self._handler is not None and not self.is_closing:
+            self._handler.begin_shutdown()
 
-    def last_call(self) -> None:
+    def close_if_idle(self) -> None:
         """Close the connection if nothing is in flight."""
-        if self.closing:
+        if self.is_closing:
             return
-        if self._session is not None:
-            self._session.last_call()
-        elif self.phase is Phase.IDLE:
-            self.leave()
+        if self._handler is not None:
+            self._handler.close_if_idle()
+        elif self.phase is ConnectionPhase.IDLE:
+            self.close()
 
     def abort(self) -> None:
         """Drop the connection with everything in flight."""
-        self.closing = True
-        self._transport.abort()
+        self.is_closing = True
+        self._tcp_transport.abort()
 
-    # called by a protocol handler (`Channel`)
+    # called by a protocol handler (`Transport`)
 
     @property
-    def blocked(self) -> bool:
+    def is_blocked(self) -> bool:
         """Whether nothing should be processed or answered now."""
-        return self._stalled or self._working
+        return self._write_blocked or self._yielding
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
         # An unencrypted HTTP/1.1 handler implies no TLS: with many connections, the filters are not in the CPU cache.
-        if self._plain is None and self._layers.tls is not None:
-            data = self._layers.put(data)
-        self._watch.sent(len(data))
-        self._transport.write(data)
+        if self._fast_handler is None and self._filters.tls is not None:
+            data = self._filters.encode_wire(data)
+        self._observer.record_sent(len(data))
+        self._tcp_transport.write(data)
 
-    def enter(self, phase: Phase, until: float | None = None) -> None:
+    def set_phase(self, phase: ConnectionPhase, deadline: float | None = None) -> None:
         """Set the phase and its deadline: a time on the loop's clock, or by default the timeout of the phase."""
         self.phase = phase
-        if not self._stalled:  # otherwise the deadline is for the client to read
-            self._allow(phase, until)
-        if phase is Phase.IDLE and self._service.draining:
-            self._service.changed()
+        if not self._write_blocked:  # otherwise the deadline is for the client to read
+            self._set_deadline(phase, deadline)
+        if phase is ConnectionPhase.IDLE and self._state.draining:
+            self._state.on_connection_change()
 
-    def soon(self) -> None:
+    def defer(self) -> None:
         """Resume in the loop's next turn."""
-        if not self._working:
-            self._working = True
-            self._read_if_wanted()
-            self._service.soon(self._work)
+        if not self._yielding:
+            self._yielding = True
+            self._update_reading()
+            self._state.call_soon(self._end_yield)
 
-    def wake(self, at: float) -> None:
-        """Call the protocol handler's `wake` at a time on the loop's clock, or before; reading goes on."""
-        self._alarm.set(at)
+    def set_timer(self, at: float) -> None:
+        """Call the protocol handler's `set_timer` at a time on the loop's clock, or before; reading goes on."""
+        self._timer.schedule(at)
 
-    def pause(self) -> None:
+    def pause_reading(self) -> None:
         """Stop reading."""
-        self._paused = True
-        self._read_if_wanted()
+        self._paused_by_handler = True
+        self._update_reading()
 
-    def resume(self) -> None:
+    def resume_reading(self) -> None:
         """Resume reading, unless something else prevents it."""
-        self._paused = False
-        self._read_if_wanted()
+        self._paused_by_handler = False
+        self._update_reading()
+
+    def close_gracefully(self) -> None:
+        """Close after the buffered output, without resetting a client that still sends (RFC 9112, 9.6)."""
+        if not self.is_closing:
+            self._begin_closing()
+            self._tcp_transport.write_eof()
 
     def close(self) -> None:
-        """Close after the buffered output, without resetting a client that still sends (RFC 9112, 9.6)."""
-        if not self.closing:
-            self._close()
-            self._transport.write_eof()
-
-    def leave(self) -> None:
         """Close after the buffered output, when nothing more is expected from the client."""
-        if not self.closing:
-            self._close()
-            self._transport.close()
+        if not self.is_closing:
+            self._begin_closing()
+            self._tcp_transport.close()
 
-    def cut(self, *, reset: bool) -> None:
+    def truncate(self, *, reset: bool) -> None:
         """Close after the buffered output as a broken connection does."""
-        if self.closing:
+        if self.is_closing:
             return
-        self.closing = True
-        self._left = inf
-        self.enter(Phase.CLOSING)
-        self.resume()
-        if reset and self._layers.tls is None:
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._transport.close()
+        self.is_closing = True
+        self._last_unacked = inf
+        self.set_phase(ConnectionPhase.CLOSING)
+        self.resume_reading()
+        if reset and self._filters.tls is None:
+            self._tcp_transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+            self._tcp_transport.close()
         else:
-            self._transport.write_eof()
+            self._tcp_transport.write_eof()
 
-    def become(self, session: Session, data: bytes = b"") -> None:
+    def switch_protocol(self, handler: ProtocolHandler, data: bytes = b"") -> None:
         """Switch to another protocol handler."""
-        self._session = session
-        self._plain = session if isinstance(session, Http1Session) and self._layers.tls is None else None
+        self._handler = handler
+        self._fast_handler = handler if isinstance(handler, Http1Handler) and self._filters.tls is None else None
         if data:
-            session.receive(data)
+            handler.data_received(data)
 
     # internal
 
-    def _take(self, data: bytes) -> None:
+    def _process_input(self, data: bytes) -> None:
         """Process bytes while the protocol is not known yet, or of a connection with TLS."""
-        layers = self._layers
+        filters = self._filters
         try:
-            data = layers.take(data)
+            data = filters.decode_wire(data)
         except ProtocolError as error:
-            self._refuse(error)
+            self._reject(error)
             return
         except ssl.SSLError:
-            self._watch.refused(TLS)
-            self.close()
+            self._observer.record_rejection(TLS_FAILED)
+            self.close_gracefully()
             return
         finally:
-            self._flush()  # of TLS: handshake messages, or the alert that says why the handshake failed
-        if layers.opening:
+            self._write_tls_output()  # of TLS: handshake messages, or the alert that says why the handshake failed
+        if filters.is_handshaking:
             self._wait_for_head()
-        elif self._session is None:
-            self._open(data)
+        elif self._handler is None:
+            self._select_protocol(data)
         else:
-            self._session.receive(data)
-        if layers.ended:
-            self._end()
+            self._handler.data_received(data)
+        if filters.is_closed_by_peer:
+            self._handle_eof()
 
-    def _open(self, data: bytes) -> None:
+    def _select_protocol(self, data: bytes) -> None:
         """Choose the protocol by the first bytes: HTTP/2's preface is no HTTP/1.1 request (RFC 9113, 3.4)."""
-        first, self._first = self._first + data, b""  # the connection drops them once a handler has them
-        if self._layers.http2 or first.startswith(frames.PREFACE):
-            http2 = Http2Session(self, self._gateway(), self._service)
-            http2.begin()  # if ALPN selected HTTP/2, the server's SETTINGS are sent before the first request
-            self.become(http2, first)
-        elif not frames.PREFACE.startswith(first):
-            self.become(Http1Session(self, self._gateway(), self._service), first)
-        elif first:
-            self._first = first
+        received, self._sniffed = self._sniffed + data, b""  # the connection drops them once a handler has them
+        if self._filters.negotiated_http2 or received.startswith(frames.PREFACE):
+            http2 = Http2Handler(self, self._new_gateway(), self._state)
+            http2.send_preface()  # if ALPN selected HTTP/2, the server's SETTINGS are sent before the first request
+            self.switch_protocol(http2, received)
+        elif not frames.PREFACE.startswith(received):
+            self.switch_protocol(Http1Handler(self, self._new_gateway(), self._state), received)
+        elif received:
+            self._sniffed = received
             self._wait_for_head()
         else:
-            self.enter(Phase.IDLE)
+            self.set_phase(ConnectionPhase.IDLE)
 
-    def _gateway(self) -> Gateway:
-        return Gateway(self._listener, self._info(), self._service)
+    def _new_gateway(self) -> WsgiGateway:
+        return WsgiGateway(self._listener, self._connection_info(), self._state)
 
-    def _info(self) -> ConnectionInfo:
-        peer, own = (self._endpoint(name) for name in ("peername", "sockname"))
-        return self._layers.info(peer, own)
+    def _connection_info(self) -> ConnectionInfo:
+        peer, local = (self._endpoint(name) for name in ("peername", "sockname"))
+        return self._filters.connection_info(peer, local)
 
     def _endpoint(self, name: str) -> Endpoint:
-        address, port, *_ = self._transport.get_extra_info(name) or ("", 0)
+        address, port, *_ = self._tcp_transport.get_extra_info(name) or ("", 0)
         return Endpoint(address, port)
 
     def _wait_for_head(self) -> None:
-        if self.phase is not Phase.HEAD:
-            self.enter(Phase.HEAD)
+        if self.phase is not ConnectionPhase.HEAD:
+            self.set_phase(ConnectionPhase.HEAD)
 
-    def _refuse(self, error: ProtocolError, reason: str = "") -> None:
+    def _reject(self, error: ProtocolError, reason: str = "") -> None:
         """Send an error response, in HTTP/1.1, before anything is known of the request."""
-        response = refusal(error)
-        self.write(encode(response, date=self._service.date(), connection="close"))
-        self.close()
-        self._watch.refused(reason or reason_of(error))
-        sent, why = len(response.body), error.reason
-        self._watch.answered(Answered(unread(), self._info(), response.status, None, 0.0, sent, 0, why=why))
+        response = error_response(error)
+        self.write(encode_response(response, date=self._state.http_date(), connection="close"))
+        self.close_gracefully()
+        self._observer.record_rejection(reason or reason_label(error))
+        sent, error_text = len(response.body), error.reason
+        self._observer.record_request(
+            RequestRecord(
+                unparsed_request(), self._connection_info(), response.status, None, 0.0, sent, 0, error=error_text
+            )
+        )
 
-    def _end(self) -> None:
-        if self.closing:
+    def _handle_eof(self) -> None:
+        if self.is_closing:
             return
-        if self._session is not None:
-            self._session.end()
+        if self._handler is not None:
+            self._handler.eof_received()
         else:
-            self.leave()
+            self.close()
 
-    def _takes(self) -> bool:
+    def _is_making_progress(self) -> bool:
         """Return whether the client reads output at the minimum body rate; False if only the kernel buffers any."""
-        if not self._transport.get_write_buffer_size():
+        if not self._tcp_transport.get_write_buffer_size():
             return False
-        before, self._left = self._left, outstanding(self._transport)
-        return before - self._left >= self._service.bounds.body_rate * self._service.seconds[Phase.CLIENT_READS]
+        previous, self._last_unacked = self._last_unacked, unacked_bytes(self._tcp_transport)
+        return (
+            previous - self._last_unacked
+            >= self._state.limits.min_body_rate * self._state.phase_timeouts[ConnectionPhase.UNREAD_OUTPUT]
+        )
 
-    def _close(self) -> None:
-        self.closing = True
-        self._left = inf
-        self.enter(Phase.CLOSING)
-        self.resume()  # what the client still sends is discarded, and its EOF is seen
-        self._layers.close()
-        self._flush()
+    def _begin_closing(self) -> None:
+        self.is_closing = True
+        self._last_unacked = inf
+        self.set_phase(ConnectionPhase.CLOSING)
+        self.resume_reading()  # what the client still sends is discarded, and its EOF is seen
+        self._filters.send_close_notify()
+        self._write_tls_output()
 
-    def _flush(self) -> None:
-        out = self._layers.outgoing()
-        if out:
-            self._watch.sent(len(out))
-            self._transport.write(out)
+    def _write_tls_output(self) -> None:
+        output = self._filters.tls_output()
+        if output:
+            self._observer.record_sent(len(output))
+            self._tcp_transport.write(output)
 
-    def _work(self) -> None:
-        self._working = False
-        self._go_on()
+    def _end_yield(self) -> None:
+        self._yielding = False
+        self._resume_handler()
 
-    def _wake(self) -> None:
-        if self._session is not None and not self.closing and not self.blocked:
-            self._session.wake()
-            self._count()
-            self._read_if_wanted()
+    def _on_timer(self) -> None:
+        if self._handler is not None and not self.is_closing and not self.is_blocked:
+            self._handler.on_timer()
+            self._update_budget()
+            self._update_reading()
 
-    def _go_on(self) -> None:
-        if self._session is not None and not self.closing and not self.blocked:
-            self._session.go_on()
-        self._count()
-        self._read_if_wanted()  # not before: the handler may request another turn at once
+    def _resume_handler(self) -> None:
+        if self._handler is not None and not self.is_closing and not self.is_blocked:
+            self._handler.resume()
+        self._update_budget()
+        self._update_reading()  # not before: the handler may request another turn at once
 
-    def _count(self) -> None:
+    def _update_budget(self) -> None:
         """Update the memory budget with this client's buffered bytes; reject more if the budget is exhausted."""
-        held = 0 if self._session is None or self.closing else self._session.held
-        if self._stalled:
-            held += self._transport.get_write_buffer_size()
-        more = held - self._held
-        if not more:
+        buffered = 0 if self._handler is None or self.is_closing else self._handler.buffered_bytes
+        if self._write_blocked:
+            buffered += self._tcp_transport.get_write_buffer_size()
+        change = buffered - self._counted_bytes
+        if not change:
             return
-        self._held = held
-        self._service.waiting.size += more
-        if more < 0 or self.closing or self._service.waiting.has_room(0):
+        self._counted_bytes = buffered
+        self._state.memory_budget.used += change
+        if change < 0 or self.is_closing or self._state.memory_budget.has_room(0):
             return
-        if self._stalled:
+        if self._write_blocked:
             self.abort()
-        elif self._session is not None:
-            self._session.shed()
+        elif self._handler is not None:
+            self._handler.reject_over_budget()
 
-    def _read_if_wanted(self) -> None:
-        wanted = not (self.blocked or self._paused)
-        if wanted == self._reading or self._transport.is_closing():
+    def _update_reading(self) -> None:
+        should_read = not (self.is_blocked or self._paused_by_handler)
+        if should_read == self._is_reading or self._tcp_transport.is_closing():
             return
-        self._reading = wanted
-        if wanted:
-            self._transport.resume_reading()
+        self._is_reading = should_read
+        if should_read:
+            self._tcp_transport.resume_reading()
         else:
-            self._transport.pause_reading()
+            self._tcp_transport.pause_reading()
 
-    def _allow(self, phase: Phase, until: float | None = None) -> None:
-        self.deadline = self._service.clock() + self._service.seconds[phase] if until is None else until
+    def _set_deadline(self, phase: ConnectionPhase, deadline: float | None = None) -> None:
+        self.deadline = self._state.now() + self._state.phase_timeouts[phase] if deadline is None else deadline

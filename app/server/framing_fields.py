@@ -5,8 +5,8 @@ from http import HTTPStatus
 from typing import Final
 
 from app.http.errors import ProtocolError, bad_request, excerpt
-from app.http.headers.names import Remembered
-from app.http.request import Fields
+from app.http.headers.names import BoundedCache
+from app.http.request import HeaderList
 
 # RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The content of brackets is not parsed.
 _HOST = re.compile(
@@ -21,37 +21,37 @@ TRANSFER_ENCODING: Final = b"transfer-encoding"
 CONNECTION: Final = b"connection"
 EXPECT: Final = b"expect"
 UPGRADE: Final = b"upgrade"
-_DECISIVE = frozenset({HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE})
+_FRAMING_NAMES = frozenset({HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE})
 
-_LENGTH_DIGITS: Final = 18  # larger numbers exceed any limit, and what int() should be asked to parse
+_MAX_LENGTH_DIGITS: Final = 18  # larger numbers exceed any limit, and what int() should be asked to parse
 
 
-def decisive(fields: Fields) -> dict[bytes, list[bytes]]:
+def framing_values(headers: HeaderList) -> dict[bytes, list[bytes]]:
     """Return the values of the headers that decide how the message is parsed, by lower-case name."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        lower = _decisive_name(name)
+    framing: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        lower = _framing_name(name)
         if lower:
-            found.setdefault(lower, []).append(value)
-    return found
+            framing.setdefault(lower, []).append(value)
+    return framing
 
 
-def _lower_if_decisive(name: bytes) -> bytes:
+def _uncached_framing_name(name: bytes) -> bytes:
     lower = name.lower()
-    return lower if lower in _DECISIVE else b""
+    return lower if lower in _FRAMING_NAMES else b""
 
 
-_decisive_name = Remembered(_lower_if_decisive).__getitem__
+_framing_name = BoundedCache(_uncached_framing_name).__getitem__
 
 
-def _what_is_wrong_with(host: bytes) -> str:
+def _uncached_host_error(host: bytes) -> str:
     return "" if _HOST.fullmatch(host) else f"invalid host: {excerpt(host)}"
 
 
-_wrong_with = Remembered(_what_is_wrong_with).__getitem__
+_host_error = BoundedCache(_uncached_host_error).__getitem__
 
 
-def elements(values: list[bytes]) -> list[bytes]:
+def split_list(values: list[bytes]) -> list[bytes]:
     """Return the lower-case elements of a list header (RFC 9110, 5.6.1)."""
     return [element for value in values for part in value.split(b",") if (element := part.strip(b" \t").lower())]
 
@@ -62,8 +62,8 @@ def check_host(hosts: list[bytes], version: str) -> None:
         raise bad_request("more than one Host header")
     if not hosts and version != "HTTP/1.0":
         raise bad_request("no Host header")
-    if hosts and (wrong := _wrong_with(hosts[0])):
-        raise bad_request(wrong)
+    if hosts and (error := _host_error(hosts[0])):
+        raise bad_request(error)
 
 
 def content_length(values: list[bytes]) -> int:
@@ -75,19 +75,19 @@ def content_length(values: list[bytes]) -> int:
         raise bad_request("more than one Content-Length header")
     if not _DIGITS.fullmatch(values[0]):
         raise bad_request(f"invalid Content-Length: {excerpt(values[0])}")
-    if len(values[0].lstrip(b"0")) > _LENGTH_DIGITS:
-        what = f"request body of {excerpt(values[0])} bytes is too large (ECHO_MAX_BODY)"
-        raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
+    if len(values[0].lstrip(b"0")) > _MAX_LENGTH_DIGITS:
+        reason = f"request body of {excerpt(values[0])} bytes is too large (ECHO_MAX_BODY)"
+        raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
     return int(values[0])
 
 
-def expects_continue(found: dict[bytes, list[bytes]]) -> bool:
+def expects_continue(framing: dict[bytes, list[bytes]]) -> bool:
     """Return whether the client waits for 100 before it sends its body (RFC 9110, 10.1.1).
 
     Raise `ProtocolError`: 417 for another expectation.
     """
-    if EXPECT not in found:
+    if EXPECT not in framing:
         return False
-    if set(elements(found[EXPECT])) != {b"100-continue"}:
+    if set(split_list(framing[EXPECT])) != {b"100-continue"}:
         raise ProtocolError(HTTPStatus.EXPECTATION_FAILED, "unsupported expectation; only 100-continue is supported")
     return True

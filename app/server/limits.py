@@ -3,9 +3,9 @@
 import msgspec
 
 
-class Limits(msgspec.Struct, frozen=True):
+class RequestLimits(msgspec.Struct, frozen=True):
     """Limits of one request: bytes of its head, number of headers, bytes of its body."""
 
-    head: int
-    fields: int
-    body: int
+    head_size: int
+    header_count: int
+    body_size: int

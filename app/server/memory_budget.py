@@ -7,23 +7,23 @@ from typing import Final
 _SHARES: Final = 512
 
 
-class Waiting:
+class MemoryBudget:
     """Counter of the bytes buffered for clients.
 
     They belong to delayed and streamed responses, to incomplete requests, and to output that clients do not read.
-    Whoever buffers bytes adds them to `size`, and subtracts them again however it ends.
+    Whoever buffers bytes adds them to `used`, and subtracts them again however it ends.
     """
 
-    def __init__(self, most: int) -> None:
-        self.size = 0
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self.used = 0
+        self._limit = limit
 
     @property
     def share(self) -> int:
         """Bytes that one client may have buffered for itself: few, once much of the budget is used."""
-        left = max(0, self._most - self.size)
-        return left // _SHARES if self.size * 4 > self._most else left
+        available = max(0, self._limit - self.used)
+        return available // _SHARES if self.used * 4 > self._limit else available
 
     def has_room(self, size: int) -> bool:
         """Return whether `size` more bytes fit into the budget."""
-        return self.size + size <= self._most
+        return self.used + size <= self._limit

@@ -24,40 +24,40 @@ def pem_chain(tls: ssl.SSLObject) -> tuple[str, ...] | UnsetType:
     return tuple(ssl.DER_cert_to_PEM_cert(each) for each in chain)
 
 
-def certificate(tls: ssl.SSLObject) -> Certificate | UnsetType:
+def client_certificate(tls: ssl.SSLObject) -> Certificate | UnsetType:
     """Return the client's own certificate, or UNSET if it has none or one whose names can't be decoded."""
     der = tls.getpeercert(binary_form=True)
     if der is None:
         return UNSET
     try:
-        return _certificate(tls.getpeercert() or {}, der)
+        return _parse_certificate(tls.getpeercert() or {}, der)
     except (ValueError, ssl.SSLError):  # Python decodes names as UTF-8, whatever a CA has signed
         return UNSET
 
 
-def _certificate(decoded: dict[str, Any], der: bytes) -> Certificate:
+def _parse_certificate(decoded: dict[str, Any], der: bytes) -> Certificate:
     return Certificate(
-        subject=_names(decoded.get("subject", ())),
-        issuer=_names(decoded.get("issuer", ())),
-        subject_alt_names=tuple((kind, _text(name)) for kind, name in decoded.get("subjectAltName", ())),
-        not_before=_time(decoded["notBefore"]),
-        not_after=_time(decoded["notAfter"]),
+        subject=_flatten_names(decoded.get("subject", ())),
+        issuer=_flatten_names(decoded.get("issuer", ())),
+        subject_alt_names=tuple((kind, _alt_name_text(name)) for kind, name in decoded.get("subjectAltName", ())),
+        not_before=_rfc3339(decoded["notBefore"]),
+        not_after=_rfc3339(decoded["notAfter"]),
         serial_number=decoded["serialNumber"].lower(),
         sha256=hashlib.sha256(der).hexdigest(),
     )
 
 
-def _names(relative_names: tuple[tuple[tuple[str, str], ...], ...]) -> tuple[tuple[str, str], ...]:
+def _flatten_names(relative_names: tuple[tuple[tuple[str, str], ...], ...]) -> tuple[tuple[str, str], ...]:
     return tuple(pair for each in relative_names for pair in each)
 
 
-def _text(name: object) -> str:
+def _alt_name_text(name: object) -> str:
     """Return an alternative name as one string; a directory name is a sequence of pairs."""
     if isinstance(name, str):
         return name
-    pairs = _names(name)  # type: ignore[arg-type] # ssl's own type says that it may be anything
+    pairs = _flatten_names(name)  # type: ignore[arg-type] # ssl's own type says that it may be anything
     return ", ".join(f"{key}={value}" for key, value in pairs)
 
 
-def _time(openssl: str) -> str:
+def _rfc3339(openssl: str) -> str:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(openssl), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final
 
-from app.http.errors import failure
-from app.server.response import Response, has_content, told_length
-from app.server.state import Service
+from app.http.errors import format_app_error
+from app.server.response import WsgiResponse, has_content, length_to_send
+from app.server.state import ServerState
 
 # Maximum lateness in seconds that is caught up with: timers fire late, and pieces may be close together.
-_CAUGHT_UP: Final = 0.1
+_MAX_LATENESS: Final = 0.1
 
 _Pieces = Iterator[object]  # the application may yield what it must not
 
 
-def held(response: Response) -> int:
+def buffered_size(response: WsgiResponse) -> int:
     """Return the bytes that a response keeps until its delay is over, or, if it is streamed, until its end."""
-    effects = response.effects
-    return effects.held + (len(response.body) if effects.delay else 0)
+    options = response.options
+    return options.buffered_bytes + (len(response.body) if options.delay else 0)
 
 
 def close_pieces(pieces: object, report: Callable[[str], None]) -> None:
@@ -31,129 +31,131 @@ def close_pieces(pieces: object, report: Callable[[str], None]) -> None:
     try:
         close()
     except Exception as error:  # noqa: BLE001 - a fault of the application ends one response, not the worker
-        report(failure(error))
+        report(format_app_error(error))
 
 
-class Outgoing:
-    """Body being sent: `take` a piece when it is `due`, until it is `over`; `close` it, however it ends.
+class ResponseBody:
+    """Body being sent.
+
+    Call `next_piece` at the time `next_piece_at`, until `is_finished`; call `close` however it ends.
 
     Times are on the loop's clock. The application produces one piece at a time. Never more than the declared length is
     sent; a body that is too long or too short is reported, once.
     """
 
-    def __init__(self, response: Response, service: Service, *, with_body: bool) -> None:
-        effects = response.effects
-        self._waiting = service.waiting
-        self._held = held(response)
-        self._waiting.size += self._held
-        self.due = service.clock() + effects.delay
-        self.sent = 0  # bytes of the body returned by `take`
-        self.over = False  # nothing more follows
-        self.broken = False  # the client must see that the body is incomplete
-        self.failed = False  # because the application has raised an exception
-        self.dropped = effects.abort == "before"  # nothing is to be sent at all
-        self.streamed = response.pieces is not None
+    def __init__(self, response: WsgiResponse, state: ServerState, *, with_body: bool) -> None:
+        options = response.options
+        self._memory_budget = state.memory_budget
+        self._counted_bytes = buffered_size(response)
+        self._memory_budget.used += self._counted_bytes
+        self.next_piece_at = state.now() + options.delay
+        self.sent_bytes = 0  # bytes of the body returned by `next_piece`
+        self.is_finished = False  # nothing more follows
+        self.is_truncated = False  # the client must see that the body is incomplete
+        self.application_failed = False  # because the application has raised an exception
+        self.aborts_before_head = options.abort == "before"  # nothing is to be sent at all
+        self.is_streamed = response.pieces is not None
         self.has_content = has_content(response, with_body=with_body)
-        self.trailers = effects.trailers if self.has_content else ()
-        self.length = told_length(response, with_body=with_body)
-        self._aborted = effects.abort == "middle"
-        self._endless = effects.endless and self.streamed and self.has_content and self.length is None
-        self._interval = effects.interval
-        self._report = service.report
-        self._begun = False
-        self._stopping = service.draining
-        self._made = response.pieces
-        self._left = self.length if self.has_content else 0
-        if self._aborted and self._left:
-            self._left -= 1  # so that it never becomes complete
-        whole = () if self.streamed and not response.body else (response.body,)
-        self._pieces: _Pieces = chain(whole, response.pieces or ())
-        if self.dropped or not self.has_content:
+        self.trailers = options.trailers if self.has_content else ()
+        self.length = length_to_send(response, with_body=with_body)
+        self._aborts_within_body = options.abort == "middle"
+        self._is_endless = options.is_endless and self.is_streamed and self.has_content and self.length is None
+        self._interval = options.interval
+        self._report = state.report
+        self._has_started = False
+        self._is_shutting_down = state.draining
+        self._iterable = response.pieces
+        self._remaining = self.length if self.has_content else 0
+        if self._aborts_within_body and self._remaining:
+            self._remaining -= 1  # so that it never becomes complete
+        first_pieces = () if self.is_streamed and not response.body else (response.body,)
+        self._pieces: _Pieces = chain(first_pieces, response.pieces or ())
+        if self.aborts_before_head or not self.has_content:
             self._pieces = iter(())
             self.close()
 
     @property
-    def ending(self) -> bool:
+    def is_ending(self) -> bool:
         """Whether only the end of the body is still to be sent."""
-        return self._begun and self._endless and self._stopping
+        return self._has_started and self._is_endless and self._is_shutting_down
 
-    def take(self, now: float) -> bytes:
+    def next_piece(self, now: float) -> bytes:
         """Return the next piece, which is empty if the application has none yet, or none any more."""
-        if not self.streamed:
-            self._release()  # from here on its sender counts it
-        piece = b"" if self.ending else self._piece()
-        self.sent += len(piece)
-        self._begun = True
-        if self.ending and not self.over:
+        if not self.is_streamed:
+            self._release_budget()  # from here on its sender counts it
+        piece = b"" if self.is_ending else self._next_limited_piece()
+        self.sent_bytes += len(piece)
+        self._has_started = True
+        if self.is_ending and not self.is_finished:
             self._finish()
         # A piece that is slightly late does not delay the following ones.
-        on_pace = self._interval and now - self.due < max(self._interval, _CAUGHT_UP)
-        self.due = (self.due if on_pace else now) + self._interval
+        on_pace = self._interval and now - self.next_piece_at < max(self._interval, _MAX_LATENESS)
+        self.next_piece_at = (self.next_piece_at if on_pace else now) + self._interval
         return piece
 
-    def stop(self, now: float) -> None:
+    def on_shutdown(self, now: float) -> None:
         """End a body without a known end after the current piece, properly; leave others alone."""
-        self._stopping = True
-        if self.ending:
-            self.due = min(self.due, now)
+        self._is_shutting_down = True
+        if self.is_ending:
+            self.next_piece_at = min(self.next_piece_at, now)
 
     def close(self) -> None:
         """Close the application's iterable: no more of it is needed (PEP 3333)."""
-        self._release()
-        made, self._made = self._made, None
-        close_pieces(made, self._report)
+        self._release_budget()
+        iterable, self._iterable = self._iterable, None
+        close_pieces(iterable, self._report)
 
-    def _release(self) -> None:
-        self._waiting.size -= self._held
-        self._held = 0
+    def _release_budget(self) -> None:
+        self._memory_budget.used -= self._counted_bytes
+        self._counted_bytes = 0
 
-    def _next(self) -> bytes | None:
+    def _next_from_application(self) -> bytes | None:
         """Return the next piece of the application, or None after the last. Raise `TypeError` unless it is bytes."""
         piece = next(self._pieces, None)
         if not isinstance(piece, bytes | None):
             raise TypeError(f"a piece of a body is {type(piece).__name__}, not bytes")
         return piece
 
-    def _piece(self) -> bytes:
+    def _next_limited_piece(self) -> bytes:
         """Return the next piece, cut to the declared length; note if it was the last one, and how the body ends."""
         try:
-            piece = self._next()
+            piece = self._next_from_application()
         except Exception as error:  # noqa: BLE001 - as in `close_pieces`
-            self._report(failure(error))
-            self.failed = True
-            self._finish(broken=True)
+            self._report(format_app_error(error))
+            self.application_failed = True
+            self._finish(truncated=True)
             return b""
         if piece is None:
-            self._end_short()
+            self._end_of_pieces()
             return b""
-        if self._left is None:
+        if self._remaining is None:
             return piece
-        more = len(piece) > self._left
-        piece = piece[: self._left]
-        self._left -= len(piece)
-        if not self._left:
-            self._end_full(more=more)
+        is_too_long = len(piece) > self._remaining
+        piece = piece[: self._remaining]
+        self._remaining -= len(piece)
+        if not self._remaining:
+            self._end_at_length(is_too_long=is_too_long)
         return piece
 
-    def _end_short(self) -> None:
-        if self._left and not self._aborted:
+    def _end_of_pieces(self) -> None:
+        if self._remaining and not self._aborts_within_body:
             self._report(
-                f"response incomplete: {self._left} bytes fewer than its Content-Length of {self.length}; closing"
+                f"response incomplete: {self._remaining} bytes fewer than its Content-Length of {self.length}; closing"
             )
-        self._finish(broken=bool(self._left))
+        self._finish(truncated=bool(self._remaining))
 
-    def _end_full(self, *, more: bool) -> None:
+    def _end_at_length(self, *, is_too_long: bool) -> None:
         """End the body at its declared length; first let the application run past its last piece."""
-        if not (more or self._aborted):
+        if not (is_too_long or self._aborts_within_body):
             try:
-                more = bool(self._next())
+                is_too_long = bool(self._next_from_application())
             except Exception as error:  # noqa: BLE001 - the same; the announced length was sent
-                self._report(failure(error))
-        if more and not self._aborted:
+                self._report(format_app_error(error))
+        if is_too_long and not self._aborts_within_body:
             self._report(f"response truncated: more bytes than its Content-Length of {self.length}")
         self._finish()
 
-    def _finish(self, *, broken: bool = False) -> None:
-        self.over = True
-        self.broken = broken or self._aborted
+    def _finish(self, *, truncated: bool = False) -> None:
+        self.is_finished = True
+        self.is_truncated = truncated or self._aborts_within_body
         self.close()

@@ -3,60 +3,60 @@
 from collections.abc import Callable
 from typing import Final
 
-from app.server.clock import Timer
-from app.server.state import Service
+from app.server.clock import TimerHandle
+from app.server.state import ServerState
 
 _NEVER: Final = float("inf")
 
 
-def _nobody() -> None:
+def _noop() -> None:
     """Do nothing; the callback of an ended timer."""
 
 
-class Alarm:
-    """Timer that calls back once, at the earliest of the times passed to `set`.
+class Timer:
+    """Timer that calls back once, at the earliest of the times passed to `schedule`.
 
     It never holds more than one timer of the loop.
     """
 
-    __slots__ = ("_at", "_call", "_service", "_timer")
+    __slots__ = ("_callback", "_fires_at", "_handle", "_state")
 
-    def __init__(self, service: Service, call: Callable[[], None]) -> None:
-        self._service = service
-        self._call = call
-        self._at = _NEVER
-        self._timer: Timer | None = None
+    def __init__(self, state: ServerState, callback: Callable[[], None]) -> None:
+        self._state = state
+        self._callback = callback
+        self._fires_at = _NEVER
+        self._handle: TimerHandle | None = None
 
-    def set(self, at: float) -> None:
+    def schedule(self, at: float) -> None:
         """Request a call at a time on the loop's clock; a time that has passed means the loop's next turn but one.
 
         A turn runs its callbacks before its reading: a callback in every next turn would never see newly arrived data.
         """
-        now = self._service.clock()
+        now = self._state.now()
         at = max(at, now)
-        if at >= self._at:
+        if at >= self._fires_at:
             return
-        self._unset()
-        self._at = at
+        self._clear()
+        self._fires_at = at
         if at > now:
-            self._timer = self._service.later(at - now, self._ring)
+            self._handle = self._state.call_later(at - now, self._fire)
         else:
-            self._service.soon(self._next_turn)
+            self._state.call_soon(self._fire_next_turn)
 
-    def end(self) -> None:
+    def cancel(self) -> None:
         """Cancel the timer and drop the callback: an owner referenced by its own timer would keep itself alive."""
-        self._unset()
-        self._call = _nobody
+        self._clear()
+        self._callback = _noop
 
-    def _unset(self) -> None:
-        self._at = _NEVER
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _clear(self) -> None:
+        self._fires_at = _NEVER
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
 
-    def _next_turn(self) -> None:
-        self._service.soon(self._ring)
+    def _fire_next_turn(self) -> None:
+        self._state.call_soon(self._fire)
 
-    def _ring(self) -> None:
-        self._unset()
-        self._call()
+    def _fire(self) -> None:
+        self._clear()
+        self._callback()

@@ -8,98 +8,100 @@ from collections.abc import Callable
 
 import msgspec
 
-from app.http.connection_info import Endpoint, ProxyProtocol, client_of
+from app.http.connection_info import Endpoint, ProxyProtocol, original_client
 from app.http.errors import bad_request
-from app.http.observer import UNWATCHED, Watch
+from app.http.observer import NULL_OBSERVER, ConnectionObserver
 from app.http.request import Application, ConnectionInfo, Environ
 from app.server import client_hello
-from app.server.proxy_protocol.header import ProxyReader
+from app.server.proxy_protocol.header import ProxyHeaderParser
 from app.server.tls import TlsLayer
 
 
-class Listener(msgspec.Struct, frozen=True, eq=False):
+class ListenerConfig(msgspec.Struct, frozen=True, eq=False):
     """Configuration shared by the connections of one port, compared by identity.
 
-    A listener that is not `counted` accepts connections above the connection limit, too. `context` returns the SSL
-    context to serve TLS with, or None; `tls_only` rejects plaintext connections; `proxied` means that a PROXY protocol
-    header comes first. `watch` observes the connections.
+    A listener that is not `counts_toward_limit` accepts connections above the connection limit, too. `get_ssl_context`
+    returns the SSL context to serve TLS with, or None; `tls_only` rejects plaintext connections; `expects_proxy_header`
+    means that a PROXY protocol header comes first. `observer` observes the connections.
     """
 
     application: Application
     environ: Environ
-    counted: bool = True
-    proxied: bool = False
-    context: Callable[[], ssl.SSLContext | None] = lambda: None
+    counts_toward_limit: bool = True
+    expects_proxy_header: bool = False
+    get_ssl_context: Callable[[], ssl.SSLContext | None] = lambda: None
     tls_only: bool = False
-    watch: Watch = UNWATCHED
+    observer: ConnectionObserver = NULL_OBSERVER
 
 
-class Layers:
+class TransportFilters:
     """Removes PROXY header and TLS from the bytes of one connection, and encrypts what is sent."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: ListenerConfig) -> None:
         self.tls: TlsLayer | None = None
         self._listener = listener
-        self._proxy = ProxyReader() if listener.proxied else None  # while its header is incomplete
-        self._proxied: ProxyProtocol | None = None
-        self._begun = False  # whether the first byte after the header has shown if the client uses TLS
+        self._proxy_parser = (
+            ProxyHeaderParser() if listener.expects_proxy_header else None
+        )  # while its header is incomplete
+        self._proxy_header: ProxyProtocol | None = None
+        self._tls_decided = False  # whether the first byte after the header has shown if the client uses TLS
 
     @property
-    def opening(self) -> bool:
+    def is_handshaking(self) -> bool:
         """Whether the client has to complete a PROXY header or a TLS handshake before its first request."""
-        return self._proxy is not None or (self.tls is not None and not self.tls.established)
+        return self._proxy_parser is not None or (self.tls is not None and not self.tls.is_established)
 
     @property
-    def ended(self) -> bool:
+    def is_closed_by_peer(self) -> bool:
         """Whether the client has sent close_notify."""
-        return self.tls is not None and self.tls.ended
+        return self.tls is not None and self.tls.is_closed_by_peer
 
     @property
-    def http2(self) -> bool:
+    def negotiated_http2(self) -> bool:
         """Whether ALPN has selected HTTP/2."""
-        return self.tls is not None and self.tls.protocol == "h2"
+        return self.tls is not None and self.tls.alpn_protocol == "h2"
 
-    def take(self, data: bytes) -> bytes:
+    def decode_wire(self, data: bytes) -> bytes:
         """Process bytes from the wire; return the plaintext for the protocol handler.
 
-        Raise `ProtocolError`, or `ssl.SSLError` if a handshake fails: `outgoing` returns the alert then.
+        Raise `ProtocolError`, or `ssl.SSLError` if a handshake fails: `tls_output` returns the alert then.
         """
-        if self._proxy is not None:
-            self._proxied = self._proxy.receive(data)
-            if self._proxied is None:
+        if self._proxy_parser is not None:
+            self._proxy_header = self._proxy_parser.feed(data)
+            if self._proxy_header is None:
                 return b""
-            data, self._proxy = self._proxy.left, None
-        if not self._begun and data:
-            self._begun = True
-            context = self._listener.context()
-            if context is not None and data.startswith(client_hello.HANDSHAKE):
+            data, self._proxy_parser = self._proxy_parser.unparsed, None
+        if not self._tls_decided and data:
+            self._tls_decided = True
+            context = self._listener.get_ssl_context()
+            if context is not None and data.startswith(client_hello.HANDSHAKE_RECORD):
                 self.tls = TlsLayer(context)
             elif self._listener.tls_only:
                 raise bad_request("plaintext connection to a port that requires TLS (ECHO_TLS_ONLY)")
-        return self.tls.receive(data) if self.tls else data
+        return self.tls.decrypt(data) if self.tls else data
 
-    def put(self, data: bytes) -> bytes:
+    def encode_wire(self, data: bytes) -> bytes:
         """Return the wire bytes that carry the protocol handler's."""
         if self.tls is None:
             return data
-        self.tls.send(data)
-        return self.tls.outgoing()
+        self.tls.encrypt(data)
+        return self.tls.ciphertext_to_send()
 
-    def close(self) -> None:
+    def send_close_notify(self) -> None:
         """Send close_notify, if TLS is in use."""
         if self.tls is not None:
-            self.tls.close()
+            self.tls.send_close_notify()
 
-    def outgoing(self) -> bytes:
+    def tls_output(self) -> bytes:
         """Return the bytes that the filters themselves send."""
-        return self.tls.outgoing() if self.tls is not None else b""
+        return self.tls.ciphertext_to_send() if self.tls is not None else b""
 
-    def info(self, peer: Endpoint, own: Endpoint) -> ConnectionInfo:
-        """Return what is known of the connection; `peer` and `own` are the two endpoints of its socket."""
-        asked = self._proxied.destination if self._proxied else None
+    def connection_info(self, peer: Endpoint, local: Endpoint) -> ConnectionInfo:
+        """Return what is known of the connection; `peer` and `local` are the two endpoints of its socket."""
+        destination = self._proxy_header.destination if self._proxy_header else None
         return ConnectionInfo(
-            client=client_of(peer, self._proxied),
-            server=asked if isinstance(asked, Endpoint) else own,
-            tls=self.tls.facts() if self.tls else None,
-            proxy=self._proxied,
+            client=original_client(peer, self._proxy_header),
+            server=destination if isinstance(destination, Endpoint) else local,
+            tls=self.tls.info() if self.tls else None,
+            proxy=self._proxy_header,
         )

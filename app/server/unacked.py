@@ -10,14 +10,14 @@ from typing import Final
 _INT: Final = Struct("i")
 
 
-def outstanding(transport: asyncio.Transport) -> int:
+def unacked_bytes(transport: asyncio.Transport) -> int:
     """Return the bytes buffered here, and those the kernel holds unacknowledged, if the system reports them.
 
     Bytes buffered here move on in steps of 64 KiB (tcp(7), TCP_NOTSENT_LOWAT): a client that is slow, but never silent,
     may take a minute for one step.
     """
-    kept = 0
+    unacked = 0
     with suppress(OSError, ValueError):  # SIOCOUTQ is Linux-specific
-        number = transport.get_extra_info("socket").fileno()
-        (kept,) = _INT.unpack(ioctl(number, termios.TIOCOUTQ, bytes(_INT.size)))
-    return transport.get_write_buffer_size() + kept
+        descriptor = transport.get_extra_info("socket").fileno()
+        (unacked,) = _INT.unpack(ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size)))
+    return transport.get_write_buffer_size() + unacked

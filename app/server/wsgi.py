@@ -5,31 +5,31 @@ import sys
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from app.http.errors import ProtocolError, failure
+from app.http.errors import ProtocolError, format_app_error
 from app.http.headers.names import cgi_key
-from app.http.observer import APPLICATION_FAILED, OVER_MEMORY_BUDGET, WEBSOCKET, reason_of
-from app.http.record import Answered
+from app.http.observer import APPLICATION_FAILED, OVER_MEMORY_BUDGET, WEBSOCKET, reason_label
+from app.http.record import RequestRecord
 from app.http.request import (
-    ABOUT_KEY,
     CALL_KEY,
     CONNECTION_KEY,
     DRAINING_KEY,
-    EFFECTS_KEY,
-    NO_EFFECTS,
+    NO_OPTIONS,
     REQUEST_KEY,
+    RESPONSE_INFO_KEY,
+    RESPONSE_OPTIONS_KEY,
     WEBSOCKET_KEY,
     Application,
     ConnectionInfo,
     Environ,
-    WireRequest,
-    once,
+    HttpRequest,
+    memoize,
+    percent_decode,
     split_target,
-    unquoted,
 )
-from app.server.response import FAILED, FULL, Response
-from app.server.response_body import close_pieces, held
-from app.server.state import Service
-from app.server.transport_filters import Listener
+from app.server.response import INTERNAL_ERROR_RESPONSE, OVER_BUDGET_RESPONSE, WsgiResponse
+from app.server.response_body import buffered_size, close_pieces
+from app.server.state import ServerState
+from app.server.transport_filters import ListenerConfig
 
 
 def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
@@ -47,27 +47,29 @@ def server_environ(host: str, port: int, *, multiprocess: bool) -> Environ:
     }
 
 
-def environ_of(request: WireRequest, listener: Listener, info: ConnectionInfo, *, draining: bool) -> Environ:
+def build_environ(
+    request: HttpRequest, listener: ListenerConfig, connection: ConnectionInfo, *, draining: bool
+) -> Environ:
     """Return the WSGI environ of one request, including the request itself.
 
     Headers that CGI names can't represent are omitted: names with `_` would be taken for names with `-`. The request
     has them.
     """
-    environ = once(request, listener, _begun, listener)
-    if request.made is not None:
+    environ = memoize(request, listener, _base_environ, listener)
+    if request.memo is not None:
         environ = environ.copy()
-    client = info.client
+    client = connection.client
     environ["REMOTE_ADDR"] = client.address
     environ["REMOTE_PORT"] = str(client.port)
-    environ["wsgi.url_scheme"] = "https" if info.tls else "http"
+    environ["wsgi.url_scheme"] = "https" if connection.tls else "http"
     environ["wsgi.input"] = io.BytesIO()
-    environ[CONNECTION_KEY] = info
+    environ[CONNECTION_KEY] = connection
     environ[REQUEST_KEY] = request
     environ[DRAINING_KEY] = draining
     return environ
 
 
-def _begun(request: WireRequest, listener: Listener) -> Environ:
+def _base_environ(request: HttpRequest, listener: ListenerConfig) -> Environ:
     """Return an environ derived from a request's head and its listener, with placeholders for all other keys.
 
     To replace a value is faster than to add a key.
@@ -77,13 +79,13 @@ def _begun(request: WireRequest, listener: Listener) -> Environ:
         path = b"/" + path
     environ: Environ = {
         **listener.environ,
-        **_PLACES,
+        **_PLACEHOLDERS,
         "REQUEST_METHOD": request.method.decode("ascii"),
-        "PATH_INFO": unquoted(path).decode("latin-1"),
+        "PATH_INFO": percent_decode(path).decode("latin-1"),
         "QUERY_STRING": query.decode("latin-1"),
         "SERVER_PROTOCOL": request.version,
     }
-    for name, value in request.fields:
+    for name, value in request.headers:
         key = cgi_key(name)
         if key is None:
             continue
@@ -96,121 +98,142 @@ def _begun(request: WireRequest, listener: Listener) -> Environ:
     return environ
 
 
-_PLACES: Final[Environ] = dict.fromkeys(
+_PLACEHOLDERS: Final[Environ] = dict.fromkeys(
     ("REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "wsgi.input", CONNECTION_KEY, REQUEST_KEY, DRAINING_KEY)
 )
 
 
-class _Start:
+class _StartResponse:
     """WSGI's `start_response`: stores status and headers, and what is written with the returned callable (PEP 3333).
 
     It is a class because a nested function would be created again for every request, with its annotations.
     """
 
-    __slots__ = ("begun", "written")
+    __slots__ = ("status_and_headers", "written_pieces")
 
     def __init__(self) -> None:
-        self.begun: tuple[str, list[tuple[str, str]]] | None = None
-        self.written: list[bytes] = []
+        self.status_and_headers: tuple[str, list[tuple[str, str]]] | None = None
+        self.written_pieces: list[bytes] = []
 
     def __call__(
         self, status: str, headers: list[tuple[str, str]], _exc_info: object = None
     ) -> Callable[[bytes], object]:
-        self.begun = status, headers
-        return self.written.append
+        self.status_and_headers = status, headers
+        return self.written_pieces.append
 
 
-def call(application: Application, environ: Environ) -> Response:
+def run_application(application: Application, environ: Environ) -> WsgiResponse:
     """Call a WSGI application and return its response. Exceptions of the application propagate.
 
     The pieces of a streamed response are not iterated here, if the application has called `start_response` before it
     returned them; others are joined.
     """
-    start = _Start()
-    pieces = application(environ, start)
-    written, effects = start.written, environ.get(EFFECTS_KEY, NO_EFFECTS)
-    if effects.streamed and start.begun is not None:
-        return Response(*start.begun, b"".join(written), effects, pieces, environ.get(ABOUT_KEY))
+    start_response = _StartResponse()
+    pieces = application(environ, start_response)
+    body_pieces, options = start_response.written_pieces, environ.get(RESPONSE_OPTIONS_KEY, NO_OPTIONS)
+    if options.is_streamed and start_response.status_and_headers is not None:
+        return WsgiResponse(
+            *start_response.status_and_headers, b"".join(body_pieces), options, pieces, environ.get(RESPONSE_INFO_KEY)
+        )
     try:
-        written.extend(pieces)
+        body_pieces.extend(pieces)
     finally:
         close = getattr(pieces, "close", None)
         if close is not None:
             close()
-    if start.begun is None:
+    if start_response.status_and_headers is None:
         raise RuntimeError("the application has not called start_response")
-    body = written[0] if len(written) == 1 else b"".join(written)
-    return Response(*start.begun, body, environ.get(EFFECTS_KEY, NO_EFFECTS), None, environ.get(ABOUT_KEY))
+    body = body_pieces[0] if len(body_pieces) == 1 else b"".join(body_pieces)
+    return WsgiResponse(
+        *start_response.status_and_headers,
+        body,
+        environ.get(RESPONSE_OPTIONS_KEY, NO_OPTIONS),
+        None,
+        environ.get(RESPONSE_INFO_KEY),
+    )
 
 
-class Count(NamedTuple):
+class Transfer(NamedTuple):
     """When a request's head had arrived, by the exact clock, and the bytes of both bodies."""
 
-    begun: float
-    sent: int
-    received: int
+    started_at: float
+    sent_bytes: int
+    received_bytes: int
 
 
-class Gateway:
+class WsgiGateway:
     """Gateway of one connection to the application, and to the observer of its responses."""
 
-    __slots__ = ("_connection", "_listener", "_service", "watch")
+    __slots__ = ("_connection", "_listener", "_state", "observer")
 
-    def __init__(self, listener: Listener, connection: ConnectionInfo, service: Service) -> None:
+    def __init__(self, listener: ListenerConfig, connection: ConnectionInfo, state: ServerState) -> None:
         self._listener = listener
         self._connection = connection
-        self._service = service
-        self.watch = listener.watch
+        self._state = state
+        self.observer = listener.observer
 
-    def ask(self, request: WireRequest, *, websocket: bool = False, as_call: bool = False) -> Response:
+    def call_application(self, request: HttpRequest, *, websocket: bool = False, as_grpc: bool = False) -> WsgiResponse:
         """Return the application's response to a request, or 500 if it fails, which is logged.
 
-        For a WebSocket's first message only the response's body counts. With `as_call` the request's body has not
+        For a WebSocket's first message only the response's body counts. With `as_grpc` the request's body has not
         arrived: the response is only a head, if its effects contain a call.
         """
-        environ = environ_of(request, self._listener, self._connection, draining=self._service.draining)
+        environ = build_environ(request, self._listener, self._connection, draining=self._state.draining)
         if websocket:
             environ[WEBSOCKET_KEY] = True
-        elif as_call:
+        elif as_grpc:
             environ[CALL_KEY] = True
         try:
-            response = call(self._listener.application, environ)
+            response = run_application(self._listener.application, environ)
         except Exception as error:  # noqa: BLE001 - a fault of the application ends one request, not the worker
-            self._service.report(failure(error))
-            self.watch.refused(APPLICATION_FAILED)
-            return FAILED
-        if (size := held(response)) and not self._service.waiting.has_room(size):
-            close_pieces(response.pieces, self._service.report)
-            self.watch.refused(OVER_MEMORY_BUDGET)
-            return FULL
+            self._state.report(format_app_error(error))
+            self.observer.record_rejection(APPLICATION_FAILED)
+            return INTERNAL_ERROR_RESPONSE
+        if (size := buffered_size(response)) and not self._state.memory_budget.has_room(size):
+            close_pieces(response.pieces, self._state.report)
+            self.observer.record_rejection(OVER_MEMORY_BUDGET)
+            return OVER_BUDGET_RESPONSE
         return response
 
-    def answered(self, request: WireRequest, response: Response, count: Count, *, whole: bool = True) -> None:
+    def report_response(
+        self, request: HttpRequest, response: WsgiResponse, transfer: Transfer, *, complete: bool = True
+    ) -> None:
         """Report a response to the observer."""
-        self.watch.answered(
-            Answered(
+        self.observer.record_request(
+            RequestRecord(
                 request,
                 self._connection,
                 response.status,
-                response.about,
-                self._service.exact() - count.begun,
-                count.sent,
-                count.received,
-                whole,
+                response.info,
+                self._state.perf_counter() - transfer.started_at,
+                transfer.sent_bytes,
+                transfer.received_bytes,
+                complete,
             )
         )
 
-    def upgraded(self, request: WireRequest, response: Response, greeting: Response, begun: float) -> None:
+    def report_websocket(
+        self, request: HttpRequest, response: WsgiResponse, greeting: WsgiResponse, started_at: float
+    ) -> None:
         """Report an opened WebSocket, with its first message."""
-        seconds = self._service.exact() - begun
-        self.watch.answered(
-            Answered(request, self._connection, response.status, greeting.about, seconds, 0, 0, protocol=WEBSOCKET)
+        seconds = self._state.perf_counter() - started_at
+        self.observer.record_request(
+            RequestRecord(request, self._connection, response.status, greeting.info, seconds, 0, 0, protocol=WEBSOCKET)
         )
 
-    def refused(self, error: ProtocolError, request: WireRequest, count: Count) -> None:
+    def report_rejection(self, error: ProtocolError, request: HttpRequest, transfer: Transfer) -> None:
         """Report a rejected request, and why."""
-        self.watch.refused(reason_of(error))
-        status, seconds = str(error.status.value), self._service.exact() - count.begun
-        self.watch.answered(
-            Answered(request, self._connection, status, None, seconds, count.sent, count.received, why=error.reason)
+        self.observer.record_rejection(reason_label(error))
+        status, seconds = str(error.status.value), self._state.perf_counter() - transfer.started_at
+        self.observer.record_request(
+            RequestRecord(
+                request,
+                self._connection,
+                status,
+                None,
+                seconds,
+                transfer.sent_bytes,
+                transfer.received_bytes,
+                error=error.reason,
+            )
         )

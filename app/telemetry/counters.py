@@ -13,78 +13,80 @@ from app.http.observer import Gauges
 from app.telemetry.metrics import BUCKETS
 
 # Method, status class ("2"), protocol, format.
-Key = tuple[str, str, str, str]
+RequestKey = tuple[str, str, str, str]
 
 
-class Durations(msgspec.Struct):
+class Histogram(msgspec.Struct):
     """Request durations: requests per bucket of `BUCKETS` (not cumulative) and above the last; the sum in seconds."""
 
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0
 
 
-class Tally(msgspec.Struct):
+class Counters(msgspec.Struct):
     """Counts of one worker since the service was started; a worker that replaces another continues with its counts."""
 
-    requests: dict[Key, int] = msgspec.field(default_factory=dict)
-    durations: dict[str, Durations] = msgspec.field(default_factory=dict)
-    refusals: dict[str, int] = msgspec.field(default_factory=dict)
-    calls: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)  # gRPC calls by method and code
+    requests: dict[RequestKey, int] = msgspec.field(default_factory=dict)
+    durations: dict[str, Histogram] = msgspec.field(default_factory=dict)
+    rejections: dict[str, int] = msgspec.field(default_factory=dict)
+    grpc_calls: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)  # gRPC calls by method and code
     connections: int = 0
-    received: int = 0
-    sent: int = 0
-    dropped: int = 0
-    starts: int = 0
-    now: Gauges = msgspec.field(default_factory=Gauges)
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    dropped_lines: int = 0
+    worker_starts: int = 0
+    gauges: Gauges = msgspec.field(default_factory=Gauges)
 
-    def answered(self, key: Key, seconds: float) -> None:
+    def count_request(self, key: RequestKey, seconds: float) -> None:
         """Count a finished request."""
         requests, durations = self.requests, self.durations.get(key[2])
         requests[key] = requests.get(key, 0) + 1
         if durations is None:
-            durations = self.durations[key[2]] = Durations()
+            durations = self.durations[key[2]] = Histogram()
         durations.counts[bisect_left(BUCKETS, seconds)] += 1
         durations.seconds += seconds
 
-    def called(self, key: tuple[str, str]) -> None:
+    def count_call(self, key: tuple[str, str]) -> None:
         """Count a finished gRPC call."""
-        self.calls[key] = self.calls.get(key, 0) + 1
+        self.grpc_calls[key] = self.grpc_calls.get(key, 0) + 1
 
-    def refused(self, reason: str) -> None:
+    def count_rejection(self, reason: str) -> None:
         """Count a rejection."""
-        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+        self.rejections[reason] = self.rejections.get(reason, 0) + 1
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Tally).decode
+_decode: Final = msgspec.msgpack.Decoder(Counters).decode
 
 
-def encoded(tally: Tally) -> bytes:
+def encode_counters(counters: Counters) -> bytes:
     """Encode a tally as bytes."""
-    return _encode(tally)
+    return _encode(counters)
 
 
-def decoded(data: bytes) -> Tally:
+def decode_counters(data: bytes) -> Counters:
     """Decode a tally; empty bytes are an empty tally."""
-    return _decode(data) if data else Tally()
+    return _decode(data) if data else Counters()
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def sum_counters(all_counters: Iterable[Counters]) -> Counters:
     """Return the sum of the tallies."""
-    sum_ = Tally()
-    for tally in tallies:
-        for key, count in tally.requests.items():
-            sum_.requests[key] = sum_.requests.get(key, 0) + count
-        for protocol, durations in tally.durations.items():
-            so_far = sum_.durations.setdefault(protocol, Durations())
-            so_far.counts = [a + b for a, b in zip(so_far.counts, durations.counts, strict=True)]
-            so_far.seconds += durations.seconds
-        for call, count in tally.calls.items():
-            sum_.calls[call] = sum_.calls.get(call, 0) + count
-        for reason, count in tally.refusals.items():
-            sum_.refusals[reason] = sum_.refusals.get(reason, 0) + count
-        for name in ("connections", "received", "sent", "dropped", "starts"):
-            setattr(sum_, name, getattr(sum_, name) + getattr(tally, name))
+    result = Counters()
+    for counters in all_counters:
+        for key, count in counters.requests.items():
+            result.requests[key] = result.requests.get(key, 0) + count
+        for protocol, durations in counters.durations.items():
+            histogram = result.durations.setdefault(protocol, Histogram())
+            histogram.counts = [
+                summed + added for summed, added in zip(histogram.counts, durations.counts, strict=True)
+            ]
+            histogram.seconds += durations.seconds
+        for call, count in counters.grpc_calls.items():
+            result.grpc_calls[call] = result.grpc_calls.get(call, 0) + count
+        for reason, count in counters.rejections.items():
+            result.rejections[reason] = result.rejections.get(reason, 0) + count
+        for name in ("connections", "received_bytes", "sent_bytes", "dropped_lines", "worker_starts"):
+            setattr(result, name, getattr(result, name) + getattr(counters, name))
         for name in Gauges.__struct_fields__:
-            setattr(sum_.now, name, getattr(sum_.now, name) + getattr(tally.now, name))
-    return sum_
+            setattr(result.gauges, name, getattr(result.gauges, name) + getattr(counters.gauges, name))
+    return result

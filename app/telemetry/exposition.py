@@ -21,53 +21,53 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from app import __version__
-from app.http.headers.accept import preferred
-from app.telemetry.counters import Durations, Tally, total
+from app.http.headers.accept import negotiate_media_type
+from app.telemetry.counters import Counters, Histogram, sum_counters
 from app.telemetry.metrics import BUCKETS, FAMILIES, Family
 
 _TEXT: Final = "text/plain"
 _OPENMETRICS: Final = "application/openmetrics-text"
-_WRITE: Final[Mapping[str, tuple[Callable[[Collector], bytes], str]]] = {
+_ENCODERS: Final[Mapping[str, tuple[Callable[[Collector], bytes], str]]] = {
     _TEXT: (generate_latest, CONTENT_TYPE_PLAIN_0_0_4),
     _OPENMETRICS: (openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST),
 }
-MEDIA_TYPES: Final = tuple(_WRITE)
-_BOUNDS: Final = (*map(floatToGoString, BUCKETS), "+Inf")
+MEDIA_TYPES: Final = tuple(_ENCODERS)
+_BUCKET_LABELS: Final = (*map(floatToGoString, BUCKETS), "+Inf")
 
 
-class Whole(Collector):
+class MetricsCollector(Collector):
     """Collector of all metrics: the sum over the workers' tallies, and the limit of connections."""
 
-    def __init__(self, tally: Tally, limit: int) -> None:
-        self._tally = tally
-        self._limit = limit
+    def __init__(self, counters: Counters, max_connections: int) -> None:
+        self._counters = counters
+        self._max_connections = max_connections
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its values."""
-        told = _values(self._tally) | {"echo_connections_limit": self._limit}
+        values = _values(self._counters) | {"echo_connections_limit": self._max_connections}
         for family in FAMILIES.values():
-            yield _MAKE[family.kind](family, told.get(family.name))
+            yield _METRIC_BUILDERS[family.kind](family, values.get(family.name))
 
 
-def _values(tally: Tally) -> dict[str, Any]:
+def _values(counters: Counters) -> dict[str, Any]:
     return {
         "echo_requests_total": {
-            (method, f"{status}xx", protocol, form): count
-            for (method, status, protocol, form), count in tally.requests.items()
+            (method, f"{status}xx", protocol, format_name): count
+            for (method, status, protocol, format_name), count in counters.requests.items()
         },
-        "echo_request_duration_seconds": tally.durations,
-        "echo_grpc_calls_total": tally.calls,
-        "echo_requests_in_flight": tally.now.in_flight,
-        "echo_websockets_open": tally.now.websockets,
-        "echo_connections_open": tally.now.connections,
-        "echo_connections_total": {(): tally.connections},
-        "echo_received_bytes_total": {(): tally.received},
-        "echo_sent_bytes_total": {(): tally.sent},
-        "echo_refusals_total": {(reason,): count for reason, count in tally.refusals.items()},
-        "echo_workers": tally.now.serving,
-        "echo_worker_starts_total": {(): tally.starts},
-        "echo_draining": int(tally.now.draining > 0),
-        "echo_access_log_dropped_total": {(): tally.dropped},
+        "echo_request_duration_seconds": counters.durations,
+        "echo_grpc_calls_total": counters.grpc_calls,
+        "echo_requests_in_flight": counters.gauges.in_flight,
+        "echo_websockets_open": counters.gauges.websockets,
+        "echo_connections_open": counters.gauges.connections,
+        "echo_connections_total": {(): counters.connections},
+        "echo_received_bytes_total": {(): counters.received_bytes},
+        "echo_sent_bytes_total": {(): counters.sent_bytes},
+        "echo_refusals_total": {(reason,): count for reason, count in counters.rejections.items()},
+        "echo_workers": counters.gauges.serving,
+        "echo_worker_starts_total": {(): counters.worker_starts},
+        "echo_draining": int(counters.gauges.draining > 0),
+        "echo_access_log_dropped_total": {(): counters.dropped_lines},
     }
 
 
@@ -82,21 +82,21 @@ def _gauge(family: Family, value: int) -> Metric:
     return GaugeMetricFamily(family.name, family.help, value)
 
 
-def _histogram(family: Family, values: Mapping[str, Durations]) -> Metric:
+def _histogram(family: Family, values: Mapping[str, Histogram]) -> Metric:
     metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
     for label, durations in sorted(values.items()):
-        buckets = list(zip(_BOUNDS, accumulate(durations.counts), strict=True))
+        buckets = list(zip(_BUCKET_LABELS, accumulate(durations.counts), strict=True))
         metric.add_metric([label], buckets, durations.seconds)
     return metric
 
 
 def _info(family: Family, value: None) -> Metric:
     del value
-    told = {"version": __version__, "python": platform.python_version()}
-    return InfoMetricFamily(family.name.removesuffix("_info"), family.help, told)
+    labels = {"version": __version__, "python": platform.python_version()}
+    return InfoMetricFamily(family.name.removesuffix("_info"), family.help, labels)
 
 
-_MAKE: Final[Mapping[str, Callable[[Family, Any], Metric]]] = {
+_METRIC_BUILDERS: Final[Mapping[str, Callable[[Family, Any], Metric]]] = {
     "counter": _counter,
     "gauge": _gauge,
     "histogram": _histogram,
@@ -104,11 +104,11 @@ _MAKE: Final[Mapping[str, Callable[[Family, Any], Metric]]] = {
 }
 
 
-def exposed(accept: str, tallies: Iterable[Tally], limit: int) -> tuple[bytes, str]:
+def encode_metrics(accept: str, all_counters: Iterable[Counters], max_connections: int) -> tuple[bytes, str]:
     """Return the metrics and their media type, negotiated by an Accept header; the default is the text format.
 
-    `limit` is the maximum number of connections of a worker.
+    `max_connections` is the maximum number of connections of a worker.
     """
-    write, media_type = _WRITE.get(preferred(accept, MEDIA_TYPES, _TEXT) or _TEXT, _WRITE[_TEXT])
-    tally = total(tallies)
-    return write(Whole(tally, tally.now.serving * limit)), media_type
+    encode, media_type = _ENCODERS.get(negotiate_media_type(accept, MEDIA_TYPES, _TEXT) or _TEXT, _ENCODERS[_TEXT])
+    counters = sum_counters(all_counters)
+    return encode(MetricsCollector(counters, counters.gauges.serving * max_connections)), media_type

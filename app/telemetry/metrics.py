@@ -85,4 +85,4 @@ METHODS: Final[Mapping[bytes, str]] = {
     name.encode("ascii"): name
     for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 }
-REFUSAL: Final = "refusal"  # format label of a response that is not the application's
+REJECTION_FORMAT: Final = "refusal"  # format label of a response that is not the application's

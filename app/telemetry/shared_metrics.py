@@ -11,82 +11,82 @@ import mmap
 import struct
 from typing import Final
 
-from app.telemetry.counters import Tally, decoded, encoded
+from app.telemetry.counters import Counters, decode_counters, encode_counters
 
 # Maximum size of a tally in bytes: all methods, classes, protocols and formats together are half of it (checked by a
 # test). Memory that was never written to is not allocated.
-ROOM: Final = 1 << 18
-_PLACE: Final = mmap.PAGESIZE + 2 * ROOM
+MAX_COUNTERS_SIZE: Final = 1 << 18
+_SLOT_SIZE: Final = mmap.PAGESIZE + 2 * MAX_COUNTERS_SIZE
 # Whether a worker uses the slot, and the number of writes: eight bytes, copied in one piece by slice assignment.
 # `pack_into` writes zeros first, so another process could read a partial value; so it could with byte-wise writes.
-_STATE: Final = struct.Struct("=II")
+_HEADER: Final = struct.Struct("=II")
 _LENGTH: Final = struct.Struct("=I")
-_TRIES: Final = 10
+_READ_ATTEMPTS: Final = 10
 
 
-class Board:
+class SharedMetrics:
     """Slots for tallies, each used by one worker at a time.
 
     A slot has two halves, written in turn; a half becomes current when it is complete. If a worker is killed during a
     write, its previous tally stays.
     """
 
-    def __init__(self, places: int) -> None:
-        self._places = places
-        self._memory = mmap.mmap(-1, places * _PLACE)
+    def __init__(self, slot_count: int) -> None:
+        self._slot_count = slot_count
+        self._memory = mmap.mmap(-1, slot_count * _SLOT_SIZE)
 
-    def take(self) -> int | None:
+    def acquire_slot(self) -> int | None:
         """Reserve a free slot and return its index, or None if there is none."""
-        for place in range(self._places):
-            there, count = self._state(place)
-            if not there:
-                self._put(place, 1, count)
-                return place
+        for slot in range(self._slot_count):
+            is_used, write_count = self._read_header(slot)
+            if not is_used:
+                self._write_header(slot, 1, write_count)
+                return slot
         return None
 
-    def leave(self, place: int) -> None:
+    def release_slot(self, slot: int) -> None:
         """Free a slot for the next worker; its counters stay, its gauges are reset."""
-        tally = self.read(place)
-        tally.now = type(tally.now)()
-        self.write(place, tally)
-        self._put(place, 0, self._state(place)[1])
+        counters = self.read_slot(slot)
+        counters.gauges = type(counters.gauges)()
+        self.write_slot(slot, counters)
+        self._write_header(slot, 0, self._read_header(slot)[1])
 
-    def write(self, place: int, tally: Tally) -> None:
+    def write_slot(self, slot: int, counters: Counters) -> None:
         """Write a worker's tally; one that is too large is not written, and the previous one stays."""
-        data = encoded(tally)
-        if len(data) > ROOM - _LENGTH.size:
+        data = encode_counters(counters)
+        if len(data) > MAX_COUNTERS_SIZE - _LENGTH.size:
             return
-        there, count = self._state(place)
-        begin = self._half(place, count + 1)
-        self._memory[begin : begin + _LENGTH.size + len(data)] = _LENGTH.pack(len(data)) + data
-        self._put(place, there, count + 1)
+        is_used, write_count = self._read_header(slot)
+        offset = self._buffer_offset(slot, write_count + 1)
+        self._memory[offset : offset + _LENGTH.size + len(data)] = _LENGTH.pack(len(data)) + data
+        self._write_header(slot, is_used, write_count + 1)
 
-    def read(self, place: int) -> Tally:
+    def read_slot(self, slot: int) -> Counters:
         """Return the tally written last."""
-        for _ in range(_TRIES):
-            _, count = self._state(place)
-            if not count:
+        for _ in range(_READ_ATTEMPTS):
+            _, write_count = self._read_header(slot)
+            if not write_count:
                 break
-            begin = self._half(place, count)
-            (length,) = _LENGTH.unpack_from(self._memory, begin)
-            data = self._memory[begin + _LENGTH.size : begin + _LENGTH.size + min(length, ROOM)]
+            offset = self._buffer_offset(slot, write_count)
+            (length,) = _LENGTH.unpack_from(self._memory, offset)
+            data = self._memory[offset + _LENGTH.size : offset + _LENGTH.size + min(length, MAX_COUNTERS_SIZE)]
             # The next write goes to the other half; only the one after it changes what was read.
-            if self._state(place)[1] - count <= 1:
-                return decoded(data)
-        return Tally()
+            if self._read_header(slot)[1] - write_count <= 1:
+                return decode_counters(data)
+        return Counters()
 
-    def all(self) -> list[Tally]:
+    def read_all_slots(self) -> list[Counters]:
         """Return all tallies, including those of workers that have exited."""
-        return [self.read(place) for place in range(self._places)]
+        return [self.read_slot(slot) for slot in range(self._slot_count)]
 
-    def _half(self, place: int, count: int) -> int:
-        return place * _PLACE + mmap.PAGESIZE + (count % 2) * ROOM
+    def _buffer_offset(self, slot: int, write_count: int) -> int:
+        return slot * _SLOT_SIZE + mmap.PAGESIZE + (write_count % 2) * MAX_COUNTERS_SIZE
 
-    def _state(self, place: int) -> tuple[int, int]:
-        begin = place * _PLACE
-        there, count = _STATE.unpack(self._memory[begin : begin + _STATE.size])
-        return there, count
+    def _read_header(self, slot: int) -> tuple[int, int]:
+        offset = slot * _SLOT_SIZE
+        is_used, write_count = _HEADER.unpack(self._memory[offset : offset + _HEADER.size])
+        return is_used, write_count
 
-    def _put(self, place: int, there: int, count: int) -> None:
-        begin = place * _PLACE
-        self._memory[begin : begin + _STATE.size] = _STATE.pack(there, count & 0xFFFF_FFFF)
+    def _write_header(self, slot: int, is_used: int, write_count: int) -> None:
+        offset = slot * _SLOT_SIZE
+        self._memory[offset : offset + _HEADER.size] = _HEADER.pack(is_used, write_count & 0xFFFF_FFFF)

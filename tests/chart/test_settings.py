@@ -49,7 +49,7 @@ def test_every_setting_is_in_the_schema_and_in_the_list() -> None:
 def test_every_setting_reaches_the_service() -> None:
     """The service reads all values from the environment of the pods, set at once."""
     config = {name: another(field) for name, field in documented.settings().items()}
-    read = loader.read(variables(config))
+    read = loader.read_settings(variables(config))
     expected = {field.name: config[name] for name, field in documented.settings().items()}
     assert {name: value for name, value in msgspec.structs.asdict(read).items() if name in expected} == expected
 

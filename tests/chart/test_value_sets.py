@@ -169,7 +169,7 @@ def test_the_pods_are_restricted_and_start(objects: Objects) -> None:
             assert len(variables) == len(set(variables))
             # Files are read from their actual paths.
             known = {variable["name"]: variable["value"] for variable in each.get("env", ()) if "value" in variable}
-            assert loader.read({name: value for name, value in known.items() if name != "ECHO_JWKS"})
+            assert loader.read_settings({name: value for name, value in known.items() if name != "ECHO_JWKS"})
 
 
 @EACH

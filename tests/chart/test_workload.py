@@ -7,7 +7,7 @@ import pytest
 
 from app import __version__
 from app.config import downward_api
-from app.config.downward_api import Identity
+from app.config.downward_api import PodInfo
 from app.config.settings import Settings
 from tests.chart.rendering import Manifest, chart, manifests
 
@@ -139,7 +139,7 @@ def test_the_downward_api_tells_where_it_runs() -> None:
         assert pod["metadata"]["annotations"] == {"echo-image": f"echo:{__version__}", "echo-service": "echo"}
 
 
-def running(labels: dict[str, str], *flags: str) -> Identity:
+def running(labels: dict[str, str], *flags: str) -> PodInfo:
     """Return what echo reports about itself in a pod with these labels, in an environment like the kubelet's.
 
     `$(NAME)` is replaced by a variable that was defined before it; a label that the pod lacks is empty.
@@ -151,7 +151,7 @@ def running(labels: dict[str, str], *flags: str) -> Identity:
         field = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", value)
         known = {"labels": labels, "annotations": annotations}[field[1]].get(field[2], "") if field else value
         made[name] = re.sub(r"\$\((\w+)\)", lambda match: made[match[1]], known)
-    return downward_api.read(made)
+    return downward_api.read_pod_info(made)
 
 
 def test_the_reflection_shows_the_labels_that_were_chosen() -> None:

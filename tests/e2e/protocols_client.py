@@ -19,7 +19,7 @@ from websockets.frames import Frame
 from websockets.uri import parse_uri
 
 from app.grpc import framing, services
-from app.grpc.messages import message
+from app.grpc.messages import message_class
 from app.server.http2 import frames
 
 TIMEOUT = 20  # seconds
@@ -36,7 +36,7 @@ def http2(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
     for frame in received(sock):
         if frame.type == frames.DATA:
             body += frame.payload
-        if frame.stream == 1 and frame.flags & frames.END_STREAM:
+        if frame.stream_id == 1 and frame.flags & frames.END_STREAM:
             break
     reflection: dict[str, object] = json.loads(body)
     return reflection
@@ -44,11 +44,11 @@ def http2(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
 
 def grpc(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
     """Send one gRPC call; return selected values of the response, and its status code."""
-    path, media_type = f"/{services.ECHO}/Echo", ("content-type", "application/grpc")
+    path, media_type = f"/{services.ECHO_SERVICE}/Echo", ("content-type", "application/grpc")
     pseudo = [(":method", "POST"), (":path", path), (":scheme", scheme), (":authority", host)]
     block = hpack.Encoder().encode([*pseudo, media_type, ("te", "trailers")])
     head = frames.encode(frames.HEADERS, frames.END_HEADERS, 1, block)
-    data = frames.encode(frames.DATA, frames.END_STREAM, 1, framing.framed(b""))
+    data = frames.encode(frames.DATA, frames.END_STREAM, 1, framing.encode_message(b""))
     sock.sendall(frames.PREFACE + frames.encode_settings({}) + head + data)
     decoder, body = hpack.Decoder(), b""
     fields: dict[str, str] = {}
@@ -57,10 +57,10 @@ def grpc(sock: socket.socket, host: str, scheme: str) -> dict[str, object]:
             body += frame.payload
         if frame.type == frames.HEADERS:
             fields |= {str(name): str(value) for name, value in decoder.decode(frame.payload)}
-        if frame.stream == 1 and frame.flags & frames.END_STREAM:
+        if frame.stream_id == 1 and frame.flags & frames.END_STREAM:
             break
-    kind = message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
-    told = kind.FromString(body[framing.PREFIX :]).assertions
+    kind = message_class("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+    told = kind.FromString(body[framing.PREFIX_SIZE :]).assertions
     return {
         "code": fields["grpc-status"],
         "method": told.fully_qualified_method,
@@ -74,8 +74,8 @@ def received(sock: socket.socket) -> Iterator[frames.Frame]:
     """Yield the received frames."""
     reader = frames.FrameReader()
     while data := sock.recv(65_536):
-        reader.receive(data)
-        while frame := reader.next():
+        reader.feed_bytes(data)
+        while frame := reader.next_frame():
             yield frame
 
 

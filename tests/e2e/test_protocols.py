@@ -17,7 +17,7 @@ from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 from websockets.sync.client import connect
 
 from app.grpc import messages
-from app.grpc.services import ECHO
+from app.grpc.services import ECHO_SERVICE
 from tests.e2e import protocols_client
 from tests.e2e.cluster import Cluster
 from tests.e2e.notes import run_as_they_stand
@@ -70,7 +70,7 @@ def test_each_is_spoken_through_the_service(
     for way, protocol in (("grpc", ""), ("grpcs", "h2")):
         assert told[way] == {
             "code": "0",
-            "method": f"/{ECHO}/Echo",
+            "method": f"/{ECHO_SERVICE}/Echo",
             "authority": host,
             "pod": told[way]["pod"],
             "protocol": protocol,
@@ -117,8 +117,8 @@ def test_the_commands_of_the_notes_run_as_they_stand(cluster: Cluster, namespace
 
 def called(channel: grpc.Channel) -> Any:
     """Call GrpcEcho; return its assertions."""
-    response = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
-    call = channel.unary_unary(f"/{ECHO}/Echo", response_deserializer=response.FromString)
+    response = messages.message_class("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+    call = channel.unary_unary(f"/{ECHO_SERVICE}/Echo", response_deserializer=response.FromString)
     return call(b"", timeout=DEADLINE).assertions
 
 

@@ -15,7 +15,7 @@ from signal import SIGTERM
 import pytest
 
 from app.config import loader
-from app.config.policy import READERS
+from app.config.policy import PARSERS
 from app.config.settings import SettingsError
 from tests.http.process import DEADLINE, read_to_end, running
 
@@ -130,5 +130,5 @@ def test_the_process_says_nothing_of_a_client(come: tuple[bytes, bytes, str]) ->
 def test_a_secret_in_the_place_of_its_files_name_is_not_said(setting: str, content: str) -> None:
     """If a setting holds a secret instead of a path, the startup error, which ends up in logs, does not show it."""
     with pytest.raises(SettingsError, match=f"^ECHO_{setting.upper()} must be the path of a file") as refusal:
-        loader.read({f"ECHO_{setting.upper()}": content}, READERS)
+        loader.read_settings({f"ECHO_{setting.upper()}": content}, PARSERS)
     assert SECRET not in "".join(refusal.value.args)

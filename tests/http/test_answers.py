@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app import __version__
-from app.http.response import POLICY
+from app.http.response import CSP
 from tests.http.process import Echo, read_answer
 
 HOST = b"Host: a\r\n"
@@ -23,7 +23,7 @@ def test_a_script_comes_back_harmless(echo: Echo) -> None:
     """A script in the path is escaped, and the response has a policy that would not run it."""
     answer, body = echo.get("/<script>alert(1)</script>")
     assert body == b"<b>Got: &lt;script&gt;alert(1)&lt;/script&gt;</b>!"
-    assert answer.headers["Content-Security-Policy"] == POLICY
+    assert answer.headers["Content-Security-Policy"] == CSP
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 

@@ -19,9 +19,9 @@ import pytest
 
 from app.config.settings import Settings
 from app.http.errors import ProtocolError
-from app.server.http1.events import Head
-from app.server.http1.parser import Data, RequestReader
-from app.server.limits import Limits
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import BodyData, RequestParser
+from app.server.limits import RequestLimits
 from tests.http import corpus, raw_http2
 from tests.http.corpus import HTTP1, HTTP2, Case, Http1Case, Http2Case
 from tests.http.process import Echo, running
@@ -180,7 +180,7 @@ def test_the_reader_takes_a_request_as_its_case_says(case: Http1Case) -> None:
 def check_reader(case: Http1Case, pieces: int) -> None:
     """Parse a case's request in at most `pieces` pieces, and compare the result."""
     wire = corpus.wire(case.send)
-    reader = RequestReader(limits(case))
+    reader = RequestParser(limits(case))
     step = -(-len(wire) // pieces)
     if case.refused:
         with pytest.raises(ProtocolError) as raised:
@@ -189,26 +189,26 @@ def check_reader(case: Http1Case, pieces: int) -> None:
         assert case.says in raised.value.reason
         assert raised.value.reason.isprintable()
     else:
-        whole = RequestReader(limits(case))
+        whole = RequestParser(limits(case))
         assert list(read(reader, wire, step)) == list(read(whole, wire, len(wire)))
-        assert not reader.within_request
+        assert not reader.is_within_request
 
 
-def limits(case: Case) -> Limits:
+def limits(case: Case) -> RequestLimits:
     """Return the limits of a reader in an echo with the case's settings."""
     settings = msgspec.structs.replace(Settings(), **case.settings)
-    return Limits(settings.max_header_bytes, settings.max_headers, settings.max_body)
+    return RequestLimits(settings.max_header_bytes, settings.max_headers, settings.max_body)
 
 
-def read(reader: RequestReader, wire: bytes, step: int) -> Iterator[object]:
+def read(reader: RequestParser, wire: bytes, step: int) -> Iterator[object]:
     """Yield the events of bytes that arrive in pieces, each body as one piece."""
     body = b""
     for start in range(0, len(wire), step):
-        reader.receive(wire[start : start + step])
-        for event in iter(reader.next, None):
-            if isinstance(event, Data):
+        reader.feed(wire[start : start + step])
+        for event in iter(reader.next_event, None):
+            if isinstance(event, BodyData):
                 body += event.piece
-            elif isinstance(event, Head):
+            elif isinstance(event, RequestHead):
                 yield event
             else:
                 yield body

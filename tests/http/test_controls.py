@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.http.streamed_body import generated
+from app.http.streamed_body import generate_body
 from tests.http.process import DEADLINE, Echo, read_answer, running
 from tests.http.programs import program
 from tests.http.proxies import nginx_http
@@ -109,7 +109,7 @@ def test_a_large_body_is_made_while_it_is_sent() -> None:
                 if number == 100:
                     assert echo.get("/")[0].status == 200
     expected = hashlib.sha256()
-    for piece in generated(size):
+    for piece in generate_body(size):
         expected.update(piece)
     assert (length, digest.hexdigest()) == (size, expected.hexdigest())
 
@@ -213,7 +213,7 @@ def test_real_clients_get_what_they_ask_for(echo: Echo, query: str, version: str
     """Real clients receive generated bodies over both protocols, with and without content coding."""
     told = curl("--compressed", version, f"http://127.0.0.1:{echo.port}/?{query}")
     size = int(re.findall("size=([0-9]+)", query)[0])
-    assert told.encode() == b"".join(generated(size))
+    assert told.encode() == b"".join(generate_body(size))
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])

@@ -12,13 +12,13 @@ from msgspec import structs
 
 from app.config import downward_api
 from app.config.policy import Policy
-from app.config.settings import MAX_DECODED
+from app.config.settings import DEFAULT_MAX_DECODED
 from app.echo.context import Context
 from app.echo.formats.html.curl import curl_command
-from app.http.body import Meter, content_of
+from app.http.body import BodyReader, parse_content_headers
 from app.http.connection_info import Endpoint
-from app.http.request import ConnectionInfo, Fields, WireRequest
-from app.http.tls_info import TLS
+from app.http.request import ConnectionInfo, HeaderList, HttpRequest
+from app.http.tls_info import TlsInfo
 from tests import requests
 from tests.http.process import DEADLINE, Echo
 from tests.http.programs import Secure, program, running_with_tls
@@ -70,18 +70,18 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
         yield secure
 
 
-def command_for(request: WireRequest, raw: bytes = b"", connection: ConnectionInfo = PLAIN) -> str:
+def command_for(request: HttpRequest, raw: bytes = b"", connection: ConnectionInfo = PLAIN) -> str:
     """Return the curl command for a request with this body."""
-    meter = Meter(content_of(request.fields), MAX_DECODED)
-    meter.take(raw)
-    while meter.pending:
-        meter.work()
-    body = meter.body(chunked=(b"Transfer-Encoding", b"chunked") in request.fields)
-    policy = Policy(downward_api.read({}))
+    meter = BodyReader(parse_content_headers(request.headers), DEFAULT_MAX_DECODED)
+    meter.feed(raw)
+    while meter.has_work:
+        meter.step()
+    body = meter.finish(chunked=(b"Transfer-Encoding", b"chunked") in request.headers)
+    policy = Policy(downward_api.read_pod_info({}))
     return curl_command(Context(structs.replace(request, body=body), connection, policy, "id", 0.0)).text
 
 
-def arrived(wire: bytes) -> tuple[bytes, Fields, bytes]:
+def arrived(wire: bytes) -> tuple[bytes, HeaderList, bytes]:
     """Return the first line, the headers except Host, and the body of the request that the echo received."""
     head, _, body = wire.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
@@ -89,18 +89,18 @@ def arrived(wire: bytes) -> tuple[bytes, Fields, bytes]:
     return line, tuple(field for field in fields if field[0].lower() != b"host"), body
 
 
-def came_again(shell: Shell, request: WireRequest, raw: bytes = b"", *, interactive: bool = False) -> None:
+def came_again(shell: Shell, request: HttpRequest, raw: bytes = b"", *, interactive: bool = False) -> None:
     """Run the command for a request, and compare; curl sends a Content-Length of its own."""
     line, fields, body = arrived(shell(command_for(request, raw), interactive=interactive))
     assert line == request.method + b" " + request.target + b" " + request.version.encode()
     sent = tuple(field for field in fields if field[0] not in {b"Content-Length", b"Connection"})
-    assert sent == tuple(field for field in request.fields if field[0] not in {b"Host", b"Content-Length"})
+    assert sent == tuple(field for field in request.headers if field[0] not in {b"Host", b"Content-Length"})
     assert body == raw
 
 
-def get(target: bytes = b"/a", *fields: tuple[bytes, bytes], method: bytes = b"GET") -> WireRequest:
+def get(target: bytes = b"/a", *fields: tuple[bytes, bytes], method: bytes = b"GET") -> HttpRequest:
     """Return a request."""
-    return WireRequest(method, target, "HTTP/1.1", (HOST, ACCEPT, AGENT, *fields))
+    return HttpRequest(method, target, "HTTP/1.1", (HOST, ACCEPT, AGENT, *fields))
 
 
 BODIES = st.one_of(
@@ -120,7 +120,7 @@ BODIES = st.one_of(
     requests.FIELDS,
     BODIES,
 )
-def test_the_same_arrives_again(shell: Shell, method: bytes, target: bytes, fields: Fields, raw: bytes) -> None:
+def test_the_same_arrives_again(shell: Shell, method: bytes, target: bytes, fields: HeaderList, raw: bytes) -> None:
     """The command reproduces method, target, headers with order and case, and body, byte for byte."""
     length = ((b"Content-Length", b"%d" % len(raw)),) if raw else ()
     came_again(shell, get(target, *fields, *length, method=method), raw)
@@ -169,13 +169,13 @@ def test_an_interactive_shell_takes_all_for_data(shell: Shell, raw: bytes) -> No
 @pytest.mark.parametrize("host", [b"a", b"A.test", b"a:80", b"127.1", b"[::1]:1", b"a_b.test.", b"0x7f", b"xn--a"])
 def test_host_is_kept(shell: Shell, host: bytes) -> None:
     """Host is kept, even if curl would normalize it."""
-    wire = shell(command_for(structs.replace(get(), fields=((b"Host", host), ACCEPT, AGENT))))
+    wire = shell(command_for(structs.replace(get(), headers=((b"Host", host), ACCEPT, AGENT))))
     assert re.findall(rb"(?mi)^host: (.*)\r$", wire) == [host]
 
 
 def test_http_1_0_needs_no_host(shell: Shell) -> None:
     """An HTTP/1.0 request without Host is sent without one."""
-    wire = shell(command_for(structs.replace(get(), version="HTTP/1.0", fields=(ACCEPT, AGENT))))
+    wire = shell(command_for(structs.replace(get(), version="HTTP/1.0", headers=(ACCEPT, AGENT))))
     assert wire == b"GET /a HTTP/1.0\r\naCCept: text/plain\r\nUser-Agent: a 'browser'\r\n\r\n"
 
 
@@ -184,18 +184,18 @@ def test_head_is_head(shell: Shell) -> None:
     assert b"200" in shell(command_for(get(method=b"HEAD")))
 
 
-@pytest.mark.parametrize("tls", [None, TLS("TLSv1.3", "shop.example", "")], ids=["cleartext", "TLS"])
+@pytest.mark.parametrize("tls", [None, TlsInfo("TLSv1.3", "shop.example", "")], ids=["cleartext", "TLS"])
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2.0"])
-def test_the_version_is_kept(echo: Echo, secure: Secure, tmp_path: Path, version: str, tls: TLS | None) -> None:
+def test_the_version_is_kept(echo: Echo, secure: Secure, tmp_path: Path, version: str, tls: TlsInfo | None) -> None:
     """The HTTP version is kept, with and without TLS."""
     port = secure.echo.port if tls else echo.port
     run = Shell(tmp_path, port, f'cacert = "{secure.authority}"')
     fields = ((b"accept", b"text/plain"), (b"user-agent", b"a"), (b"x-a", b"b"))
     if version == "HTTP/2.0":
-        request = WireRequest(b"GET", b"/a?b", version, fields, pseudo=((b":path", b"/a?b"),), authority=b"localhost:1")
+        request = HttpRequest(b"GET", b"/a?b", version, fields, pseudo=((b":path", b"/a?b"),), authority=b"localhost:1")
         start = b":method: GET\r\n:path: /a?b\r\n:scheme: "
     else:
-        request = WireRequest(b"GET", b"/a?b", version, ((b"Host", b"localhost:1"), *fields))
+        request = HttpRequest(b"GET", b"/a?b", version, ((b"Host", b"localhost:1"), *fields))
         start = b"GET /a?b HTTP/1.1\r\n"
     wire = run(command_for(request, connection=structs.replace(PLAIN, tls=tls)))
     assert wire.startswith(start)

@@ -26,7 +26,7 @@ from app.echo.formats.dialects.registry import DIALECTS
 from app.echo.formats.renderers import media_types
 from app.echo.openapi.document import METHODS
 from app.echo.openapi.schema import reflection_schema
-from app.http.response import EVENTS, JSON
+from app.http.response import EVENT_STREAM, JSON
 from tests.http.process import DEADLINE, Echo, running
 
 # Small limits keep the tests fast; aborts are disabled because they leave no response to compare.
@@ -111,7 +111,7 @@ def check(case: AnyCase, answer: schemathesis.Response) -> None:
         told = answer.json()
         assert {"applied", "id"} <= told.keys()
         assert (answer.status_code == 400 and told["applied"]["refused"]) if "error" in told else "received" in told
-    elif media_type == EVENTS:
+    elif media_type == EVENT_STREAM:
         number, kind, data, *end = answer.content.decode().split("\n")
         assert (number, kind, end) == ("id: 1", "event: reflection", ["", ""])
         REFLECTION.validate(json.loads(data.removeprefix("data: ")))
@@ -138,7 +138,7 @@ def test_whatever_is_asked_for_is_answered_as_the_document_says(
 
 def test_each_wish_alone_is_answered_as_the_document_says(described: Described) -> None:
     """Each control alone, in every format, gets the response that the document describes; most are applied."""
-    forms = [name for name, _ in media_types() if name != EVENTS]  # events are slow, and have a test of their own
+    forms = [name for name, _ in media_types() if name != EVENT_STREAM]  # events are slow, and have a test of their own
     seen: set[tuple[int, str]] = set()
     for name in described.document["components"]["parameters"]:
 
@@ -159,7 +159,7 @@ def test_each_wish_alone_is_answered_as_the_document_says(described: Described) 
 def test_events_are_answered_as_the_document_says(described: Described, had: str, status: int) -> None:
     """Each event has the reflection; a client that has received all events gets 204."""
     case = described.operation("/{path}", "GET").Case(path_parameters={"path": "a"})
-    answer = described.answer(case, Accept=EVENTS, **{"Last-Event-ID": had})
+    answer = described.answer(case, Accept=EVENT_STREAM, **{"Last-Event-ID": had})
     assert answer.status_code == status
     check(case, answer)
 

@@ -17,18 +17,18 @@ import httpx
 import pytest
 import uvloop
 
-from app.http.request import Effects
-from app.server.clock import time_of
+from app.http.request import ResponseOptions
+from app.server.clock import clock_for
 from app.server.connection import Connection
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 from app.server.listener import Acceptor
-from app.server.state import Bounds, Service, Timeouts
-from app.server.transport_filters import Listener
+from app.server.state import Limits, ServerState, Timeouts
+from app.server.transport_filters import ListenerConfig
 from app.server.wsgi import server_environ
 from tests.http.process import DEADLINE, read_answer, read_to_end
 from tests.unit.planned import Plan, Planned, endless, failing
 
-STREAMED = Effects(streamed=True)
+STREAMED = ResponseOptions(is_streamed=True)
 MIB = 1 << 20
 PIECE = 64 * 1024
 
@@ -59,22 +59,22 @@ class Carried:
 def carried(**plans: Plan) -> Iterator[Carried]:
     """Run the server in a thread, with an event loop of its own."""
     loop = uvloop.new_event_loop()
-    service = Service(
-        Bounds(Limits(8192, 100, MIB), Timeouts(DEADLINE, DEADLINE, DEADLINE), connections=1000),
-        time=time_of(loop, time.time),
+    service = ServerState(
+        Limits(RequestLimits(8192, 100, MIB), Timeouts(DEADLINE, DEADLINE, DEADLINE), connections=1000),
+        clock=clock_for(loop, time.time),
         report=lambda _line: None,
     )
-    listener = Listener(Planned(**plans), server_environ("127.0.0.1", 80, multiprocess=False))
+    listener = ListenerConfig(Planned(**plans), server_environ("127.0.0.1", 80, multiprocess=False))
     sock = socket.create_server(("127.0.0.1", 0), backlog=1000)
     port = sock.getsockname()[1]
     sock.setblocking(False)
     ends = asyncio.Event()
 
     async def serve() -> None:
-        acceptor = await Acceptor.begin(sock, partial(Connection, service, listener), 1000)
+        acceptor = await Acceptor.start(sock, partial(Connection, service, listener), 1000)
         await ends.wait()
         acceptor.close()
-        service.abort()
+        service.abort_all()
         await asyncio.sleep(0)
 
     with ThreadPoolExecutor(1) as pool:
@@ -89,7 +89,7 @@ def carried(**plans: Plan) -> Iterator[Carried]:
 
 def test_delays_hold_up_nobody() -> None:
     """While a few hundred connections wait, plain requests get their responses."""
-    with carried(slow=Plan(Effects(delay=60.0), lambda: [b"slow"])) as echo, ExitStack() as stack:
+    with carried(slow=Plan(ResponseOptions(delay=60.0), lambda: [b"slow"])) as echo, ExitStack() as stack:
         waiting = [stack.enter_context(echo.ask("slow")) for _ in range(300)]
         for _ in range(20):
             with echo.ask("plain") as sock:
@@ -99,7 +99,7 @@ def test_delays_hold_up_nobody() -> None:
 
 def test_delays_are_never_too_short() -> None:
     """Delays of many simultaneous requests are never too short."""
-    with carried(slow=Plan(Effects(delay=1.0), lambda: [b"slow"])) as echo, ExitStack() as stack:
+    with carried(slow=Plan(ResponseOptions(delay=1.0), lambda: [b"slow"])) as echo, ExitStack() as stack:
         begun = time.monotonic()
         for sock in [stack.enter_context(echo.ask("slow")) for _ in range(300)]:
             assert read_answer(sock)[1] == b"slow"
@@ -136,7 +136,7 @@ def test_a_client_that_goes_away_ends_the_making() -> None:
 
 def test_a_drip_takes_its_time() -> None:
     """The pieces of a drip arrive one by one, each after the interval."""
-    plan = Plan(Effects(streamed=True, interval=0.05), lambda: [b"%d" % number for number in range(5)])
+    plan = Plan(ResponseOptions(is_streamed=True, interval=0.05), lambda: [b"%d" % number for number in range(5)])
     with carried(drip=plan) as echo, echo.ask("drip") as sock:
         begun = time.monotonic()
         answer = http.client.HTTPResponse(sock)
@@ -150,12 +150,12 @@ def test_a_drip_takes_its_time() -> None:
 @pytest.mark.parametrize(
     ("plan", "version", "sees"),
     [
-        (Plan(Effects(abort="before")), "1.1", http.client.RemoteDisconnected),
-        (Plan(Effects(abort="middle")), "1.1", http.client.IncompleteRead),
-        (Plan(Effects(abort="middle", streamed=True)), "1.1", http.client.IncompleteRead),
+        (Plan(ResponseOptions(abort="before")), "1.1", http.client.RemoteDisconnected),
+        (Plan(ResponseOptions(abort="middle")), "1.1", http.client.IncompleteRead),
+        (Plan(ResponseOptions(abort="middle", is_streamed=True)), "1.1", http.client.IncompleteRead),
         (Plan(STREAMED, failing(b"one ")), "1.1", http.client.IncompleteRead),
         (Plan(STREAMED, failing(b"one ")), "1.0", ConnectionResetError),
-        (Plan(Effects(abort="middle", streamed=True)), "1.0", ConnectionResetError),
+        (Plan(ResponseOptions(abort="middle", is_streamed=True)), "1.0", ConnectionResetError),
     ],
     ids=["before", "middle", "middle, streamed", "fails", "fails, HTTP/1.0", "middle, HTTP/1.0"],
 )
@@ -174,7 +174,7 @@ def test_http_1_0_reads_to_the_end() -> None:
 def test_a_large_body_is_one_stream_among_others() -> None:
     """An HTTP/2 client of another implementation reads a large body completely, with other requests in between."""
     plan = Plan(STREAMED, lambda: (bytes(PIECE) for _ in range(256)))
-    with carried(large=plan, slow=Plan(Effects(delay=0.1), lambda: [b"slow"])) as echo:
+    with carried(large=plan, slow=Plan(ResponseOptions(delay=0.1), lambda: [b"slow"])) as echo:
         with httpx.Client(http1=False, http2=True, timeout=DEADLINE) as client:
             with client.stream("GET", echo.url("large")) as answer:
                 assert answer.http_version == "HTTP/2"

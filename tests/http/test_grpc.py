@@ -21,8 +21,11 @@ from tools.toolchain.__main__ import TOOLS, ToolError, find
 
 SERVICE = "gateway_api_conformance.echo_basic.grpcecho.GrpcEcho"
 ECHO = f"/{SERVICE}/Echo"
-RESPONSE = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
-HEALTH = messages.message("grpc.health.v1.HealthCheckRequest"), messages.message("grpc.health.v1.HealthCheckResponse")
+RESPONSE = messages.message_class("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+HEALTH = (
+    messages.message_class("grpc.health.v1.HealthCheckRequest"),
+    messages.message_class("grpc.health.v1.HealthCheckResponse"),
+)
 MAX_MESSAGE = 100_000
 Metadata = tuple[tuple[str, str | bytes], ...]
 

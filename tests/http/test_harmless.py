@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page
 
 from app.echo.controls.definitions import CONTROLS, FORMAT_NAMES
-from app.http.response import POLICY
+from app.http.response import CSP
 from tests.http import hostile
 from tests.http.attacks import ALL, BY_KIND, MARKUP
 from tests.http.browser import chromium
@@ -89,7 +89,7 @@ def check_head(answer: bytes, *more: bytes) -> list[tuple[bytes, bytes]]:
     only = dict(fields)
     assert only[b"content-type"].decode() in TYPES
     assert only[b"x-content-type-options"] == b"nosniff"
-    assert only[b"content-security-policy"].decode().startswith(POLICY)
+    assert only[b"content-security-policy"].decode().startswith(CSP)
     return fields
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import brotli  # type: ignore[import-untyped] # it publishes no types
 import pytest
 
-from app.config.settings import MAX_DECODED
+from app.config.settings import DEFAULT_MAX_DECODED
 from tests.http import raw_http2
 from tests.http.process import Echo, read_answer, read_to_end
 from tests.http.programs import Secure, program, running_with_tls
@@ -188,7 +188,9 @@ def coded(coding: str, content: bytes) -> bytes:
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_coded_body_is_shown_both_ways(echo: Echo, coding: str) -> None:
     """A coded body of the largest accepted size is shown coded and decoded."""
-    plain = (BLOCK[: MIB // 16] + bytes(MIB - MIB // 16)) * (MAX_DECODED // MIB)  # random bytes are slow to compress
+    plain = (BLOCK[: MIB // 16] + bytes(MIB - MIB // 16)) * (
+        DEFAULT_MAX_DECODED // MIB
+    )  # random bytes are slow to compress
     content = CODINGS[coding](plain)
     with echo.connect() as sock:
         sock.sendall(coded(coding, content))
@@ -196,7 +198,7 @@ def test_a_coded_body_is_shown_both_ways(echo: Echo, coding: str) -> None:
     assert (body["length"], body["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     decoded = body["decoded"]
     assert decoded["codings"] == [coding]
-    assert (decoded["length"], decoded["sha256"]) == (MAX_DECODED, hashlib.sha256(plain).hexdigest())
+    assert (decoded["length"], decoded["sha256"]) == (DEFAULT_MAX_DECODED, hashlib.sha256(plain).hexdigest())
     assert decoded["truncated"] is True
 
 
@@ -225,7 +227,7 @@ def test_a_bomb_is_refused_by_name_and_holds_nobody_up(echo: Echo, coding: str) 
     assert (body["length"], body["sha256"]) == (len(bomb), hashlib.sha256(bomb).hexdigest())
     assert body["decoded"] == {
         "codings": [coding],
-        "refused": f"{coding}: decoded body exceeds {MAX_DECODED} bytes (ECHO_MAX_DECODED)",
+        "refused": f"{coding}: decoded body exceeds {DEFAULT_MAX_DECODED} bytes (ECHO_MAX_DECODED)",
     }
     assert answers >= 3
 
@@ -236,7 +238,7 @@ def test_a_bomb_within_a_bomb_is_refused(echo: Echo) -> None:
     with echo.connect() as sock, at_most(32 * MIB, echo):
         sock.sendall(coded("gzip, gzip", bomb))
         refused = read_body(sock)["decoded"]["refused"]
-    assert refused == f"gzip: decoded body exceeds {MAX_DECODED} bytes (ECHO_MAX_DECODED)"
+    assert refused == f"gzip: decoded body exceeds {DEFAULT_MAX_DECODED} bytes (ECHO_MAX_DECODED)"
 
 
 # too large

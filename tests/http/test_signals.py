@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from app.server.process.signals import UNUSED
+from app.server.process.signals import UNUSED_SIGNALS
 from tests.http.process import (
     DEADLINE,
     ask,
@@ -42,7 +42,7 @@ def test_sighup_and_unused_signals_change_nothing() -> None:
         wait_until(lambda: len(echo.workers()) == 2, "both workers are there")
         workers = echo.workers()
         for pid in (echo.process.pid, *workers):
-            for number in (signal.SIGHUP, *UNUSED):
+            for number in (signal.SIGHUP, *UNUSED_SIGNALS):
                 os.kill(pid, number)
         assert echo.get("/a")[1] == b"<b>Got: a</b>!"
         assert echo.workers() == workers

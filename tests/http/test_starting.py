@@ -76,7 +76,7 @@ def test_help_has_every_setting_and_starts_nothing() -> None:
 )
 def test_what_is_announced_can_be_typed(host: str, shown: str) -> None:
     """The announced command has an address that can be reached, never a wildcard address."""
-    assert f" http://{shown}:8080/blah/blah" in announcement(loader.read({"ECHO_HOST": host}))
+    assert f" http://{shown}:8080/blah/blah" in announcement(loader.read_settings({"ECHO_HOST": host}))
 
 
 def test_every_address_is_listened_on_when_asked() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.server.state import LAST_CALL
+from app.server.state import SHUTDOWN_GRACE
 from tests.http.certificates import Secret
 from tests.http.process import (
     DEADLINE,
@@ -131,10 +131,10 @@ def test_what_has_come_is_read_before_idle_connections_are_left(first: bytes, la
             wait_until(lambda: is_closed(echo.port), "the listener closes")
             os.kill(worker, signal.SIGSTOP)
             try:
-                if time.monotonic() > told + LAST_CALL:
+                if time.monotonic() > told + SHUTDOWN_GRACE:
                     raise LateError
                 idle.sendall(late)
-                time.sleep(1.5 * LAST_CALL)  # nothing can be waited for while the worker is stopped
+                time.sleep(1.5 * SHUTDOWN_GRACE)  # nothing can be waited for while the worker is stopped
             finally:
                 os.kill(worker, signal.SIGCONT)
             assert b"<b>Got: late</b>!" in read_to_end(idle)

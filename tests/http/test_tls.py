@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 
 from app.cli import announcement
 from app.config.settings import Settings
-from app.server.state import LAST_CALL
+from app.server.state import SHUTDOWN_GRACE
 from tests.http.certificates import AUTHORITY, Secret, Slow, connect, reflect, served_serial, shake_hands, trusting
 from tests.http.process import DEADLINE, Echo, LateError, in_time, read_lines, read_to_end, running, start
 from tests.http.programs import program
@@ -357,7 +357,7 @@ def test_who_shakes_hands_while_it_stops_is_answered(tmp_path: Path) -> None:
             with suppress(OSError):
                 client.shake_hands()
                 client.send_all(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
-            if time.monotonic() > told + LAST_CALL:
+            if time.monotonic() > told + SHUTDOWN_GRACE:
                 raise LateError
             head, _, body = client.read_to_end().partition(b"\r\n\r\n")
             assert b"\r\nConnection: close" in head

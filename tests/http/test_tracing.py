@@ -9,7 +9,7 @@ import grpc
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from app.grpc.services import ECHO
+from app.grpc.services import ECHO_SERVICE
 from app.telemetry import otlp
 from tests.http.collector import attributes, collecting
 from tests.http.process import DEADLINE, closed_port, running, start
@@ -76,12 +76,12 @@ def test_a_call_has_its_method_and_its_code() -> None:
             for code in ("OK", "NOT_FOUND", "DATA_LOSS"):
                 wanted = (("x-echo-status", code), ("traceparent", f"00-{TRACE}-{PARENT}-01"))
                 with suppress(grpc.RpcError):
-                    channel.unary_unary(f"/{ECHO}/Echo")(b"", metadata=wanted, timeout=DEADLINE)
+                    channel.unary_unary(f"/{ECHO_SERVICE}/Echo")(b"", metadata=wanted, timeout=DEADLINE)
         spans = collector.spans(3)
     assert {span.trace_id.hex() for span in spans} == {TRACE}
     told = [attributes(span) for span in spans]
     assert [each["rpc.grpc.status_code"] for each in told] == [0, 5, 15]
-    assert {(each["rpc.system"], each["rpc.method"]) for each in told} == {("grpc", f"{ECHO}/Echo")}
+    assert {(each["rpc.system"], each["rpc.method"]) for each in told} == {("grpc", f"{ECHO_SERVICE}/Echo")}
     assert [span.status.code for span in spans] == [0, 0, Status.STATUS_CODE_ERROR]
 
 
@@ -140,14 +140,14 @@ def test_what_waits_is_sent_when_the_echo_stops(monkeypatch: pytest.MonkeyPatch)
 def test_an_endpoint_that_is_none_stops_the_start(text: str) -> None:
     """An invalid endpoint is rejected with an example of a valid one."""
     with pytest.raises(ValueError, match="is not an http or https URL, such as http://collector:4318"):
-        otlp.endpoint(text)
+        otlp.check_endpoint(text)
 
 
 def test_a_start_without_the_library_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the library is missing, because it is optional, the error says how to install it."""
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     with pytest.raises(ValueError, match=r"not installed \(pip install .*requirements/otlp\.txt"):
-        otlp.endpoint("http://collector:4318")
+        otlp.check_endpoint("http://collector:4318")
 
 
 def test_nobody_else_pays_for_it() -> None:

@@ -16,8 +16,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 
-from app.http.streamed_body import generated
-from app.server.state import LAST_CALL
+from app.http.streamed_body import generate_body
+from app.server.state import SHUTDOWN_GRACE
 from tests.http.certificates import connect as connect_by_tls
 from tests.http.process import DEADLINE, Echo, LateError, read_answer, read_to_end
 from tests.http.raw_http2 import FLAGS, Client, frame, headers, opening, request
@@ -65,7 +65,7 @@ class UnderWay:
         for each in self.begun.values():
             with suppress(OSError):  # a connection closed too early is detected by `finish`
                 each.ask()
-        if time.monotonic() > told + LAST_CALL:
+        if time.monotonic() > told + SHUTDOWN_GRACE:
             raise LateError
 
 
@@ -188,7 +188,7 @@ def _large(echo: Echo, stack: ExitStack) -> Begun:
     def finish() -> None:
         head, _, chunks = read_to_end(sock).partition(b"\r\n\r\n")
         assert b"Content-Encoding: gzip" in head
-        assert gzip.decompress(_unchunked(chunks)) == b"".join(generated(30 * _MIB))
+        assert gzip.decompress(_unchunked(chunks)) == b"".join(generate_body(30 * _MIB))
 
     return Begun(finish)
 

@@ -20,7 +20,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from app.bootstrap import HUNG
+from app.bootstrap import HANG_TIMEOUT
 from tests.http import raw_http2
 from tests.http.process import DEADLINE, Echo, environment, free_ports, read_answer, running
 from tests.http.programs import missing
@@ -240,7 +240,7 @@ def test_a_standstill_of_all_processes_loses_nothing() -> None:
 
     Received data is read before a timeout applies, and no worker is treated as hung.
     """
-    with running(header_timeout=HUNG / 2, body_timeout=HUNG / 2) as echo, ExitStack() as opened:
+    with running(header_timeout=HANG_TIMEOUT / 2, body_timeout=HANG_TIMEOUT / 2) as echo, ExitStack() as opened:
         socks = [opened.enter_context(echo.connect()) for _ in STANDING_STILL]
         for sock, (sent, _) in zip(socks, STANDING_STILL.values(), strict=True):
             sock.sendall(sent)
@@ -252,7 +252,7 @@ def test_a_standstill_of_all_processes_loses_nothing() -> None:
         try:
             for sock, (_, sent) in zip(socks, STANDING_STILL.values(), strict=True):
                 sock.sendall(sent)
-            time.sleep(HUNG + 2)  # the standstill itself: longer than the arbiter waits for a heartbeat
+            time.sleep(HANG_TIMEOUT + 2)  # the standstill itself: longer than the arbiter waits for a heartbeat
         finally:
             for pid in processes:
                 os.kill(pid, signal.SIGCONT)

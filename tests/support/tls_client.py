@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from app.server.certificate_store import TlsFiles, context
+from app.server.certificate_store import TlsFiles, create_context
 from app.server.tls import TlsLayer
 
 AUTHORITY = trustme.CA()
@@ -105,16 +105,16 @@ class Client:
         for _ in range(5):
             done = self.step(self.tls.do_handshake)
             for piece in cut(self.goes.read()):
-                layer.receive(piece)
-                self.came.write(layer.outgoing())
-            if done and layer.established:
+                layer.decrypt(piece)
+                self.came.write(layer.ciphertext_to_send())
+            if done and layer.is_established:
                 return
         raise AssertionError("no handshake")
 
 
 def handshake(files: TlsFiles, client: Client) -> TlsLayer:
     """Return the server's side of a connection after the handshake."""
-    layer = TlsLayer(context(files))
+    layer = TlsLayer(create_context(files))
     client.shake_hands(layer)
     return layer
 

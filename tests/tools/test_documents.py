@@ -15,13 +15,13 @@ from app.config.policy import Policy
 from app.config.settings import Settings
 from app.config.settings_table import rows
 from app.echo.context import Context
-from app.echo.controls.definitions import BY_NAME, FORMAT_NAMES
+from app.echo.controls.definitions import CONTROLS_BY_NAME, FORMAT_NAMES
 from app.echo.formats.dialects.registry import DIALECTS
-from app.echo.formats.renderers import WRITE, media_types
+from app.echo.formats.renderers import RENDERERS, media_types
 from app.echo.reflection.model import reflect
-from app.http.body import Meter, content_of
+from app.http.body import BodyReader, parse_content_headers
 from app.http.connection_info import Endpoint
-from app.http.request import ConnectionInfo, WireRequest
+from app.http.request import ConnectionInfo, HttpRequest
 from tools.commands import ROOT
 from tools.docs import documents
 
@@ -45,7 +45,7 @@ def test_a_table_without_its_place_is_told(name: str) -> None:
 
 def test_each_form_of_the_answer_is_described() -> None:
     """Every format that can be requested is described, and each is in a table of the README."""
-    assert set(documents.FORMS) == {*WRITE, EVENTS} == {*FORMAT_NAMES} - {ECHO}
+    assert set(documents.FORMS) == {*RENDERERS, EVENTS} == {*FORMAT_NAMES} - {ECHO}
     assert {name for _, name in media_types()} | {*DIALECTS} == set(documents.FORMS) - {BARE}
 
 
@@ -53,12 +53,12 @@ def test_the_readmes_example_is_what_is_answered() -> None:
     """The members agree, except for those that differ each time."""
     example = json.loads(README.split("-d hello 'http://127.0.0.1:8080/a%2Fb?c=d'\n")[1].split("\n\n")[0])
     wire = tuple((name.encode(), value.encode()) for name, value in example["received"])
-    meter = Meter(content_of(wire))
-    meter.take(b"hello")
-    request = WireRequest(b"POST", b"/a%2Fb?c=d", "HTTP/1.1", wire, meter.body(chunked=False))
+    meter = BodyReader(parse_content_headers(wire))
+    meter.feed(b"hello")
+    request = HttpRequest(b"POST", b"/a%2Fb?c=d", "HTTP/1.1", wire, meter.finish(chunked=False))
     connection = ConnectionInfo(Endpoint("127.0.0.1", example["client"]["port"]), Endpoint("127.0.0.1", 8080))
     now = datetime.fromisoformat(example["time"]).timestamp()
-    answered = reflect(Context(request, connection, Policy(downward_api.read({})), example["id"], now))
+    answered = reflect(Context(request, connection, Policy(downward_api.read_pod_info({})), example["id"], now))
     assert list(example) == list(msgspec.to_builtins(answered))
     assert json.loads(msgspec.json.encode(answered)) == example
 
@@ -67,7 +67,7 @@ def test_what_the_readme_asks_for_can_be_asked_for() -> None:
     """Each control and setting in it exists, except for the one that shows the effect of a wrong name."""
     controls = {name.replace("-", "_") for name in re.findall(r"\becho[_-]([a-z-_]+)=", README)}
     assert controls
-    assert controls <= set(BY_NAME)
+    assert controls <= set(CONTROLS_BY_NAME)
     named = set(re.findall(r"\bECHO_[A-Z0-9_]+\b", README))
     assert named == {variable for variable, _, _ in rows()} | {"ECHO_PROT"}
 

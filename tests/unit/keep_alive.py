@@ -8,12 +8,16 @@ from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 
-from app.http.request import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
+from app.http.request import REQUEST_KEY, RESPONSE_OPTIONS_KEY, Environ, ResponseOptions
 
 DELAY: Final = 3.0  # seconds before a response to `/late/N` begins
 INTERVAL: Final = 1.0  # seconds between the pieces of a response to `/slow/N`
 PIECES: Final = 3
-_EFFECTS: Final = {"late": Effects(delay=DELAY), "slow": Effects(streamed=True, interval=INTERVAL), "now": None}
+_EFFECTS: Final = {
+    "late": ResponseOptions(delay=DELAY),
+    "slow": ResponseOptions(is_streamed=True, interval=INTERVAL),
+    "now": None,
+}
 
 
 class Sent(NamedTuple):
@@ -51,9 +55,9 @@ class Numbered:
         self.asked.append(int(number))
         effects = _EFFECTS[kind]
         if effects is not None:
-            environ[EFFECTS_KEY] = effects
+            environ[RESPONSE_OPTIONS_KEY] = effects
         start_response("200 OK", [])
-        return _pieces(b"%b %b|" % (number.encode(), request.body.kept), PIECES if kind == "slow" else 1)
+        return _pieces(b"%b %b|" % (number.encode(), request.body.prefix), PIECES if kind == "slow" else 1)
 
 
 def _pieces(piece: bytes, times: int) -> Iterator[bytes]:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import h2.events
 from h2.errors import ErrorCodes
 
-from app.http.observer import UNWATCHED, Watch
-from app.http.request import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ
+from app.http.observer import NULL_OBSERVER, ConnectionObserver
+from app.http.request import REQUEST_KEY, RESPONSE_OPTIONS_KEY, Application, Environ, ResponseOptions
 from app.server.connection import Connection
 from app.server.http2 import frames
 from tests.unit.served import Served, Transport
@@ -22,14 +22,14 @@ from tests.unit.written import written_frames
 KIB = 1024
 PLAIN = "/plain"
 NOTHING_MORE = 10_000  # turns of the loop: enough for everything that is still scheduled
-STREAMED = Effects(streamed=True)
+STREAMED = ResponseOptions(is_streamed=True)
 
 
 @dataclass
 class Plan:
     """How the application responds to a path, and what was requested of it."""
 
-    effects: Effects = STREAMED
+    effects: ResponseOptions = STREAMED
     pieces: Callable[[], Iterable[bytes]] = lambda: (b"one ", b"two ", b"three")
     fields: list[tuple[str, str]] = field(default_factory=list)
     status: str = "200 OK"
@@ -65,13 +65,13 @@ class Planned:
 
     def __init__(self, **plans: Plan) -> None:
         self.plans = {f"/{name}": plan for name, plan in plans.items()} | {
-            PLAIN: Plan(Effects(), lambda: [b"plain"]),
+            PLAIN: Plan(ResponseOptions(), lambda: [b"plain"]),
         }
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         plan = self.plans[environ[REQUEST_KEY].target.decode()]
-        if plan.effects != Effects():
-            environ[EFFECTS_KEY] = plan.effects
+        if plan.effects != ResponseOptions():
+            environ[RESPONSE_OPTIONS_KEY] = plan.effects
         start_response(plan.status, plan.fields)
         return Body(plan)
 
@@ -174,9 +174,13 @@ class OverHttp2:
     name = "HTTP/2"
 
     def __init__(
-        self, application: Application, streams: int = 4, window: int = 1 << 30, watch: Watch = UNWATCHED
+        self,
+        application: Application,
+        streams: int = 4,
+        window: int = 1 << 30,
+        observer: ConnectionObserver = NULL_OBSERVER,
     ) -> None:
-        self.client = Client(answer=application, streams=streams, watch=watch, initial_window_size=window)
+        self.client = Client(answer=application, streams=streams, observer=observer, initial_window_size=window)
         self.client.h2.increment_flow_control_window(window)
         self.client.exchange()
         self.served = self.client.served
@@ -232,10 +236,10 @@ def of_stream(transport: Transport, number: int) -> Seen:
     """Read the data of a stream."""
     answer = Seen()
     for frame in written_frames(transport.written):
-        if frame.stream == number and frame.type == frames.DATA:
+        if frame.stream_id == number and frame.type == frames.DATA:
             answer.body += frame.payload
-        if frame.stream == number and frame.type in {frames.DATA, frames.HEADERS}:
+        if frame.stream_id == number and frame.type in {frames.DATA, frames.HEADERS}:
             answer.ended = bool(frame.flags & frames.END_STREAM)
-        if frame.stream == number and frame.type == frames.RST_STREAM:
+        if frame.stream_id == number and frame.type == frames.RST_STREAM:
             answer.broken = True
     return answer

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.http.connection_info import Endpoint
-from app.http.request import Application, ConnectionInfo, Environ, WireRequest
-from app.server.clock import Time
+from app.http.request import Application, ConnectionInfo, Environ, HttpRequest
+from app.server.clock import Clock
 from app.server.connection import Connection
-from app.server.limits import Limits
-from app.server.state import Bounds, Service, Timeouts
-from app.server.transport_filters import Listener
-from app.server.wsgi import environ_of, server_environ
+from app.server.limits import RequestLimits
+from app.server.state import Limits, ServerState, Timeouts
+from app.server.transport_filters import ListenerConfig
+from app.server.wsgi import build_environ, server_environ
 
-LIMITS = Limits(head=1024, fields=10, body=100)
+LIMITS = RequestLimits(head_size=1024, header_count=10, body_size=100)
 _AT_ONCE = 1000  # turns of the loop that take no time
 
 
@@ -93,13 +93,13 @@ def answer_with_path(environ: Environ, start_response: Callable[..., Any]) -> It
     return [environ["PATH_INFO"].encode("latin-1")]
 
 
-_LISTENER = Listener(answer_with_path, server_environ("h", 8080, multiprocess=False))
+_LISTENER = ListenerConfig(answer_with_path, server_environ("h", 8080, multiprocess=False))
 _INFO = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
 
 
-def environ_for(request: WireRequest) -> Environ:
+def environ_for(request: HttpRequest) -> Environ:
     """Return the environ that our own server builds for a request."""
-    return environ_of(request, _LISTENER, _INFO, draining=False)
+    return build_environ(request, _LISTENER, _INFO, draining=False)
 
 
 class Served:
@@ -109,7 +109,7 @@ class Served:
         self,
         *,
         application: Application = answer_with_path,
-        limits: Limits = LIMITS,
+        limits: RequestLimits = LIMITS,
         connections: int = 3,
         streams: int = 4,
         **listener: Any,
@@ -119,20 +119,20 @@ class Served:
         self.reports: list[str] = []
         self.turns: deque[Callable[[], None]] = deque()  # what is to be called in the loop's next turn
         self.timers: list[Timer] = []
-        self.service = Service(
-            Bounds(
-                limits=limits,
+        self.service = ServerState(
+            Limits(
+                request=limits,
                 timeouts=Timeouts(head=10, body=30, idle=75, websocket=200),
                 connections=connections,
-                body_rate=1,
-                streams=streams,
-                message=1000,
-                decoded=1 << 20,
+                min_body_rate=1,
+                concurrent_streams=streams,
+                message_size=1000,
+                decoded_size=1 << 20,
             ),
-            time=Time(lambda: self.now, lambda: self.wall, self.turns.append, self._later),
+            clock=Clock(lambda: self.now, lambda: self.wall, self.turns.append, self._later),
             report=self.reports.append,
         )
-        self.listener = Listener(application, server_environ("h", 80, multiprocess=False), **listener)
+        self.listener = ListenerConfig(application, server_environ("h", 80, multiprocess=False), **listener)
         self.connection, self.transport = self.connect()
 
     def connect(self) -> tuple[Connection, Transport]:
@@ -157,12 +157,12 @@ class Served:
             timer = min(due, key=lambda each: each.at)
             self.timers.remove(timer)
             self.now = max(self.now, timer.at)
-            self.service.sweep(self.now)
+            self.service.expire_overdue(self.now)
             if not timer.cancelled:
                 timer.call()
             self.turn(_AT_ONCE)
         self.now = end
-        self.service.sweep(self.now)
+        self.service.expire_overdue(self.now)
         did = self.transport.did[:]
         self.transport.did.clear()
         return did

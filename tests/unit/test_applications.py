@@ -12,38 +12,38 @@ import pytest
 from app import __version__
 from app.config import downward_api, policy
 from app.config.settings import Settings
-from app.echo.handler import Echo
+from app.echo.handler import EchoHandler
 from app.echo.openapi.document import document
-from app.echo.routes import admin, by_port, echo
-from app.http.request import DRAINING_KEY, Application, WireRequest
-from app.http.response import POLICY
-from app.server.response import Response
-from app.server.wsgi import call
+from app.echo.routes import admin_app, dispatch_by_port, echo_app
+from app.http.request import DRAINING_KEY, Application, HttpRequest
+from app.http.response import CSP
+from app.server.response import WsgiResponse
+from app.server.wsgi import run_application
 from tests.unit.served import environ_for
 
 SETTINGS = Settings(allow_cookie="on")
 KNOWN = ["/livez", "/readyz", "/version", "/openapi.json"]
-ADMIN = admin(SETTINGS)
-ECHO = echo(Echo(SETTINGS, policy.read(SETTINGS, downward_api.read({}))))
+ADMIN = admin_app(SETTINGS)
+ECHO = echo_app(EchoHandler(SETTINGS, policy.build_policy(SETTINGS, downward_api.read_pod_info({}))))
 
 
-def ask(application: Application, path: str, method: str = "GET", **environ: Any) -> Response:
+def ask(application: Application, path: str, method: str = "GET", **environ: Any) -> WsgiResponse:
     """Call an application as any WSGI server does."""
     given = {"PATH_INFO": path, "REQUEST_METHOD": method, "SCRIPT_NAME": "", "QUERY_STRING": "", **environ}
     setup_testing_defaults(given)
     given["wsgi.input"] = io.BytesIO()
-    return call(validator(application), given)
+    return run_application(validator(application), given)
 
 
 def test_the_echo_answers_under_any_wsgi_server() -> None:
     """The bare response has the headers that make it harmless."""
     answer = ask(ECHO, "/blah/blah")
     assert (answer.status, answer.body) == ("200 OK", b"<b>Got: blah/blah</b>!")
-    given = dict(answer.fields)
+    given = dict(answer.headers)
     assert len(given.pop("X-Request-Id")) == 32
     assert given == {
         "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": POLICY,
+        "Content-Security-Policy": CSP,
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
         "Content-Length": "22",
@@ -53,7 +53,7 @@ def test_the_echo_answers_under_any_wsgi_server() -> None:
 def test_the_reflection_has_exactly_the_type_that_clients_compare_with() -> None:
     """The type has no charset: the Gateway API's conformance client compares it with `application/json`."""
     answer = ask(ECHO, "/a", HTTP_ACCEPT="application/json")
-    assert dict(answer.fields)["Content-Type"] == "application/json"
+    assert dict(answer.headers)["Content-Type"] == "application/json"
     assert json.loads(answer.body)["headers"]["Accept"] == ["application/json"]
 
 
@@ -61,15 +61,15 @@ def test_the_reflection_has_exactly_the_type_that_clients_compare_with() -> None
 @pytest.mark.parametrize("path", ["/", "", "//a", "/livez", "/metrics", "/a\nb", "/\xff"])
 def test_the_echo_keeps_no_path_and_no_method_for_itself(method: str, path: str) -> None:
     """Every path and every method is echoed."""
-    request = WireRequest(method.encode(), path.encode("latin-1") or b"*", "HTTP/1.1", ())
-    answer = call(ECHO, environ_for(request))
+    request = HttpRequest(method.encode(), path.encode("latin-1") or b"*", "HTTP/1.1", ())
+    answer = run_application(ECHO, environ_for(request))
     assert answer.status == "200 OK"
 
 
 def test_a_head_request_has_gets_length() -> None:
     """The response to HEAD has the Content-Length of GET, and no body."""
     answer = ask(ECHO, "/blah/blah", "HEAD")
-    assert (answer.body, dict(answer.fields)["Content-Length"]) == (b"", "22")
+    assert (answer.body, dict(answer.headers)["Content-Length"]) == (b"", "22")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_admin_port_knows_its_paths_and_nothing_else(path: str, status: str,
     """Every response of the admin port is JSON, and unknown paths get 404."""
     answer = ask(ADMIN, path)
     assert (answer.status, json.loads(answer.body)) == (status, body)
-    assert dict(answer.fields)["Content-Type"] == "application/json"
+    assert dict(answer.headers)["Content-Type"] == "application/json"
 
 
 def test_a_worker_that_stops_is_live_and_not_ready() -> None:
@@ -99,7 +99,7 @@ def test_a_worker_that_stops_is_live_and_not_ready() -> None:
 
 def test_each_port_has_its_application() -> None:
     """The application is chosen by the port that received the request, not by the Host header."""
-    both = by_port({8080: ECHO, 9090: ADMIN})
+    both = dispatch_by_port({8080: ECHO, 9090: ADMIN})
     assert ask(both, "/livez", SERVER_PORT="8080").body == b"<b>Got: livez</b>!"
     assert ask(both, "/livez", SERVER_PORT="9090", HTTP_HOST="a:8080").body == b'{"status":"live"}\n'
 
@@ -109,7 +109,7 @@ def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
 
     A name with `_` would be taken for one with `-`, and Bottle would decode chunks that are already decoded.
     """
-    request = WireRequest(
+    request = HttpRequest(
         b"GET",
         b"/%ff?q",
         "HTTP/1.1",
@@ -123,10 +123,10 @@ def test_what_cgi_can_not_hold_is_in_the_wire_request_alone() -> None:
     assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/\xff", "q")
 
 
-def served(request: WireRequest, **environ: Any) -> tuple[Response, dict[str, Any]]:
+def served(request: HttpRequest, **environ: Any) -> tuple[WsgiResponse, dict[str, Any]]:
     """Return the echo's response to a request from our own server, and the environ as the application left it."""
     given = environ_for(request) | environ
-    return call(ECHO, given), given
+    return run_application(ECHO, given), given
 
 
 def test_connect_is_shown_without_opening_a_tunnel() -> None:
@@ -134,7 +134,7 @@ def test_connect_is_shown_without_opening_a_tunnel() -> None:
 
     The bytes after it would then be no response.
     """
-    answer, _ = served(WireRequest(b"CONNECT", b"b.test:443", "HTTP/1.1", ((b"Host", b"b.test"),)))
+    answer, _ = served(HttpRequest(b"CONNECT", b"b.test:443", "HTTP/1.1", ((b"Host", b"b.test"),)))
     assert (answer.status, answer.body) == ("501 Not Implemented", b"<b>Got: b.test:443</b>!")
 
 
@@ -145,9 +145,9 @@ def test_connect_is_shown_without_opening_a_tunnel() -> None:
 def test_trailers_are_sent_back_to_who_takes_them(te: bytes, sent_back: bool) -> None:  # noqa: FBT001 - a column
     """Trailers are sent only to clients that accept them: an intermediary may drop them, or more (RFC 9110, 6.5.1)."""
     trailers = ((b"X-Sum", b"1"), (b"x-sum", b"2"), (b"Content-Type", b"text/html"), (b"set-cookie", b"a=b"))
-    request = WireRequest(b"POST", b"/", "HTTP/1.1", ((b"TE", te),), trailers=trailers)
+    request = HttpRequest(b"POST", b"/", "HTTP/1.1", ((b"TE", te),), trailers=trailers)
     answer, _ = served(request)
-    assert answer.effects.trailers == (((b"X-Sum", b"1"), (b"x-sum", b"2")) if sent_back else ())
+    assert answer.options.trailers == (((b"X-Sum", b"1"), (b"x-sum", b"2")) if sent_back else ())
 
 
 def test_under_another_server_the_connection_is_what_cgi_tells() -> None:

@@ -18,15 +18,15 @@ from app.config import downward_api, policy
 from app.config.settings import Settings
 from app.echo import routes
 from app.echo.controls.definitions import FORMAT_NAMES
-from app.echo.handler import Echo
+from app.echo.handler import EchoHandler
 from app.http.request import Application
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 from tests.requests import VALUE
 from tests.unit.planned import seen
 from tests.unit.served import Served
 
 _SETTINGS: Final = Settings(allow_cookie="on", seed="1")
-_POLICY: Final = policy.read(_SETTINGS, downward_api.read({"POD_NAME": "echo-1"}))
+_POLICY: Final = policy.build_policy(_SETTINGS, downward_api.read_pod_info({"POD_NAME": "echo-1"}))
 _CLIENT: Final = ("192.0.2.1", 1234)
 _OWN_END: Final = ("", 0)  # the transport of the tests has none
 _LONGER_THAN_ANY: Final = 100.0  # seconds: longer than any delay or drip requested here
@@ -109,13 +109,13 @@ def asked(draw: st.DrawFn) -> bytes:
 
 def _made() -> Application:
     """Return the application, with random state and memory as at its start, and a clock that stands still."""
-    answers: Application = routes.echo(Echo(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25))
+    answers: Application = routes.echo_app(EchoHandler(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25))
     return answers
 
 
 def by_carrier(wire: bytes) -> bytes:
     """Return the bytes of our own server's whole response."""
-    served = Served(application=_made(), limits=Limits(head=65_536, fields=256, body=1 << 20))
+    served = Served(application=_made(), limits=RequestLimits(head_size=65_536, header_count=256, body_size=1 << 20))
     served.connection.data_received(wire)
     served.after(_LONGER_THAN_ANY)
     return served.transport.written

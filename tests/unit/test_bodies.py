@@ -9,64 +9,76 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.body import KEPT, NONE, PLAIN, Body, Content, Decoded, Meter, content_of
-from app.http.decompress import STEP
+from app.http.body import (
+    BODY_PREFIX_SIZE,
+    EMPTY_BODY,
+    NO_CONTENT_HEADERS,
+    Body,
+    BodyReader,
+    ContentHeaders,
+    DecodedBody,
+    parse_content_headers,
+)
+from app.http.decompress import STEP_COST
 from tests.requests import deliveries
 
 MIB = 1 << 20
-FORM_DATA = Content(b"multipart/form-data", b"b")
+FORM_DATA = ContentHeaders(b"multipart/form-data", b"b")
 PARTS = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nc\r\n--b--\r\n'
 
 
-def measured(pieces: list[bytes], content: Content = PLAIN, max_decoded: int = MIB) -> Body:
+def measured(pieces: list[bytes], content: ContentHeaders = NO_CONTENT_HEADERS, max_decoded: int = MIB) -> Body:
     """Return the facts of a body that arrives in these pieces."""
-    meter = Meter(content, max_decoded)
+    meter = BodyReader(content, max_decoded)
     for piece in pieces:
-        meter.take(piece)
+        meter.feed(piece)
         finish(meter)
-    return meter.body(chunked=False)
+    return meter.finish(chunked=False)
 
 
-def finish(meter: Meter) -> int:
+def finish(meter: BodyReader) -> int:
     """Finish the pending work, and return its number of steps."""
     steps = 0
-    while meter.pending:
-        meter.work()
+    while meter.has_work:
+        meter.step()
         steps += 1
     return steps
 
 
 def plain(data: bytes) -> Body:
     """Return the expected facts of a body that is only measured."""
-    return Body(len(data), hashlib.sha256(data).hexdigest(), chunked=False, kept=data[:KEPT])
+    return Body(len(data), hashlib.sha256(data).hexdigest(), chunked=False, prefix=data[:BODY_PREFIX_SIZE])
 
 
-SAID: list[tuple[list[tuple[bytes, bytes]], Content]] = [
-    ([], PLAIN),
-    ([(b"Host", b"a")], PLAIN),
-    ([(b"content-TYPE", b"Text/HTML; charset=UTF-8")], Content(b"text/html")),
+SAID: list[tuple[list[tuple[bytes, bytes]], ContentHeaders]] = [
+    ([], NO_CONTENT_HEADERS),
+    ([(b"Host", b"a")], NO_CONTENT_HEADERS),
+    ([(b"content-TYPE", b"Text/HTML; charset=UTF-8")], ContentHeaders(b"text/html")),
     ([(b"Content-Type", b"multipart/form-data; boundary=b")], FORM_DATA),
-    ([(b"Content-Type", b'multipart/form-data;charset=x; Boundary="b c"')], Content(b"multipart/form-data", b"b c")),
-    ([(b"Content-Type", b"multipart/form-data")], Content(b"multipart/form-data")),
-    ([(b"Content-Type", b"\xff\xc0;boundary=\xff")], Content(b"\xff\xe0")),
-    ([(b"Content-Type", b"a/b"), (b"Content-Type", b"a/b")], Content(b"a/b")),
-    ([(b"Content-Type", b"a/b"), (b"Content-Type", b"a/c")], PLAIN),
-    ([(b"CONTENT-encoding", b"GZip")], Content(codings=(b"gzip",))),
-    ([(b"Content-Encoding", b"a, ,b"), (b"Content-Encoding", b"c")], Content(codings=(b"a", b"b", b"c"))),
-    ([(b"Content-Encoding", b"gzip,identity")], Content(codings=(b"gzip", b"identity"))),
-    ([(b"Content-Encoding", b"identity, IDENTITY")], PLAIN),
-    ([(b"Content-Encoding", b"")], PLAIN),
-    ([(b"Transfer-Encoding", b"gzip")], PLAIN),
+    (
+        [(b"Content-Type", b'multipart/form-data;charset=x; Boundary="b c"')],
+        ContentHeaders(b"multipart/form-data", b"b c"),
+    ),
+    ([(b"Content-Type", b"multipart/form-data")], ContentHeaders(b"multipart/form-data")),
+    ([(b"Content-Type", b"\xff\xc0;boundary=\xff")], ContentHeaders(b"\xff\xe0")),
+    ([(b"Content-Type", b"a/b"), (b"Content-Type", b"a/b")], ContentHeaders(b"a/b")),
+    ([(b"Content-Type", b"a/b"), (b"Content-Type", b"a/c")], NO_CONTENT_HEADERS),
+    ([(b"CONTENT-encoding", b"GZip")], ContentHeaders(codings=(b"gzip",))),
+    ([(b"Content-Encoding", b"a, ,b"), (b"Content-Encoding", b"c")], ContentHeaders(codings=(b"a", b"b", b"c"))),
+    ([(b"Content-Encoding", b"gzip,identity")], ContentHeaders(codings=(b"gzip", b"identity"))),
+    ([(b"Content-Encoding", b"identity, IDENTITY")], NO_CONTENT_HEADERS),
+    ([(b"Content-Encoding", b"")], NO_CONTENT_HEADERS),
+    ([(b"Transfer-Encoding", b"gzip")], NO_CONTENT_HEADERS),
 ]
 
 
 @pytest.mark.parametrize(("fields", "content"), SAID)
-def test_fields_say_how_a_body_is_read(fields: list[tuple[bytes, bytes]], content: Content) -> None:
+def test_fields_say_how_a_body_is_read(fields: list[tuple[bytes, bytes]], content: ContentHeaders) -> None:
     """Content-Type and Content-Encoding (RFC 9110, 8.3 and 8.4) are read in any case.
 
     Contradictory values, which recipients may read differently, are ignored.
     """
-    assert content_of(fields) == content
+    assert parse_content_headers(fields) == content
 
 
 @given(st.data(), st.binary(max_size=100))
@@ -79,13 +91,13 @@ def test_a_body_is_measured_however_it_comes(data: st.DataObject, body: bytes) -
 def test_the_beginning_is_kept() -> None:
     """Only the beginning of a body is kept, however the body is cut."""
     body = bytes(range(256)) * 300
-    for by in (1, 1000, KEPT - 1, KEPT, KEPT + 1, MIB):
+    for by in (1, 1000, BODY_PREFIX_SIZE - 1, BODY_PREFIX_SIZE, BODY_PREFIX_SIZE + 1, MIB):
         assert measured([body[start : start + by] for start in range(0, len(body), by)]) == plain(body)
 
 
 def test_no_body_is_none() -> None:
     """An empty body is no body, whatever its headers say."""
-    assert measured([]) == measured([], Content(codings=(b"gzip",))) == measured([], FORM_DATA) == NONE
+    assert measured([]) == measured([], ContentHeaders(codings=(b"gzip",))) == measured([], FORM_DATA) == EMPTY_BODY
 
 
 @given(st.data(), st.binary(min_size=1, max_size=100))
@@ -94,41 +106,41 @@ def test_a_coded_body_is_measured_twice(data: st.DataObject, content: bytes) -> 
     coded = zlib.compress(gzip.compress(content))
     codings = (b"gzip", b"identity", b"deflate")
     for pieces in data.draw(deliveries(coded)):
-        body = measured(pieces, Content(b"text/plain", codings=codings))
-        assert body == Body(**fields_of(plain(coded)), decoded=Decoded(codings, plain(content)))
+        body = measured(pieces, ContentHeaders(b"text/plain", codings=codings))
+        assert body == Body(**fields_of(plain(coded)), decoded=DecodedBody(codings, plain(content)))
 
 
 def fields_of(body: Body) -> dict[str, Any]:
     """Return the facts of a body as received."""
-    return {name: getattr(body, name) for name in ("length", "sha256", "chunked", "kept")}
+    return {name: getattr(body, name) for name in ("length", "sha256", "chunked", "prefix")}
 
 
 def test_a_body_that_can_not_be_decoded_is_measured_all_the_same() -> None:
     """A body that can't be decoded still has the facts of the wire, and the reason why there are no others."""
     coded = gzip.compress(bytes(MIB + 1)) + b"more"
-    body = measured([coded[:500], coded[500:]], Content(codings=(b"gzip",)))
+    body = measured([coded[:500], coded[500:]], ContentHeaders(codings=(b"gzip",)))
     why = f"gzip: decoded body exceeds {MIB} bytes (ECHO_MAX_DECODED)"
-    assert body == Body(**fields_of(plain(coded)), decoded=Decoded((b"gzip",), refused=why))
+    assert body == Body(**fields_of(plain(coded)), decoded=DecodedBody((b"gzip",), error=why))
 
 
 def test_a_body_is_decoded_in_steps() -> None:
     """Decoding takes several steps, and no decoded byte is lost."""
-    content = bytes(16 * STEP)
-    meter = Meter(Content(codings=(b"gzip",)), len(content))
-    meter.take(gzip.compress(content))
-    assert meter.pending
+    content = bytes(16 * STEP_COST)
+    meter = BodyReader(ContentHeaders(codings=(b"gzip",)), len(content))
+    meter.feed(gzip.compress(content))
+    assert meter.has_work
     assert finish(meter) >= 14
-    decoded = meter.body(chunked=False).decoded
-    assert decoded == Decoded((b"gzip",), plain(content))
+    decoded = meter.finish(chunked=False).decoded
+    assert decoded == DecodedBody((b"gzip",), plain(content))
 
 
 def test_what_is_not_coded_leaves_no_work() -> None:
     """A body without a coding leaves no pending work."""
-    for content in (PLAIN, FORM_DATA):
-        meter = Meter(content)
-        meter.take(PARTS)
-        meter.work()
-        assert not meter.pending
+    for content in (NO_CONTENT_HEADERS, FORM_DATA):
+        meter = BodyReader(content)
+        meter.feed(PARTS)
+        meter.step()
+        assert not meter.has_work
 
 
 def test_a_multipart_body_has_parts() -> None:
@@ -136,13 +148,13 @@ def test_a_multipart_body_has_parts() -> None:
     body = measured([PARTS], FORM_DATA)
     assert body.multipart is not None
     assert [(part.name, part.length) for part in body.multipart.parts] == [(b"a", 1)]
-    coded = measured([gzip.compress(PARTS)], Content(b"multipart/form-data", b"b", (b"gzip",)))
+    coded = measured([gzip.compress(PARTS)], ContentHeaders(b"multipart/form-data", b"b", (b"gzip",)))
     assert coded.multipart is None
-    assert coded.decoded == Decoded((b"gzip",), body)
+    assert coded.decoded == DecodedBody((b"gzip",), body)
 
 
 def test_a_body_is_no_more_than_measured_where_nothing_is_told_of_it() -> None:
     """A meter without arguments only measures."""
-    meter = Meter()
-    meter.take(PARTS)
-    assert meter.body(chunked=False) == plain(PARTS)
+    meter = BodyReader()
+    meter.feed(PARTS)
+    assert meter.finish(chunked=False) == plain(PARTS)

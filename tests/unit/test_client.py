@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from app.http.connection_info import Endpoint, ProxyProtocol
-from app.http.headers.client_address import MOST_HOPS, Client, client_of
-from app.http.headers.forwarded import forwarded, node
-from app.http.networks import Networks, networks
-from app.http.request import ConnectionInfo, shown
+from app.http.headers.client_address import MAX_HOPS, Client, client_from_headers
+from app.http.headers.forwarded import parse_forwarded, parse_node
+from app.http.networks import Networks, parse_networks
+from app.http.request import ConnectionInfo, decode_lossless
 
-PROXIES = networks("10.0.0.0/8,fd00::/8")
+PROXIES = parse_networks("10.0.0.0/8,fd00::/8")
 NOBODY: Networks = ()
 SERVER = Endpoint("10.0.0.2", 8080)
 
@@ -32,7 +32,7 @@ def client(trusted: Networks = PROXIES, address: str = "10.0.0.1", **fields: str
     headers = {
         name.replace("_", "-"): [values] if isinstance(values, str) else values for name, values in fields.items()
     }
-    return client_of(headers, connection(address), trusted)
+    return client_from_headers(headers, connection(address), trusted)
 
 
 def hops(found: Client) -> list[tuple[str, bool]]:
@@ -48,7 +48,7 @@ def test_without_a_field_it_is_the_connection() -> None:
 def test_what_the_proxy_protocol_said_is_shown() -> None:
     """PROXY protocol facts are shown beside the address that they name, which is the connection's."""
     said = ProxyProtocol(2, "PROXY", "TCP4")
-    assert client_of({}, connection(proxy=said), NOBODY).proxy_protocol is said
+    assert client_from_headers({}, connection(proxy=said), NOBODY).proxy_protocol is said
 
 
 def test_the_chain_begins_at_the_client_and_ends_at_the_connection() -> None:
@@ -73,8 +73,8 @@ EFFECTIVE: dict[str, tuple[str, Networks, str, str]] = {
     "unknown is no address": ("192.0.2.7, unknown", PROXIES, "10.0.0.1", "10.0.0.1"),
     "IPv4 as IPv6": ("192.0.2.7, ::ffff:10.0.0.9", PROXIES, "::ffff:10.0.0.1", "192.0.2.7"),
     "a zone id": ("192.0.2.7, fd00::1%eth0", PROXIES, "fd00::2%eth0", "192.0.2.7"),
-    "everybody is trusted": ("2001:db8::1, 192.0.2.7", networks("0.0.0.0/0,::/0"), "10.0.0.1", "2001:db8::1"),
-    "a network of IPv4 written as IPv6": ("192.0.2.7", networks("::ffff:10.0.0.0/104"), "10.0.0.1", "192.0.2.7"),
+    "everybody is trusted": ("2001:db8::1, 192.0.2.7", parse_networks("0.0.0.0/0,::/0"), "10.0.0.1", "2001:db8::1"),
+    "a network of IPv4 written as IPv6": ("192.0.2.7", parse_networks("::ffff:10.0.0.0/104"), "10.0.0.1", "192.0.2.7"),
     "a connection without an address": ("192.0.2.7", PROXIES, "", ""),
 }
 
@@ -95,11 +95,11 @@ def test_the_effective_address_follows_from_who_is_trusted(
 def test_a_chain_comes_from_one_field() -> None:
     """X-Forwarded-For precedes Forwarded, which precedes X-Real-IP; the others are shown, but never trusted."""
     fields = {"X-Real-Ip": ["192.0.2.1", "192.0.2.2"]}
-    assert hops(client_of(fields, connection(), PROXIES)) == [("192.0.2.2", False), ("10.0.0.1", True)]
+    assert hops(client_from_headers(fields, connection(), PROXIES)) == [("192.0.2.2", False), ("10.0.0.1", True)]
     fields["Forwarded"] = ["for=192.0.2.3"]
-    assert hops(client_of(fields, connection(), PROXIES)) == [("192.0.2.3", False), ("10.0.0.1", True)]
+    assert hops(client_from_headers(fields, connection(), PROXIES)) == [("192.0.2.3", False), ("10.0.0.1", True)]
     fields["X-Forwarded-For"] = ["192.0.2.4"]
-    found = client_of(fields, connection(), PROXIES)
+    found = client_from_headers(fields, connection(), PROXIES)
     assert hops(found) == [("192.0.2.4", False), ("10.0.0.1", True)]
     assert found.forwarded == [{"for": "192.0.2.3"}]
     assert found.x_forwarded == {"X-Real-Ip": ["192.0.2.1", "192.0.2.2"], "X-Forwarded-For": ["192.0.2.4"]}
@@ -160,7 +160,7 @@ FORWARDED: dict[str, tuple[list[str], list[dict[str, str]]]] = {
 @pytest.mark.parametrize(("values", "elements"), FORWARDED.values(), ids=FORWARDED.keys())
 def test_forwarded_is_parsed(values: list[str], elements: list[dict[str, str]]) -> None:
     """Forwarded is parsed element by element (RFC 7239); an invalid one does not affect the others."""
-    assert forwarded(values) == elements
+    assert parse_forwarded(values) == elements
 
 
 @pytest.mark.parametrize(
@@ -183,12 +183,12 @@ def test_forwarded_is_parsed(values: list[str], elements: list[dict[str, str]]) 
 )
 def test_a_node_is_an_address_and_a_port(text: str, address: str, port: int | None) -> None:
     """Addresses and ports are parsed as RFC 7239 and proxies write them; anything else stays unchanged."""
-    assert node(text) == (address, UNSET if port is None else port)
+    assert parse_node(text) == (address, UNSET if port is None else port)
 
 
 def test_networks_are_read_from_a_list() -> None:
     """Networks are in CIDR notation, separated by commas or white space; a single address is a network of one."""
-    written = networks(" 10.0.0.0/8,fd00::/8, ,192.0.2.1\n2001:db8::1,::ffff:172.16.0.0/108,10.0.0.0/255.0.0.0")
+    written = parse_networks(" 10.0.0.0/8,fd00::/8, ,192.0.2.1\n2001:db8::1,::ffff:172.16.0.0/108,10.0.0.0/255.0.0.0")
     assert [str(each) for each in written] == [
         "10.0.0.0/8",
         "fd00::/8",
@@ -197,7 +197,7 @@ def test_networks_are_read_from_a_list() -> None:
         "172.16.0.0/12",
         "10.0.0.0/8",
     ]
-    assert networks("") == networks(" , ") == ()
+    assert parse_networks("") == parse_networks(" , ") == ()
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_networks_are_read_from_a_list() -> None:
 def test_what_is_no_network_is_told(text: str, told: str) -> None:
     """The error names the invalid part, shows a valid example, and suggests the network that was meant."""
     with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole sentence is looked at
-        networks(text)
+        parse_networks(text)
     assert str(refusal.value).startswith(told)
 
 
@@ -223,7 +223,7 @@ VALUES = st.lists(
     st.one_of(
         st.binary(max_size=40),
         st.text('for="\\,;[]:. 10a_%=\t', max_size=60).map(str.encode),
-    ).map(shown),
+    ).map(decode_lossless),
     max_size=4,
 )
 NAMES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip")
@@ -232,7 +232,7 @@ NAMES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip")
 @given(headers=st.dictionaries(st.sampled_from(NAMES), VALUES), address=st.sampled_from(["10.0.0.1", "192.0.2.9", ""]))
 def test_no_value_is_too_much(headers: dict[str, list[str]], address: str) -> None:
     """Any header values give a client that can be encoded, and an effective address from the chain."""
-    found = client_of(headers, connection(address), PROXIES)
+    found = client_from_headers(headers, connection(address), PROXIES)
     assert found.effective in {address, *(hop.address for hop in found.chain or ())}
     assert msgspec.json.decode(msgspec.json.encode(found))["address"] == address
     if address != "10.0.0.1":
@@ -244,7 +244,7 @@ def test_nothing_that_a_client_sends_hides_what_a_proxy_adds(theirs: str, name: 
     """The last hop is always the one that the proxy added, even if the proxy extends the client's own header."""
     ours = 'for="[2001:db8::7]:443"' if name == "Forwarded" else "2001:db8::7"
     for values in ([theirs, ours], [f"{theirs}, {ours}"]):
-        assert client_of({name: values}, connection(), PROXIES).effective == "2001:db8::7"
+        assert client_from_headers({name: values}, connection(), PROXIES).effective == "2001:db8::7"
 
 
 def calls(run: Callable[[], Any]) -> int:
@@ -275,7 +275,7 @@ MORE_UNITS = ("\\", "1 b,", "a ", "\t")
 def test_the_work_grows_with_the_size_alone(name: str, unit: str) -> None:
     """Eight times the size takes at most nine times the work, and 64 KiB take at most eight calls per byte."""
     small, large = (
-        calls(lambda size=size: client_of({name: [unit * (size // len(unit))]}, connection(), PROXIES))  # type: ignore[misc]
+        calls(lambda size=size: client_from_headers({name: [unit * (size // len(unit))]}, connection(), PROXIES))  # type: ignore[misc]
         for size in (1 << 13, 1 << 16)
     )
     assert large <= 9 * small
@@ -285,7 +285,7 @@ def test_the_work_grows_with_the_size_alone(name: str, unit: str) -> None:
 def test_a_chain_is_looked_at_only_so_far() -> None:
     """Only the hops next to the connection are in the chain; the whole header is shown."""
     value = ",".join(["192.0.2.1"] * 5000)
-    found = client(networks("0.0.0.0/0"), X_Forwarded_For=value)
+    found = client(parse_networks("0.0.0.0/0"), X_Forwarded_For=value)
     assert found.chain
-    assert len(found.chain) == MOST_HOPS + 1
+    assert len(found.chain) == MAX_HOPS + 1
     assert found.x_forwarded == {"X-Forwarded-For": [value]}

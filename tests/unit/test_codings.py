@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.decompress import MAX_STREAMS, MOST_OUTPUT, STEP, Decoding
+from app.http.decompress import MAX_OUTPUT, MAX_STREAMS, STEP_COST, ContentDecoder
 from tests.requests import deliveries
 
 if sys.version_info >= (3, 14):
@@ -32,13 +32,13 @@ class Run:
         self.output = bytearray()
         self.length = self.most_of_a_call = self.most_of_a_step = self._of_the_step = 0
         self._keep = keep
-        decoding = Decoding(tuple(codings), most, self._take)
+        decoding = ContentDecoder(tuple(codings), most, self._take)
         for piece in pieces:
-            self._step(lambda piece=piece: decoding.take(piece))  # type: ignore[misc]
-            while decoding.pending:
-                self._step(decoding.work)
-        decoding.end()
-        self.refused = decoding.refused
+            self._step(lambda piece=piece: decoding.decode(piece))  # type: ignore[misc]
+            while decoding.has_pending_input:
+                self._step(decoding.decode_step)
+        decoding.finish_decoding()
+        self.refused = decoding.error
 
     def _step(self, act: Callable[[], None]) -> None:
         self._of_the_step = 0
@@ -53,11 +53,11 @@ class Run:
         self.most_of_a_call = max(self.most_of_a_call, len(output))
 
 
-def finish(decoding: Decoding) -> int:
+def finish(decoding: ContentDecoder) -> int:
     """Finish the pending work, and return its number of steps."""
     steps = 0
-    while decoding.pending:
-        decoding.work()
+    while decoding.has_pending_input:
+        decoding.decode_step()
         steps += 1
     return steps
 
@@ -113,14 +113,14 @@ def test_what_comes_out_is_what_went_in(data: st.DataObject, content: bytes, cod
 def test_much_comes_out_whole(coder: str, by: int) -> None:
     """Content that fills the output of many calls and steps is complete, whether by whole blocks or not."""
     name, encode = CODERS[coder]
-    content = b"".join(b"%d: a line of text\n" % number for number in range(60_000)) + bytes(3 * MOST_OUTPUT)
+    content = b"".join(b"%d: a line of text\n" % number for number in range(60_000)) + bytes(3 * MAX_OUTPUT)
     coded = encode(content)
     run = Run([name], (coded[start : start + by] for start in range(0, len(coded), by)), 4 * MIB)
     assert (run.refused, bytes(run.output)) == ("", content)
-    assert run.most_of_a_call <= MOST_OUTPUT
+    assert run.most_of_a_call <= MAX_OUTPUT
 
 
-@pytest.mark.parametrize("length", [MOST_OUTPUT - 1, MOST_OUTPUT, MOST_OUTPUT + 1, STEP, 2 * STEP])
+@pytest.mark.parametrize("length", [MAX_OUTPUT - 1, MAX_OUTPUT, MAX_OUTPUT + 1, STEP_COST, 2 * STEP_COST])
 @pytest.mark.parametrize("coder", SINGLE)
 def test_an_output_that_just_fills_a_call_is_whole(coder: str, length: int) -> None:
     """Output that exactly fills a call or a step is complete."""
@@ -289,8 +289,8 @@ def test_a_bomb_stops_at_the_bound(case: str) -> None:
     run = Run(names, bomb(), most, keep=False)
     assert run.refused == f"{which}: decoded body exceeds {most} bytes (ECHO_MAX_DECODED)"
     assert run.length <= most
-    assert run.most_of_a_call <= MOST_OUTPUT
-    assert run.most_of_a_step < STEP + MOST_OUTPUT
+    assert run.most_of_a_call <= MAX_OUTPUT
+    assert run.most_of_a_step < STEP_COST + MAX_OUTPUT
 
 
 @pytest.mark.parametrize("coder", SINGLE)
@@ -320,21 +320,21 @@ def test_memory_is_constant() -> None:
 def test_a_piece_that_comes_while_work_is_left_only_waits() -> None:
     """A piece that arrives while work is pending waits for its turn: it costs nothing until then, and is not lost."""
     output: list[int] = []
-    decoding = Decoding((b"gzip",), 8 * MIB, lambda piece: output.append(len(piece)))
+    decoding = ContentDecoder((b"gzip",), 8 * MIB, lambda piece: output.append(len(piece)))
     first, second = gzip.compress(bytes(MIB)), gzip.compress(b"more")
-    decoding.take(first)
-    assert decoding.pending
+    decoding.decode(first)
+    assert decoding.has_pending_input
     so_far = sum(output)
     for byte in second:
-        decoding.take(bytes([byte]))
+        decoding.decode(bytes([byte]))
     assert sum(output) == so_far < MIB
     finish(decoding)
-    decoding.end()
-    assert (decoding.refused, sum(output)) == ("", MIB + 4)
+    decoding.finish_decoding()
+    assert (decoding.error, sum(output)) == ("", MIB + 4)
 
 
 def test_what_yields_nothing_is_bounded_too() -> None:
     """Input costs time too: a step does not take all of a large piece, even if it yields nothing."""
-    decoding = Decoding((b"deflate",), MIB, lambda _: None)
-    decoding.take(b"\x00\x00\x00\xff\xff" * 40_000)
+    decoding = ContentDecoder((b"deflate",), MIB, lambda _: None)
+    decoding.decode(b"\x00\x00\x00\xff\xff" * 40_000)
     assert finish(decoding) >= 2

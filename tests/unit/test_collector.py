@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.bootstrap import calls
-from app.config.downward_api import read as read_identity
+from app.bootstrap import grpc_handler
+from app.config.downward_api import read_pod_info as read_identity
 from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import routes
-from app.echo.handler import Echo
+from app.echo.handler import EchoHandler
 from tests.http import raw_http2
 from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served
@@ -82,7 +82,7 @@ def test_a_connection_that_is_over_is_freed_at_once(what: str) -> None:
     The first two rounds fill the caches of repeated request heads.
     """
     settings, policy = Settings(), Policy(read_identity({}))
-    served = Served(application=routes.echo(Echo(settings, policy), calls(settings, policy)))
+    served = Served(application=routes.echo_app(EchoHandler(settings, policy), grpc_handler(settings, policy)))
     for _ in range(2):
         come_and_go(served, SENT[what])
     before = ours()

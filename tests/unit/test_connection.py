@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from app.http.body import Meter
-from app.http.request import EFFECTS_KEY, REQUEST_KEY, Effects, Environ
-from app.http.response import HARMLESS
+from app.http.body import BodyReader
+from app.http.request import REQUEST_KEY, RESPONSE_OPTIONS_KEY, Environ, ResponseOptions
+from app.http.response import SECURITY_HEADERS
 from app.server.connection import Connection
-from app.server.limits import Limits
-from app.server.state import LINGER, Phase
-from app.server.transport_filters import Listener
+from app.server.limits import RequestLimits
+from app.server.state import LINGER, ConnectionPhase
+from app.server.transport_filters import ListenerConfig
 from app.server.wsgi import server_environ
 from tests.unit.served import Served, Transport, answer_with_path
 
@@ -101,7 +101,7 @@ def test_a_body_that_trickles_in_is_ended(served: Served) -> None:
 
 def test_coded_bodies_are_undone_in_steps_and_others_are_served_in_between() -> None:
     """Decoding a bomb is spread over turns of the loop, in which nothing more of the connection is read."""
-    served = Served(limits=Limits(1024, 10, 10_000))
+    served = Served(limits=RequestLimits(1024, 10, 10_000))
     bomb = zlib.compress(bytes(1 << 20), 9)
     head = b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     assert served.send(head + bomb + GET) == b""
@@ -152,7 +152,7 @@ def test_the_line_of_a_refusal_says_what_was_wrong(served: Served) -> None:
     assert answer.endswith(b"\r\n\r\n400 Bad Request: more than one Host header\n")
     for line in (
         b"Content-Type: text/plain; charset=utf-8",
-        *(f"{name}: {value}".encode() for name, value in HARMLESS),
+        *(f"{name}: {value}".encode() for name, value in SECURITY_HEADERS),
         b"Connection: close",
     ):
         assert line in answer.split(b"\r\n")
@@ -165,7 +165,7 @@ def test_a_client_that_does_not_read_is_not_read(served: Served) -> None:
     assert served.after(29) == ["pause_reading"]
     served.connection.resume_writing()
     assert served.transport.written.endswith(b"/a")
-    assert served.connection.phase is Phase.IDLE
+    assert served.connection.phase is ConnectionPhase.IDLE
 
 
 def test_a_client_that_never_reads_is_dropped(served: Served) -> None:
@@ -190,7 +190,7 @@ def test_the_clusters_own_connections_are_not_counted_out() -> None:
     for _ in range(3):
         served.connect()
     environ = server_environ("h", 9090, multiprocess=False)
-    probe = Connection(served.service, Listener(answer_with_path, environ, counted=False))
+    probe = Connection(served.service, ListenerConfig(answer_with_path, environ, counts_toward_limit=False))
     transport = Transport()
     probe.connection_made(transport)
     probe.data_received(GET)
@@ -201,7 +201,7 @@ def test_idle_connections_are_closed_and_busy_ones_are_not(served: Served) -> No
     """The last call of a graceful shutdown closes idle connections and keeps busy ones."""
     _, other = served.connect()
     served.send(POST)
-    served.service.last_call()
+    served.service.close_idle()
     assert (served.transport.did, other.did) == ([], ["close"])
 
 
@@ -236,7 +236,7 @@ def test_a_client_that_ends_its_side_gets_its_answers(served: Served) -> None:
 def test_a_lost_connection_is_forgotten(served: Served) -> None:
     """Nothing is kept of a lost connection."""
     told: list[str] = []
-    served.service.changed = lambda: told.append("changed")
+    served.service.on_connection_change = lambda: told.append("changed")
     served.connection.connection_lost(None)
     assert served.service.connections == set()
     assert told == ["changed"]
@@ -270,7 +270,7 @@ CHUNKED = b"POST /t HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r
 
 def with_trailers(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Respond with the trailers of the request."""
-    environ[EFFECTS_KEY] = Effects(trailers=environ[REQUEST_KEY].trailers)
+    environ[RESPONSE_OPTIONS_KEY] = ResponseOptions(trailers=environ[REQUEST_KEY].trailers)
     start_response("200 OK", [])
     return [b"body"]
 
@@ -312,25 +312,25 @@ def test_what_a_proxy_says_comes_first_where_it_is_asked_for() -> None:
 
     The request after it, in any protocol, has the addresses that it names.
     """
-    served = Served(proxied=True)
+    served = Served(expects_proxy_header=True)
     assert served.send(b"PROXY TCP4 192.0.2.7 ") == b""
     told = served.send(b"192.0.2.8 1 80\r\n" + GET)
     assert b"X-Remote: 192.0.2.7\r\n" in told
-    slow = Served(proxied=True)
+    slow = Served(expects_proxy_header=True)
     slow.send(b"PROXY")
     assert slow.after(10) == ["close"]
-    wrong = Served(proxied=True)
+    wrong = Served(expects_proxy_header=True)
     assert b" 400 Bad Request" in wrong.send(GET)
     assert wrong.after(0) == ["write_eof"]
 
 
-def refused(meter: Meter) -> str:
+def refused(meter: BodyReader) -> str:
     """Return why a meter's codings are not decoded, or what is wrong with one byte of data."""
-    meter.take(b"x")
-    body = meter.body(chunked=False)
+    meter.feed(b"x")
+    body = meter.finish(chunked=False)
     assert body.length == 1
     assert body.decoded is not None
-    return body.decoded.refused
+    return body.decoded.error
 
 
 @pytest.mark.parametrize(("coding", "most"), [(b"br", 1), (b"zstd", 3), (b"gzip", 85)])
@@ -340,11 +340,11 @@ def test_codings_are_undone_as_far_as_there_is_memory(served: Served, coding: by
     Bodies above the limit are measured as received.
     """
     coded = ((b"Content-Encoding", coding),)
-    meters = [served.service.meter(coded) for _ in range(most)]
-    assert refused(served.service.meter(coded)) == "other bodies are being decoded, as many as may be at once"
+    meters = [served.service.new_body_reader(coded) for _ in range(most)]
+    assert refused(served.service.new_body_reader(coded)) == "other bodies are being decoded, as many as may be at once"
     meters.pop()
     assert len(meters) == most - 1
-    assert "other bodies" not in refused(served.service.meter(coded))
+    assert "other bodies" not in refused(served.service.new_body_reader(coded))
 
 
 def test_one_body_does_not_take_all_memory_by_its_codings(served: Served) -> None:
@@ -353,14 +353,14 @@ def test_one_body_does_not_take_all_memory_by_its_codings(served: Served) -> Non
     Every known coding once is within the limit.
     """
     asked = ((b"Content-Encoding", b"br, br, br, br"),)
-    assert refused(served.service.meter(asked)) == "decoding requires 80 MiB of memory; the limit is 32 MiB"
+    assert refused(served.service.new_body_reader(asked)) == "decoding requires 80 MiB of memory; the limit is 32 MiB"
     fine = ((b"Content-Encoding", b"br, zstd, deflate, gzip"),)
-    assert refused(served.service.meter(fine)) == "gzip: truncated data"
+    assert refused(served.service.new_body_reader(fine)) == "gzip: truncated data"
 
 
 def test_a_connection_ends_after_so_many_requests(served: Served) -> None:
     """The response to the last allowed request closes the connection, so that clients send the next one elsewhere."""
-    served.service.bounds = structs.replace(served.service.bounds, requests=2)
+    served.service.limits = structs.replace(served.service.limits, requests_per_connection=2)
     assert b"Connection: close" not in served.send(GET)
     assert b"Connection: close\r\n" in served.send(GET)
     assert served.after(0) == ["write_eof"]

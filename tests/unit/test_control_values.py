@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.echo.controls import values
-from app.echo.controls.values import Choices, RefusedError, Span
+from app.echo.controls.values import DurationRange, InvalidValueError, WeightedChoice
 from app.http.status import MAX_STATUS, MIN_STATUS, STATUS_PATTERN
 
 
@@ -19,7 +19,7 @@ from app.http.status import MAX_STATUS, MIN_STATUS, STATUS_PATTERN
 )
 def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
     """A duration without a unit is in seconds."""
-    assert values.duration(text) == pytest.approx(seconds)
+    assert values.parse_control_duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -27,48 +27,48 @@ def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """An invalid duration is rejected; nothing is guessed."""
-    with pytest.raises(RefusedError, match="invalid duration"):
-        values.duration(text)
+    with pytest.raises(InvalidValueError, match="invalid duration"):
+        values.parse_control_duration(text)
 
 
 def test_peers_write_milliseconds_without_a_unit() -> None:
     """A duration without a unit can be in milliseconds, as in peers' controls; a unit is respected."""
-    assert values.duration("250", "ms") == pytest.approx(0.25)
-    assert values.duration("2s", "ms") == pytest.approx(2)
+    assert values.parse_control_duration("250", "ms") == pytest.approx(0.25)
+    assert values.parse_control_duration("2s", "ms") == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
     ("text", "span"),
     [
-        ("100ms-2s", Span(0.1, 2)),
-        ("1s-1s", Span(1, 1)),
-        ("100-200ms", Span(0.1, 0.2)),
-        ("3", Span(3, 3)),
-        ("1s - 2s", Span(1, 2)),
+        ("100ms-2s", DurationRange(0.1, 2)),
+        ("1s-1s", DurationRange(1, 1)),
+        ("100-200ms", DurationRange(0.1, 0.2)),
+        ("3", DurationRange(3, 3)),
+        ("1s - 2s", DurationRange(1, 2)),
     ],
 )
-def test_a_range_takes_the_unit_of_its_end(text: str, span: Span) -> None:
+def test_a_range_takes_the_unit_of_its_end(text: str, span: DurationRange) -> None:
     """The start of a range without a unit has the unit of its end."""
-    assert values.span(text) == pytest.approx(span)
+    assert values.parse_duration_range(text) == pytest.approx(span)
 
 
 @pytest.mark.parametrize("text", ["2s-1s", "1-", "-", "1s-2s-3s", "a-b"])
 def test_a_range_that_is_none_is_refused(text: str) -> None:
     """An invalid range is rejected, also one that ends before it begins."""
-    with pytest.raises(RefusedError):
-        values.span(text)
+    with pytest.raises(InvalidValueError):
+        values.parse_duration_range(text)
 
 
 def test_a_range_is_exact() -> None:
     """Limits are compared with the exact duration, whatever its unit: 1.1 * 1e-3 would be above 0.0011."""
-    assert values.span("1.1-1.1ms") == Span(0.0011, 0.0011)
-    assert values.span("0.1s-100ms") == Span(0.1, 0.1)
+    assert values.parse_duration_range("1.1-1.1ms") == DurationRange(0.0011, 0.0011)
+    assert values.parse_duration_range("0.1s-100ms") == DurationRange(0.1, 0.1)
 
 
 def test_any_duration_of_a_range_is_chosen_alike() -> None:
     """Durations of a range are uniformly distributed: each quarter gets a quarter, within statistical limits."""
     random = Random(1)  # noqa: S311 - a test's
-    quarters = Counter(int(Span(1, 3).choose(random) * 2) for _ in range(4000))
+    quarters = Counter(int(DurationRange(1, 3).choose(random) * 2) for _ in range(4000))
     assert set(quarters) == {2, 3, 4, 5}
     assert all(850 < count < 1150 for count in quarters.values())
 
@@ -88,28 +88,28 @@ def test_any_duration_of_a_range_is_chosen_alike() -> None:
 )
 def test_a_size_is_a_number_of_bytes(text: str, length: int) -> None:
     """Kilo is a thousand, kibi 1024."""
-    assert values.size(text) == length
+    assert values.parse_control_size(text) == length
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5MB", "1TB", "MB", "1 0", "1e3", "9" * 16, "²"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     """An invalid size is rejected; nothing is guessed."""
-    with pytest.raises(RefusedError, match="invalid size"):
-        values.size(text)
+    with pytest.raises(InvalidValueError, match="invalid size"):
+        values.parse_control_size(text)
 
 
 @pytest.mark.parametrize(
     ("text", "choices"),
     [
-        ("503", Choices((503,), (1.0,))),
-        ("500:10,200:90", Choices((500, 200), (10.0, 90.0))),
-        ("200:0.5, 404", Choices((200, 404), (0.5, 1.0))),
-        ("200:0,500:1", Choices((200, 500), (0.0, 1.0))),
+        ("503", WeightedChoice((503,), (1.0,))),
+        ("500:10,200:90", WeightedChoice((500, 200), (10.0, 90.0))),
+        ("200:0.5, 404", WeightedChoice((200, 404), (0.5, 1.0))),
+        ("200:0,500:1", WeightedChoice((200, 500), (0.0, 1.0))),
     ],
 )
-def test_a_weighted_list_has_a_weight_for_each_value(text: str, choices: Choices) -> None:
+def test_a_weighted_list_has_a_weight_for_each_value(text: str, choices: WeightedChoice) -> None:
     """The default weight is 1."""
-    assert values.choices(text, 200, 599) == choices
+    assert values.parse_weighted_choice(text, 200, 599) == choices
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_a_weighted_list_has_a_weight_for_each_value(text: str, choices: Choices
 )
 def test_what_is_no_status_is_refused_with_a_reason(text: str, reason: str) -> None:
     """An invalid status is rejected with a short reason; nothing is omitted silently."""
-    with pytest.raises(RefusedError, match=reason):
-        values.choices(text, 200, 599)
+    with pytest.raises(InvalidValueError, match=reason):
+        values.parse_weighted_choice(text, 200, 599)
 
 
 def test_the_pattern_of_a_status_is_its_range() -> None:
@@ -148,7 +148,7 @@ def test_the_pattern_of_a_status_is_its_range() -> None:
 def test_a_weighted_list_is_fair() -> None:
     """A tenth of 10,000 is 1000, plus or minus four standard deviations (30 each)."""
     random = Random(2)  # noqa: S311 - a test's
-    counts = Counter(values.choices("500:10,200:90", 200, 599).choose(random) for _ in range(10_000))
+    counts = Counter(values.parse_weighted_choice("500:10,200:90", 200, 599).choose(random) for _ in range(10_000))
     assert set(counts) == {500, 200}
     assert abs(counts[500] - 1000) < 120
 
@@ -156,8 +156,14 @@ def test_a_weighted_list_is_fair() -> None:
 @given(st.text(max_size=40))
 def test_whatever_is_written_is_read_or_refused(text: str) -> None:
     """Any text is parsed or rejected, and nothing else is raised."""
-    for read in (values.duration, values.span, values.size, values.whole, lambda each: values.choices(each, 200, 599)):
+    for read in (
+        values.parse_control_duration,
+        values.parse_duration_range,
+        values.parse_control_size,
+        values.parse_integer,
+        lambda each: values.parse_weighted_choice(each, 200, 599),
+    ):
         try:
             read(text)
-        except RefusedError as error:
+        except InvalidValueError as error:
             assert str(error)  # noqa: PT017 - most texts are refused, and a few are not

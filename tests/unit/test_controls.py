@@ -9,19 +9,19 @@ from msgspec import structs
 
 from app.config.settings import Settings
 from app.echo.controls.definitions import CONTROLS
-from app.echo.controls.params import NONE, Wishes
-from app.echo.controls.parse import MOST, NOTHING_ASKED, Asked, read
-from app.http.controls_report import Applied, Granted, Refused
-from app.http.request import Fields, WireRequest
+from app.echo.controls.params import NO_CONTROLS, ControlParams
+from app.echo.controls.parse import MAX_CONTROLS, NO_PARSED_CONTROLS, ParsedControls, parse_controls
+from app.http.controls_report import AppliedControl, ControlsReport, RejectedControl
+from app.http.request import HeaderList, HttpRequest
 
 SETTINGS = Settings(allow_cookie="on")
 
 
-def asked(query: str = "", *fields: tuple[str, str], settings: Settings = SETTINGS, **request: Any) -> Asked:
+def asked(query: str = "", *fields: tuple[str, str], settings: Settings = SETTINGS, **request: Any) -> ParsedControls:
     """Return the controls of a request with this query and these headers."""
-    wire: Fields = tuple((name.encode(), value.encode()) for name, value in fields)
+    wire: HeaderList = tuple((name.encode(), value.encode()) for name, value in fields)
     target = b"/a" + (b"?" + query.encode() if query else b"")
-    return read(WireRequest(request.pop("method", b"GET"), target, "HTTP/1.1", wire), settings, **request)
+    return parse_controls(HttpRequest(request.pop("method", b"GET"), target, "HTTP/1.1", wire), settings, **request)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def asked(query: str = "", *fields: tuple[str, str], settings: Settings = SETTIN
 )
 def test_most_requests_ask_for_nothing(query: str) -> None:
     """Requests without controls apply nothing, even if their query looks like a control."""
-    assert asked(query, ("X-Echo", "1"), ("X_Echo_Status", "500"), ("Accept", "x-echo-status")) is NOTHING_ASKED
+    assert asked(query, ("X-Echo", "1"), ("X_Echo_Status", "500"), ("Accept", "x-echo-status")) is NO_PARSED_CONTROLS
 
 
 @pytest.mark.parametrize(
@@ -59,26 +59,26 @@ def test_most_requests_ask_for_nothing(query: str) -> None:
 def test_a_query_asks_for_what_it_says(query: str, wish: dict[str, object]) -> None:
     """Values in the query are decoded once, and names may be spelled either way."""
     found = asked(query)
-    assert found.mistakes == ()
-    assert found.wishes == structs.replace(NONE, **wish)
-    assert len(found.applied.granted) == query.count("cho")
+    assert found.invalid_controls == ()
+    assert found.params == structs.replace(NO_CONTROLS, **wish)
+    assert len(found.report.granted) == query.count("cho")
 
 
 def test_aliases_of_peers_are_known() -> None:
     """Aliases of peers are known: a number alone is milliseconds in `time`, and seconds in our `delay`."""
-    assert asked("echo_code=404").wishes.status == asked("echo_status=404").wishes.status
-    assert asked("echo_time=250").wishes.delay == asked("echo_delay=0.25").wishes.delay
+    assert asked("echo_code=404").params.status == asked("echo_status=404").params.status
+    assert asked("echo_time=250").params.delay == asked("echo_delay=0.25").params.delay
 
 
 def test_a_field_asks_for_it_too_and_the_query_wins() -> None:
     """Headers are controls too; one overridden by the query is shown as rejected."""
     found = asked("echo_code=404", ("x-ECHO-Status", "500"), ("X-Echo-Pretty", "0"))
-    assert found.wishes.pretty is False
-    assert found.wishes.status is not None
-    assert found.wishes.status.values == (404,)
-    assert found.applied == Applied(
-        (Granted("pretty", "0", "header"), Granted("status", "404", "query")),
-        (Refused("x-ECHO-Status", "500", "header", "overridden by the query"),),
+    assert found.params.pretty is False
+    assert found.params.status is not None
+    assert found.params.status.values == (404,)
+    assert found.report == ControlsReport(
+        (AppliedControl("pretty", "0", "header"), AppliedControl("status", "404", "query")),
+        (RejectedControl("x-ECHO-Status", "500", "header", "overridden by the query"),),
     )
 
 
@@ -95,8 +95,8 @@ def test_a_field_asks_for_it_too_and_the_query_wins() -> None:
 def test_a_value_at_its_limit_is_applied(query: str, settings: dict[str, Any]) -> None:
     """The unit of a duration causes no rounding error, and a size is never a float."""
     found = asked(query, settings=structs.replace(SETTINGS, **settings))
-    assert found.mistakes == ()
-    assert found.wishes != NONE
+    assert found.invalid_controls == ()
+    assert found.params != NO_CONTROLS
 
 
 MISTAKES = [
@@ -165,7 +165,7 @@ MISTAKES = [
     ("echo_body=a&echo_size=1", "can't be combined", ""),
     ("echo_drip=1s&echo_compress=gzip", "can't be combined", ""),
     ("echo_redirect=/a&echo_status=200", "300 to 399", ""),
-    ("&".join(["echo_header=X-A:b"] * (MOST + 1)), "too many", str(MOST)),
+    ("&".join(["echo_header=X-A:b"] * (MAX_CONTROLS + 1)), "too many", str(MAX_CONTROLS)),
 ]
 
 
@@ -173,13 +173,13 @@ MISTAKES = [
 def test_what_can_not_be_done_is_a_mistake_that_says_why(query: str, reason: str, bound: str) -> None:
     """An invalid control is rejected with its limit, and nothing else is applied."""
     found = asked(query)
-    assert len(found.mistakes) == 1
-    mistake = found.mistakes[0]
+    assert len(found.invalid_controls) == 1
+    mistake = found.invalid_controls[0]
     assert mistake.name.startswith("echo_")
     assert reason in mistake.reason
     assert bound in mistake.bound
-    assert found.wishes == NONE
-    assert found.applied == Applied((), (mistake,))
+    assert found.params == NO_CONTROLS
+    assert found.report == ControlsReport((), (mistake,))
 
 
 def test_every_mistake_is_named_at_once_and_shortened() -> None:
@@ -188,9 +188,9 @@ def test_every_mistake_is_named_at_once_and_shortened() -> None:
     The requested response format still applies.
     """
     found = asked("echo_status=1&echo_delay=x&echo_size=" + "9" * 500 + "&echo_format=json&echo_pretty=0")
-    assert [mistake.name for mistake in found.mistakes] == ["echo_status", "echo_delay", "echo_size"]
-    assert max(len(mistake.value) for mistake in found.mistakes) == 80
-    assert found.wishes == Wishes(format="json", pretty=False)
+    assert [mistake.name for mistake in found.invalid_controls] == ["echo_status", "echo_delay", "echo_size"]
+    assert max(len(mistake.value) for mistake in found.invalid_controls) == 80
+    assert found.params == ControlParams(format="json", pretty=False)
 
 
 def test_what_nobody_knows_is_shown_and_does_no_harm() -> None:
@@ -199,8 +199,8 @@ def test_what_nobody_knows_is_shown_and_does_no_harm() -> None:
     A likely typo gets a suggestion.
     """
     found = asked("echo_stauts=500&echo_=1&echo_" + "z" * 1000 + "=1", ("X-Echo-Set-Header", "a:b"))
-    assert found.mistakes == ()
-    assert [refused.reason for refused in found.applied.refused] == [
+    assert found.invalid_controls == ()
+    assert [refused.reason for refused in found.report.refused] == [
         "unknown control; did you mean header?",
         "unknown control; did you mean status?",
         "unknown control",
@@ -212,23 +212,23 @@ def test_what_nobody_knows_is_shown_and_does_no_harm() -> None:
 def test_each_control_can_be_turned_off_and_all_of_them(control: Any) -> None:
     """A disabled control is not applied; the response is sent all the same, and names the setting."""
     query = f"echo_{control.name}={control.example}"
-    assert asked(query).wishes != NONE
+    assert asked(query).params != NO_CONTROLS
     for setting in (control.permission, "controls"):
         found = asked(query, settings=structs.replace(SETTINGS, **{setting: "off"}))
-        assert (found.wishes, found.mistakes) == (NONE, ())
-        assert [each.reason for each in found.applied.refused] == [f"disabled (ECHO_{setting.upper()})"]
+        assert (found.params, found.invalid_controls) == (NO_CONTROLS, ())
+        assert [each.reason for each in found.report.refused] == [f"disabled (ECHO_{setting.upper()})"]
 
 
 def test_the_form_of_the_answer_can_always_be_asked_for() -> None:
     """The response format can always be requested, because it harms nobody."""
     off = structs.replace(SETTINGS, controls="off")
-    assert asked("echo_format=json&echo_pretty=0", settings=off).wishes == Wishes(format="json", pretty=False)
+    assert asked("echo_format=json&echo_pretty=0", settings=off).params == ControlParams(format="json", pretty=False)
 
 
 def test_cookies_are_off_unless_they_are_allowed() -> None:
     """Cookies are disabled by default, also through the header control."""
-    assert "ECHO_ALLOW_COOKIE" in asked("echo_cookie=a=b", settings=Settings()).applied.refused[0].reason
-    assert "ECHO_ALLOW_COOKIE" in asked("echo_header=Set-Cookie:a=b", settings=Settings()).mistakes[0].reason
+    assert "ECHO_ALLOW_COOKIE" in asked("echo_cookie=a=b", settings=Settings()).report.refused[0].reason
+    assert "ECHO_ALLOW_COOKIE" in asked("echo_header=Set-Cookie:a=b", settings=Settings()).invalid_controls[0].reason
 
 
 @pytest.mark.parametrize("target", ["https://b.test/c?d#e", "http://[::1]:80", "/a", "?b", "../c", "#d", ".", "/"])
@@ -236,20 +236,20 @@ def test_a_redirect_may_go_anywhere_where_that_is_allowed(target: str) -> None:
     """A redirect may go anywhere by http and https if the operator allows it."""
     anywhere = structs.replace(SETTINGS, allow_redirect="any")
     quoted = target.replace("#", "%23")
-    assert asked("echo_redirect=" + quoted, settings=anywhere).wishes.redirect == target
+    assert asked("echo_redirect=" + quoted, settings=anywhere).params.redirect == target
 
 
 @pytest.mark.parametrize("target", ["javascript:alert(1)", "ftp://b.test", "http:///c", "//b.test", "http://b.test\\c"])
 def test_a_redirect_anywhere_is_still_one_to_http(target: str) -> None:
     """Even an unrestricted redirect goes to nothing that a browser would run or guess at."""
     found = asked("echo_redirect=" + target, settings=structs.replace(SETTINGS, allow_redirect="any"))
-    assert "neither" in found.mistakes[0].reason
+    assert "neither" in found.invalid_controls[0].reason
 
 
 def test_no_tunnel_is_opened_by_a_status() -> None:
     """A 2xx status for CONNECT is rejected: it would open a tunnel (RFC 9110, 9.3.6)."""
-    assert "tunnel" in asked("echo_status=200", method=b"CONNECT").mistakes[0].reason
-    assert asked("echo_status=403", method=b"CONNECT").mistakes == ()
+    assert "tunnel" in asked("echo_status=200", method=b"CONNECT").invalid_controls[0].reason
+    assert asked("echo_status=403", method=b"CONNECT").invalid_controls == ()
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_no_tunnel_is_opened_by_a_status() -> None:
 def test_no_field_that_makes_a_browser_or_proxy_do_anything_is_set(name: str) -> None:
     """Headers that act on a browser or proxy are rejected, recent ones like old ones, by query and by header."""
     for found in (asked(f"echo_header={name}:a"), asked("", ("X-Echo-Header", f"{name}: a"))):
-        assert [each.reason for each in found.mistakes] == [f"{name} can't be set by a client"]
+        assert [each.reason for each in found.invalid_controls] == [f"{name} can't be set by a client"]
 
 
 @pytest.mark.parametrize(
@@ -278,8 +278,8 @@ def test_what_caches_obey_is_asked_for_by_the_query_alone(name: str) -> None:
 
     Caches distinguish responses by the query; what a header requests, they would store for everybody.
     """
-    assert asked(f"echo_header={name}:a").wishes.header == ((name, "a"),)
-    assert "only echo_header in the query" in asked("", ("X-Echo-Header", f"{name}: a")).mistakes[0].reason
+    assert asked(f"echo_header={name}:a").params.header == ((name, "a"),)
+    assert "only echo_header in the query" in asked("", ("X-Echo-Header", f"{name}: a")).invalid_controls[0].reason
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_what_caches_obey_is_asked_for_by_the_query_alone(name: str) -> None:
 )
 def test_a_parameter_is_found_however_it_is_encoded(query: str) -> None:
     """A parameter is found however it is encoded, if it is a control once decoded."""
-    assert (asked(query).wishes.status is None) is ("%45" in query)
+    assert (asked(query).params.status is None) is ("%45" in query)
 
 
 def test_on_a_websocket_only_the_form_can_be_asked_for() -> None:
@@ -295,9 +295,9 @@ def test_on_a_websocket_only_the_form_can_be_asked_for() -> None:
 
     A handshake has its own status, and messages their own timing.
     """
-    found = asked("echo_status=500&echo_format=yaml", websocket=True)
-    assert found.wishes == Wishes(format="yaml")
-    assert found.applied.refused[0].reason == "not supported for WebSocket"
+    found = asked("echo_status=500&echo_format=yaml", is_websocket=True)
+    assert found.params == ControlParams(format="yaml")
+    assert found.report.refused[0].reason == "not supported for WebSocket"
 
 
 @given(
@@ -315,11 +315,11 @@ def test_whatever_is_asked_for_is_granted_or_refused(wishes: list[tuple[str, byt
     query = b"&".join(
         b"echo_" + name.encode() + b"=" + b"".join(b"%%%02x" % byte for byte in value) for name, value in wishes
     )
-    fields: Fields = tuple((b"X-Echo-" + name.encode(), value) for name, value in wishes)
+    fields: HeaderList = tuple((b"X-Echo-" + name.encode(), value) for name, value in wishes)
     target = b"/" if by_field else b"/?" + query
-    found = read(WireRequest(b"GET", target, "HTTP/1.1", fields if by_field else ()), SETTINGS)
-    if found.mistakes:
-        assert found.applied.granted == ()
-        assert set(found.mistakes) <= set(found.applied.refused)
+    found = parse_controls(HttpRequest(b"GET", target, "HTTP/1.1", fields if by_field else ()), SETTINGS)
+    if found.invalid_controls:
+        assert found.report.granted == ()
+        assert set(found.invalid_controls) <= set(found.report.refused)
     else:
-        assert len(found.applied.granted) + len(found.applied.refused) == len(wishes)
+        assert len(found.report.granted) + len(found.report.refused) == len(wishes)

@@ -9,24 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from app.config.downward_api import read
+from app.config.downward_api import read_pod_info
 from app.config.policy import Policy
-from app.echo.reflection.credentials import NO_KEYS, Basic, Credentials, credentials_of
-from app.http.headers.jwt import MAX_DEPTH, MOST_CHARACTERS, Decoded, Verify, decode
-from app.http.request import shown
+from app.echo.reflection.credentials import NO_KEYS, Basic, Credentials, parse_credentials
+from app.http.headers.jwt import MAX_CHARACTERS, MAX_DEPTH, DecodedToken, TokenVerifier, decode_token
+from app.http.request import decode_lossless
 from tests.unit.signing import CLAIMS, SECRET, part, signed
 
-HERE = read({})
+HERE = read_pod_info({})
 
 
-def policy(verify: Verify | None = None, *fields: str, show_passwords: bool = False) -> Policy:
+def policy(verify: TokenVerifier | None = None, *fields: str, show_passwords: bool = False) -> Policy:
     """Return a policy for showing credentials."""
-    return Policy(HERE, jwt_fields=frozenset(fields), show_passwords=show_passwords, verify=verify)
+    return Policy(HERE, jwt_headers=frozenset(fields), show_passwords=show_passwords, verify_token=verify)
 
 
 def found(value: str | list[str], policy: Policy = policy()) -> Credentials:  # noqa: B008 - it can't be changed
     """Return the credentials of a request with such an Authorization header; check that there are some."""
-    credentials = credentials_of({"Authorization": [value] if isinstance(value, str) else value}, policy)
+    credentials = parse_credentials({"Authorization": [value] if isinstance(value, str) else value}, policy)
     assert isinstance(credentials, Credentials)
     return credentials
 
@@ -41,8 +41,8 @@ def test_without_a_field_there_are_no_credentials() -> None:
 
     This also holds if a configured token header is missing.
     """
-    assert credentials_of({"Host": ["echo.test"]}, policy()) is UNSET
-    assert credentials_of({"Host": ["echo.test"]}, policy(None, "x-token")) is UNSET
+    assert parse_credentials({"Host": ["echo.test"]}, policy()) is UNSET
+    assert parse_credentials({"Host": ["echo.test"]}, policy(None, "x-token")) is UNSET
 
 
 @pytest.mark.parametrize("value", ["Digest username=a", "Negotiate", "AWS4-HMAC-SHA256 Credential=a/b"])
@@ -131,7 +131,7 @@ def test_a_chosen_field_may_hold_a_token_too() -> None:
     token = signed(SECRET, "HS256")
     padded = ".".join(each + "=" * (-len(each) % 4) for each in token.split("."))
     headers = {"X-Jwt-Assertion": [token, f"Bearer {token}"], "X-Amzn-Oidc-Data": [padded], "X-Other": ["opaque"]}
-    credentials = credentials_of(headers, policy(None, "x-jwt-assertion", "x-amzn-oidc-data", "x-other", "x-absent"))
+    credentials = parse_credentials(headers, policy(None, "x-jwt-assertion", "x-amzn-oidc-data", "x-other", "x-absent"))
     assert credentials
     assert credentials.scheme is UNSET
     assert credentials.jwt
@@ -170,7 +170,7 @@ MUCH_TOO_DEEP = b'{"a":' * 2000 + b"1" + b"}" * 2000
             f"its payload is nested more than {MAX_DEPTH} levels deep",
             id="too deep",
         ),
-        pytest.param(f"{HEADER}.{'a' * MOST_CHARACTERS}.", "it has ", id="too long"),
+        pytest.param(f"{HEADER}.{'a' * MAX_CHARACTERS}.", "it has ", id="too long"),
     ],
 )
 def test_a_token_that_cant_be_read_is_explained(token: str, told: str) -> None:
@@ -184,7 +184,7 @@ def test_a_token_that_cant_be_read_is_explained(token: str, told: str) -> None:
 def test_claims_may_be_nested_to_the_bound() -> None:
     """Claims may be nested up to the limit, of which the claims themselves are the first level."""
     text = b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
-    assert decode(f"{HEADER}.{part(text)}.").claims == msgspec.json.decode(text)
+    assert decode_token(f"{HEADER}.{part(text)}.").claims == msgspec.json.decode(text)
 
 
 @pytest.mark.parametrize("told", [None, "it expired"])
@@ -192,8 +192,8 @@ def test_where_there_are_keys_they_say_whether_a_token_is_verified(told: str | N
     """A verifier gets the raw and the decoded token, and its reason is shown."""
     token = signed(SECRET, "HS256")
 
-    def verify(text: str, decoded: Decoded) -> str | None:
-        return told if (text, decoded) == (token, decode(token)) else "another token"
+    def verify(text: str, decoded: DecodedToken) -> str | None:
+        return told if (text, decoded) == (token, decode_token(token)) else "another token"
 
     credentials = found(f"Bearer {token}", policy(verify))
     assert credentials.jwt
@@ -203,7 +203,7 @@ def test_where_there_are_keys_they_say_whether_a_token_is_verified(told: str | N
 def test_the_number_of_tokens_is_bounded() -> None:
     """Only the first eight tokens are decoded, and it is reported that there were more."""
     token = signed(SECRET, "HS256")
-    credentials = credentials_of({"X-Token": [token] * 9}, policy(None, "x-token"))
+    credentials = parse_credentials({"X-Token": [token] * 9}, policy(None, "x-token"))
     assert credentials
     assert credentials.jwt
     assert len(credentials.jwt) == 8
@@ -223,7 +223,7 @@ PARTS = st.one_of(
     st.fixed_dictionaries({"alg": st.sampled_from(["HS256", "RS256", "none"])}).map(part),
 )
 VALUES = st.one_of(
-    st.binary(max_size=40).map(shown),
+    st.binary(max_size=40).map(decode_lossless),
     st.binary(max_size=20).map(basic),
     st.lists(PARTS, max_size=4).map(lambda parts: "Bearer " + ".".join(parts)),
 )
@@ -232,7 +232,7 @@ VALUES = st.one_of(
 @given(values=st.lists(VALUES, min_size=1, max_size=2), tokens=st.lists(VALUES, max_size=3))
 def test_no_value_is_too_much(values: list[str], tokens: list[str]) -> None:
     """Any header values give credentials that can be encoded."""
-    credentials = credentials_of({"Authorization": values, "X-Token": tokens}, policy(None, "x-token"))
+    credentials = parse_credentials({"Authorization": values, "X-Token": tokens}, policy(None, "x-token"))
     assert msgspec.json.encode(credentials)
     assert isinstance(credentials, Credentials)
     assert not any(each.verified for each in credentials.jwt or ())
@@ -244,4 +244,4 @@ def test_no_value_is_too_much(values: list[str], tokens: list[str]) -> None:
 )
 def test_what_is_decoded_is_what_was_encoded(header: dict[str, Any], claims: dict[str, Any]) -> None:
     """Decoding returns what was encoded, whatever the names and values."""
-    assert decode(f"{part(header)}.{part(claims)}.") == Decoded(header, claims)
+    assert decode_token(f"{part(header)}.{part(claims)}.") == DecodedToken(header, claims)

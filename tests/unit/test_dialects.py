@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from app.config import downward_api
-from app.config.policy import Limits, Policy
+from app.config.policy import DialectLimits, Policy
 from app.echo.context import Context
 from app.echo.formats.dialects.go_http import hostname
 from app.echo.formats.dialects.registry import DIALECTS
-from app.http.body import KEPT, Body, Meter
+from app.http.body import BODY_PREFIX_SIZE, Body, BodyReader
 from app.http.connection_info import Endpoint
-from app.http.request import ConnectionInfo, Fields, WireRequest
-from app.http.response import Answer
-from app.http.tls_info import TLS, Certificate
+from app.http.request import ConnectionInfo, HeaderList, HttpRequest
+from app.http.response import RenderedResponse
+from app.http.tls_info import Certificate, TlsInfo
 from tests.requests import FIELDS, TARGET, TOKEN
 
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
-NOWHERE = downward_api.read({})
-POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "192.0.2.9"})
-LIMITS = Limits(max_delay=2.5, max_size=1000)
-NOTHING_ALLOWED = Limits(allowed=frozenset())
+NOWHERE = downward_api.read_pod_info({})
+POD = downward_api.read_pod_info({"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "192.0.2.9"})
+LIMITS = DialectLimits(max_delay=2.5, max_size=1000)
+NOTHING_ALLOWED = DialectLimits(allowed_controls=frozenset())
 # Paths that apply a control of each dialect.
 WISHES = {
     "gateway-api": [b"/?delay=1s", b"/status/200"],
@@ -35,38 +35,38 @@ EACH_WISH = [(dialect, target) for dialect, targets in WISHES.items() for target
 
 def body_of(content: bytes, *, chunked: bool = False) -> Body:
     """Return a body with this content."""
-    meter = Meter()
-    for start in range(0, len(content), KEPT):
-        meter.take(content[start : start + KEPT])
-    return meter.body(chunked=chunked)
+    meter = BodyReader()
+    for start in range(0, len(content), BODY_PREFIX_SIZE):
+        meter.feed(content[start : start + BODY_PREFIX_SIZE])
+    return meter.finish(chunked=chunked)
 
 
 def request(
-    target: bytes = b"/", fields: Fields = (), content: bytes = b"", *, method: bytes = b"GET", **more: Any
-) -> WireRequest:
+    target: bytes = b"/", fields: HeaderList = (), content: bytes = b"", *, method: bytes = b"GET", **more: Any
+) -> HttpRequest:
     """Return a request."""
-    return WireRequest(method, target, "HTTP/1.1", fields, body_of(content), **more)
+    return HttpRequest(method, target, "HTTP/1.1", fields, body_of(content), **more)
 
 
 def answer(
     dialect: str,
-    asking: WireRequest,
-    who: downward_api.Identity = NOWHERE,
+    asking: HttpRequest,
+    who: downward_api.PodInfo = NOWHERE,
     connection: ConnectionInfo = TCP,
     **context: Any,
-) -> Answer:
+) -> RenderedResponse:
     """Return the response of a dialect to a request."""
-    policy = Policy(who, limits=context.pop("limits", LIMITS))
+    policy = Policy(who, dialect_limits=context.pop("limits", LIMITS))
     given: dict[str, Any] = {"id": "id", "now": 0.5} | context
     return DIALECTS[dialect](Context(asking, connection, policy, **given))
 
 
-def content(answer: Answer) -> bytes:
+def content(answer: RenderedResponse) -> bytes:
     """Return the whole content of a response."""
     return answer.body if isinstance(answer.body, bytes) else b"".join(answer.body.pieces)
 
 
-def read(answer: Answer) -> dict[str, Any]:
+def read(answer: RenderedResponse) -> dict[str, Any]:
     """Parse the JSON of a response."""
     shown: dict[str, Any] = json.loads(content(answer))
     return shown
@@ -89,7 +89,7 @@ def test_every_request_is_answered(dialect: str, data: st.DataObject) -> None:
     assert given.content_type.split(";")[0] in {"application/json", "text/plain"}
     assert 200 <= given.status < 500
     assert 0 <= given.delay <= LIMITS.max_delay
-    assert {name for name, _ in given.fields} <= {"Allow", "Content-Disposition"}
+    assert {name for name, _ in given.headers} <= {"Allow", "Content-Disposition"}
     if given.content_type.startswith("application/json"):
         assert read(given)
 
@@ -119,7 +119,7 @@ def test_what_the_operator_does_not_allow_is_not_done(dialect: str, target: byte
 def test_fields_may_be_asked_for_again_and_again() -> None:
     """Values of the same response header are joined, and a name's case is kept; values without a name are ignored."""
     fields = ((b"X-Echo-Set-Header", b"A:1,b:2 , A: 3,"), (b"x-ECHO-set-header", b":4,,c"), (b"X-Echo-Set-Header", b""))
-    assert answer("gateway-api", request(fields=fields)).fields == (("A", "1,3"), ("b", "2"), ("c", ""))
+    assert answer("gateway-api", request(fields=fields)).headers == (("A", "1,3"), ("b", "2"), ("c", ""))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_fields_may_be_asked_for_again_and_again() -> None:
 def test_no_field_is_set_that_an_answer_may_not_have(asked: bytes) -> None:
     """If a header is not allowed, none is set, and the response names it."""
     refused = answer("gateway-api", request(fields=((b"X-Echo-Set-Header", asked),)))
-    assert (refused.status, refused.fields) == (400, ())
+    assert (refused.status, refused.headers) == (400, ())
     assert read(refused)["message"].startswith("X-Echo-Set-Header: '")
 
 
@@ -160,14 +160,14 @@ def test_the_body_of_a_form_may_ask_for_a_delay_and_wins() -> None:
     asking = request(b"/?delay=2s", form, b"delay=1s", method=b"POST")
     assert answer("gateway-api", asking).delay == 1.0
     assert answer("gateway-api", structs.replace(asking, method=b"GET")).delay == 2.0
-    assert answer("gateway-api", structs.replace(asking, body=body_of(b"delay=1s&" * KEPT))).delay == 2.0
+    assert answer("gateway-api", structs.replace(asking, body=body_of(b"delay=1s&" * BODY_PREFIX_SIZE))).delay == 2.0
 
 
 def test_http_2_and_tls_show_in_echo_basics_words() -> None:
     """The authority is the host; a cipher suite without a name in Go keeps OpenSSL's name."""
     asking = structs.replace(request(b"/a", authority=b"example.org"), version="HTTP/2.0")
     for cipher, name in (("ECDHE-RSA-AES128-SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"), ("DHE-X", "DHE-X")):
-        tls = TLS("TLSv1.2", "a", cipher, negotiated_protocol="h2")
+        tls = TlsInfo("TLSv1.2", "a", cipher, negotiated_protocol="h2")
         shown = read(answer("gateway-api", asking, POD, structs.replace(TCP, tls=tls)))
         assert (shown["host"], shown["proto"], shown["pod"]) == ("example.org", "HTTP/2.0", "echo-1")
         assert list(shown["tls"].items()) == [
@@ -200,7 +200,7 @@ def test_whoami_tells_a_certificates_subject_as_go_writes_it() -> None:
         ("commonName", " #n"), ("emailAddress", "a@b"), ("streetAddress", "S 1"),
     )  # fmt: skip
     certificate = Certificate(subject, (), (), "", "", "", "")
-    tls = TLS("TLSv1.3", "", "", client_certificate=certificate)
+    tls = TlsInfo("TLSv1.3", "", "", client_certificate=certificate)
     told = content(answer("whoami", request(), connection=structs.replace(TCP, tls=tls))).decode().split("\n")
     assert told[3] == (
         "Certificate[0] Subject: "
@@ -217,14 +217,14 @@ def test_whoami_never_tells_its_environment() -> None:
 def test_whoamis_health_is_not_the_clients_to_set() -> None:
     """The health status can't be changed by a client, because it would change for everybody."""
     given = answer("whoami", request(b"/health", content=b"500", method=b"POST"))
-    assert (given.status, given.fields) == (405, (("Allow", "GET, HEAD"),))
+    assert (given.status, given.headers) == (405, (("Allow", "GET, HEAD"),))
     assert answer("whoami", request(b"/health")).status == 200
 
 
 def test_whoamis_data_is_bounded_and_made_while_it_is_sent() -> None:
     """Data is generated while it is sent, up to ECHO_MAX_SIZE; the error names the limit."""
     for size in (0, 2, 27, 28, 55_295, 55_296, 55_297, 200_000):
-        given = answer("whoami", request(b"/data?size=%d" % size), limits=Limits())
+        given = answer("whoami", request(b"/data?size=%d" % size), limits=DialectLimits())
         made = content(given)
         assert not isinstance(given.body, bytes)
         assert given.body.length == len(made) == size
@@ -239,10 +239,12 @@ def test_whoamis_data_is_bounded_and_made_while_it_is_sent() -> None:
 def test_of_a_long_body_whoami_shows_the_beginning_without_an_end(chunked: bool, end: bytes) -> None:  # noqa: FBT001 - a column
     """A long body is cut, but its length is that of the whole, and its chunks have no last one."""
     fields = ((b"Transfer-Encoding", b"chunked"),) if chunked else ()
-    asking = structs.replace(request(fields=fields, method=b"POST"), body=body_of(b"a" * (KEPT + 1), chunked=chunked))
+    asking = structs.replace(
+        request(fields=fields, method=b"POST"), body=body_of(b"a" * (BODY_PREFIX_SIZE + 1), chunked=chunked)
+    )
     head, _, rest = content(answer("whoami", asking)).partition(b"\r\n\r\n")
     assert (b"Content-Length: 65537" in head) is not chunked
-    assert rest == (b"10000\r\n" if chunked else b"") + b"a" * (KEPT - 1) + end
+    assert rest == (b"10000\r\n" if chunked else b"") + b"a" * (BODY_PREFIX_SIZE - 1) + end
 
 
 # Kubernetes'
@@ -260,7 +262,7 @@ def test_echoserver_tells_the_pod_where_there_is_one() -> None:
 def test_echoserver_shows_http_2_as_nginx_does() -> None:
     """The authority is listed as a header, the version is a number, and TLS sets the scheme."""
     asking = structs.replace(request(b"/a", ((b"x-a", b"1"),), authority=b"[2001:db8::1]:8443"), version="HTTP/2.0")
-    connection = structs.replace(TCP, tls=TLS("TLSv1.3", "", ""))
+    connection = structs.replace(TCP, tls=TlsInfo("TLSv1.3", "", ""))
     told = content(answer("echoserver", asking, connection=connection))
     assert b"\trequest_version=2\n\trequest_scheme=https\n\trequest_uri=https://[2001:db8::1]:8080/a\n" in told
     assert b"Request Headers:\n\thost=[2001:db8::1]:8443  \n\tx-a=1  \n\n" in told

@@ -4,7 +4,7 @@ import pytest
 
 from app.echo.formats.dialects import go_http, go_values
 from app.echo.formats.dialects.go_values import ParseError
-from app.http.request import WireRequest
+from app.http.request import HttpRequest
 
 SECOND = 10**9
 
@@ -63,7 +63,7 @@ def test_query_is_parsed_as_go_parses_it(query: bytes, values: dict[str, str]) -
 
 def test_each_byte_that_is_not_utf_8_shows_as_one_replacement_character() -> None:
     """Each byte of a truncated character or a surrogate is one replacement character too."""
-    assert go_http.text(b"a\xe2\x82b\xed\xa0\x80\xc3\xbc") == "a\ufffd\ufffdb\ufffd\ufffd\ufffd\xfc"
+    assert go_http.decode_text(b"a\xe2\x82b\xed\xa0\x80\xc3\xbc") == "a\ufffd\ufffdb\ufffd\ufffd\ufffd\xfc"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_each_byte_that_is_not_utf_8_shows_as_one_replacement_character() -> Non
 )
 def test_the_host_is_the_targets_before_the_fields(target: bytes, authority: bytes, host: bytes) -> None:
     """The host comes from the target rather than from the Host header; in HTTP/2 it is the authority."""
-    request = WireRequest(b"GET", target, "HTTP/1.1", ((b"hOST", b"a:1"),), authority=authority)
+    request = HttpRequest(b"GET", target, "HTTP/1.1", ((b"hOST", b"a:1"),), authority=authority)
     assert go_http.host(request) == host
 
 

@@ -13,13 +13,13 @@ import yaml
 
 from app.config import downward_api, policy
 from app.config.settings import Settings
-from app.echo.controls.apply import Outcome
+from app.echo.controls.apply import ControlledResponse
 from app.echo.formats import renderers
 from app.echo.formats.sse import INTERVAL
-from app.echo.handler import Echo
-from app.http.controls_report import Applied
-from app.http.request import NO_EFFECTS, WEBSOCKET_KEY, Effects, Fields, WireRequest
-from app.http.response import POLICY
+from app.echo.handler import EchoHandler
+from app.http.controls_report import ControlsReport
+from app.http.request import NO_OPTIONS, WEBSOCKET_KEY, HeaderList, HttpRequest, ResponseOptions
+from app.http.response import CSP
 from tests.unit.served import environ_for
 
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -31,26 +31,30 @@ class Asking:
     def __init__(self, **settings: Any) -> None:
         self.now = 1_700_000_000.25
         configured = Settings(**settings)
-        self._echo = Echo(configured, policy.read(configured, downward_api.read({})), clock=lambda: self.now)
+        self._echo = EchoHandler(
+            configured, policy.build_policy(configured, downward_api.read_pod_info({})), clock=lambda: self.now
+        )
 
-    def __call__(self, target: str = "/a", *fields: tuple[str, str], method: str = "GET", **environ: Any) -> Outcome:
+    def __call__(
+        self, target: str = "/a", *fields: tuple[str, str], method: str = "GET", **environ: Any
+    ) -> ControlledResponse:
         """Send a request for a target with these headers."""
-        wire: Fields = tuple((name.encode(), value.encode("latin-1")) for name, value in fields)
-        request = WireRequest(method.encode(), target.encode(), "HTTP/1.1", wire)
-        return self._echo.answer(environ_for(request) | environ)
+        wire: HeaderList = tuple((name.encode(), value.encode("latin-1")) for name, value in fields)
+        request = HttpRequest(method.encode(), target.encode(), "HTTP/1.1", wire)
+        return self._echo.handle(environ_for(request) | environ)
 
 
 ASK = Asking()
 
 
-def whole(outcome: Outcome) -> bytes:
+def whole(outcome: ControlledResponse) -> bytes:
     """Return the whole body of a response."""
     return outcome.body if isinstance(outcome.body, bytes) else b"".join(outcome.body)
 
 
-def field(outcome: Outcome, name: str) -> str:
+def field(outcome: ControlledResponse, name: str) -> str:
     """Return the value of the only header of this name."""
-    (value,) = [value for each, value in outcome.fields if each == name]
+    (value,) = [value for each, value in outcome.headers if each == name]
     return value
 
 
@@ -126,10 +130,10 @@ def test_the_operator_sets_the_form_for_who_takes_any(form: str) -> None:
 
 def test_every_answer_says_whose_it_is_and_is_kept_by_nobody() -> None:
     """Every response, also an error, has a request ID, forbids caching, and has the headers that make it harmless."""
-    targets = ["/", "/?echo_status=1", *(f"/?echo_format={form}" for form in (*renderers.WRITE, "events"))]
+    targets = ["/", "/?echo_status=1", *(f"/?echo_format={form}" for form in (*renderers.RENDERERS, "events"))]
     for answer in (*map(ASK, targets), ASK("/", ("Accept", "image/png"))):
         assert field(answer, "X-Content-Type-Options") == "nosniff"
-        assert field(answer, "Content-Security-Policy").startswith(POLICY)
+        assert field(answer, "Content-Security-Policy").startswith(CSP)
         assert field(answer, "Cache-Control") == "no-store"
         assert len(field(answer, "X-Request-Id")) == 32
 
@@ -172,7 +176,7 @@ def test_json_and_yaml_are_the_same_reflection() -> None:
 def test_what_was_asked_for_is_shown_and_done() -> None:
     """Controls are applied and shown with the choices made; unknown controls are shown as rejected."""
     answer = ASK("/?echo_format=json&echo_status=418:1,419:0&echo_header=X-A:b&echo_foo=1", ("X-Echo-Delay", "1s"))
-    assert (answer.status, field(answer, "X-A"), answer.effects) == (418, "b", Effects(delay=1.0))
+    assert (answer.status, field(answer, "X-A"), answer.options) == (418, "b", ResponseOptions(delay=1.0))
     applied = json.loads(whole(answer))["applied"]
     assert [(each["name"], each["source"], each.get("done")) for each in applied["granted"]] == [
         ("delay", "header", 1.0),
@@ -187,7 +191,7 @@ def test_a_mistake_is_answered_in_json_to_who_wants_json() -> None:
     """An error is JSON for clients that accept JSON, and no other control is applied."""
     answer = ASK("/?echo_status=999&echo_delay=1s", ("Accept", "application/json"))
     told = json.loads(whole(answer))
-    assert (answer.status, answer.effects) == (400, NO_EFFECTS)
+    assert (answer.status, answer.options) == (400, NO_OPTIONS)
     assert told["error"].startswith("400 Bad Request")
     assert told["id"] == field(answer, "X-Request-Id")
     assert told["applied"]["granted"] == []
@@ -201,7 +205,7 @@ def test_a_mistake_is_answered_in_json_to_who_wants_json() -> None:
     }
 
 
-@pytest.mark.parametrize("form", ["", *renderers.WRITE, "events"])
+@pytest.mark.parametrize("form", ["", *renderers.RENDERERS, "events"])
 def test_to_everybody_else_a_mistake_is_lines_of_text(form: str) -> None:
     """For other clients an error is plain text and never HTML, because it quotes what the client sent."""
     answer = ASK("/?echo_size=<script>%0a" + (f"&echo_format={form}" if form else ""))
@@ -220,8 +224,8 @@ def test_events_are_reflections_a_second_apart() -> None:
     ask = Asking(max_events=7)
     answer = ask("/", ("Accept", "text/event-stream"))
     kept = 4 * len("/Accepttext/event-stream")  # size of the request, which is kept as long as there are events
-    assert (answer.effects, field(answer, "X-Accel-Buffering")) == (
-        Effects(streamed=True, interval=INTERVAL, endless=True, held=kept),
+    assert (answer.options, field(answer, "X-Accel-Buffering")) == (
+        ResponseOptions(is_streamed=True, interval=INTERVAL, is_endless=True, buffered_bytes=kept),
         "no",
     )
     times = []
@@ -285,7 +289,7 @@ def test_with_a_seed_an_echo_is_the_same_after_each_start() -> None:
     first, second = Asking(seed="7"), Asking(seed="7")
     query = "/?echo_status=200,201,202,203&echo_delay=0-1s"
     told = [
-        [(answer.status, answer.effects.delay) for answer in (ask(query) for _ in range(10))] for ask in (first, second)
+        [(answer.status, answer.options.delay) for answer in (ask(query) for _ in range(10))] for ask in (first, second)
     ]
     assert told[0] == told[1]
     assert len({delay for _, delay in told[0]}) == 10
@@ -295,7 +299,7 @@ def test_redacted_fields_are_in_no_answer() -> None:
     """Redacted headers are masked in responses if the operator enables it; otherwise they are shown as received."""
     ask = Asking(redact="Authorization,Cookie", redact_responses="on")
     secrets = [("Authorization", "Basic YTpzZWNyZXQ="), ("cookie", "a=secret"), ("X-A", "open")]
-    for form in (*renderers.WRITE, "events"):
+    for form in (*renderers.RENDERERS, "events"):
         told = whole(ask(f"/?echo_format={form}", *secrets))
         assert b"secret" not in told
         assert b"YTpzZWNyZXQ" not in told
@@ -306,7 +310,7 @@ def test_redacted_fields_are_in_no_answer() -> None:
     assert b"a=secret" in whole(Asking(redact="Cookie")("/?echo_format=text", *secrets))
 
 
-@pytest.mark.parametrize("form", [*renderers.WRITE, "events"])
+@pytest.mark.parametrize("form", [*renderers.RENDERERS, "events"])
 def test_connect_opens_no_tunnel(form: str) -> None:
     """CONNECT never opens a tunnel, in any format and with any controls."""
     for fields in ([], [("X-Echo-Body", "hi")], [("X-Echo-Size", "5")], [("Last-Event-ID", "99")]):
@@ -382,7 +386,7 @@ def test_a_dialect_is_spoken_by_a_whole_echo_or_for_one_request() -> None:
 def test_nothing_refused_shows_as_nothing_refused() -> None:
     """Without rejected controls, which is the usual case, none are listed."""
     told = msgspec.json.decode(whole(ASK("/?echo_format=json")))
-    assert msgspec.convert(told["applied"] | {"granted": []}, Applied) == Applied()
+    assert msgspec.convert(told["applied"] | {"granted": []}, ControlsReport) == ControlsReport()
 
 
 @pytest.mark.parametrize(

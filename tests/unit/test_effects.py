@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.http.request import EFFECTS_KEY, Effects, Environ
-from app.server.memory_budget import Waiting
+from app.http.request import RESPONSE_OPTIONS_KEY, Environ, ResponseOptions
+from app.server.memory_budget import MemoryBudget
 from tests.unit.planned import (
     KIB,
     PLAIN,
@@ -42,7 +42,7 @@ def over(request: pytest.FixtureRequest) -> Protocols:
 
 def test_a_delay_comes_before_the_first_byte_and_holds_up_nobody_else(over: Protocols) -> None:
     """A delay precedes the first byte, may exceed any timeout, and delays no other request."""
-    slow = Plan(Effects(delay=100.0), lambda: [b"slow"], [("Content-Length", "4")])
+    slow = Plan(ResponseOptions(delay=100.0), lambda: [b"slow"], [("Content-Length", "4")])
     client = over(Planned(slow=slow))
     first = client.ask("/slow")
     assert client.seen(client.ask(PLAIN)).body == b"plain"
@@ -58,7 +58,7 @@ def test_a_delay_comes_before_the_first_byte_and_holds_up_nobody_else(over: Prot
 
 def test_many_may_wait_at_once(over: Protocols) -> None:
     """A thousand responses may be delayed at once, and none is delayed longer than requested."""
-    client = over(Planned(slow=Plan(Effects(delay=5.0), lambda: [b"slow"])), streams=1000)
+    client = over(Planned(slow=Plan(ResponseOptions(delay=5.0), lambda: [b"slow"])), streams=1000)
     asked = [client.ask("/slow") for _ in range(999)]
     assert len(client.served.pending()) <= len(asked)
     assert client.seen(client.ask(PLAIN)).body == b"plain"
@@ -71,7 +71,7 @@ def test_many_may_wait_at_once(over: Protocols) -> None:
 @pytest.mark.parametrize("fields", [[("Content-Length", "13")], []], ids=["known length", "unknown length"])
 def test_a_streamed_body_comes_piece_by_piece(over: Protocols, fields: list[tuple[str, str]]) -> None:
     """A streamed body is sent piece by piece: the first with the head, and each is requested when it is due."""
-    plan = Plan(Effects(streamed=True, delay=3.0, interval=50.0), fields=fields)
+    plan = Plan(ResponseOptions(is_streamed=True, delay=3.0, interval=50.0), fields=fields)
     client = over(Planned(drip=plan))
     number = client.ask("/drip")
     assert (plan.asked, client.seen(number).status) == (0, None)
@@ -92,7 +92,7 @@ def test_a_streamed_body_comes_piece_by_piece(over: Protocols, fields: list[tupl
 
 def test_what_is_late_keeps_its_pace(over: Protocols) -> None:
     """A small delay is caught up; after a longer one, pieces still don't come all at once."""
-    plan = Plan(Effects(streamed=True, interval=1.0), lambda: [b"%d" % number for number in range(9)])
+    plan = Plan(ResponseOptions(is_streamed=True, interval=1.0), lambda: [b"%d" % number for number in range(9)])
     client = over(Planned(drip=plan))
     number = client.ask("/drip")
     client.connection(number).pause_writing()
@@ -113,7 +113,7 @@ def test_what_is_late_keeps_its_pace(over: Protocols) -> None:
 
 def test_a_piece_that_is_empty_ends_nothing(over: Protocols) -> None:
     """An empty piece is skipped, because an empty chunk would end the body (RFC 9112, 7.1)."""
-    plan = Plan(Effects(streamed=True), lambda: (b"", b"a", b"", b"", b"b", b""))
+    plan = Plan(ResponseOptions(is_streamed=True), lambda: (b"", b"a", b"", b"", b"b", b""))
     client = over(Planned(holes=plan))
     number = client.ask("/holes")
     run(client)
@@ -135,7 +135,7 @@ def test_what_was_written_at_once_comes_before_the_pieces(over: Protocols) -> No
     """Data passed to PEP 3333's `write`, which old applications use, precedes the pieces."""
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[EFFECTS_KEY] = Effects(streamed=True)
+        environ[RESPONSE_OPTIONS_KEY] = ResponseOptions(is_streamed=True)
         start_response("200 OK", [])(b"written ")
         return iter([b"made"])
 
@@ -152,7 +152,7 @@ def test_an_answer_that_begins_late_is_joined(over: Protocols) -> None:
     """
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[EFFECTS_KEY] = Effects(streamed=True, interval=5.0)
+        environ[RESPONSE_OPTIONS_KEY] = ResponseOptions(is_streamed=True, interval=5.0)
 
         def made() -> Iterator[bytes]:
             start_response("200 OK", [])
@@ -217,7 +217,7 @@ def test_a_client_that_never_reads_is_dropped_and_its_body_closed(over: Protocol
     number = client.ask("/large")
     client.connection(number).pause_writing()
     client.served.after(30)
-    assert client.connection(number).closing
+    assert client.connection(number).is_closing
     client.connection(number).connection_lost(None)
     run(client)
     assert (plan.closed, client.served.pending()) == (1, [])
@@ -243,7 +243,7 @@ def test_a_body_that_fails_is_seen_to_be_broken(over: Protocols, fields: list[tu
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_body_that_fails_before_anything_was_sent_is_answered_500(over: Protocols, method: str) -> None:
     """A body that fails before anything was sent is a 500; for HEAD the body is not requested at all."""
-    plan = Plan(Effects(streamed=True, delay=1.0), failing())
+    plan = Plan(ResponseOptions(is_streamed=True, delay=1.0), failing())
     client = over(Planned(fails=plan))
     number = client.ask("/fails", method)
     client.served.after(1)
@@ -273,7 +273,7 @@ def test_a_body_that_fails_to_close_is_reported(over: Protocols) -> None:
             raise RuntimeError("on purpose")
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[EFFECTS_KEY] = Effects(streamed=True)
+        environ[RESPONSE_OPTIONS_KEY] = ResponseOptions(is_streamed=True)
         start_response("200 OK", [("Content-Length", "3")])
         return close()
 
@@ -326,7 +326,7 @@ def test_a_length_that_is_none_is_not_told(over: Protocols, value: str) -> None:
 @pytest.mark.parametrize("streamed", [False, True])
 def test_an_abort_before_the_head_sends_nothing(over: Protocols, *, streamed: bool) -> None:
     """After the delay nothing is sent, the body is not requested, and other requests are not affected."""
-    plan = Plan(Effects(delay=2.0, abort="before", streamed=streamed))
+    plan = Plan(ResponseOptions(delay=2.0, abort="before", is_streamed=streamed))
     client = over(Planned(gone=plan))
     number, other = client.ask("/gone"), client.ask(PLAIN)
     client.served.after(1.9)
@@ -340,17 +340,17 @@ def test_an_abort_before_the_head_sends_nothing(over: Protocols, *, streamed: bo
 @pytest.mark.parametrize(
     ("effects", "fields", "body"),
     [
-        (Effects(abort="middle", streamed=True), [], b"one two three"),
-        (Effects(abort="middle", streamed=True), [("Content-Length", "20")], b"one two three"),
-        (Effects(abort="middle", streamed=True), [("Content-Length", "13")], b"one two thre"),
-        (Effects(abort="middle", streamed=True), [("Content-Length", "3")], b"on"),
-        (Effects(abort="middle"), [], b"one two thre"),
-        (Effects(abort="middle", trailers=((b"x-sum", b"1"),)), [], b"one two thre"),
+        (ResponseOptions(abort="middle", is_streamed=True), [], b"one two three"),
+        (ResponseOptions(abort="middle", is_streamed=True), [("Content-Length", "20")], b"one two three"),
+        (ResponseOptions(abort="middle", is_streamed=True), [("Content-Length", "13")], b"one two thre"),
+        (ResponseOptions(abort="middle", is_streamed=True), [("Content-Length", "3")], b"on"),
+        (ResponseOptions(abort="middle"), [], b"one two thre"),
+        (ResponseOptions(abort="middle", trailers=((b"x-sum", b"1"),)), [], b"one two thre"),
     ],
     ids=["unknown length", "longer", "the same length", "shorter", "whole", "with trailers"],
 )
 def test_an_abort_in_the_middle_sends_all_there_is_but_no_end(
-    over: Protocols, effects: Effects, fields: list[tuple[str, str]], body: bytes
+    over: Protocols, effects: ResponseOptions, fields: list[tuple[str, str]], body: bytes
 ) -> None:
     """An aborted body is never complete, whatever its length, and that is no error."""
     plan = Plan(effects, fields=fields)
@@ -366,7 +366,7 @@ def test_an_abort_in_the_middle_sends_all_there_is_but_no_end(
 def test_an_abort_of_what_has_no_content_comes_behind_the_head() -> None:
     """The abort follows the head: HTTP/1.1 ends the connection, HTTP/2 resets the stream before it has ended."""
     for over in (OverHttp1, OverHttp2):
-        client = over(Planned(cut=Plan(Effects(abort="middle"), fields=[("Content-Length", "5")])))
+        client = over(Planned(cut=Plan(ResponseOptions(abort="middle"), fields=[("Content-Length", "5")])))
         number = client.ask("/cut", "HEAD")
         answer = client.seen(number)
         assert (answer.status, answer.fields["content-length"]) == (200, "5")
@@ -393,13 +393,13 @@ def test_a_body_that_nobody_waits_for_is_closed(
     over: Protocols, end: Callable[[Over, int], None], delay: float
 ) -> None:
     """An abandoned body is closed, as PEP 3333 requires, and no more pieces are requested."""
-    plan = Plan(Effects(streamed=True, interval=5.0, delay=delay, endless=True), lambda: endless(1))
+    plan = Plan(ResponseOptions(is_streamed=True, interval=5.0, delay=delay, is_endless=True), lambda: endless(1))
     client = over(Planned(drip=plan))
     number = client.ask("/drip")
     asked = plan.asked
     end(client, number)
     assert plan.closed == 1
-    if client.connection(number).closing:
+    if client.connection(number).is_closing:
         assert client.served.pending() == []
     client.served.after(20)
     run(client)
@@ -437,7 +437,7 @@ def test_a_status_without_content_has_none(
     """
     client, application, method = asking
     fields = [("Content-Length", said)] if said else []
-    plan = Plan(Effects(streamed=streamed, trailers=((b"x-sum", b"1"),) if streamed else ()), fields=fields)
+    plan = Plan(ResponseOptions(is_streamed=streamed, trailers=((b"x-sum", b"1"),) if streamed else ()), fields=fields)
     plan.status = status
     application.plans["/none"] = plan
     number = client.ask("/none", method)
@@ -455,7 +455,7 @@ def test_an_interim_status_has_no_length() -> None:
 
     It is no final response: returning one is the application's error.
     """
-    served = Served(application=Planned(early=Plan(Effects(), status="103 Early Hints")))
+    served = Served(application=Planned(early=Plan(ResponseOptions(), status="103 Early Hints")))
     assert served.send(b"GET /early HTTP/1.1\r\nHost: a\r\n\r\n").endswith(b"GMT\r\n\r\n")
 
 
@@ -473,7 +473,7 @@ def test_head_is_answered_without_asking_for_anything(over: Protocols, fields: l
 @pytest.mark.parametrize("fields", [[("Content-Length", "13")], []], ids=["known length", "unknown length"])
 def test_trailers_come_behind_a_streamed_body(over: Protocols, fields: list[tuple[str, str]]) -> None:
     """Trailers follow a streamed body as they follow any other."""
-    client = over(Planned(sum=Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)), fields=fields)))
+    client = over(Planned(sum=Plan(ResponseOptions(is_streamed=True, trailers=((b"X-Sum", b"1"),)), fields=fields)))
     number = client.ask("/sum")
     run(client)
     answer = client.seen(number)
@@ -487,17 +487,17 @@ def test_trailers_come_behind_a_streamed_body(over: Protocols, fields: list[tupl
 def test_a_stop_answers_what_was_accepted(over: Protocols) -> None:
     """A graceful shutdown sends delayed responses when due and streamed ones to their end, then closes connections."""
     application = Planned(
-        slow=Plan(Effects(delay=3.0), lambda: [b"slow"]),
-        drip=Plan(Effects(streamed=True, interval=2.0), fields=[("Content-Length", "13")]),
+        slow=Plan(ResponseOptions(delay=3.0), lambda: [b"slow"]),
+        drip=Plan(ResponseOptions(is_streamed=True, interval=2.0), fields=[("Content-Length", "13")]),
     )
     client = over(application)
     slow, drip = client.ask("/slow"), client.ask("/drip")
-    client.served.service.drain()
-    client.served.service.last_call()
+    client.served.service.begin_shutdown()
+    client.served.service.close_idle()
     for _ in range(5):
         client.served.after(1)
         run(client)
-        client.served.service.last_call()
+        client.served.service.close_idle()
     for number, body in ((slow, b"slow"), (drip, b"one two three")):
         answer = client.seen(number) if client.name == "HTTP/1.1" else of_stream(client.served.transport, number)
         assert (answer.body, answer.ended) == (body, True)
@@ -515,17 +515,17 @@ def test_a_stop_ends_what_has_no_end_of_its_own(over: Protocols, when: str) -> N
     A rollout does not wait for it, and the client reconnects elsewhere.
     """
     delay = 5.0 if when == "within the delay" else 0.0
-    effects = Effects(streamed=True, delay=delay, interval=60.0, endless=True)
+    effects = ResponseOptions(is_streamed=True, delay=delay, interval=60.0, is_endless=True)
     plan = Plan(effects, lambda: iter([b"event "] * 1000))
     client = over(Planned(events=plan))
     if when == "before":
         client.served.service.draining = True
     number = client.ask("/events")
-    client.served.service.drain()
-    client.served.service.last_call()
+    client.served.service.begin_shutdown()
+    client.served.service.close_idle()
     client.served.after(delay)
     run(client)
-    client.served.service.last_call()
+    client.served.service.close_idle()
     answer = client.seen(number) if client.name == "HTTP/1.1" else of_stream(client.served.transport, number)
     assert (answer.body, answer.ended, answer.broken) == (b"event ", True, False)
     assert (plan.asked, plan.closed) == (1, 1)
@@ -539,24 +539,24 @@ def test_a_stop_lets_what_has_an_end_come_to_it(over: Protocols) -> None:
 
     Half of it would be taken for the whole.
     """
-    plan = Plan(Effects(streamed=True, interval=2.0))
+    plan = Plan(ResponseOptions(is_streamed=True, interval=2.0))
     client = over(Planned(coded=plan))
     number = client.ask("/coded")
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     for _ in range(8):
         client.served.after(1)
         run(client)
-        client.served.service.last_call()
+        client.served.service.close_idle()
     answer = client.seen(number) if client.name == "HTTP/1.1" else of_stream(client.served.transport, number)
     assert (answer.body, answer.ended, answer.broken) == (b"one two three", True, False)
 
 
 def test_a_stop_does_not_make_whole_what_is_to_be_broken(over: Protocols) -> None:
     """A graceful shutdown does not complete a response that is to be aborted in the middle."""
-    plan = Plan(Effects(streamed=True, interval=60.0, abort="middle", endless=True), lambda: endless(1))
+    plan = Plan(ResponseOptions(is_streamed=True, interval=60.0, abort="middle", is_endless=True), lambda: endless(1))
     client = over(Planned(cut=plan))
     number = client.ask("/cut")
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     run(client)
     answer = client.seen(number) if client.name == "HTTP/1.1" else of_stream(client.served.transport, number)
     assert (answer.ended, answer.broken) == (False, True)
@@ -565,7 +565,7 @@ def test_a_stop_does_not_make_whole_what_is_to_be_broken(over: Protocols) -> Non
 def test_a_web_socket_is_greeted_at_once(over: Protocols) -> None:
     """A WebSocket gets its greeting at once: only the body of the response counts, not its effects."""
     del over
-    application = Planned(ws=Plan(Effects(delay=5.0, abort="middle"), lambda: [b"hello"]))
+    application = Planned(ws=Plan(ResponseOptions(delay=5.0, abort="middle"), lambda: [b"hello"]))
     client = Client(answer=application)
     stream, protocol = web_socket(client)
     protocol.receive_data(client.answer(stream))
@@ -584,26 +584,26 @@ def test_what_waits_for_its_time_is_bounded_for_all_connections(over: Protocols,
     A whole body that is sent piece by piece counts until its end.
     """
     large, request = 9000, 500  # part of a request is counted too, until it is answered
-    plan = Plan(Effects(delay=5.0), lambda: [bytes(large)])
+    plan = Plan(ResponseOptions(delay=5.0), lambda: [bytes(large)])
     if how == "a drip":
-        plan = Plan(Effects(streamed=True, interval=1.0, held=large), lambda: [b"a"] * 5)
-    client = over(Planned(large=plan, small=Plan(Effects(delay=5.0), lambda: [b"some"])), streams=8)
-    client.served.service.waiting = Waiting(4 * (large + request))
+        plan = Plan(ResponseOptions(is_streamed=True, interval=1.0, buffered_bytes=large), lambda: [b"a"] * 5)
+    client = over(Planned(large=plan, small=Plan(ResponseOptions(delay=5.0), lambda: [b"some"])), streams=8)
+    client.served.service.memory_budget = MemoryBudget(4 * (large + request))
     waiting = [client.ask("/large") for _ in range(4)]
     begun = plan.closed
     refused = client.seen(client.ask("/large"))
     assert (refused.status, refused.ended) == (503, True)
     assert plan.closed == begun + 1, "the application is told that nothing is asked for"
-    assert 0 <= client.served.service.waiting.size - large * len(waiting) < request * len(waiting)
+    assert 0 <= client.served.service.memory_budget.used - large * len(waiting) < request * len(waiting)
     if ending == "its time":
         client.served.after(5)
     else:
         client.give_up(waiting[0])
-        assert 0 <= client.served.service.waiting.size - large * (len(waiting) - 1) < request * len(waiting)
+        assert 0 <= client.served.service.memory_budget.used - large * (len(waiting) - 1) < request * len(waiting)
         for number in waiting[1:]:
             client.give_up(number)
-    assert client.served.service.waiting.size == 0
+    assert client.served.service.memory_budget.used == 0
     again = client.ask("/small")
-    assert 0 <= client.served.service.waiting.size - len("some") < request
+    assert 0 <= client.served.service.memory_budget.used - len("some") < request
     client.give_up(again)
-    assert client.served.service.waiting.size == 0
+    assert client.served.service.memory_budget.used == 0

@@ -8,15 +8,15 @@ import ssl
 import pytest
 from msgspec import structs
 
-from app.http.request import Effects
+from app.http.request import ResponseOptions
 from app.server import certificate_store
-from app.server.state import LINGER, Phase
+from app.server.state import LINGER, ConnectionPhase
 from tests.support.tls_client import Client as TlsClient
 from tests.support.tls_client import Files
 from tests.unit.planned import NOTHING_MORE, Plan, Planned, Seen, endless, failing, seen
 from tests.unit.served import Served
 
-STREAMED = Effects(streamed=True)
+STREAMED = ResponseOptions(is_streamed=True)
 PLAIN = b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -33,7 +33,7 @@ def answers(served: Served) -> list[Seen]:
 
 def test_what_is_asked_behind_a_delayed_answer_waits_for_it() -> None:
     """Requests after a delayed one are not read until it is answered, then all are answered in order."""
-    plain, slow = Plan(Effects(), lambda: [b"p"]), Plan(Effects(delay=5.0), lambda: [b"slow"])
+    plain, slow = Plan(ResponseOptions(), lambda: [b"p"]), Plan(ResponseOptions(delay=5.0), lambda: [b"slow"])
     served = Served(application=Planned(slow=slow, p=plain))
     assert served.send(get("p") + get("slow") + get("p") + get("slow") + get("p")).endswith(b"\r\n\r\np")
     assert (plain.asked, served.transport.did) == (2, ["pause_reading"])
@@ -44,7 +44,7 @@ def test_what_is_asked_behind_a_delayed_answer_waits_for_it() -> None:
     assert [each.body for each in answers(served)] == [b"p", b"slow", b"p"]
     assert served.after(5) == ["resume_reading"]
     assert [each.body for each in answers(served)] == [b"p", b"slow", b"p", b"slow", b"p", b"p"]
-    assert served.connection.phase is Phase.IDLE
+    assert served.connection.phase is ConnectionPhase.IDLE
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_what_is_asked_behind_a_delayed_answer_waits_for_it() -> None:
         Plan(STREAMED, status="204 No Content"),
         Plan(STREAMED, status="205 Reset Content"),
         Plan(STREAMED, status="304 Not Modified", fields=[("Content-Length", "13")]),
-        Plan(Effects(trailers=((b"X-Sum", b"1"),))),
-        Plan(Effects(delay=1.0), status="204 No Content"),
+        Plan(ResponseOptions(trailers=((b"X-Sum", b"1"),))),
+        Plan(ResponseOptions(delay=1.0), status="204 No Content"),
     ],
     ids=["chunked", "a length", "a length too short", "no length", "204", "205", "304", "trailers", "204, whole"],
 )
@@ -78,7 +78,7 @@ def test_the_next_answer_begins_where_the_one_before_has_ended(plan: Plan) -> No
 
 def test_what_comes_within_an_answer_is_not_answered_there() -> None:
     """A request that arrives during a response is not answered before its end, not even by 100 Continue."""
-    served = Served(application=Planned(drip=Plan(Effects(streamed=True, interval=1.0))))
+    served = Served(application=Planned(drip=Plan(ResponseOptions(is_streamed=True, interval=1.0))))
     served.send(get("drip"))
     assert served.send(b"PUT /plain HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n") == b""
     served.after(3)
@@ -88,7 +88,7 @@ def test_what_comes_within_an_answer_is_not_answered_there() -> None:
 
 def test_chunks_are_the_pieces() -> None:
     """Chunks are the pieces, byte for byte (RFC 9112, 7.1)."""
-    plan = Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)), lambda: (b"0123456789", b"", b"\r\n"))
+    plan = Plan(ResponseOptions(is_streamed=True, trailers=((b"X-Sum", b"1"),)), lambda: (b"0123456789", b"", b"\r\n"))
     served = Served(application=Planned(odd=plan))
     served.send(get("odd"))
     served.turn(NOTHING_MORE)
@@ -116,7 +116,7 @@ def test_http_1_0_is_told_the_end_by_the_connection() -> None:
 
     HTTP/1.0 knows no chunks and no trailers (RFC 9112, 6.3 and 7.1).
     """
-    plan = Plan(Effects(streamed=True, trailers=((b"X-Sum", b"1"),)))
+    plan = Plan(ResponseOptions(is_streamed=True, trailers=((b"X-Sum", b"1"),)))
     served = Served(application=Planned(odd=plan))
     served.send(get("odd", "1.0", b"Connection: keep-alive\r\n"))
     served.turn(NOTHING_MORE)
@@ -137,7 +137,7 @@ def test_http_1_0_keeps_a_connection_when_the_length_is_known() -> None:
 
 @pytest.mark.parametrize(
     "plan",
-    [Plan(STREAMED, failing(b"one ")), Plan(Effects(streamed=True, abort="middle"), lambda: [b"one "])],
+    [Plan(STREAMED, failing(b"one ")), Plan(ResponseOptions(is_streamed=True, abort="middle"), lambda: [b"one "])],
     ids=["fails", "is aborted"],
 )
 def test_http_1_0_sees_a_break_as_a_reset(plan: Plan) -> None:
@@ -154,7 +154,7 @@ def test_http_1_0_sees_a_break_as_a_reset(plan: Plan) -> None:
 
 def test_an_abort_lets_what_came_before_it_arrive() -> None:
     """Data before an abort arrives: nothing written is dropped, and the client is read for a while to avoid a reset."""
-    served = Served(application=Planned(gone=Plan(Effects(abort="before"))))
+    served = Served(application=Planned(gone=Plan(ResponseOptions(abort="before"))))
     assert served.send(PLAIN + get("gone") + PLAIN).endswith(b"\r\n\r\nplain")
     assert served.transport.written.count(b"plain") == 1
     assert served.transport.did == ["write_eof"]
@@ -164,7 +164,7 @@ def test_an_abort_lets_what_came_before_it_arrive() -> None:
 
 def test_what_is_still_sent_to_an_aborted_answer_is_read_over() -> None:
     """Reading, paused for a delayed response, resumes after its abort, so that the rest of the request is discarded."""
-    served = Served(application=Planned(gone=Plan(Effects(abort="before", delay=1.0))))
+    served = Served(application=Planned(gone=Plan(ResponseOptions(abort="before", delay=1.0))))
     served.send(get("gone"))
     assert served.after(1) == ["pause_reading", "resume_reading", "write_eof"]
     assert not served.connection.eof_received()
@@ -172,7 +172,7 @@ def test_what_is_still_sent_to_an_aborted_answer_is_read_over() -> None:
 
 def test_a_client_that_has_ended_its_side_gets_all_of_an_answer() -> None:
     """A half-closed client gets the whole response."""
-    plan = Plan(Effects(streamed=True, delay=1.0, interval=1.0))
+    plan = Plan(ResponseOptions(is_streamed=True, delay=1.0, interval=1.0))
     served = Served(application=Planned(drip=plan))
     served.send(get("drip"))
     assert served.connection.eof_received()
@@ -184,7 +184,7 @@ def test_a_client_that_has_ended_its_side_gets_all_of_an_answer() -> None:
 
 def test_the_time_of_the_next_request_begins_behind_the_answer() -> None:
     """The timeout of the next request starts after the response: its delay does not count."""
-    served = Served(application=Planned(slow=Plan(Effects(delay=70.0))))
+    served = Served(application=Planned(slow=Plan(ResponseOptions(delay=70.0))))
     served.send(get("slow"))
     assert served.after(70 + 74.9)[-1] == "resume_reading"
     assert served.after(0.1) == ["close"]
@@ -192,7 +192,7 @@ def test_the_time_of_the_next_request_begins_behind_the_answer() -> None:
 
 def test_an_answer_whose_timer_is_lost_does_not_hold_a_connection() -> None:
     """A response whose timer is lost is dropped: every wait has a deadline, this one too."""
-    plan = Plan(Effects(streamed=True, delay=5.0))
+    plan = Plan(ResponseOptions(is_streamed=True, delay=5.0))
     served = Served(application=Planned(slow=plan))
     served.send(get("slow"))
     served.timers.clear()
@@ -204,8 +204,8 @@ def test_an_answer_whose_timer_is_lost_does_not_hold_a_connection() -> None:
 
 def test_a_connection_ends_after_so_many_requests() -> None:
     """The last allowed response says Connection: close in its head, also if it is delayed."""
-    served = Served(application=Planned(slow=Plan(Effects(delay=1.0))))
-    served.service.bounds = structs.replace(served.service.bounds, requests=2)
+    served = Served(application=Planned(slow=Plan(ResponseOptions(delay=1.0))))
+    served.service.limits = structs.replace(served.service.limits, requests_per_connection=2)
     served.send(PLAIN + get("slow") + PLAIN)
     served.after(1)
     assert [each.fields.get("connection") for each in answers(served)] == [None, "close"]
@@ -214,7 +214,7 @@ def test_a_connection_ends_after_so_many_requests() -> None:
 
 def test_many_pipelined_answers_with_effects_come_in_turns_of_the_loop() -> None:
     """Many pipelined responses with effects take several turns, and others are served in between."""
-    served = Served(application=Planned(sum=Plan(Effects(trailers=((b"X-Sum", b"1"),)))))
+    served = Served(application=Planned(sum=Plan(ResponseOptions(trailers=((b"X-Sum", b"1"),)))))
     served.send(get("sum") * 1000)
     assert served.turn(NOTHING_MORE) > 5
     assert len(answers(served)) == 1000
@@ -245,10 +245,10 @@ def test_tls_is_told_an_end_where_there_is_one(files: Files, name: str, ends: by
 
     A body that ends with its connection would otherwise be taken for complete (RFC 8446, 6).
     """
-    drip = Effects(streamed=True, delay=1.0, interval=1.0)
+    drip = ResponseOptions(is_streamed=True, delay=1.0, interval=1.0)
     application = Planned(drip=Plan(drip), cut=Plan(structs.replace(drip, abort="middle")))
-    context = certificate_store.context(files.files())
-    served = Served(application=application, context=lambda: context)
+    context = certificate_store.create_context(files.files())
+    served = Served(application=application, get_ssl_context=lambda: context)
     client = TlsClient()
     served.send(client.begin())
     assert exchanged_hands(served, client)

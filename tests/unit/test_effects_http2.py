@@ -9,15 +9,15 @@ import h2.events
 import pytest
 from h2.errors import ErrorCodes
 
-from app.http.request import Effects
+from app.http.request import ResponseOptions
 from app.server.http2 import frames
-from app.server.http2.handler import Http2Session
-from app.server.limits import Limits
+from app.server.http2.handler import Http2Handler
+from app.server.limits import RequestLimits
 from tests.unit.planned import KIB, NOTHING_MORE, PLAIN, OverHttp2, Plan, Planned, endless, failing, run
 from tests.unit.test_http2_session import Client, receive_window
 from tests.unit.written import written_frames
 
-STREAMED = Effects(streamed=True)
+STREAMED = ResponseOptions(is_streamed=True)
 MIB = 1 << 20
 
 
@@ -61,22 +61,22 @@ def test_the_answer_to_head_needs_no_room() -> None:
 
 def test_a_stop_ends_a_stream_without_room() -> None:
     """A graceful shutdown ends a stream without room: END_STREAM takes none (RFC 9113, 6.9)."""
-    plan = Plan(Effects(streamed=True, endless=True), lambda: endless(10))
+    plan = Plan(ResponseOptions(is_streamed=True, is_endless=True), lambda: endless(10))
     client = Client(answer=Planned(large=plan), initial_window_size=10)
     stream = client.ask("/large")
     assert (len(client.answer(stream)), client.ended(stream)) == (10, False)
     before = len(client.served.transport.written)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.served.turn(NOTHING_MORE)
     written = written_frames(client.served.transport.written[before:])
-    told = [(each.type, each.flags, each.payload) for each in written if each.stream == stream]
+    told = [(each.type, each.flags, each.payload) for each in written if each.stream_id == stream]
     assert told == [(frames.DATA, frames.END_STREAM, b"")]
     assert plan.closed == 1
 
 
 def test_a_client_that_lets_nothing_through_is_not_waited_for_for_ever() -> None:
     """A stream whose client opens no window is reset after the timeout of a body; a delayed stream is not."""
-    large, slow = Plan(STREAMED, lambda: endless(10)), Plan(Effects(delay=200.0), lambda: [b"slow"])
+    large, slow = Plan(STREAMED, lambda: endless(10)), Plan(ResponseOptions(delay=200.0), lambda: [b"slow"])
     client = Client(answer=Planned(large=large, slow=slow), initial_window_size=4)
     streams = client.ask("/large"), client.ask("/slow")
     client.served.after(30)
@@ -102,7 +102,7 @@ def test_a_client_that_reads_slowly_is_waited_for() -> None:
 
 def test_what_was_given_up_does_not_count_any_more() -> None:
     """Abandoned responses no longer count as unsent, or later requests would wait forever."""
-    plan = Plan(Effects(delay=1.0), lambda: [bytes(2 * MIB)])
+    plan = Plan(ResponseOptions(delay=1.0), lambda: [bytes(2 * MIB)])
     client = Client(answer=Planned(slow=plan), initial_window_size=10)
     for _ in range(3):
         stream = client.ask("/slow")
@@ -184,7 +184,7 @@ def test_what_is_only_held_up_is_bounded() -> None:
     All are answered and none is rejected.
     """
     size = MIB
-    plan = Plan(Effects(delay=40.0), lambda: [bytes(size)])
+    plan = Plan(ResponseOptions(delay=40.0), lambda: [bytes(size)])
     client = OverHttp2(Planned(slow=plan), streams=100)
     streams = [client.ask("/slow") for _ in range(11)]
     streams.append(client.ask(PLAIN))
@@ -200,7 +200,7 @@ def test_what_is_only_held_up_is_bounded() -> None:
 
 def test_small_answers_may_all_be_held_up() -> None:
     """As many small responses as there are streams may be delayed, and another one is answered at once."""
-    plan = Plan(Effects(delay=40.0), lambda: [bytes(16 * KIB)])
+    plan = Plan(ResponseOptions(delay=40.0), lambda: [bytes(16 * KIB)])
     client = OverHttp2(Planned(slow=plan), streams=200)
     streams = [client.ask("/slow") for _ in range(199)]
     assert client.seen(client.ask(PLAIN)).ended
@@ -212,7 +212,7 @@ def test_small_answers_may_all_be_held_up() -> None:
 
 def test_what_waits_for_the_client_still_keeps_others_from_being_made() -> None:
     """A body that is due but waits for the windows delays other requests, also after a delay of its own."""
-    plan = Plan(Effects(delay=1.0), lambda: [bytes(2 * MIB)])
+    plan = Plan(ResponseOptions(delay=1.0), lambda: [bytes(2 * MIB)])
     client = Client(answer=Planned(slow=plan), initial_window_size=0)
     client.ask("/slow")
     client.served.after(1)
@@ -226,7 +226,7 @@ def test_what_waits_for_the_client_still_keeps_others_from_being_made() -> None:
 
 def test_the_earliest_is_waited_for_first() -> None:
     """The earliest response is sent first, whatever the order of requests; an abandoned one does not delay others."""
-    plans = {f"d{seconds}": Plan(Effects(delay=float(seconds)), lambda: [b"x"]) for seconds in (5, 1, 3)}
+    plans = {f"d{seconds}": Plan(ResponseOptions(delay=float(seconds)), lambda: [b"x"]) for seconds in (5, 1, 3)}
     client = OverHttp2(Planned(**plans))
     five, one, three = (client.ask(f"/{name}") for name in plans)
     client.give_up(one)
@@ -238,10 +238,10 @@ def test_the_earliest_is_waited_for_first() -> None:
 
 def test_what_was_uploaded_to_a_delayed_answer_is_given_back() -> None:
     """The connection's window is restored for uploads to delayed responses, also if more arrives than expected."""
-    slow = Plan(Effects(delay=50.0, abort="before"))
+    slow = Plan(ResponseOptions(delay=50.0, abort="before"))
     application = Planned(slow=slow)
     application.plans["b.test:443"] = slow
-    client = Client(answer=application, limits=Limits(1024, 10, MIB))
+    client = Client(answer=application, limits=RequestLimits(1024, 10, MIB))
     before = receive_window(client)
     whole = client.ask("/slow", method="PUT", end=False)
     client.body(whole, bytes(10_000))
@@ -272,7 +272,9 @@ def test_a_failure_behind_a_head_that_waited_is_a_reset() -> None:
 
 def test_a_failure_is_told_as_far_as_the_client_lets_it() -> None:
     """The body of a 500 waits for room in the window like any other."""
-    client = Client(answer=Planned(fails=Plan(Effects(streamed=True, delay=1.0), failing())), initial_window_size=3)
+    client = Client(
+        answer=Planned(fails=Plan(ResponseOptions(is_streamed=True, delay=1.0), failing())), initial_window_size=3
+    )
     stream = client.ask("/fails")
     client.served.after(1)
     client.served.turn(NOTHING_MORE)
@@ -286,7 +288,7 @@ def test_a_failure_is_told_as_far_as_the_client_lets_it() -> None:
 @pytest.mark.parametrize("wait", [True, False], ids=["all at once", "as the windows let it"])
 def test_an_abort_in_the_middle_comes_behind_all_data(*, wait: bool) -> None:
     """The reset follows all data, because it would discard what the client has not read yet."""
-    plan = Plan(Effects(abort="middle"), lambda: [bytes(100 * KIB + 1)])
+    plan = Plan(ResponseOptions(abort="middle"), lambda: [bytes(100 * KIB + 1)])
     client = OverHttp2(Planned(cut=plan), window=10 if wait else 1 << 30)
     stream = client.ask("/cut")
     run(client)
@@ -301,10 +303,10 @@ def test_an_abort_in_the_middle_comes_behind_all_data(*, wait: bool) -> None:
 def test_nothing_is_left_of_what_was_answered() -> None:
     """Nothing is kept of finished or abandoned responses, because a connection may live for days."""
     plans = {
-        "slow": Plan(Effects(delay=5.0), lambda: [b"slow"]),
-        "drip": Plan(Effects(streamed=True, interval=1.0)),
+        "slow": Plan(ResponseOptions(delay=5.0), lambda: [b"slow"]),
+        "drip": Plan(ResponseOptions(is_streamed=True, interval=1.0)),
         "fails": Plan(STREAMED, failing(b"one")),
-        "gone": Plan(Effects(abort="before")),
+        "gone": Plan(ResponseOptions(abort="before")),
     }
     client = OverHttp2(Planned(**plans), streams=100)
     for give_up in (False, True):
@@ -314,9 +316,15 @@ def test_nothing_is_left_of_what_was_answered() -> None:
                 client.give_up(stream)
         client.served.after(10)
         run(client)
-    session = client.served.connection._session  # noqa: SLF001 - a client would not notice
-    assert isinstance(session, Http2Session)
-    answers = session._answers  # noqa: SLF001
-    left = (answers.exchanges, answers._sending, answers.schedule.due, answers.queued, answers.held)  # noqa: SLF001
+    session = client.served.connection._handler  # noqa: SLF001 - a client would not notice
+    assert isinstance(session, Http2Handler)
+    answers = session._sender  # noqa: SLF001
+    left = (
+        answers.exchanges,
+        answers._exchanges_with_output,  # noqa: SLF001
+        answers.schedule.due_times,
+        answers.queued_bytes,
+        answers.delayed_bytes,
+    )
     assert left == ({}, {}, {}, 0, 0)
     assert (client.served.pending(), list(client.served.turns)) == ([], [])

@@ -5,20 +5,20 @@ Rejected requests, and the responses to them, are in tests/http/cases.
 
 import pytest
 
-from app.server.http1.events import Head
-from app.server.http1.parser import End, RequestReader
-from app.server.limits import Limits
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import RequestEnd, RequestParser
+from app.server.limits import RequestLimits
 
-LIMITS = Limits(head=1024, fields=8, body=1000)
+LIMITS = RequestLimits(head_size=1024, header_count=8, body_size=1000)
 
 
-def read(data: bytes) -> Head:
+def read(data: bytes) -> RequestHead:
     """Return the head of the only request, which is complete."""
-    reader = RequestReader(LIMITS)
-    reader.receive(data)
-    head, *rest = iter(reader.next, None)
-    assert isinstance(head, Head)
-    assert head.whole is not (bool(rest) and isinstance(rest[-1], End))
+    reader = RequestParser(LIMITS)
+    reader.feed(data)
+    head, *rest = iter(reader.next_event, None)
+    assert isinstance(head, RequestHead)
+    assert head.has_no_body is not (bool(rest) and isinstance(rest[-1], RequestEnd))
     return head
 
 
@@ -28,7 +28,7 @@ def test_a_head_is_given_as_it_was() -> None:
     assert head.request.method == b"pURGE"
     assert head.request.target == b"/a%2f?b"
     assert head.request.version == "HTTP/1.1"
-    assert head.request.fields == ((b"hOsT", b"a"), (b"x_Y", b"1"), (b"X-y", b""), (b"x_Y", b"\xff\xfe"))
+    assert head.request.headers == ((b"hOsT", b"a"), (b"x_Y", b"1"), (b"X-y", b""), (b"x_Y", b"\xff\xfe"))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_connection_is_kept_as_its_version_says(version: bytes, connection: by
 )
 def test_only_upgrade_to_websocket_is_recognized(version: bytes, headers: bytes, websocket: bool) -> None:  # noqa: FBT001 - a column
     """Other protocols are ignored, and so is an upgrade that Connection does not name (RFC 9110, 7.8)."""
-    assert read(b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + headers + b"\r\n").websocket is websocket
+    assert read(b"GET / HTTP/" + version + b"\r\nHost: a\r\n" + headers + b"\r\n").upgrades_to_websocket is websocket
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_empty_lines_before_a_request_are_read_over() -> None:
 
 def test_old_clients_need_no_host() -> None:
     """An HTTP/1.0 request needs no Host header."""
-    assert read(b"GET / HTTP/1.0\r\n\r\n").request.fields == ()
+    assert read(b"GET / HTTP/1.0\r\n\r\n").request.headers == ()

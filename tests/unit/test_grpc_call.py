@@ -11,21 +11,21 @@ import pytest
 from h2.errors import ErrorCodes
 from msgspec import structs
 
-from app.bootstrap import calls
-from app.config.downward_api import read as read_identity
+from app.bootstrap import grpc_handler
+from app.config.downward_api import read_pod_info as read_identity
 from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo import routes
-from app.echo.handler import Echo
+from app.echo.handler import EchoHandler
 from app.grpc import messages, services
 from app.grpc.call import GrpcCall
-from app.grpc.framing import framed
-from app.grpc.status import Code
-from app.http.observer import UNWATCHED
+from app.grpc.framing import encode_message
+from app.grpc.status import StatusCode
+from app.http.observer import NULL_OBSERVER
 from app.server.http2 import frames
 from app.server.http2.frames import FrameReader
-from app.server.http2.handler import Http2Session
-from app.server.limits import Limits
+from app.server.http2.handler import Http2Handler
+from app.server.limits import RequestLimits
 from tests.unit.planned import NOTHING_MORE
 from tests.unit.test_http2_session import Client
 
@@ -33,7 +33,7 @@ PACKAGE = "gateway_api_conformance.echo_basic.grpcecho"
 ECHO = f"/{PACKAGE}.GrpcEcho/Echo"
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 REFLECT = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
-EMPTY = framed(b"")
+EMPTY = encode_message(b"")
 POLICY = Policy(read_identity({"POD_NAME": "p", "NAMESPACE": "n", "SERVICE_NAME": "s", "INGRESS_NAME": "i"}))
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
 
@@ -43,8 +43,10 @@ class Caller(Client):
 
     def __init__(self, policy: Policy = POLICY, settings: Settings = Settings(), **window: int) -> None:  # noqa: B008 - frozen
         self._frames, self.said_goodbye = FrameReader(), False
-        answer = routes.echo(Echo(settings, policy), calls(settings, policy))
-        super().__init__(Limits(head=8192, fields=30, body=100), answer, watch=UNWATCHED, **window)
+        answer = routes.echo_app(EchoHandler(settings, policy), grpc_handler(settings, policy))
+        super().__init__(
+            RequestLimits(head_size=8192, header_count=30, body_size=100), answer, observer=NULL_OBSERVER, **window
+        )
 
     def call(self, method: str, body: bytes | None = EMPTY, *metadata: tuple[str, str], end: bool = True) -> int:
         """Begin a call; return its stream."""
@@ -56,9 +58,9 @@ class Caller(Client):
 
     def receive(self) -> None:
         """Process what the echo has written, except GOAWAY, on which the library would end everything at once."""
-        self._frames.receive(self.served.transport.written[self._read :])
+        self._frames.feed_bytes(self.served.transport.written[self._read :])
         self._read = len(self.served.transport.written)
-        for frame in iter(self._frames.next, None):
+        for frame in iter(self._frames.next_frame, None):
             if frame.type == frames.GOAWAY:
                 self.said_goodbye = True
             else:
@@ -75,11 +77,11 @@ class Caller(Client):
         (told,) = self.of(stream, h2.events.TrailersReceived)
         return dict(told.headers)
 
-    def code(self, stream: int) -> Code:
+    def code(self, stream: int) -> StatusCode:
         """Return the code with which a call has ended; check that the HTTP status is 200."""
         assert self.status(stream) == 200
         assert self.ended(stream)
-        return Code(int(self.trailers(stream)[b"grpc-status"]))
+        return StatusCode(int(self.trailers(stream)[b"grpc-status"]))
 
     def said(self, stream: int) -> list[bytes]:
         """Return the messages received so far, without their prefix."""
@@ -93,7 +95,7 @@ class Caller(Client):
     def echoed(self, stream: int) -> Any:
         """Parse the only message of a response."""
         (raw,) = self.said(stream)
-        return messages.message(f"{PACKAGE}.EchoResponse").FromString(raw).assertions
+        return messages.message_class(f"{PACKAGE}.EchoResponse").FromString(raw).assertions
 
 
 @pytest.fixture
@@ -104,7 +106,9 @@ def client() -> Caller:
 
 def asks(**fields: Any) -> bytes:
     """Return a framed reflection request."""
-    return framed(messages.message("grpc.reflection.v1.ServerReflectionRequest")(**fields).SerializeToString())
+    return encode_message(
+        messages.message_class("grpc.reflection.v1.ServerReflectionRequest")(**fields).SerializeToString()
+    )
 
 
 def test_a_ping_for_each_call_is_no_nuisance(client: Caller) -> None:
@@ -113,7 +117,7 @@ def test_a_ping_for_each_call_is_no_nuisance(client: Caller) -> None:
         stream = client.call(CHECK)
         client.h2.ping(bytes(8))
         client.exchange()
-    assert client.code(stream) is Code.OK
+    assert client.code(stream) is StatusCode.OK
     assert not client.said_goodbye
 
 
@@ -121,7 +125,7 @@ def test_an_echo_has_what_arrived(client: Caller) -> None:
     """An echo has method, authority, pod, and the metadata in order, with duplicates, and `-bin` values as received."""
     metadata = [("x-b", "1"), ("x-a", "ü"), ("x-b", "2"), ("x-c-bin", "AP8")]
     stream = client.call(ECHO, EMPTY, *metadata)
-    assert client.code(stream) is Code.OK
+    assert client.code(stream) is StatusCode.OK
     told = client.echoed(stream)
     assert (told.fully_qualified_method, told.authority) == (ECHO, "a.test")
     assert [(each.key, each.value) for each in told.headers][2:] == metadata
@@ -132,7 +136,7 @@ def test_an_echo_has_what_arrived(client: Caller) -> None:
 
 def test_what_nobody_may_see_is_not_shown() -> None:
     """Redacted metadata is masked as in any other response (ECHO_REDACT)."""
-    client = Caller(structs.replace(POLICY, hidden=frozenset((b"x-a",))))
+    client = Caller(structs.replace(POLICY, redacted_in_responses=frozenset((b"x-a",))))
     told = client.echoed(client.call(ECHO, EMPTY, ("x-a", "secret")))
     assert [each.value for each in told.headers if each.key == "x-a"] == ["***"]
 
@@ -140,16 +144,16 @@ def test_what_nobody_may_see_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("method", "metadata", "code"),
     [
-        ("/secret", ("x-a", "b"), Code.UNIMPLEMENTED),
-        (ECHO, ("x-echo-status", "secret"), Code.INVALID_ARGUMENT),
-        (ECHO, ("grpc-timeout", "secret"), Code.INTERNAL),
-        (ECHO, ("grpc-encoding", "secret"), Code.UNIMPLEMENTED),
-        (ECHO, ("content-type", "application/grpc+secret"), Code.UNIMPLEMENTED),
+        ("/secret", ("x-a", "b"), StatusCode.UNIMPLEMENTED),
+        (ECHO, ("x-echo-status", "secret"), StatusCode.INVALID_ARGUMENT),
+        (ECHO, ("grpc-timeout", "secret"), StatusCode.INTERNAL),
+        (ECHO, ("grpc-encoding", "secret"), StatusCode.UNIMPLEMENTED),
+        (ECHO, ("content-type", "application/grpc+secret"), StatusCode.UNIMPLEMENTED),
     ],
 )
-def test_what_nobody_may_see_is_not_quoted(method: str, metadata: tuple[str, str], code: Code) -> None:
+def test_what_nobody_may_see_is_not_quoted(method: str, metadata: tuple[str, str], code: StatusCode) -> None:
     """Error messages of rejected calls don't quote redacted values."""
-    client = Caller(structs.replace(POLICY, hidden=frozenset((b":path", metadata[0].encode()))))
+    client = Caller(structs.replace(POLICY, redacted_in_responses=frozenset((b":path", metadata[0].encode()))))
     fields = {"content-type": "application/grpc"} | dict((metadata,))
     stream = client.ask(method, *fields.items(), method="POST", end=False)
     assert client.code(stream) is code
@@ -159,32 +163,38 @@ def test_what_nobody_may_see_is_not_quoted(method: str, metadata: tuple[str, str
 
 def test_what_nobody_may_see_is_judged_all_the_same() -> None:
     """Redacted headers still take effect: a deadline applies, and a coding is decoded."""
-    client = Caller(structs.replace(POLICY, hidden=frozenset((b":path", b"grpc-timeout", b"grpc-encoding"))))
-    packed = b"\1" + framed(gzip.compress(b""))[1:]
+    client = Caller(
+        structs.replace(POLICY, redacted_in_responses=frozenset((b":path", b"grpc-timeout", b"grpc-encoding")))
+    )
+    packed = b"\1" + encode_message(gzip.compress(b""))[1:]
     stream = client.call(ECHO, packed, ("grpc-encoding", "gzip"), ("grpc-timeout", "1S"), ("x-echo-delay", "5s"))
     client.after(1)
-    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+    assert client.code(stream) is StatusCode.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize(
     ("body", "metadata", "code"),
     [
-        pytest.param(framed(b"\x0a\x01a"), (), Code.OK, id="an unknown field"),
-        pytest.param(b"\1" + framed(gzip.compress(b""))[1:], (("grpc-encoding", "gzip"),), Code.OK, id="gzip"),
-        pytest.param(framed(b"\xff"), (), Code.INTERNAL, id="no message of protobuf"),
-        pytest.param(b"", (), Code.UNIMPLEMENTED, id="no message"),
-        pytest.param(EMPTY * 2, (), Code.UNIMPLEMENTED, id="two messages"),
-        pytest.param(EMPTY[:4], (), Code.INTERNAL, id="half a prefix"),
-        pytest.param(framed(b"ab")[:-1], (), Code.INTERNAL, id="half a message"),
-        pytest.param(b"\2" + EMPTY[1:], (), Code.INTERNAL, id="an unknown flag"),
-        pytest.param(b"\1" + EMPTY[1:], (), Code.INTERNAL, id="compressed, and nobody says how"),
-        pytest.param(b"\1" + EMPTY[1:], (("grpc-encoding", "gzip"),), Code.INTERNAL, id="no gzip"),
-        pytest.param(b"\0\xff\xff\xff\xff", (), Code.RESOURCE_EXHAUSTED, id="too large"),
-        pytest.param(EMPTY, (("grpc-encoding", "br"),), Code.UNIMPLEMENTED, id="an unknown coding"),
-        pytest.param(EMPTY, (("grpc-timeout", "1s"),), Code.INTERNAL, id="no grpc-timeout"),
+        pytest.param(encode_message(b"\x0a\x01a"), (), StatusCode.OK, id="an unknown field"),
+        pytest.param(
+            b"\1" + encode_message(gzip.compress(b""))[1:], (("grpc-encoding", "gzip"),), StatusCode.OK, id="gzip"
+        ),
+        pytest.param(encode_message(b"\xff"), (), StatusCode.INTERNAL, id="no message of protobuf"),
+        pytest.param(b"", (), StatusCode.UNIMPLEMENTED, id="no message"),
+        pytest.param(EMPTY * 2, (), StatusCode.UNIMPLEMENTED, id="two messages"),
+        pytest.param(EMPTY[:4], (), StatusCode.INTERNAL, id="half a prefix"),
+        pytest.param(encode_message(b"ab")[:-1], (), StatusCode.INTERNAL, id="half a message"),
+        pytest.param(b"\2" + EMPTY[1:], (), StatusCode.INTERNAL, id="an unknown flag"),
+        pytest.param(b"\1" + EMPTY[1:], (), StatusCode.INTERNAL, id="compressed, and nobody says how"),
+        pytest.param(b"\1" + EMPTY[1:], (("grpc-encoding", "gzip"),), StatusCode.INTERNAL, id="no gzip"),
+        pytest.param(b"\0\xff\xff\xff\xff", (), StatusCode.RESOURCE_EXHAUSTED, id="too large"),
+        pytest.param(EMPTY, (("grpc-encoding", "br"),), StatusCode.UNIMPLEMENTED, id="an unknown coding"),
+        pytest.param(EMPTY, (("grpc-timeout", "1s"),), StatusCode.INTERNAL, id="no grpc-timeout"),
     ],
 )
-def test_what_is_wrong_ends_the_call_alone(body: bytes, metadata: tuple[tuple[str, str], ...], code: Code) -> None:
+def test_what_is_wrong_ends_the_call_alone(
+    body: bytes, metadata: tuple[tuple[str, str], ...], code: StatusCode
+) -> None:
     """A malformed call ends with a code and a sentence, in every delivery, and the next call is answered."""
     for pieces in ([body], [body[at : at + 1] for at in range(len(body))]):
         client = Caller()
@@ -195,8 +205,8 @@ def test_what_is_wrong_ends_the_call_alone(body: bytes, metadata: tuple[tuple[st
         if not client.ended(stream):
             client.body(stream, b"")
         assert client.code(stream) is code
-        assert (b"grpc-message" in client.trailers(stream)) == (code is not Code.OK)
-        assert client.code(client.call(ECHO)) is Code.OK
+        assert (b"grpc-message" in client.trailers(stream)) == (code is not StatusCode.OK)
+        assert client.code(client.call(ECHO)) is StatusCode.OK
         assert not client.said_goodbye
 
 
@@ -211,7 +221,7 @@ def test_an_unknown_coding_is_told_which_are_known(client: Caller) -> None:
 def test_an_unknown_method_is_told_which_there_are(client: Caller, method: str) -> None:
     """If a method is unknown, the message lists the available ones."""
     stream = client.call(method)
-    assert client.code(stream) is Code.UNIMPLEMENTED
+    assert client.code(stream) is StatusCode.UNIMPLEMENTED
     assert f"unknown method {method}; available: {ECHO}, ".encode() in client.trailers(stream)[b"grpc-message"]
 
 
@@ -232,14 +242,14 @@ def test_the_media_type_makes_a_call(client: Caller, media_type: str, is_call: b
     stream = client.ask(ECHO, ("content-type", media_type), method="POST", end=False)
     client.body(stream, EMPTY)
     assert bool(client.of(stream, h2.events.TrailersReceived)) == is_call
-    assert not is_call or client.code(stream) is Code.OK
+    assert not is_call or client.code(stream) is StatusCode.OK
     assert client.answer(stream).startswith(b"<b>Got: ") != is_call
 
 
 def test_messages_in_another_form_are_refused(client: Caller) -> None:
     """A message in another format than protobuf is UNIMPLEMENTED."""
     stream = client.ask(ECHO, ("content-type", "application/grpc+json"), method="POST", end=False)
-    assert client.code(stream) is Code.UNIMPLEMENTED
+    assert client.code(stream) is StatusCode.UNIMPLEMENTED
 
 
 def test_get_is_no_call(client: Caller) -> None:
@@ -250,28 +260,28 @@ def test_get_is_no_call(client: Caller) -> None:
 @pytest.mark.parametrize(
     ("metadata", "code"),
     [
-        ((("x-echo-status", "UNAVAILABLE"),), Code.UNAVAILABLE),
-        ((("x-echo-status", "not_found"),), Code.NOT_FOUND),
-        ((("x-echo-code", "16"),), Code.UNAUTHENTICATED),
-        ((("x-echo-status", "OK"),), Code.OK),
-        ((("x-echo-status", "17"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-status", "5"), ("x-echo-code", "6")), Code.INVALID_ARGUMENT),
-        ((("x-echo-delay", "61s"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-delay", "1h"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-delay", "1e400"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-header", "grpc-status:1"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-header", "connection:close"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-header", "x-a:ü"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-header", "cache-control:public"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-size", "1"),), Code.INVALID_ARGUMENT),
-        ((("x-echo-nonsense", "1"),), Code.OK),
+        ((("x-echo-status", "UNAVAILABLE"),), StatusCode.UNAVAILABLE),
+        ((("x-echo-status", "not_found"),), StatusCode.NOT_FOUND),
+        ((("x-echo-code", "16"),), StatusCode.UNAUTHENTICATED),
+        ((("x-echo-status", "OK"),), StatusCode.OK),
+        ((("x-echo-status", "17"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-status", "5"), ("x-echo-code", "6")), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-delay", "61s"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-delay", "1h"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-delay", "1e400"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-header", "grpc-status:1"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-header", "connection:close"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-header", "x-a:ü"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-header", "cache-control:public"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-size", "1"),), StatusCode.INVALID_ARGUMENT),
+        ((("x-echo-nonsense", "1"),), StatusCode.OK),
     ],
 )
-def test_a_client_may_ask_for_a_code(client: Caller, metadata: tuple[tuple[str, str], ...], code: Code) -> None:
+def test_a_client_may_ask_for_a_code(client: Caller, metadata: tuple[tuple[str, str], ...], code: StatusCode) -> None:
     """A client may request a code by name or number; an invalid control is rejected with its limit."""
     stream = client.call(ECHO, EMPTY, *metadata)
     assert client.code(stream) is code
-    if code is Code.INVALID_ARGUMENT:
+    if code is StatusCode.INVALID_ARGUMENT:
         assert client.trailers(stream)[b"grpc-message"].startswith(metadata[-1][0].encode())
 
 
@@ -279,7 +289,7 @@ def test_what_is_not_allowed_is_refused() -> None:
     """A disabled control is rejected, by the same settings as for HTTP."""
     client = Caller(settings=Settings(allow_delay="off"))
     stream = client.call(ECHO, EMPTY, ("x-echo-delay", "1s"))
-    assert client.code(stream) is Code.PERMISSION_DENIED
+    assert client.code(stream) is StatusCode.PERMISSION_DENIED
     assert b"ECHO_ALLOW_DELAY" in client.trailers(stream)[b"grpc-message"]
 
 
@@ -293,11 +303,11 @@ def test_a_client_may_ask_for_fields(client: Caller) -> None:
 def test_a_delay_holds_up_one_call_alone(client: Caller) -> None:
     """A delay affects one call only, and nothing of its response is sent before."""
     slow, fast = client.call(ECHO, EMPTY, ("x-echo-delay", "50s")), client.call(ECHO)
-    assert client.code(fast) is Code.OK
+    assert client.code(fast) is StatusCode.OK
     client.after(49)
     assert not client.of(slow, h2.events.ResponseReceived)
     client.after(1)
-    assert client.code(slow) is Code.OK
+    assert client.code(slow) is StatusCode.OK
 
 
 @pytest.mark.parametrize("metadata", [(), (("x-echo-delay", "5s"),)])
@@ -308,7 +318,7 @@ def test_a_deadline_is_obeyed(client: Caller, body: bytes | None, metadata: tupl
     client.after(1.9)
     assert not client.ended(stream)
     client.after(0.1)
-    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+    assert client.code(stream) is StatusCode.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize("begun", [1000.001, 1033.333, 1063.777, 1099.997])
@@ -323,7 +333,7 @@ def test_a_deadline_is_over_when_its_time_has_come(begun: float) -> None:
     client.served.after(0.1)
     assert client.served.turn(10) < 10
     client.receive()
-    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+    assert client.code(stream) is StatusCode.DEADLINE_EXCEEDED
 
 
 def test_a_request_that_does_not_come_is_not_waited_for_for_ever(client: Caller) -> None:
@@ -332,7 +342,7 @@ def test_a_request_that_does_not_come_is_not_waited_for_for_ever(client: Caller)
     client.after(29)
     assert not client.ended(stream)
     client.after(6)
-    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+    assert client.code(stream) is StatusCode.DEADLINE_EXCEEDED
 
 
 def test_a_request_that_comes_byte_by_byte_is_not_waited_for_for_ever(client: Caller) -> None:
@@ -346,7 +356,7 @@ def test_a_request_that_comes_byte_by_byte_is_not_waited_for_for_ever(client: Ca
     client.after(29)
     assert not client.ended(stream)
     client.after(2)
-    assert client.code(stream) is Code.DEADLINE_EXCEEDED
+    assert client.code(stream) is StatusCode.DEADLINE_EXCEEDED
 
 
 def test_who_takes_no_answer_keeps_it_no_longer_for_sending_more() -> None:
@@ -363,14 +373,14 @@ def test_who_takes_no_answer_keeps_it_no_longer_for_sending_more() -> None:
 @pytest.mark.parametrize(
     ("method", "body", "metadata", "code"),
     [
-        (ECHO, None, ("grpc-timeout", "1S"), Code.DEADLINE_EXCEEDED),
-        (ECHO, EMPTY, ("x-echo-status", "5"), Code.NOT_FOUND),
-        (ECHO, b"\2", ("x-a", "b"), Code.INTERNAL),
-        ("/a.B/C", None, ("x-a", "b"), Code.UNIMPLEMENTED),
-        (ECHO, EMPTY[:2], ("x-a", "b"), Code.DEADLINE_EXCEEDED),
+        (ECHO, None, ("grpc-timeout", "1S"), StatusCode.DEADLINE_EXCEEDED),
+        (ECHO, EMPTY, ("x-echo-status", "5"), StatusCode.NOT_FOUND),
+        (ECHO, b"\2", ("x-a", "b"), StatusCode.INTERNAL),
+        ("/a.B/C", None, ("x-a", "b"), StatusCode.UNIMPLEMENTED),
+        (ECHO, EMPTY[:2], ("x-a", "b"), StatusCode.DEADLINE_EXCEEDED),
     ],
 )
-def test_an_end_needs_no_window(method: str, body: bytes | None, metadata: tuple[str, str], code: Code) -> None:
+def test_an_end_needs_no_window(method: str, body: bytes | None, metadata: tuple[str, str], code: StatusCode) -> None:
     """Trailers need no window, so a client with a closed window learns how its call has ended."""
     client = Caller(initial_window_size=0)
     stream = client.call(method, body, metadata, end=body == EMPTY)
@@ -380,8 +390,8 @@ def test_an_end_needs_no_window(method: str, body: bytes | None, metadata: tuple
     assert client.code(stream) is code
 
 
-@pytest.mark.parametrize(("timeout", "code"), [("30S", Code.OK), ("10S", Code.DEADLINE_EXCEEDED)])
-def test_an_answer_waits_for_the_window_that_it_needs(timeout: str, code: Code) -> None:
+@pytest.mark.parametrize(("timeout", "code"), [("30S", StatusCode.OK), ("10S", StatusCode.DEADLINE_EXCEEDED)])
+def test_an_answer_waits_for_the_window_that_it_needs(timeout: str, code: StatusCode) -> None:
     """A response with a message waits for the window, and its deadline applies meanwhile."""
     client = Caller(initial_window_size=0)
     stream = client.call(ECHO, EMPTY, ("grpc-timeout", timeout))
@@ -395,8 +405,8 @@ def test_an_answer_waits_for_the_window_that_it_needs(timeout: str, code: Code) 
 
 def session_of(client: Caller) -> Any:
     """Return the echo's end of the connection."""
-    session = client.served.connection._session  # noqa: SLF001 - what it holds shows nowhere else
-    assert isinstance(session, Http2Session)
+    session = client.served.connection._handler  # noqa: SLF001 - what it holds shows nowhere else
+    assert isinstance(session, Http2Handler)
     return session
 
 
@@ -404,8 +414,8 @@ def session_of(client: Caller) -> Any:
 def test_one_turn_makes_no_more_of_what_came_than_it_would_take(end: bool) -> None:  # noqa: FBT001 - a column
     """Thirty small frames that hold thirty large messages are decoded in several turns, whether kept or answered."""
     client = Caller(streams=50)
-    mebibyte = messages.message("grpc.reflection.v1.ServerReflectionRequest")(host="a" * ((1 << 20) - 10))
-    packed = b"\1" + framed(gzip.compress(mebibyte.SerializeToString()))[1:]
+    mebibyte = messages.message_class("grpc.reflection.v1.ServerReflectionRequest")(host="a" * ((1 << 20) - 10))
+    packed = b"\1" + encode_message(gzip.compress(mebibyte.SerializeToString()))[1:]
     for _ in range(30):
         stream = client.h2.get_next_available_stream_id()
         fields = [("content-type", "application/grpc"), ("grpc-encoding", "gzip")]
@@ -416,25 +426,25 @@ def test_one_turn_makes_no_more_of_what_came_than_it_would_take(end: bool) -> No
     assert len(data) < 60_000
     client.served.connection.data_received(data)
     client.receive()
-    assert session_of(client).held < 4 << 20
+    assert session_of(client).buffered_bytes < 4 << 20
     assert client.served.turns, "the rest is taken in turns behind it, as long as there is room for what is kept"
     client.after(0)
-    assert client.served.service.waiting.has_room(0)
+    assert client.served.service.memory_budget.has_room(0)
     client.served.connection.abort()
     client.served.connection.connection_lost(None)
-    assert client.served.service.waiting.size == 0
+    assert client.served.service.memory_budget.used == 0
 
 
 def test_what_is_held_is_counted_anew_when_it_was_said() -> None:
     """Held bytes are counted again when responses are sent, also if nothing was received then."""
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 50, end=False)
-    idle = session_of(client).held
+    idle = session_of(client).buffered_bytes
     client.h2.increment_flow_control_window(100_000, stream)
     client.exchange()
     client.after(0)
     assert len(client.said(stream)) == 50
-    assert session_of(client).held == idle - 100
+    assert session_of(client).buffered_bytes == idle - 100
 
 
 def test_a_body_is_invited(client: Caller) -> None:
@@ -443,7 +453,7 @@ def test_a_body_is_invited(client: Caller) -> None:
     stream = client.ask(ECHO, *fields, method="POST", end=False)
     assert len(client.of(stream, h2.events.InformationalResponseReceived)) == 1
     client.body(stream, EMPTY)
-    assert client.code(stream) is Code.OK
+    assert client.code(stream) is StatusCode.OK
     whole = client.ask(ECHO, *fields, ("content-length", "0"), method="POST", end=False)
     refused = client.ask("/a.B/C", *fields, method="POST", end=False)
     for stream in (whole, refused):
@@ -455,40 +465,40 @@ def fail(*_: object, **__: object) -> bytes:
     raise RuntimeError("on purpose")
 
 
-@pytest.mark.parametrize("way", ["receive", "end", "stop", "say"])
+@pytest.mark.parametrize("way", ["receive_data", "receive_end", "on_shutdown", "next_output"])
 def test_a_fault_of_the_application_ends_one_call(client: Caller, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """An application error anywhere ends one call and is logged once; the connection continues."""
     with monkeypatch.context() as patched:
         patched.setattr(GrpcCall, way, fail)
         stream = client.call(ECHO)
-        if way == "stop":
+        if way == "on_shutdown":
             stream = client.call(WATCH)
-            client.served.service.drain()
+            client.served.service.begin_shutdown()
         client.after(0)
-        assert client.code(stream) is Code.INTERNAL
+        assert client.code(stream) is StatusCode.INTERNAL
         assert "on purpose" in client.served.reports[0]
         assert len(client.served.reports) == 1
-    assert client.code(client.call(ECHO)) is Code.OK
+    assert client.code(client.call(ECHO)) is StatusCode.OK
 
 
 def test_a_call_that_can_not_begin_is_answered_once(client: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that can't begin gets one HTTP 500, and its later data is ignored."""
     with monkeypatch.context() as patched:
-        patched.setattr(services, "method", fail)
+        patched.setattr(services, "find_method", fail)
         stream = client.call(ECHO)
         assert client.status(stream) == 500
         assert len(client.served.reports) == 1
-    assert client.code(client.call(ECHO)) is Code.OK
+    assert client.code(client.call(ECHO)) is StatusCode.OK
 
 
 def test_a_cancelled_call_stops(client: Caller) -> None:
     """A cancelled call leaves nothing and sends nothing more."""
     stream = client.call(ECHO, EMPTY, ("x-echo-delay", "5s"))
     session = session_of(client)
-    assert session.held
+    assert session.buffered_bytes
     client.h2.reset_stream(stream, ErrorCodes.CANCEL)
     client.exchange()
-    assert (session.held, session.under_way.requests) == (0, 0)
+    assert (session.buffered_bytes, session.in_flight.requests) == (0, 0)
     client.after(10)
     assert not client.of(stream, h2.events.ResponseReceived)
 
@@ -498,14 +508,16 @@ def test_a_cancelled_call_stops(client: Caller) -> None:
 )
 def test_the_server_and_its_services_are_healthy(client: Caller, service: str, told: bytes) -> None:
     """The server and its services are healthy, each by its full name."""
-    request = messages.message("grpc.health.v1.HealthCheckRequest")(service=service)
-    assert client.said(client.call(CHECK, framed(request.SerializeToString()))) == [told]
+    request = messages.message_class("grpc.health.v1.HealthCheckRequest")(service=service)
+    assert client.said(client.call(CHECK, encode_message(request.SerializeToString()))) == [told]
 
 
 def test_of_an_unknown_service_there_is_no_health(client: Caller) -> None:
     """Check of an unknown service is NOT_FOUND; Watch reports it as unknown, because it may appear later."""
-    request = framed(messages.message("grpc.health.v1.HealthCheckRequest")(service="a").SerializeToString())
-    assert client.code(client.call(CHECK, request)) is Code.NOT_FOUND
+    request = encode_message(
+        messages.message_class("grpc.health.v1.HealthCheckRequest")(service="a").SerializeToString()
+    )
+    assert client.code(client.call(CHECK, request)) is StatusCode.NOT_FOUND
     watching = client.call(WATCH, request)
     assert (client.said(watching), client.ended(watching)) == ([SERVICE_UNKNOWN], False)
 
@@ -515,13 +527,13 @@ def test_who_watches_is_told_that_the_server_stops(client: Caller) -> None:
     stream = client.call(WATCH)
     client.after(100)
     assert (client.said(stream), client.ended(stream)) == ([SERVING], False)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.after(0)
     assert client.said(stream) == [SERVING, NOT_SERVING]
-    assert client.code(stream) is Code.UNAVAILABLE
+    assert client.code(stream) is StatusCode.UNAVAILABLE
     assert client.said(client.call(CHECK)) == [NOT_SERVING]
     again = client.call(WATCH)
-    assert (client.said(again), client.code(again)) == ([NOT_SERVING], Code.UNAVAILABLE)
+    assert (client.said(again), client.code(again)) == ([NOT_SERVING], StatusCode.UNAVAILABLE)
 
 
 def test_nobody_watches_for_ever(client: Caller) -> None:
@@ -530,22 +542,22 @@ def test_nobody_watches_for_ever(client: Caller) -> None:
     client.after(199)
     assert not client.ended(stream)
     client.after(2)
-    assert client.code(stream) is Code.UNAVAILABLE
+    assert client.code(stream) is StatusCode.UNAVAILABLE
 
 
 def test_a_call_that_has_begun_is_answered_though_the_server_stops(client: Caller) -> None:
     """A call that has begun is answered during a graceful shutdown."""
     stream = client.call(ECHO, EMPTY, ("x-echo-delay", "5s"))
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.after(5)
-    assert client.code(stream) is Code.OK
+    assert client.code(stream) is StatusCode.OK
 
 
 def test_reflection_answers_each_question_as_it_comes(client: Caller) -> None:
     """Reflection responds to each request as it arrives: before the client has ended, and several in one piece."""
     stream = client.call(REFLECT, asks(list_services=""), end=False)
     (listed,) = client.said(stream)
-    response = messages.message("grpc.reflection.v1.ServerReflectionResponse")
+    response = messages.message_class("grpc.reflection.v1.ServerReflectionResponse")
     services = [each.name for each in response.FromString(listed).list_services_response.service]
     assert services == [f"{PACKAGE}.GrpcEcho", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]
     questions = (
@@ -564,34 +576,34 @@ def test_reflection_answers_each_question_as_it_comes(client: Caller) -> None:
         "error_response",
     ]
     assert answers[0].file_descriptor_response == answers[1].file_descriptor_response
-    assert answers[2].error_response.error_code == Code.NOT_FOUND
-    assert client.code(stream) is Code.OK
+    assert answers[2].error_response.error_code == StatusCode.NOT_FOUND
+    assert client.code(stream) is StatusCode.OK
 
 
 def test_a_dialogue_ends_when_the_server_stops_and_all_is_answered(client: Caller) -> None:
     """An idle dialogue ends at shutdown so that it does not delay it; a new one gets its response first."""
     idle, new = client.call(REFLECT, asks(list_services=""), end=False), client.call(REFLECT, None)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.after(0)
-    assert client.code(idle) is Code.UNAVAILABLE
+    assert client.code(idle) is StatusCode.UNAVAILABLE
     assert not client.ended(new)
     client.body(new, asks(list_services=""), end=False)
     client.after(0)
-    assert (len(client.said(new)), client.code(new)) == (1, Code.UNAVAILABLE)
+    assert (len(client.said(new)), client.code(new)) == (1, StatusCode.UNAVAILABLE)
 
 
 def test_half_a_question_does_not_put_off_the_end_of_a_dialogue(client: Caller) -> None:
     """An incomplete request does not delay the end of a dialogue, even if it arrives during the shutdown."""
     stream = client.call(REFLECT, asks(list_services=""), end=False)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.served.connection.data_received(frames.encode(frames.DATA, 0, stream, b"\0"))
     client.after(0)
-    assert client.code(stream) is Code.UNAVAILABLE
+    assert client.code(stream) is StatusCode.UNAVAILABLE
 
 
 def test_a_question_that_asks_for_nothing_ends_the_dialogue(client: Caller) -> None:
     """A reflection request without a question is INVALID_ARGUMENT, because no response would fit."""
-    assert client.code(client.call(REFLECT, EMPTY, end=False)) is Code.INVALID_ARGUMENT
+    assert client.code(client.call(REFLECT, EMPTY, end=False)) is StatusCode.INVALID_ARGUMENT
 
 
 def test_answers_wait_for_who_takes_them() -> None:
@@ -599,16 +611,16 @@ def test_answers_wait_for_who_takes_them() -> None:
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 300, end=False)
     session = session_of(client)
-    held = session.held
+    held = session.buffered_bytes
     client.after(0)
-    assert (client.said(stream), session.held) == ([], held)
+    assert (client.said(stream), session.buffered_bytes) == ([], held)
     for _ in range(100):
         client.h2.increment_flow_control_window(1000, stream)
         client.exchange()
         client.after(0)
     assert len(client.said(stream)) == 300
     client.body(stream, b"")
-    assert client.code(stream) is Code.OK
+    assert client.code(stream) is StatusCode.OK
 
 
 def test_questions_ahead_of_the_answers_are_bounded() -> None:
@@ -616,14 +628,14 @@ def test_questions_ahead_of_the_answers_are_bounded() -> None:
     client = Caller(initial_window_size=0)
     stream = client.call(REFLECT, asks(list_services="") * 1500, end=False)
     client.after(0)
-    assert client.code(stream) is Code.RESOURCE_EXHAUSTED
+    assert client.code(stream) is StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_too_much_that_is_held_is_let_go_of(client: Caller) -> None:
     """A call that is shed is reset with the code that gRPC clients read as RESOURCE_EXHAUSTED."""
     stream = client.call(ECHO, b"\0\0\0\xff\xff" + bytes(1000), end=False)
     session = session_of(client)
-    session.shed()
+    session.reject_over_budget()
     client.receive()
     assert [each.error_code for each in client.of(stream, h2.events.StreamReset)] == [ErrorCodes.ENHANCE_YOUR_CALM]
-    assert session.held == 0
+    assert session.buffered_bytes == 0

@@ -11,34 +11,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.grpc import messages
-from app.grpc.call import GrpcCall, Refused
-from app.grpc.deadline import timeout
-from app.grpc.framing import Messages, coding, framed
-from app.grpc.metadata import Given
-from app.grpc.services import METHODS, SERVICES, Kind
-from app.grpc.status import BY_NAME, CallError, Code, encoded, trailers
-from app.http.call import is_call
-from app.http.grpc_record import Ending
+from app.grpc.call import GrpcCall, RejectedCall
+from app.grpc.deadline import parse_timeout
+from app.grpc.framing import MessageReader, encode_message, parse_coding
+from app.grpc.metadata import MetadataValue
+from app.grpc.services import METHODS, SERVICES, MethodKind
+from app.grpc.status import CODES_BY_NAME, CallError, StatusCode, percent_encode, status_trailers
+from app.http.call import is_grpc_request
+from app.http.grpc_record import CallStatus
 from tools.docs.descriptors import PROTOS, compiled, generated
 
 MOST = 1000
 
 
-def _given(*values: bytes) -> list[Given]:
+def _given(*values: bytes) -> list[MetadataValue]:
     """Return the values of a header, none of them redacted."""
-    return [Given(value, value) for value in values]
+    return [MetadataValue(value, value) for value in values]
 
 
 def test_the_codes_are_those_of_grpc() -> None:
     """Names and numbers of codes are the same as another implementation's."""
     theirs = {code.name: code.value[0] for code in grpc.StatusCode}
-    assert {code.name: code.value for code in Code} == theirs
-    assert {**{code.name: code for code in Code}, **{str(code.value): code for code in Code}} == BY_NAME
+    assert {code.name: code.value for code in StatusCode} == theirs
+    assert {
+        **{code.name: code for code in StatusCode},
+        **{str(code.value): code for code in StatusCode},
+    } == CODES_BY_NAME
 
 
 def test_a_call_without_another_end_is_cancelled() -> None:
     """The default is CANCELLED, and the record has both its name and its number."""
-    assert (Ending().code, Ending().number) == (Code.CANCELLED.name, Code.CANCELLED)
+    assert (CallStatus().code, CallStatus().number) == (StatusCode.CANCELLED.name, StatusCode.CANCELLED)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +56,13 @@ def test_a_call_without_another_end_is_cancelled() -> None:
 )
 def test_a_message_is_sent_as_visible_ascii(message: str, field: bytes) -> None:
     """A message is percent-encoded to visible ASCII, so that nothing of it ends the header."""
-    assert encoded(message) == field
-    assert trailers(Code.NOT_FOUND, message) == ((b"grpc-status", b"5"), (b"grpc-message", field))
+    assert percent_encode(message) == field
+    assert status_trailers(StatusCode.NOT_FOUND, message) == ((b"grpc-status", b"5"), (b"grpc-message", field))
 
 
 def test_success_has_no_message() -> None:
     """Success has no message."""
-    assert trailers(Code.OK) == ((b"grpc-status", b"0"),)
+    assert status_trailers(StatusCode.OK) == ((b"grpc-status", b"0"),)
 
 
 @pytest.mark.parametrize(
@@ -76,25 +79,25 @@ def test_success_has_no_message() -> None:
 )
 def test_a_timeout_is_a_number_and_a_unit(value: bytes, seconds: float) -> None:
     """A timeout is a number and a unit, from hours to nanoseconds."""
-    assert timeout(_given(value)) == pytest.approx(seconds)
+    assert parse_timeout(_given(value)) == pytest.approx(seconds)
 
 
 def test_without_a_timeout_there_is_no_deadline() -> None:
     """Without a timeout, a call has no deadline of its own."""
-    assert timeout(()) == inf
+    assert parse_timeout(()) == inf
 
 
 @pytest.mark.parametrize("values", [[b""], [b"1"], [b"S"], [b"123456789S"], [b"-1S"], [b"1.5S"], [b"1h"], [b"1S"] * 2])
 def test_what_is_no_timeout_is_refused(values: list[bytes]) -> None:
     """An invalid timeout is rejected rather than guessed."""
     with pytest.raises(CallError, match="grpc-timeout"):
-        timeout(_given(*values))
+        parse_timeout(_given(*values))
 
 
 @pytest.mark.parametrize(("values", "name"), [((), b"identity"), ((b"gzip",), b"gzip")])
 def test_the_coding_of_messages_is_told_by_a_field(values: tuple[bytes, ...], name: bytes) -> None:
     """The coding is named by a header; without it, messages are not compressed."""
-    assert coding(_given(*values)) == name
+    assert parse_coding(_given(*values)) == name
 
 
 @pytest.mark.parametrize(
@@ -102,8 +105,8 @@ def test_the_coding_of_messages_is_told_by_a_field(values: tuple[bytes, ...], na
 )
 def test_a_call_is_told_by_its_media_type(value: bytes, call: bool) -> None:  # noqa: FBT001 - a column
     """A call is recognized by its media type only."""
-    assert is_call(((b"a", b"b"), (b"content-type", value))) is call
-    assert not is_call(((b"accept", value),))
+    assert is_grpc_request(((b"a", b"b"), (b"content-type", value))) is call
+    assert not is_grpc_request(((b"accept", value),))
 
 
 @given(
@@ -112,15 +115,17 @@ def test_a_call_is_told_by_its_media_type(value: bytes, call: bool) -> None:  # 
 )
 def test_messages_are_read_in_every_delivery(whole: list[tuple[bytes, bool]], cuts: list[int]) -> None:
     """Messages are decoded in every delivery, compressed or not."""
-    wire = b"".join(b"\1" + framed(gzip.compress(raw))[1:] if packed else framed(raw) for raw, packed in whole)
+    wire = b"".join(
+        b"\1" + encode_message(gzip.compress(raw))[1:] if packed else encode_message(raw) for raw, packed in whole
+    )
     bounds = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
     for pieces in ([wire], [wire[at : at + 1] for at in range(len(wire))], _cut(wire, bounds)):
-        reader = Messages(b"gzip", MOST)
+        reader = MessageReader(b"gzip", MOST)
         for piece in pieces:
-            reader.receive(piece)
-        reader.end()
-        assert [reader.next() for _ in range(reader.waiting)] == [raw for raw, _ in whole]
-        assert reader.held == 0
+            reader.feed_body(piece)
+        reader.feed_eof()
+        assert [reader.next_message() for _ in range(reader.ready_count)] == [raw for raw, _ in whole]
+        assert reader.buffered_bytes == 0
 
 
 def _cut(wire: bytes, bounds: list[int]) -> Iterable[bytes]:
@@ -130,37 +135,41 @@ def _cut(wire: bytes, bounds: list[int]) -> Iterable[bytes]:
 @pytest.mark.parametrize(
     ("wire", "code"),
     [
-        pytest.param(b"\2\0\0\0\0", Code.INTERNAL, id="an unknown flag"),
-        pytest.param(b"\0" + (MOST + 1).to_bytes(4, "big"), Code.RESOURCE_EXHAUSTED, id="too long, by its prefix"),
-        pytest.param(b"\1" + framed(b"no gzip")[1:], Code.INTERNAL, id="not gzip"),
-        pytest.param(b"\1" + framed(gzip.compress(b"a")[:-1])[1:], Code.INTERNAL, id="half of gzip"),
-        pytest.param(b"\1" + framed(gzip.compress(b"a") + b"b")[1:], Code.INTERNAL, id="more than gzip"),
-        pytest.param(b"\1" + framed(gzip.compress(bytes(MOST + 1)))[1:], Code.RESOURCE_EXHAUSTED, id="a small bomb"),
+        pytest.param(b"\2\0\0\0\0", StatusCode.INTERNAL, id="an unknown flag"),
         pytest.param(
-            b"\1" + framed(gzip.compress(gzip.compress(bytes(1 << 27)) + bytes(0)))[1:],
-            Code.RESOURCE_EXHAUSTED,
+            b"\0" + (MOST + 1).to_bytes(4, "big"), StatusCode.RESOURCE_EXHAUSTED, id="too long, by its prefix"
+        ),
+        pytest.param(b"\1" + encode_message(b"no gzip")[1:], StatusCode.INTERNAL, id="not gzip"),
+        pytest.param(b"\1" + encode_message(gzip.compress(b"a")[:-1])[1:], StatusCode.INTERNAL, id="half of gzip"),
+        pytest.param(b"\1" + encode_message(gzip.compress(b"a") + b"b")[1:], StatusCode.INTERNAL, id="more than gzip"),
+        pytest.param(
+            b"\1" + encode_message(gzip.compress(bytes(MOST + 1)))[1:], StatusCode.RESOURCE_EXHAUSTED, id="a small bomb"
+        ),
+        pytest.param(
+            b"\1" + encode_message(gzip.compress(gzip.compress(bytes(1 << 27)) + bytes(0)))[1:],
+            StatusCode.RESOURCE_EXHAUSTED,
             id="a large one",
         ),
-        pytest.param(framed(bytes(MOST)) * 2, Code.RESOURCE_EXHAUSTED, id="too much at once"),
-        pytest.param(framed(b"") * 1001, Code.RESOURCE_EXHAUSTED, id="too many at once"),
+        pytest.param(encode_message(bytes(MOST)) * 2, StatusCode.RESOURCE_EXHAUSTED, id="too much at once"),
+        pytest.param(encode_message(b"") * 1001, StatusCode.RESOURCE_EXHAUSTED, id="too many at once"),
     ],
 )
-def test_what_can_not_be_read_has_a_code(wire: bytes, code: Code) -> None:
+def test_what_can_not_be_read_has_a_code(wire: bytes, code: StatusCode) -> None:
     """A malformed or oversized message has its code.
 
     Never more is kept than one message and its prefix may have.
     """
     with pytest.raises(CallError) as refused:
-        Messages(b"gzip", MOST).receive(wire)
+        MessageReader(b"gzip", MOST).feed_body(wire)
     assert refused.value.code is code
 
 
 def test_the_largest_message_is_read() -> None:
     """A message of exactly the limit is decoded, compressed or not."""
-    for wire in (framed(bytes(MOST)), b"\1" + framed(gzip.compress(bytes(MOST)))[1:]):
-        reader = Messages(b"gzip", MOST)
-        reader.receive(wire)
-        assert reader.next() == bytes(MOST)
+    for wire in (encode_message(bytes(MOST)), b"\1" + encode_message(gzip.compress(bytes(MOST)))[1:]):
+        reader = MessageReader(b"gzip", MOST)
+        reader.feed_body(wire)
+        assert reader.next_message() == bytes(MOST)
 
 
 def test_the_messages_are_those_of_the_files() -> None:
@@ -168,12 +177,16 @@ def test_the_messages_are_those_of_the_files() -> None:
     files = generated()
     assert {path: path.read_bytes() for path in PROTOS.rglob("*.binpb")} == files
     for path, content in files.items():
-        assert messages.file_named(f"{path.relative_to(PROTOS).with_suffix('.proto')}") == content
+        assert messages.file_by_name(f"{path.relative_to(PROTOS).with_suffix('.proto')}") == content
 
 
 def test_the_methods_are_those_of_the_files() -> None:
     """The methods are those of the proto files, each with its kind of streaming."""
-    kinds = {(False, False): Kind.UNARY, (False, True): Kind.WATCH, (True, True): Kind.DIALOGUE}
+    kinds = {
+        (False, False): MethodKind.UNARY,
+        (False, True): MethodKind.SERVER_STREAMING,
+        (True, True): MethodKind.BIDI_STREAMING,
+    }
     described = {
         f"/{file.package}.{service.name}/{method.name}": kinds[method.client_streaming, method.server_streaming]
         for file in compiled().file
@@ -187,4 +200,4 @@ def test_the_methods_are_those_of_the_files() -> None:
 def test_a_refused_call_has_all_that_a_call_has() -> None:
     """A rejected call has the whole interface of a call, because the server uses any of it."""
     names = {name for name in dir(GrpcCall) if not name.startswith("_")}
-    assert names <= set(dir(Refused))
+    assert names <= set(dir(RejectedCall))

@@ -6,10 +6,10 @@ They have many requests in flight, or measure the network.
 import h2.events
 import pytest
 
-from app.config.settings import MAX_HELD
-from app.server.http2.flood_guard import Patience
+from app.config.settings import DEFAULT_MEMORY_BUDGET
+from app.server.http2.flood_guard import FloodGuard
 from app.server.http2.frames import ErrorCode, Http2ConnectionError
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 from tests.http import raw_http2
 from tests.unit.served import Served
 from tests.unit.test_http2_session import LARGE, Client
@@ -48,29 +48,29 @@ def test_who_reads_too_slowly_keeps_none_of_the_others_either() -> None:
 def test_a_worker_that_holds_much_answers_one_request_after_the_other() -> None:
     """A worker near its memory budget generates a response only if there is room, after earlier ones are read."""
     client = Client(initial_window_size=1 << 20)
-    waiting = client.served.service.waiting
-    waiting.size = others = MAX_HELD - 300_000
+    waiting = client.served.service.memory_budget
+    waiting.used = others = DEFAULT_MEMORY_BUDGET - 300_000
     streams = [client.ask("/large") for _ in range(ANSWERS)]
-    assert waiting.size <= MAX_HELD, "more would have cost the client its connection"
+    assert waiting.used <= DEFAULT_MEMORY_BUDGET, "more would have cost the client its connection"
     while not client.ended(streams[-1]):
         client.h2.increment_flow_control_window(20_000)
         before = len(client.events)
         client.exchange()
         assert len(client.events) > before
     assert [client.answer(stream) for stream in streams] == [LARGE] * ANSWERS
-    assert (client.went_away(), waiting.size) == ([], others)
+    assert (client.went_away(), waiting.used) == ([], others)
 
 
 def test_a_ping_behind_what_was_answered_is_no_nuisance() -> None:
     """PING frames are accepted in proportion to sent data, for clients that measure bandwidth; others are limited."""
-    patience = Patience(lambda: 0.0)
+    patience = FloodGuard(lambda: 0.0)
     for _ in range(10_000):
-        patience.useful += 1024
-        patience.ping()
+        patience.useful_bytes += 1024
+        patience.count_ping()
     for _ in range(1000):
-        patience.ping()
+        patience.count_ping()
     with pytest.raises(Http2ConnectionError, match="too many PING frames") as raised:
-        patience.ping()
+        patience.count_ping()
     assert raised.value.code is ErrorCode.ENHANCE_YOUR_CALM
 
 
@@ -79,7 +79,7 @@ def test_requests_may_be_cancelled_for_long_with_a_ping_for_each() -> None:
 
     Go's client does so when it has time for few of its requests.
     """
-    client = Client(limits=Limits(1024, 10, 100))
+    client = Client(limits=RequestLimits(1024, 10, 100))
     for _ in range(60):
         client.served.after(1)
         for _ in range(40):
@@ -96,7 +96,7 @@ def test_a_turn_that_comes_behind_the_end_counts_nothing() -> None:
 
     A transport may report unsent bytes when its connection is already lost.
     """
-    served = Served(limits=Limits(1024, 10, 1 << 20))
+    served = Served(limits=RequestLimits(1024, 10, 1 << 20))
     served.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + bytes(70_000))
     assert served.turns, "one turn was asked for"
     served.transport.unread = 50_000
@@ -104,7 +104,7 @@ def test_a_turn_that_comes_behind_the_end_counts_nothing() -> None:
     served.transport.unread = 60_000
     served.connection.connection_lost(None)
     served.turn(10)
-    assert served.service.waiting.size == 0
+    assert served.service.memory_budget.used == 0
 
 
 def test_what_is_told_behind_a_preface_is_taken() -> None:

@@ -8,38 +8,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.http.errors import ProtocolError
-from app.server.http1.events import Head
-from app.server.http1.parser import Data, End, Event, RequestReader
-from app.server.limits import Limits
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import BodyData, Event, RequestEnd, RequestParser
+from app.server.limits import RequestLimits
 from tests.requests import deliveries, requests
 
-LIMITS = Limits(head=65_536, fields=100, body=100_000)
+LIMITS = RequestLimits(head_size=65_536, header_count=100, body_size=100_000)
 
 
 def said(events: list[Event]) -> Iterator[tuple[object, ...]]:
     """Yield the content of each request in the events."""
     head, body = None, b""
     for event in events:
-        if isinstance(event, Head):
+        if isinstance(event, RequestHead):
             head, body = event.request, b""
-            if event.whole:
-                yield head.method, head.target, head.fields, b"", ()
-        elif isinstance(event, Data):
+            if event.has_no_body:
+                yield head.method, head.target, head.headers, b"", ()
+        elif isinstance(event, BodyData):
             assert event.piece, "no empty piece"
             body += event.piece
         else:
             assert head is not None
-            yield head.method, head.target, head.fields, body, event.trailers
+            yield head.method, head.target, head.headers, body, event.trailers
 
 
 def read(pieces: list[bytes]) -> list[Event]:
     """Return the events of a connection that delivers these pieces."""
-    reader = RequestReader(LIMITS)
+    reader = RequestParser(LIMITS)
     events: list[Event] = []
     for piece in pieces:
-        reader.receive(piece)
-        events += iter(reader.next, None)
-    assert not reader.within_request
+        reader.feed(piece)
+        events += iter(reader.next_event, None)
+    assert not reader.is_within_request
     return events
 
 
@@ -56,12 +56,12 @@ def test_every_delivery_of_the_same_requests_says_the_same(
 
 def test_reading_may_stop_at_any_event_and_go_on() -> None:
     """Reading may stop at any event, as it does when a client does not read: the rest waits in the buffer."""
-    reader = RequestReader(LIMITS)
-    reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" * 3)
+    reader = RequestParser(LIMITS)
+    reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" * 3)
     events: list[Event] = []
-    while (event := reader.next()) is not None:
+    while (event := reader.next_event()) is not None:
         events.append(event)
-    assert [type(event) for event in events] == [Head, Data, End] * 3
+    assert [type(event) for event in events] == [RequestHead, BodyData, RequestEnd] * 3
 
 
 @pytest.mark.parametrize(
@@ -92,24 +92,24 @@ def test_reading_may_stop_at_any_event_and_go_on() -> None:
 )
 def test_bad_chunks_are_refused(coded: bytes, status: int) -> None:
     """A chunk size is hexadecimal digits only, and a chunk ends where its size says (RFC 9112, 7.1)."""
-    reader = RequestReader(LIMITS)
+    reader = RequestParser(LIMITS)
     with pytest.raises(ProtocolError) as raised:
-        reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-        list(iter(reader.next, None))
+        reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        list(iter(reader.next_event, None))
         for start in range(0, len(coded), 7):
-            reader.receive(coded[start : start + 7])
-            list(iter(reader.next, None))
+            reader.feed(coded[start : start + 7])
+            list(iter(reader.next_event, None))
     assert raised.value.status == HTTPStatus(status)
 
 
 def test_a_body_that_grows_above_the_limit_is_refused_when_it_does() -> None:
     """A chunked body above the limit is rejected once it exceeds it, because chunks don't announce the total."""
-    reader = RequestReader(Limits(head=1024, fields=8, body=10))
-    reader.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n")
-    assert sum(isinstance(event, Data) for event in iter(reader.next, None)) == 1
-    reader.receive(b"3\r\n")
+    reader = RequestParser(RequestLimits(head_size=1024, header_count=8, body_size=10))
+    reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n")
+    assert sum(isinstance(event, BodyData) for event in iter(reader.next_event, None)) == 1
+    reader.feed(b"3\r\n")
     with pytest.raises(ProtocolError, match="request body exceeds 10 bytes"):
-        list(iter(reader.next, None))
+        list(iter(reader.next_event, None))
 
 
 def test_a_client_that_waits_for_100_is_known() -> None:
@@ -117,11 +117,11 @@ def test_a_client_that_waits_for_100_is_known() -> None:
 
     Without a body it has nothing to wait for.
     """
-    reader = RequestReader(LIMITS)
+    reader = RequestParser(LIMITS)
     for length, expected in ((5, True), (0, False)):
-        reader.receive(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: %d\r\n\r\n" % length)
-        head = reader.next()
-        assert isinstance(head, Head)
+        reader.feed(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: %d\r\n\r\n" % length)
+        head = reader.next_event()
+        assert isinstance(head, RequestHead)
         assert head.expects_continue is expected
-        reader.receive(b"x" * length)
-        list(iter(reader.next, None))
+        reader.feed(b"x" * length)
+        list(iter(reader.next_event, None))

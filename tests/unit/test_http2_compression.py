@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.request import Fields
+from app.http.request import HeaderList
 from app.server.http2 import frames
-from app.server.http2.frame_writer import Sending
+from app.server.http2.frame_writer import FrameWriter
 from app.server.http2.frames import Frame
-from app.server.http2.header_blocks import BlockReader
-from app.server.limits import Limits
+from app.server.http2.header_blocks import HeaderBlockReader
+from app.server.limits import RequestLimits
 from tests.unit.written import written_frames
 
 NAMES = st.sampled_from((b":status", b"date", b"x-a", b"x-b", b"x-request-id", b"content-length"))
@@ -25,24 +25,27 @@ STEPS = st.lists(st.sampled_from(range(3)) | SIZES.map(lambda size: ("size", siz
 
 
 @given(lists=st.tuples(LISTS, LISTS, LISTS), steps=STEPS)
-def test_heads_that_are_sent_mean_what_was_said(lists: tuple[Fields, ...], steps: list[Any]) -> None:
+def test_heads_that_are_sent_mean_what_was_said(lists: tuple[HeaderList, ...], steps: list[Any]) -> None:
     """Header blocks decode to what was sent, in any order and number.
 
     The client may change the table size meanwhile.
     """
-    sending, decoder = Sending(), hpack.Decoder(max_header_list_size=1 << 20)
+    sending, decoder = FrameWriter(), hpack.Decoder(max_header_list_size=1 << 20)
     for step in steps:
         if isinstance(step, tuple):
             sending.resize_table(step[1])
             continue
-        sending.put_head(1, lists[step], end=False)
-        assert tuple(decoder.decode(_block(sending.taken()), raw=True)) == lists[step]
+        sending.append_header_block(1, lists[step], end_stream=False)
+        assert tuple(decoder.decode(_block(sending.pop_bytes()), raw=True)) == lists[step]
 
 
 @given(lists=st.tuples(LISTS, LISTS, LISTS), steps=STEPS)
-def test_heads_that_come_are_read_as_they_were_meant(lists: tuple[Fields, ...], steps: list[Any]) -> None:
+def test_heads_that_come_are_read_as_they_were_meant(lists: tuple[HeaderList, ...], steps: list[Any]) -> None:
     """Header blocks decode correctly although the same bytes may mean something else after the table has changed."""
-    encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
+    encoder, reader = (
+        hpack.Encoder(),
+        HeaderBlockReader(RequestLimits(head_size=1 << 16, header_count=100, body_size=0)),
+    )
     for step in steps:
         if isinstance(step, tuple):
             if step[1] != encoder.header_table_size:  # the library would not send the size update
@@ -50,20 +53,23 @@ def test_heads_that_come_are_read_as_they_were_meant(lists: tuple[Fields, ...], 
                 encoder.table_size_changes = encoder.table_size_changes[-1:]
             continue
         frame = Frame(frames.HEADERS, frames.END_HEADERS, 1, encoder.encode(lists[step]))
-        block = reader.begin(frame)
+        block = reader.start_block(frame)
         assert block is not None
-        assert (block.first, block.fields) == (frame, lists[step])
+        assert (block.first_frame, block.headers) == (frame, lists[step])
         assert block.size == sum(len(name) + len(value) + 32 for name, value in lists[step])
 
 
 def test_the_same_bytes_mean_another_field_once_the_table_has_changed() -> None:
     """Cached blocks are discarded when the table changes."""
-    encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
+    encoder, reader = (
+        hpack.Encoder(),
+        HeaderBlockReader(RequestLimits(head_size=1 << 16, header_count=100, body_size=0)),
+    )
 
-    def read(block: bytes) -> Fields:
-        found = reader.begin(Frame(frames.HEADERS, frames.END_HEADERS, 1, block))
+    def read(block: bytes) -> HeaderList:
+        found = reader.start_block(Frame(frames.HEADERS, frames.END_HEADERS, 1, block))
         assert found is not None
-        return found.fields
+        return found.headers
 
     read(encoder.encode([(b"x-a", b"1")]))
     newest = encoder.encode([(b"x-a", b"1")])
@@ -77,15 +83,18 @@ def test_the_same_bytes_mean_another_field_once_the_table_has_changed() -> None:
 )
 def test_a_connection_remembers_no_large_block(fields: list[tuple[bytes, bytes]]) -> None:
     """Large blocks are not cached, because there may be thousands of idle connections."""
-    encoder, reader = hpack.Encoder(), BlockReader(Limits(head=1 << 16, fields=100, body=0))
+    encoder, reader = (
+        hpack.Encoder(),
+        HeaderBlockReader(RequestLimits(head_size=1 << 16, header_count=100, body_size=0)),
+    )
     encoder.header_table_size = 0
     before = sum(map(sys.getsizeof, _within(reader)))
     for _ in range(3):
-        reader.begin(Frame(frames.HEADERS, frames.END_HEADERS, 1, encoder.encode(fields)))
+        reader.start_block(Frame(frames.HEADERS, frames.END_HEADERS, 1, encoder.encode(fields)))
     assert sum(map(sys.getsizeof, _within(reader))) < before + 500
 
 
-def _within(reader: BlockReader) -> Iterator[object]:
+def _within(reader: HeaderBlockReader) -> Iterator[object]:
     """Yield what a block reader holds, except the table."""
     for name, value in vars(reader).items():
         if name != "_decoder":
@@ -96,11 +105,11 @@ def _within(reader: BlockReader) -> Iterator[object]:
 
 def test_a_field_behind_what_changes_moves_the_others() -> None:
     """The cached start of a head is encoded again when a header after the request ID changes."""
-    sending, decoder = Sending(), hpack.Decoder()
+    sending, decoder = FrameWriter(), hpack.Decoder()
     for behind in (b"1", b"1", b"1", b"2", b"1", b"3", b"3"):
         fields = ((b"x-a", b"b"), (b"x-request-id", b"c"), (b"x-b", behind))
-        sending.put_head(1, fields, end=True)
-        assert tuple(decoder.decode(_block(sending.taken()), raw=True)) == fields
+        sending.append_header_block(1, fields, end_stream=True)
+        assert tuple(decoder.decode(_block(sending.pop_bytes()), raw=True)) == fields
 
 
 def test_what_changes_with_each_answer_leaves_the_table_alone() -> None:
@@ -108,12 +117,12 @@ def test_what_changes_with_each_answer_leaves_the_table_alone() -> None:
 
     They would evict repeated headers, and no head would have the same bytes as the one before.
     """
-    sending = Sending()
+    sending = FrameWriter()
     blocks = []
     for number in range(100):
         fields = ((b":status", b"200"), (b"x-a", b"b"), (b"x-request-id", b"%032d" % number))
-        sending.put_head(1, (*fields, (b"content-length", b"%d" % number)), end=True)
-        blocks.append(_block(sending.taken()))
+        sending.append_header_block(1, (*fields, (b"content-length", b"%d" % number)), end_stream=True)
+        blocks.append(_block(sending.pop_bytes()))
     assert len({block[:2] for block in blocks[1:]}) == 1, "two fields of the table, by their places"
     assert all(b"%032d" % number in block for number, block in enumerate(blocks))
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from app.server.http2 import frames
 from app.server.http2.frames import Frame, FrameReader
 
-SIZES = st.lists(st.integers(0, 40) | st.integers(0, frames.MAX_FRAME), min_size=1, max_size=12)
+SIZES = st.lists(st.integers(0, 40) | st.integers(0, frames.MAX_PAYLOAD_SIZE), min_size=1, max_size=12)
 # How many bytes arrive at once, and how many frames are requested before the next ones: none if reading is blocked.
 STEPS = st.lists(st.tuples(st.integers(1, 60) | st.integers(1, 100_000), st.integers(0, 20)), min_size=1)
 
@@ -28,26 +28,26 @@ def test_frames_are_the_same_however_they_come(sizes: list[int], steps: list[tup
     reader, came, at, turn = FrameReader(), list[Frame](), 0, 0
     while at < len(wire):
         size, asked = steps[turn % len(steps)]
-        reader.receive(wire[at : at + size])
+        reader.feed_bytes(wire[at : at + size])
         at, turn = min(at + size, len(wire)), turn + 1
-        taken = sum(frames.HEADER + len(each.payload) for each in came)
-        assert at - taken <= reader.held
+        taken = sum(frames.FRAME_HEADER_SIZE + len(each.payload) for each in came)
+        assert at - taken <= reader.buffered_bytes
         for _ in range(asked):
-            frame = reader.next()
+            frame = reader.next_frame()
             if frame is None:
                 break
             came.append(frame)
-    came += iter(reader.next, None)
+    came += iter(reader.next_frame, None)
     assert came == frames_
-    assert (reader.held, reader.within_frame) == (0, False)
+    assert (reader.buffered_bytes, reader.has_partial_frame) == (0, False)
 
 
 def test_a_frame_that_has_begun_is_told_with_what_came_of_it() -> None:
     """The received part of an incomplete DATA frame is reported, because the timeout of its body depends on it."""
     reader = FrameReader()
     data = frames.encode(frames.DATA, 0, 1, bytes(1000))
-    reader.receive(data[:100])
-    assert (reader.next(), reader.partial_data) == (None, (1, 91))
-    reader.receive(data[100:] + data[:9] + b"x")
-    assert reader.next() == Frame(frames.DATA, 0, 1, bytes(1000))
-    assert (reader.next(), reader.partial_data) == (None, (1, 1))
+    reader.feed_bytes(data[:100])
+    assert (reader.next_frame(), reader.partial_data) == (None, (1, 91))
+    reader.feed_bytes(data[100:] + data[:9] + b"x")
+    assert reader.next_frame() == Frame(frames.DATA, 0, 1, bytes(1000))
+    assert (reader.next_frame(), reader.partial_data) == (None, (1, 1))

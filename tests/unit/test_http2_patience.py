@@ -2,18 +2,18 @@
 
 import pytest
 
-from app.server.http2.flood_guard import Patience
+from app.server.http2.flood_guard import FloodGuard
 from app.server.http2.frames import ErrorCode, Http2ConnectionError
 
 WINDOW_UPDATES = 2 * 13  # bytes: of a stream and of the connection
 
 
-def taken(patience: Patience, useful: int, idle: int) -> int:
+def taken(patience: FloodGuard, useful: int, idle: int) -> int:
     """Return how often so many bytes of both kinds are accepted, up to a hundred thousand times."""
     for times in range(100_000):
-        patience.useful += useful
+        patience.useful_bytes += useful
         try:
-            patience.idle(idle)
+            patience.count_overhead_bytes(idle)
         except Http2ConnectionError as error:
             return times if error.code is ErrorCode.ENHANCE_YOUR_CALM else -1
     return 100_000
@@ -36,20 +36,20 @@ def test_other_frames_are_taken_in_proportion(useful: int, idle: int, times: int
 
     A client that acknowledges data by window updates may continue forever; one that sends little else may not.
     """
-    assert taken(Patience(lambda: 0.0), useful, idle) == min(times, 100_000)
+    assert taken(FloodGuard(lambda: 0.0), useful, idle) == min(times, 100_000)
 
 
 def test_patience_for_what_only_costs_comes_back_with_time() -> None:
     """Patience for costly frames recovers with time: a thousand at once, fifty per second."""
     now = 0.0
-    patience = Patience(lambda: now)
+    patience = FloodGuard(lambda: now)
     for _ in range(1000):
-        patience.lose("frames")
+        patience.count_overhead_frame("frames")
     with pytest.raises(Http2ConnectionError, match="too many frames"):
-        patience.lose("frames")
+        patience.count_overhead_frame("frames")
     now = 10.0
     for _ in range(499):
-        patience.lose("frames")
+        patience.count_overhead_frame("frames")
     with pytest.raises(Http2ConnectionError, match="too many frames"):
-        patience.lose("frames")
-        patience.lose("frames")
+        patience.count_overhead_frame("frames")
+        patience.count_overhead_frame("frames")

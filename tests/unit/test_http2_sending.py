@@ -3,16 +3,16 @@
 import hpack
 import pytest
 
-from app.server.http2.frame_writer import Sending
+from app.server.http2.frame_writer import FrameWriter
 from tests.unit.written import written_frames
 
 FIELDS = ((b":status", b"200"), (b"x-a", b"1"))
 
 
-def block(sending: Sending) -> bytes:
+def block(sending: FrameWriter) -> bytes:
     """Return the next header block."""
-    sending.put_head(1, FIELDS, end=True)
-    (frame,) = written_frames(sending.taken())
+    sending.append_header_block(1, FIELDS, end_stream=True)
+    (frame,) = written_frames(sending.pop_bytes())
     return frame.payload
 
 
@@ -33,7 +33,7 @@ def test_a_head_tells_the_smallest_and_the_last_size_of_the_table(sizes: list[in
 
     However often the size changed, a conforming client decodes this head and the next.
     """
-    sending, decoder = Sending(), hpack.Decoder()
+    sending, decoder = FrameWriter(), hpack.Decoder()
     before = block(sending)
     decoder.decode(before)
     for size in sizes:
@@ -43,4 +43,4 @@ def test_a_head_tells_the_smallest_and_the_last_size_of_the_table(sizes: list[in
     assert len(after) <= len(told) + len(before)
     for each in (after, block(sending)):
         assert tuple(decoder.decode(each, raw=True)) == FIELDS
-    assert sending.waiting == 0
+    assert sending.buffered_bytes == 0

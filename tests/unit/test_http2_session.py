@@ -23,13 +23,13 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
-from app.http.observer import UNWATCHED, Watch
-from app.http.request import EFFECTS_KEY, REQUEST_KEY, Application, Effects, Environ, WireRequest
+from app.http.observer import NULL_OBSERVER, ConnectionObserver
+from app.http.request import REQUEST_KEY, RESPONSE_OPTIONS_KEY, Application, Environ, HttpRequest, ResponseOptions
 from app.server.http2 import frames
 from app.server.http2.frames import ErrorCode
-from app.server.http2.handler import Http2Session
-from app.server.limits import Limits
-from app.server.state import LAST_CALL, LINGER
+from app.server.http2.handler import Http2Handler
+from app.server.limits import RequestLimits
+from app.server.state import LINGER, SHUTDOWN_GRACE
 from tests.http import raw_http2
 from tests.unit.served import LIMITS, Served
 from tests.unit.written import written_frames
@@ -39,10 +39,10 @@ LARGE = b"a" * 200_000
 
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Record the request; respond with its path, a large body for `/large`, or its trailers for `/trailers`."""
-    request: WireRequest = environ[REQUEST_KEY]
+    request: HttpRequest = environ[REQUEST_KEY]
     environ["test.seen"].append(request)
     if request.target == b"/trailers":
-        environ[EFFECTS_KEY] = Effects(trailers=request.trailers)
+        environ[RESPONSE_OPTIONS_KEY] = ResponseOptions(trailers=request.trailers)
     start_response("200 OK", [("X-Host", environ.get("HTTP_HOST", ""))])
     return [{b"/large": LARGE, b"/huge": LARGE * 6}.get(request.target, request.target)]
 
@@ -52,14 +52,14 @@ class Client:
 
     def __init__(
         self,
-        limits: Limits = LIMITS,
+        limits: RequestLimits = LIMITS,
         answer: Application = application,
         streams: int = 4,
-        watch: Watch = UNWATCHED,
+        observer: ConnectionObserver = NULL_OBSERVER,
         **settings: int,
     ) -> None:
-        self.seen: list[WireRequest] = []
-        self.served = Served(application=answer, limits=limits, streams=streams, watch=watch)
+        self.seen: list[HttpRequest] = []
+        self.served = Served(application=answer, limits=limits, streams=streams, observer=observer)
         self.served.listener.environ["test.seen"] = self.seen
         self.h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(
@@ -160,9 +160,9 @@ def test_what_was_sent_is_what_is_seen(fields: list[tuple[bytes, bytes]], body: 
             receiver.served.connection.data_received(piece)
         (request,) = receiver.seen
         assert (request.method, request.target, request.version) == (b"pUT", b"//a%2Fb?c", "HTTP/2.0")
-        assert (request.pseudo, request.fields) == (tuple(pseudo), tuple(fields))
+        assert (request.pseudo, request.headers) == (tuple(pseudo), tuple(fields))
         assert request.body.length == len(body)
-        assert request.body.kept == body
+        assert request.body.prefix == body
 
 
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -248,7 +248,7 @@ def test_answers_share_what_the_client_lets_through() -> None:
 
 def test_a_client_may_send_more_than_a_window_holds() -> None:
     """The window is updated as data is received, so that a client may send more than it holds."""
-    client = Client(limits=Limits(1024, 10, 1 << 30))
+    client = Client(limits=RequestLimits(1024, 10, 1 << 30))
     stream = client.ask("/", method="PUT", end=False)
     for _ in range(1000):
         client.body(stream, bytes(16_384), end=False)
@@ -395,11 +395,11 @@ def test_a_stop_takes_what_is_on_its_way_and_answers_it(client: Client) -> None:
     Requests in flight are answered.
     """
     before = client.ask("/before", method="POST", end=False)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.receive()
     assert client.went_away() == [ErrorCodes.NO_ERROR]
-    assert client.served.after(2 * LAST_CALL) == []
-    client.served.service.last_call()
+    assert client.served.after(2 * SHUTDOWN_GRACE) == []
+    client.served.service.close_idle()
     # h2 can send nothing after a GOAWAY.
     client.served.connection.data_received(raw_http2.request(b"/on-its-way", before + 2))
     client.served.connection.data_received(frames.encode(frames.DATA, frames.END_STREAM, before, b"x"))
@@ -408,7 +408,7 @@ def test_a_stop_takes_what_is_on_its_way_and_answers_it(client: Client) -> None:
     assert client.served.after(0) == []
     client.served.turn(4)
     assert client.served.after(0) == ["write_eof"]
-    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, before + 2]
+    assert goodbyes(client.served.transport.written) == [frames.MAX_STREAM_ID, before + 2]
 
 
 def test_who_does_not_hear_of_a_stop_is_stopped(client: Client) -> None:
@@ -417,16 +417,16 @@ def test_who_does_not_hear_of_a_stop_is_stopped(client: Client) -> None:
     That many may have been in flight when the client received it.
     """
     slow = client.ask("/slow", method="POST", end=False)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     streams = range(slow + 2, slow + 14, 2)
     for number in streams:
         client.served.connection.data_received(raw_http2.request(f"/{number}".encode(), number))
     assert [each.target for each in client.seen] == [f"/{number}".encode() for number in streams[:4]]
     refused = [frame for frame in written_frames(client.served.transport.written) if frame.type == frames.RST_STREAM]
-    assert [(each.stream, frames.number(each)) for each in refused] == [
+    assert [(each.stream_id, frames.decode_number(each)) for each in refused] == [
         (number, ErrorCode.REFUSED_STREAM) for number in streams[4:]
     ]
-    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, streams[3]]
+    assert goodbyes(client.served.transport.written) == [frames.MAX_STREAM_ID, streams[3]]
 
 
 def test_who_connects_while_it_stops_is_told_with_the_first_answer() -> None:
@@ -435,32 +435,32 @@ def test_who_connects_while_it_stops_is_told_with_the_first_answer() -> None:
     The connection was in the kernel's queue; ending it at once would refuse requests in flight.
     """
     served = Served()
-    served.service.drain()
+    served.service.begin_shutdown()
     served.send(frames.PREFACE + frames.encode_settings({}))
     assert goodbyes(served.transport.written) == []
     said = [frame.type for frame in written_frames(served.send(raw_http2.request(b"/a", 1)))]
     assert said == [frames.HEADERS, frames.DATA, frames.GOAWAY], "clients on h2 can read nothing behind a GOAWAY"
     served.send(raw_http2.request(b"/b", 3))
-    served.after(LAST_CALL)
+    served.after(SHUTDOWN_GRACE)
     assert served.transport.written.count(b"/b") == 1
-    assert goodbyes(served.transport.written) == [frames.LAST_STREAM, 3]
+    assert goodbyes(served.transport.written) == [frames.MAX_STREAM_ID, 3]
     assert served.transport.ended
 
 
 def test_who_connects_while_it_stops_and_asks_nothing_is_left() -> None:
     """A connection without requests gets GOAWAY at the last call, and then as much time as the others had."""
     served = Served()
-    served.service.drain()
+    served.service.begin_shutdown()
     served.send(frames.PREFACE + frames.encode_settings({}))
-    served.service.last_call()
-    assert goodbyes(served.transport.written) == [frames.LAST_STREAM]
-    assert served.after(LAST_CALL / 2) == []
-    served.service.last_call()
-    assert served.after(LAST_CALL / 2) == ["write_eof"]
-    assert goodbyes(served.transport.written) == [frames.LAST_STREAM, 0]
+    served.service.close_idle()
+    assert goodbyes(served.transport.written) == [frames.MAX_STREAM_ID]
+    assert served.after(SHUTDOWN_GRACE / 2) == []
+    served.service.close_idle()
+    assert served.after(SHUTDOWN_GRACE / 2) == ["write_eof"]
+    assert goodbyes(served.transport.written) == [frames.MAX_STREAM_ID, 0]
 
 
-@pytest.mark.parametrize("since", [0, LAST_CALL / 2])
+@pytest.mark.parametrize("since", [0, SHUTDOWN_GRACE / 2])
 def test_what_was_sent_when_an_idle_connections_time_was_over_is_answered(client: Client, since: float) -> None:
     """A request sent when an idle connection times out is answered.
 
@@ -469,9 +469,9 @@ def test_what_was_sent_when_an_idle_connections_time_was_over_is_answered(client
     client.served.after(75)
     client.served.after(since)
     client.served.connection.data_received(raw_http2.request(b"/on-its-way", 1))
-    assert client.served.after(LAST_CALL) == ["write_eof"]
+    assert client.served.after(SHUTDOWN_GRACE) == ["write_eof"]
     assert client.served.transport.written.count(b"/on-its-way") == 1
-    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, 1]
+    assert goodbyes(client.served.transport.written) == [frames.MAX_STREAM_ID, 1]
 
 
 def test_what_has_come_is_read_before_an_idle_connection_is_left(client: Client) -> None:
@@ -480,15 +480,15 @@ def test_what_has_come_is_read_before_an_idle_connection_is_left(client: Client)
     This also holds if the worker had no processor for so long that its timer fires first.
     """
     served = client.served
-    served.service.drain()
-    served.now += LAST_CALL
+    served.service.begin_shutdown()
+    served.now += SHUTDOWN_GRACE
     for timer in served.pending():
         timer.call()
     served.turn()
     served.connection.data_received(raw_http2.request(b"/waited", 1))
     served.turn(3)
     assert served.transport.written.count(b"/waited") == 1
-    assert goodbyes(served.transport.written) == [frames.LAST_STREAM, 1]
+    assert goodbyes(served.transport.written) == [frames.MAX_STREAM_ID, 1]
     assert served.transport.did == ["write_eof"]
 
 
@@ -506,9 +506,9 @@ def test_a_goaway_tells_nothing_of_our_memory() -> None:
 
 def test_an_idle_connection_is_left_at_the_last_call(client: Client) -> None:
     """The last call closes an idle connection."""
-    client.served.service.drain()
-    assert client.served.after(LAST_CALL) == ["write_eof"]
-    client.served.service.last_call()
+    client.served.service.begin_shutdown()
+    assert client.served.after(SHUTDOWN_GRACE) == ["write_eof"]
+    client.served.service.close_idle()
     client.receive()
     assert client.went_away() == [ErrorCodes.NO_ERROR, ErrorCodes.NO_ERROR]
 
@@ -544,7 +544,7 @@ def test_each_wait_has_its_time() -> None:
     assert idle.served.after(0.1) == []
     idle.receive()
     assert idle.went_away() == [ErrorCodes.NO_ERROR]
-    assert idle.served.after(LAST_CALL) == ["write_eof"]
+    assert idle.served.after(SHUTDOWN_GRACE) == ["write_eof"]
     silent = Served()
     silent.send(b"PRI * HT")
     assert silent.after(10) == ["write_eof"]
@@ -595,7 +595,7 @@ def test_a_client_that_does_not_read_is_not_read(client: Client) -> None:
 
 def test_coded_bodies_are_undone_in_steps() -> None:
     """Encoded bodies are decoded in several turns, so that others are served in between and nothing more is read."""
-    client = Client(limits=Limits(1024, 10, 10_000))
+    client = Client(limits=RequestLimits(1024, 10, 10_000))
     stream = client.ask("/", ("content-encoding", "deflate"), method="POST", end=False)
     client.body(stream, zlib.compress(bytes(1 << 20), 9))
     turns = 0
@@ -670,19 +670,19 @@ def test_a_stop_closes_the_web_sockets(client: Client) -> None:
     """
     stream, _ = web_socket(client)
     before = len(client.served.transport.written)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     goaway, data = written_frames(client.served.transport.written[before:])
-    assert (goaway.type, data.type, data.stream) == (frames.GOAWAY, frames.DATA, stream)
+    assert (goaway.type, data.type, data.stream_id) == (frames.GOAWAY, frames.DATA, stream)
     assert data.payload.startswith(b"\x88" + bytes([len(data.payload) - 2]) + (1001).to_bytes(2))
     client.served.connection.data_received(
         frames.encode(frames.DATA, 0, stream, b"\x88\x82\x00\x00\x00\x00" + (1001).to_bytes(2))
     )
-    assert client.served.after(LAST_CALL) == ["write_eof"]
+    assert client.served.after(SHUTDOWN_GRACE) == ["write_eof"]
 
 
 def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
     """The last allowed request gets GOAWAY; requests in progress or in flight are answered."""
-    client.served.service.bounds = structs.replace(client.served.service.bounds, requests=2)
+    client.served.service.limits = structs.replace(client.served.service.limits, requests_per_connection=2)
     slow = client.ask("/slow", method="POST", end=False)
     client.ask("/1")
     assert client.went_away() == []
@@ -694,8 +694,8 @@ def test_a_connection_ends_after_so_many_requests(client: Client) -> None:
     assert client.seen[-1].target == b"/slow"
     client.served.connection.data_received(raw_http2.request(b"/on-its-way", last + 2))
     assert client.seen[-1].target == b"/on-its-way"
-    assert client.served.after(LAST_CALL) == ["write_eof"]
-    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, last + 2]
+    assert client.served.after(SHUTDOWN_GRACE) == ["write_eof"]
+    assert goodbyes(client.served.transport.written) == [frames.MAX_STREAM_ID, last + 2]
 
 
 def test_a_web_socket_that_opens_while_the_server_stops_is_closed(client: Client) -> None:
@@ -721,14 +721,14 @@ def test_a_web_socket_that_goes_on_behind_its_end_is_dropped(client: Client) -> 
 
 def test_an_upload_that_is_cut_anywhere_goes_on() -> None:
     """An upload cut anywhere continues: each frame has its own timeout, and within DATA the body rate applies."""
-    client = Client(limits=Limits(1024, 10, 1 << 20))
+    client = Client(limits=RequestLimits(1024, 10, 1 << 20))
     client.ask("/", method="PUT", end=False)
     wire = b"".join(frames.encode(frames.DATA, 0, 1, bytes(1000)) for _ in range(100))
     client.send(wire[:500])
     for start in range(500, 60_000, 1009):
         assert client.served.after(1) == []
         client.send(wire[start : start + 1009])
-    slow = Client(limits=Limits(1024, 10, 1 << 20))
+    slow = Client(limits=RequestLimits(1024, 10, 1 << 20))
     slow.ask("/", method="PUT", end=False)
     wire = frames.encode(frames.DATA, 0, 1, bytes(16_000))
     for start in range(0, 12_000, 100):
@@ -738,9 +738,9 @@ def test_an_upload_that_is_cut_anywhere_goes_on() -> None:
 
 def receive_window(client: Client) -> int:
     """Return the number of bytes that the client could send if all consumed bytes were acknowledged."""
-    session = client.served.connection._session  # noqa: SLF001 - what a client would notice only after megabytes
-    assert isinstance(session, Http2Session)
-    return session._streams._receive_window + session._streams._taken  # noqa: SLF001
+    session = client.served.connection._handler  # noqa: SLF001 - what a client would notice only after megabytes
+    assert isinstance(session, Http2Handler)
+    return session._connection._receive_window + session._connection._processed_bytes  # noqa: SLF001
 
 
 def test_what_is_refused_is_given_back_to_the_connections_window(client: Client) -> None:
@@ -755,11 +755,13 @@ def test_what_is_refused_is_given_back_to_the_connections_window(client: Client)
 def test_what_was_said_of_the_last_stream_is_not_taken_back(client: Client) -> None:
     """The last stream in GOAWAY never grows (RFC 9113, 6.8)."""
     slow = client.ask("/slow", method="PUT", end=False)
-    client.served.service.bounds = structs.replace(client.served.service.bounds, requests=1, streams=1)
+    client.served.service.limits = structs.replace(
+        client.served.service.limits, requests_per_connection=1, concurrent_streams=1
+    )
     for number in (slow + 2, slow + 4, slow + 6):
         client.served.connection.data_received(raw_http2.request(b"/", number))
     client.served.connection.data_received(frames.encode(frames.PING, 0, 0, b"short"))
-    assert goodbyes(client.served.transport.written) == [frames.LAST_STREAM, slow + 4, slow + 4]
+    assert goodbyes(client.served.transport.written) == [frames.MAX_STREAM_ID, slow + 4, slow + 4]
 
 
 def test_many_requests_are_answered_in_turns_of_the_loop(client: Client) -> None:

@@ -23,7 +23,7 @@ TOLD = {
 
 def test_all_that_is_told_is_given() -> None:
     """Each variable sets one value; those of the pod are under `kubernetes`, named as in the downward API."""
-    assert msgspec.to_builtins(downward_api.read(TOLD)) == {
+    assert msgspec.to_builtins(downward_api.read_pod_info(TOLD)) == {
         "pod": "echo-7d4b9c6f5-x2x9k",
         "namespace": "trial",
         "service": "echo",
@@ -44,10 +44,10 @@ def test_all_that_is_told_is_given() -> None:
 @pytest.mark.parametrize("environ", [{}, dict.fromkeys(TOLD, "")], ids=["absent", "empty"])
 def test_outside_a_cluster_nothing_is_guessed(environ: dict[str, str]) -> None:
     """Without variables, or with empty ones, values are null and labels are empty."""
-    told = msgspec.to_builtins(downward_api.read(environ))
+    told = msgspec.to_builtins(downward_api.read_pod_info(environ))
     assert told.pop("kubernetes").pop("labels") == {}
     assert set(told.values()) == {None}
-    kubernetes = msgspec.structs.asdict(downward_api.read(environ).kubernetes)
+    kubernetes = msgspec.structs.asdict(downward_api.read_pod_info(environ).kubernetes)
     assert {value for name, value in kubernetes.items() if name != "labels"} == {None}
 
 
@@ -61,4 +61,4 @@ def test_outside_a_cluster_nothing_is_guessed(environ: dict[str, str]) -> None:
 )
 def test_labels_are_pairs_with_a_value(text: str, labels: dict[str, str]) -> None:
     """Labels without a name or a value are omitted."""
-    assert downward_api.read({"POD_LABELS": text}).kubernetes.labels == labels
+    assert downward_api.read_pod_info({"POD_LABELS": text}).kubernetes.labels == labels

@@ -130,7 +130,7 @@ class KeptConnection(RuleBasedStateMachine):
         """Begin a graceful shutdown."""
         if self.drained_behind is None:
             self.drained_behind = len(self.application.asked)
-        self.served.service.drain()
+        self.served.service.begin_shutdown()
         self._look()
 
     @precondition(lambda self: self.drained_behind is not None and not self.transport.ended)
@@ -138,7 +138,7 @@ class KeptConnection(RuleBasedStateMachine):
     def last_call(self) -> None:
         """Close idle connections."""
         idle = self._state() == "idle"
-        self.served.service.last_call()
+        self.served.service.close_idle()
         assert self.transport.ended == idle
         self.ends = "the last call" if idle else ""
         self._look()
@@ -184,7 +184,7 @@ class KeptConnection(RuleBasedStateMachine):
         self.connection.connection_lost(None)
         self.served.after(IDLE_SECONDS)
         assert not self.served.service.connections
-        assert not self.served.service.waiting.size
+        assert not self.served.service.memory_budget.used
         assert not self.served.pending()
 
     # the model

@@ -7,8 +7,8 @@ import hpack
 import pytest
 
 from app.grpc import messages
-from app.grpc.framing import framed
-from app.grpc.services import ECHO
+from app.grpc.framing import encode_message
+from app.grpc.services import ECHO_SERVICE
 from app.server.http2 import frames
 from tests.e2e.load import grpc
 from tests.e2e.load.asking import Kind
@@ -23,11 +23,13 @@ def fields_of(stream: int, fields: Sequence[tuple[str, str]], flags: int = 0) ->
     return frames.encode(frames.HEADERS, frames.END_HEADERS | flags, stream, block)
 
 
-def answering(code: str = "0", method: str = f"/{ECHO}/Echo", **changes: str) -> Callable[[int, Request], list[bytes]]:
+def answering(
+    code: str = "0", method: str = f"/{ECHO_SERVICE}/Echo", **changes: str
+) -> Callable[[int, Request], list[bytes]]:
     """Return a function that responds to a call, correctly by default: a head, a message, and trailers."""
 
     def answer(stream: int, request: Request) -> list[bytes]:
-        told = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")()
+        told = messages.message_class("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")()
         told.assertions.fully_qualified_method = method
         metadata = {
             "x-request-id": request.id,
@@ -42,7 +44,7 @@ def answering(code: str = "0", method: str = f"/{ECHO}/Echo", **changes: str) ->
             told.assertions.headers.add(key=key, value=value)
         return [
             fields_of(stream, ((":status", "200"), ("x-request-id", request.id))),
-            frames.encode(frames.DATA, 0, stream, framed(told.SerializeToString())),
+            frames.encode(frames.DATA, 0, stream, encode_message(told.SerializeToString())),
             fields_of(stream, (("grpc-status", code),), frames.END_STREAM),
         ]
 
@@ -64,11 +66,19 @@ OVER_GRPC: dict[str, tuple[Callable[[int, Request], list[bytes]], Fault | None]]
     ),
     "no message": (lambda *what: [right(*what)[0], right(*what)[2]], Fault.BROKEN),
     "a message that is none": (
-        lambda *what: [right(*what)[0], frames.encode(frames.DATA, 0, what[0], framed(b"\xff")), right(*what)[2]],
+        lambda *what: [
+            right(*what)[0],
+            frames.encode(frames.DATA, 0, what[0], encode_message(b"\xff")),
+            right(*what)[2],
+        ],
         Fault.BROKEN,
     ),
     "half a message": (
-        lambda *what: [right(*what)[0], frames.encode(frames.DATA, 0, what[0], framed(b"a")[:-1]), right(*what)[2]],
+        lambda *what: [
+            right(*what)[0],
+            frames.encode(frames.DATA, 0, what[0], encode_message(b"a")[:-1]),
+            right(*what)[2],
+        ],
         Fault.BROKEN,
     ),
     "another method": (answering(method="/a/B"), Fault.BROKEN),

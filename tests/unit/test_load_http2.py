@@ -73,10 +73,10 @@ async def asked_streams(reader: asyncio.StreamReader) -> AsyncIterator[int]:
     assert await reader.readexactly(len(frames.PREFACE)) == frames.PREFACE
     taken = frames.FrameReader()
     while data := await reader.read(65_536):
-        taken.receive(data)
-        while frame := taken.next():
+        taken.feed_bytes(data)
+        while frame := taken.next_frame():
             if frame.type == frames.DATA and frame.flags & frames.END_STREAM:
-                yield frame.stream
+                yield frame.stream_id
 
 
 def speaking_http2(

@@ -9,20 +9,20 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from app.config.downward_api import read
+from app.config.downward_api import read_pod_info
 from app.config.formats import EVENTS
 from app.config.policy import Policy
 from app.config.settings import Settings
-from app.echo.formats.renderers import WRITE
+from app.echo.formats.renderers import RENDERERS
 from app.http.observer import Gauges
 from app.server.http2.frames import ErrorCode
-from app.telemetry.counters import Tally, decoded, encoded, total
-from app.telemetry.exposition import exposed
-from app.telemetry.metrics import BUCKETS, FAMILIES, METHODS, OTHER, REFUSAL
-from app.telemetry.shared_metrics import ROOM, Board
+from app.telemetry.counters import Counters, decode_counters, encode_counters, sum_counters
+from app.telemetry.exposition import encode_metrics
+from app.telemetry.metrics import BUCKETS, FAMILIES, METHODS, OTHER, REJECTION_FORMAT
+from app.telemetry.shared_metrics import MAX_COUNTERS_SIZE, SharedMetrics
 from app.telemetry.telemetry import Telemetry
 
-FORMATS = (*WRITE, EVENTS, "body", "size", "mistake", REFUSAL)
+FORMATS = (*RENDERERS, EVENTS, "body", "size", "mistake", REJECTION_FORMAT)
 PROTOCOLS = ("HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "websocket")
 KEY = ("GET", "2", "HTTP/1.1", "json")
 PREFERRED = (  # what Prometheus sends
@@ -32,12 +32,14 @@ PREFERRED = (  # what Prometheus sends
 )
 
 
-def counted(times: int = 1, seconds: float = 0.0002) -> Tally:
+def counted(times: int = 1, seconds: float = 0.0002) -> Counters:
     """Return a tally of some requests, one refusal, and one of everything else."""
-    tally = Tally(connections=1, received=10, sent=20, dropped=1, starts=1, now=Gauges(1, 1, 1, 1, 1))
+    tally = Counters(
+        connections=1, received_bytes=10, sent_bytes=20, dropped_lines=1, worker_starts=1, gauges=Gauges(1, 1, 1, 1, 1)
+    )
     for _ in range(times):
-        tally.answered(KEY, seconds)
-    tally.refused("timeout")
+        tally.count_request(KEY, seconds)
+    tally.count_rejection("timeout")
     return tally
 
 
@@ -52,81 +54,87 @@ def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def test_the_sum_is_of_all() -> None:
     """Each number and each bucket is summed."""
-    sum_ = total([counted(2), counted(3, seconds=100.0), Tally()])
+    sum_ = sum_counters([counted(2), counted(3, seconds=100.0), Counters()])
     assert sum_.requests == {KEY: 5}
-    assert sum_.refusals == {"timeout": 2}
+    assert sum_.rejections == {"timeout": 2}
     durations = sum_.durations["HTTP/1.1"]
     assert (durations.counts[2], durations.counts[-1], sum(durations.counts)) == (2, 3, 5)
     assert durations.seconds == pytest.approx(300.0004)
-    assert (sum_.connections, sum_.received, sum_.sent, sum_.dropped, sum_.starts) == (2, 20, 40, 2, 2)
-    assert sum_.now == Gauges(2, 2, 2, 2, 2)
+    assert (sum_.connections, sum_.received_bytes, sum_.sent_bytes, sum_.dropped_lines, sum_.worker_starts) == (
+        2,
+        20,
+        40,
+        2,
+        2,
+    )
+    assert sum_.gauges == Gauges(2, 2, 2, 2, 2)
 
 
 @pytest.mark.parametrize("seconds", [0.0, BUCKETS[0], BUCKETS[0] * 1.01, BUCKETS[-1], 1000.0])
 def test_a_bucket_holds_what_is_at_most_its_bound(seconds: float) -> None:
     """A bucket includes its limit, as `le` says; longer durations are in +Inf."""
-    tally = Tally()
-    tally.answered(KEY, seconds)
+    tally = Counters()
+    tally.count_request(KEY, seconds)
     bound = [*BUCKETS, float("inf")][tally.durations["HTTP/1.1"].counts.index(1)]
     assert seconds <= bound
     assert bound == BUCKETS[0] or seconds > max((each for each in BUCKETS if each < bound), default=-1)
 
 
-def everything() -> Tally:
+def everything() -> Counters:
     """Return a tally with each method, class, protocol, format and reason."""
     tally = counted()
     for method, status, protocol, form in product((*METHODS.values(), OTHER), "12345", PROTOCOLS, FORMATS):
         key = (method, status, protocol, form)
-        tally.answered(key, 0.1)
+        tally.count_request(key, 0.1)
         tally.requests[key] = 2**53
     for code in ErrorCode:
-        tally.refused(f"http2_{code.name.lower()}")
+        tally.count_rejection(f"http2_{code.name.lower()}")
     return tally
 
 
 def test_all_that_can_be_counted_has_room() -> None:
     """Every combination fits in a worker's slot, so that no client can fill it."""
-    data = encoded(everything())
-    assert len(data) * 1.5 < ROOM
-    assert decoded(data) == everything()
+    data = encode_counters(everything())
+    assert len(data) * 1.5 < MAX_COUNTERS_SIZE
+    assert decode_counters(data) == everything()
 
 
 def test_a_place_is_gone_on_with() -> None:
     """A new worker continues the counts of the one whose slot it takes; gauges start from zero."""
-    board = Board(2)
-    place = board.take()
+    board = SharedMetrics(2)
+    place = board.acquire_slot()
     assert place is not None
-    assert board.read(place) == Tally()
-    board.write(place, counted(3))
-    board.leave(place)
-    assert board.take() == place
-    left = board.read(place)
-    assert (left.requests, left.now) == ({KEY: 3}, Gauges())
-    assert board.take() is not None
-    assert board.take() is None, "there are two places"
+    assert board.read_slot(place) == Counters()
+    board.write_slot(place, counted(3))
+    board.release_slot(place)
+    assert board.acquire_slot() == place
+    left = board.read_slot(place)
+    assert (left.requests, left.gauges) == ({KEY: 3}, Gauges())
+    assert board.acquire_slot() is not None
+    assert board.acquire_slot() is None, "there are two places"
 
 
 def test_what_another_process_writes_is_read_whole() -> None:
     """A tally is always read whole and never decreases, although another process writes all the time."""
-    board = Board(1)
-    place = board.take()
+    board = SharedMetrics(1)
+    place = board.acquire_slot()
     assert place is not None
     most = 3000
 
     def write() -> None:
         for count in range(1, most + 1):
             # The length changes, so that a mixture could not be parsed.
-            board.write(place, Tally(received=count, refusals={"x" * (count % 97): count}))
+            board.write_slot(place, Counters(received_bytes=count, rejections={"x" * (count % 97): count}))
 
     process = multiprocessing.get_context("fork").Process(target=write)
     process.start()
     seen = 0
     while seen < most:
-        tally = board.read(place)
-        assert tally.received >= seen
-        assert not tally.received or list(tally.refusals.values()) == [tally.received]
-        seen = tally.received
-        assert seen == most or process.is_alive() or board.read(place).received == most
+        tally = board.read_slot(place)
+        assert tally.received_bytes >= seen
+        assert not tally.received_bytes or list(tally.rejections.values()) == [tally.received_bytes]
+        seen = tally.received_bytes
+        assert seen == most or process.is_alive() or board.read_slot(place).received_bytes == most
     process.join(20)
     assert process.exitcode == 0
 
@@ -136,23 +144,23 @@ def test_a_place_that_is_written_to_is_always_taken() -> None:
 
     Otherwise its worker's counts would disappear for a moment, and another worker might take it.
     """
-    board = Board(1)
-    place = board.take()
+    board = SharedMetrics(1)
+    place = board.acquire_slot()
     assert place is not None
     most = 100_000
 
     def write() -> None:
         for count in range(1, most + 1):
-            board._put(place, 1, count)  # noqa: SLF001 - all that another process looks at first
+            board._write_header(place, 1, count)  # noqa: SLF001 - all that another process looks at first
 
     process = multiprocessing.get_context("fork").Process(target=write)
     process.start()
     seen = (1, 0)
     while seen != (1, most):
-        state = board._state(place)  # noqa: SLF001
+        state = board._read_header(place)  # noqa: SLF001
         assert state[0] == 1
         assert state >= seen
-        assert state[1] == most or process.is_alive() or board._state(place) == (1, most)  # noqa: SLF001
+        assert state[1] == most or process.is_alive() or board._read_header(place) == (1, most)  # noqa: SLF001
         seen = state
     process.join(20)
     assert process.exitcode == 0
@@ -160,19 +168,19 @@ def test_a_place_that_is_written_to_is_always_taken() -> None:
 
 def test_what_was_half_written_is_not_read() -> None:
     """A worker killed while it writes leaves its previous counts."""
-    board = Board(1)
-    place = board.take()
+    board = SharedMetrics(1)
+    place = board.acquire_slot()
     assert place is not None
-    board.write(place, counted(1))
-    there, count = board._state(place)  # noqa: SLF001 - its memory, as a worker leaves it that does not come to its end
-    board.write(place, counted(2))
-    board._put(place, there, count)  # noqa: SLF001
-    assert board.read(place).requests == {KEY: 1}
+    board.write_slot(place, counted(1))
+    there, count = board._read_header(place)  # noqa: SLF001 - its memory, as a worker leaves it that does not come to its end
+    board.write_slot(place, counted(2))
+    board._write_header(place, there, count)  # noqa: SLF001
+    assert board.read_slot(place).requests == {KEY: 1}
 
 
 def test_the_text_format_says_it_all() -> None:
     """The library's own parser finds every family and every sample."""
-    text, media_type = exposed("", [counted(2), counted(1)], 10)
+    text, media_type = encode_metrics("", [counted(2), counted(1)], 10)
     assert media_type == "text/plain; version=0.0.4; charset=utf-8"
     found = samples(text)
     labels = (("format", "json"), ("method", "GET"), ("protocol", "HTTP/1.1"), ("status", "2xx"))
@@ -191,41 +199,41 @@ def test_the_text_format_says_it_all() -> None:
 
 def test_openmetrics_is_for_who_prefers_it() -> None:
     """OpenMetrics is sent to clients that prefer it, as Prometheus does, with the same samples."""
-    text, media_type = exposed(PREFERRED, [counted()], 1)
+    text, media_type = encode_metrics(PREFERRED, [counted()], 1)
     assert media_type.startswith("application/openmetrics-text; version=1.0.0")
     read = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in read_openmetrics(text.decode())  # type: ignore[no-untyped-call]
         for sample in family.samples
     }
-    assert read == samples(exposed("text/plain", [counted()], 1)[0])
+    assert read == samples(encode_metrics("text/plain", [counted()], 1)[0])
 
 
 @pytest.mark.parametrize("accept", ["image/png", "application/openmetrics-text;version=x", "/", ",", "é", "text/*"])
 def test_whatever_is_accepted_there_is_an_answer(accept: str) -> None:
     """A scraper that accepts neither format gets the text format."""
-    text, media_type = exposed(accept, [counted()], 1)
+    text, media_type = encode_metrics(accept, [counted()], 1)
     assert text
     assert media_type.partition(";")[0] in {"text/plain", "application/openmetrics-text"}
 
 
 def test_a_worker_goes_on_where_another_one_was() -> None:
     """Counts survive a change of workers through the arbiter's hooks."""
-    telemetry = Telemetry(Settings(), Policy(read({})))
+    telemetry = Telemetry(Settings(), Policy(read_pod_info({})))
 
     def work(age: int, requests: int) -> Telemetry:
         worker = SimpleNamespace(age=age)
-        telemetry.place(worker)
-        telemetry.enter(worker)
-        watch = telemetry.watch(lambda *_: None, lambda _: None, lambda: Gauges(connections=requests))
+        telemetry.reserve_slot(worker)
+        telemetry.open_slot(worker)
+        watch = telemetry.create_observer(lambda *_: None, lambda _: None, lambda: Gauges(connections=requests))
         assert watch is not None
         for _ in range(requests):
-            watch.tally.answered(KEY, 0.1)
+            watch.counters.count_request(KEY, 0.1)
         telemetry.publish()
         return telemetry
 
     work(1, 2)
-    telemetry.leave(1)
+    telemetry.release_worker_slot(1)
     work(2, 3)
     found = samples(telemetry.metrics("")[0])
     assert (
@@ -241,6 +249,6 @@ def test_a_worker_goes_on_where_another_one_was() -> None:
 
 def test_nothing_is_counted_where_nothing_is_told() -> None:
     """Without metrics and access log, there is no watch."""
-    telemetry = Telemetry(Settings(metrics="off"), Policy(read({})))
-    assert telemetry.watch(lambda *_: None, lambda _: None, Gauges) is None
+    telemetry = Telemetry(Settings(metrics="off"), Policy(read_pod_info({})))
+    assert telemetry.create_observer(lambda *_: None, lambda _: None, Gauges) is None
     assert threading.active_count() == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.multipart import MAX_BOUNDARY, MAX_PARTS, Multipart, Part, PartsMeter
+from app.http.multipart import MAX_BOUNDARY, MAX_PARTS, Multipart, MultipartReader, Part
 from tests.requests import deliveries
 
 BOUNDARY = b"a boundary"
@@ -14,10 +14,10 @@ BOUNDARY = b"a boundary"
 
 def measured(pieces: list[bytes], boundary: bytes = BOUNDARY) -> Multipart:
     """Return the parts of content that arrives in these pieces."""
-    meter = PartsMeter(boundary)
+    meter = MultipartReader(boundary)
     for piece in pieces:
-        meter.take(piece)
-    return meter.parts()
+        meter.parse_piece(piece)
+    return meter.finish_parts()
 
 
 def content(*parts: bytes, end: bytes = b"--a boundary--\r\n") -> bytes:
@@ -126,7 +126,7 @@ def test_a_broken_content_says_why(case: str, by: int) -> None:
     """Invalid content has one line with the reason, and no parts."""
     wire, why = REFUSED[case]
     pieces = [wire[start : start + by] for start in range(0, len(wire), by)]
-    assert measured(pieces) == Multipart(refused=why)
+    assert measured(pieces) == Multipart(error=why)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_broken_content_says_why(case: str, by: int) -> None:
 )
 def test_a_boundary_that_can_not_be_says_why(boundary: bytes, why: str) -> None:
     """An invalid boundary is reported (RFC 2046, 5.1.1)."""
-    assert measured([content(b"\r\na")], boundary) == Multipart(refused=why)
+    assert measured([content(b"\r\na")], boundary) == Multipart(error=why)
 
 
 @given(st.data(), st.lists(st.tuples(st.binary(max_size=30), st.text("ab", max_size=3)), max_size=4))
@@ -155,4 +155,4 @@ def test_no_bytes_are_too_wild(data: st.DataObject, scraps: list[bytes]) -> None
     """Any bytes have parts, or a line with the reason why not."""
     for pieces in data.draw(deliveries(b"".join(scraps))):
         found = measured(pieces)
-        assert not (found.parts and found.refused)
+        assert not (found.parts and found.error)

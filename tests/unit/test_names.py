@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.http.headers.names import canonical, cgi_key
+from app.http.headers.names import canonical_name, cgi_key
 
 LONG = b"x-" + b"y" * 5000
 
@@ -26,4 +26,4 @@ def test_a_field_has_the_key_that_cgi_gives_it(name: bytes, key: str | None) -> 
 
 def test_a_long_name_is_written_as_a_short_one_is() -> None:
     """The spelling does not depend on the length; only caching does."""
-    assert canonical(LONG) == "X-Y" + "y" * 4999
+    assert canonical_name(LONG) == "X-Y" + "y" * 4999

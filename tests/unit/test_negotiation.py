@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.http.headers.accept import ANY, preferred
+from app.http.headers.accept import ANY, negotiate_media_type
 
 HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 
@@ -47,7 +47,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
 )
 def test_a_client_gets_what_it_prefers(accept: str, answer: str | None) -> None:
     """The best type is chosen by quality, then by specificity, then by the order of offers (RFC 9110, 12.5.1)."""
-    assert preferred(accept, (HTML, JSON, TEXT), HTML) == answer
+    assert negotiate_media_type(accept, (HTML, JSON, TEXT), HTML) == answer
 
 
 def test_the_default_is_weighed_by_its_own_name_where_it_has_one() -> None:
@@ -55,6 +55,6 @@ def test_the_default_is_weighed_by_its_own_name_where_it_has_one() -> None:
 
     If it does not name it, the default wins.
     """
-    assert preferred("text/html;q=0.1, */*;q=0.2", (HTML, JSON), HTML) == JSON
-    assert preferred("text/html;q=0.1, */*;q=0.2", (HTML, JSON), JSON) == ANY
-    assert preferred("application/json;q=0, */*", (HTML, JSON), JSON) == HTML
+    assert negotiate_media_type("text/html;q=0.1, */*;q=0.2", (HTML, JSON), HTML) == JSON
+    assert negotiate_media_type("text/html;q=0.1, */*;q=0.2", (HTML, JSON), JSON) == ANY
+    assert negotiate_media_type("application/json;q=0, */*", (HTML, JSON), JSON) == HTML

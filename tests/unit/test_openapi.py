@@ -14,14 +14,14 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.config.settings import Settings
-from app.echo.controls.definitions import BY_NAME, CONTROLS, Control
-from app.echo.controls.parse import FIELD, PARAMETERS
-from app.echo.controls.values import RefusedError
+from app.echo.controls.definitions import CONTROLS, CONTROLS_BY_NAME, Control
+from app.echo.controls.parse import HEADER_PREFIX, PARAMETER_PREFIXES
+from app.echo.controls.values import InvalidValueError
 from app.echo.formats.renderers import media_types
 from app.echo.openapi.document import METHODS, document
 from app.echo.openapi.parameters import parameters
-from app.http.compress import COMPRESSIONS
-from app.http.headers.request_id import sane
+from app.http.compress import COMPRESSORS
+from app.http.headers.request_id import valid_or_empty
 from app.telemetry.exposition import MEDIA_TYPES
 from tools.commands import run
 
@@ -77,15 +77,15 @@ def names(described: dict[str, Any], place: str) -> list[str]:
 
 def test_each_control_is_a_parameter_and_a_field() -> None:
     """Each control is a parameter and a header, by each of its names, with its limit and its example."""
-    assert names(DOCUMENT, "query") == [PARAMETERS[0] + name for name in BY_NAME]
-    by_field = [f"{FIELD.decode()}{name.replace('_', '-')}".title() for name in BY_NAME]
+    assert names(DOCUMENT, "query") == [PARAMETER_PREFIXES[0] + name for name in CONTROLS_BY_NAME]
+    by_field = [f"{HEADER_PREFIX.decode()}{name.replace('_', '-')}".title() for name in CONTROLS_BY_NAME]
     assert names(DOCUMENT, "header") == [*by_field, "X-Request-Id", "Last-Event-ID"]
     item = DOCUMENT["paths"]["/{path}"]
     referred = [each["$ref"].rpartition("/")[2] for each in item["parameters"] if "$ref" in each]
     assert referred == list(DOCUMENT["components"]["parameters"])
-    for name, control in BY_NAME.items():
-        told = DOCUMENT["components"]["parameters"][PARAMETERS[0] + name]
-        assert control.bound(EVERYTHING) in told["description"]
+    for name, control in CONTROLS_BY_NAME.items():
+        told = DOCUMENT["components"]["parameters"][PARAMETER_PREFIXES[0] + name]
+        assert control.describe_limit(EVERYTHING) in told["description"]
         assert told["example"] == ([control.example] if control.repeatable else control.example)
 
 
@@ -94,7 +94,10 @@ def test_each_control_is_a_parameter_and_a_field() -> None:
     [
         (Settings(), ["echo_cookie"]),
         (Settings(allow_delay="off", allow_cookie="on"), ["echo_delay", "echo_time"]),
-        (Settings(controls="off"), [PARAMETERS[0] + name for name, each in BY_NAME.items() if each.permission]),
+        (
+            Settings(controls="off"),
+            [PARAMETER_PREFIXES[0] + name for name, each in CONTROLS_BY_NAME.items() if each.permission],
+        ),
     ],
     ids=["default", "no delay", "no controls"],
 )
@@ -115,15 +118,15 @@ def test_the_bounds_are_those_of_the_settings() -> None:
 
 def form(control: Control) -> dict[str, Any]:
     """Return the schema of one value of a control."""
-    given: dict[str, Any] = parameters(EVERYTHING)[PARAMETERS[0] + control.name]["schema"]
+    given: dict[str, Any] = parameters(EVERYTHING)[PARAMETER_PREFIXES[0] + control.name]["schema"]
     return given["items"] if control.repeatable else given
 
 
 def refusal(control: Control, value: str) -> str:
     """Return why a value is rejected, or an empty string."""
     try:
-        control.read(value.encode(), EVERYTHING)
-    except RefusedError as error:
+        control.parse_value(value.encode(), EVERYTHING)
+    except InvalidValueError as error:
         return str(error)
     return ""
 
@@ -153,7 +156,7 @@ def test_what_a_schema_allows_is_taken_or_beyond_a_bound_that_is_told(control: C
 # Besides valid values, what people may take for one.
 NEARLY = st.one_of(
     st.sampled_from(
-        [*(control.example for control in CONTROLS), *COMPRESSIONS, "", "0", "1001", "1e3", "-1", "200:1:1"]
+        [*(control.example for control in CONTROLS), *COMPRESSORS, "", "0", "1001", "1e3", "-1", "200:1:1"]
     ),
     st.sampled_from(["1h", "1.5kb", "10 MiB", "a b:c", "a_b:c", "a:\n", "a=b;c", "//a", "/\\a", "http://a", "..", "?"]),
     st.text("0123456789.:,-smkKMGiBbu/?#=aAé\\", max_size=12),
@@ -175,19 +178,19 @@ def test_what_is_taken_is_what_a_schema_allows(control: Control, data: st.DataOb
 @pytest.mark.parametrize(("name", "too_much"), [("fail_first", "1001"), ("count", "601"), ("seed", "s" * 65)])
 def test_the_bounds_of_a_schema_are_the_readers(name: str, too_much: str) -> None:
     """Limits of the schema are those of the parser: one more is rejected, and so is an empty or zero value."""
-    schema = form(BY_NAME[name])
+    schema = form(CONTROLS_BY_NAME[name])
     most = schema.get("maximum", "s" * schema.get("maxLength", 0))
-    assert not refusal(BY_NAME[name], str(most))
-    assert refusal(BY_NAME[name], too_much)
-    assert refusal(BY_NAME[name], "0" if "maximum" in schema else "")
+    assert not refusal(CONTROLS_BY_NAME[name], str(most))
+    assert refusal(CONTROLS_BY_NAME[name], too_much)
+    assert refusal(CONTROLS_BY_NAME[name], "0" if "maximum" in schema else "")
 
 
 @given(st.from_regex(DOCUMENT["components"]["parameters"]["X-Request-Id"]["schema"]["pattern"][1:-1], fullmatch=True))
 def test_a_request_id_of_the_form_that_is_told_is_taken_over(given_id: str) -> None:
     """A request ID that matches the schema is used unchanged."""
-    assert sane(given_id) == given_id
-    assert not sane(given_id + "\n")
-    assert not sane(given_id * 129)
+    assert valid_or_empty(given_id) == given_id
+    assert not valid_or_empty(given_id + "\n")
+    assert not valid_or_empty(given_id * 129)
 
 
 def test_each_form_of_the_answer_is_a_content_of_every_method() -> None:

@@ -16,20 +16,20 @@ from msgspec import UNSET, structs
 
 from app.config import downward_api
 from app.config.policy import Policy
-from app.config.settings import MAX_DECODED
+from app.config.settings import DEFAULT_MAX_DECODED
 from app.echo.context import Context
 from app.echo.formats import renderers
-from app.echo.formats.html.components import ROWS, named
+from app.echo.formats.html.components import ROWS, flatten
 from app.echo.formats.html.curl import curl_command
-from app.echo.formats.html.document import FIELDS, page
-from app.http.body import Body, Meter, content_of
+from app.echo.formats.html.document import PAGE_HEADERS, render_page
+from app.http.body import Body, BodyReader, parse_content_headers
 from app.http.connection_info import Endpoint, ProxyProtocol
-from app.http.controls_report import Applied, Granted, Refused
-from app.http.request import ConnectionInfo, Fields, WireRequest, shown
-from app.http.tls_info import TLS, Certificate
+from app.http.controls_report import AppliedControl, ControlsReport, RejectedControl
+from app.http.request import ConnectionInfo, HeaderList, HttpRequest, decode_lossless
+from app.http.tls_info import Certificate, TlsInfo
 
-NOWHERE = downward_api.read({})
-POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"})
+NOWHERE = downward_api.read_pod_info({})
+POD = downward_api.read_pod_info({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"})
 HOST = (b"Host", b"example.test")
 CLIENT = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
 AGENT = ((b"User-Agent", b"b"), (b"Accept", b"*/*"))
@@ -42,18 +42,18 @@ ATTRIBUTES = "aria-label aria-labelledby charset class content data-column href 
 SECTIONS = "request fields query cookies body trailers client tls pod trace credentials applied curl"
 
 
-def body_of(raw: bytes, fields: Fields = (), *, chunked: bool = False) -> Body:
+def body_of(raw: bytes, fields: HeaderList = (), *, chunked: bool = False) -> Body:
     """Return a body as the server measures it."""
-    meter = Meter(content_of(fields), MAX_DECODED)
-    meter.take(raw)
-    while meter.pending:
-        meter.work()
-    return meter.body(chunked=chunked)
+    meter = BodyReader(parse_content_headers(fields), DEFAULT_MAX_DECODED)
+    meter.feed(raw)
+    while meter.has_work:
+        meter.step()
+    return meter.finish(chunked=chunked)
 
 
-def context(target: bytes = b"/", fields: Fields = (HOST,), body: bytes = b"", **more: Any) -> Context:
+def context(target: bytes = b"/", fields: HeaderList = (HOST,), body: bytes = b"", **more: Any) -> Context:
     """Return the context of a request at a fixed time; `more` belongs to the context or to the request."""
-    wire = WireRequest(b"GET", target, "HTTP/1.1", fields, body_of(body, fields))
+    wire = HttpRequest(b"GET", target, "HTTP/1.1", fields, body_of(body, fields))
     given = Context(wire, CLIENT, Policy(NOWHERE), "id-1", 1_700_000_000.25)
     of_context = {name: more.pop(name) for name in Context.__struct_fields__ if name in more}
     return structs.replace(given, request=structs.replace(wire, **more), **of_context)
@@ -84,8 +84,8 @@ def section_ids(tree: Element) -> list[str]:
 def test_the_body_begins_with_the_bare_answer(target: bytes) -> None:
     """The body starts with the bare response, byte for byte, inside its header elements."""
     asked = context(target)
-    html = page(asked)
-    bare = renderers.bare(asked).body
+    html = render_page(asked)
+    bare = renderers.render_bare(asked).body
     assert isinstance(bare, bytes)
     assert re.search(rb"<body>\s*<header>\s*<h1[^>]*>" + re.escape(bare) + b"</h1>", html)
     assert text_of(parsed(html)[1]).strip().startswith("Got: ")
@@ -93,10 +93,10 @@ def test_the_body_begins_with_the_bare_answer(target: bytes) -> None:
 
 def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
     """The policy allows the page's only style element by its hash, and nothing else."""
-    html = page(context())
+    html = render_page(context())
     (style,) = re.findall(rb"<style>(.*?)</style>", html, re.DOTALL)
     hashed = b64encode(sha256(style).digest()).decode()
-    ((name, policy),) = FIELDS
+    ((name, policy),) = PAGE_HEADERS
     assert name == "Content-Security-Policy"
     assert policy == (
         f"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-{hashed}'"
@@ -117,7 +117,7 @@ def everything(text: str, raw: bytes, name: bytes) -> Context:
         b"/" + raw + b"?" + raw,
         fields,
         text.encode("utf-8", "replace"),
-        connection=structs.replace(CLIENT, tls=TLS("TLSv1.3", text, text, text, (text,), certificate)),
+        connection=structs.replace(CLIENT, tls=TlsInfo("TLSv1.3", text, text, text, (text,), certificate)),
         policy=Policy(
             structs.replace(
                 POD,
@@ -126,7 +126,9 @@ def everything(text: str, raw: bytes, name: bytes) -> Context:
                 kubernetes=structs.replace(POD.kubernetes, node=text, labels={text: text}),
             )
         ),
-        applied=Applied((Granted("status", text, "query", text),), (Refused(text, text, "header", text, text),)),
+        controls_report=ControlsReport(
+            (AppliedControl("status", text, "query", text),), (RejectedControl(text, text, "header", text, text),)
+        ),
         trailers=((name, raw),),
         method=raw or b"GET",
     )
@@ -148,7 +150,7 @@ def test_nothing_of_a_request_is_markup(text: str, noise: bytes) -> None:
     Its links refer to the page itself only.
     """
     raw = text.encode("utf-8", "surrogatepass") + noise
-    tree = parsed(page(everything(text, raw, b"X-A")))
+    tree = parsed(render_page(everything(text, raw, b"X-A")))
     assert {element.tag for element in tree.iter()} <= {*ELEMENTS.split()}
     assert {name for element in tree.iter() for name in element.attrib} <= {*ATTRIBUTES.split()}
     assert all(element.attrib["href"].startswith(("#", "?")) for element in tree.iter("a"))
@@ -162,8 +164,8 @@ PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_
 def test_fields_show_as_they_came(pairs: list[tuple[str, str]]) -> None:
     """Each header is in its own row, in order, character for character."""
     fields = tuple((b"X-" + str(len(name)).encode(), value.encode()) for name, value in pairs)
-    assert rows_of(parsed(page(context(fields=fields))), "fields") == [
-        [name.decode(), shown(value)] for name, value in fields
+    assert rows_of(parsed(render_page(context(fields=fields))), "fields") == [
+        [name.decode(), decode_lossless(value)] for name, value in fields
     ]
 
 
@@ -181,14 +183,14 @@ def test_fields_show_as_they_came(pairs: list[tuple[str, str]]) -> None:
 )
 def test_what_html_cannot_hold_shows_as_a_symbol(sent: str, seen: str) -> None:
     """Control characters are shown as control pictures and others as U+FFFD; tabs and line feeds are kept."""
-    tree = parsed(page(context(body=sent.encode())))
+    tree = parsed(render_page(context(body=sent.encode())))
     (pre,) = [pre for pre in tree.iter("pre") if pre.attrib["aria-label"] == "Body, as text"]
     assert text_of(pre) == seen
 
 
 def test_an_empty_section_is_named_and_left_out() -> None:
     """Empty sections are omitted and listed in the footer, as for a plain GET."""
-    tree = parsed(page(context()))
+    tree = parsed(render_page(context()))
     assert section_ids(tree) == ["request", "fields", "client", "pod", "curl"]
     (footer,) = tree.iter("footer")
     assert "Not present in this request: Query, Cookies, Body, Trailers, TLS, Trace, Credentials, Controls." in text_of(
@@ -198,7 +200,7 @@ def test_an_empty_section_is_named_and_left_out() -> None:
 
 def test_a_full_request_has_all_sections() -> None:
     """A request with everything has all sections, each linked in order."""
-    tree = parsed(page(everything("a", b"a", b"X-A")))
+    tree = parsed(render_page(everything("a", b"a", b"X-A")))
     ids = SECTIONS.split()
     assert section_ids(tree) == ids
     assert [link.attrib["href"] for link in tree.iterfind(".//nav//a")] == [f"#{name}" for name in ids]
@@ -245,7 +247,7 @@ def test_the_way_is_told_as_far_as_it_is_known(
 ) -> None:
     """The client is the last hop that is not a trusted proxy; hops that others report are shown as claims."""
     fields = (HOST, (b"X-Forwarded-For", told)) if told else (HOST,)
-    tree = parsed(page(context(fields=fields, policy=Policy(POD, trusted=trusted))))
+    tree = parsed(render_page(context(fields=fields, policy=Policy(POD, trusted_proxies=trusted))))
     shown_stops = [" ".join(text_of(part) for part in stop[1:3]) for stop in tree.iterfind(".//ol/li")]
     assert shown_stops == [*stops, "Pod echo-1"]
     assert text_of(next(iter(tree.iterfind(".//p[@class='lead']")))).strip() == sentence
@@ -254,7 +256,7 @@ def test_the_way_is_told_as_far_as_it_is_known(
 def test_the_proxy_protocols_word_shows_as_such() -> None:
     """With the PROXY protocol, the client is shown as reported by the proxy that is the peer."""
     proxied = ProxyProtocol(1, "PROXY", "TCP4", source=CLIENT.client, destination=CLIENT.server)
-    html = text_of(parsed(page(context(connection=structs.replace(CLIENT, proxy=proxied)))))
+    html = text_of(parsed(render_page(context(connection=structs.replace(CLIENT, proxy=proxied)))))
     assert "reported by the PROXY protocol" in html
     assert "peer of the connection" not in html
 
@@ -262,21 +264,21 @@ def test_the_proxy_protocols_word_shows_as_such() -> None:
 def test_outside_a_cluster_the_echo_has_its_address() -> None:
     """Outside a cluster the echo is shown by its address, and the page says that no pod is known."""
     connection = structs.replace(CLIENT, server=Endpoint("2001:db8::1", 8080))
-    html = text_of(parsed(page(context(connection=connection))))
+    html = text_of(parsed(render_page(context(connection=connection))))
     assert "to echo at [2001:db8::1]:8080." in html
     assert "Not in Kubernetes, or without downward API variables" in html
 
 
 def test_what_was_asked_for_shows_with_what_became_of_it() -> None:
     """Controls are shown with the choices made, and with the reason if they were rejected."""
-    asked = Applied(
-        (Granted("delay", "1ms-2ms", "query", 0.0015), Granted("status", "201", "header", UNSET)),
+    asked = ControlsReport(
+        (AppliedControl("delay", "1ms-2ms", "query", 0.0015), AppliedControl("status", "201", "header", UNSET)),
         (
-            Refused("echo_size", "9TiB", "query", "too large", "at most 1 GiB"),
-            Refused("echo_x", "1", "query", "unknown"),
+            RejectedControl("echo_size", "9TiB", "query", "too large", "at most 1 GiB"),
+            RejectedControl("echo_x", "1", "query", "unknown"),
         ),
     )
-    assert rows_of(parsed(page(context(applied=asked))), "applied") == [
+    assert rows_of(parsed(render_page(context(controls_report=asked))), "applied") == [
         ["delay", "1ms-2ms", "query", "Applied: 0.0015"],
         ["status", "201", "header", "Applied"],
         ["echo_size", "9TiB", "query", "Ignored: too large (at most 1 GiB)"],
@@ -286,7 +288,7 @@ def test_what_was_asked_for_shows_with_what_became_of_it() -> None:
 
 def blocks_of(body: bytes, *fields: tuple[bytes, bytes]) -> dict[str, str]:
     """Return the texts of a body by their captions."""
-    tree = parsed(page(context(fields=(HOST, *fields), body=body)))
+    tree = parsed(render_page(context(fields=(HOST, *fields), body=body)))
     return {pre.attrib["aria-label"]: text_of(pre) for pre in tree.iterfind(".//section[@id='body']//pre")}
 
 
@@ -308,7 +310,7 @@ JSON = (b"Content-Type", b"application/json")
     ],
     ids=["text", "binary", "json", "indented json", "broken json"],
 )
-def test_a_body_shows_as_what_it_is(body: bytes, fields: Fields, blocks: dict[str, str]) -> None:
+def test_a_body_shows_as_what_it_is(body: bytes, fields: HeaderList, blocks: dict[str, str]) -> None:
     """A body is shown as text or as base64 in lines; compact JSON is also shown indented."""
     assert blocks_of(body, *fields) == blocks
 
@@ -316,17 +318,17 @@ def test_a_body_shows_as_what_it_is(body: bytes, fields: Fields, blocks: dict[st
 def test_a_form_and_parts_are_tables() -> None:
     """Forms and multipart bodies are tables, according to Content-Type."""
     form = (HOST, (b"Content-Type", b"application/x-www-form-urlencoded"))
-    assert ["a b", "1"] in rows_of(parsed(page(context(fields=form, body=b"a+b=1"))), "body")
+    assert ["a b", "1"] in rows_of(parsed(render_page(context(fields=form, body=b"a+b=1"))), "body")
     multipart = (HOST, (b"Content-Type", b"multipart/form-data; boundary=X"))
     raw = b'--X\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nhi\r\n--X--\r\n'
     row = ["f", "a.txt", "", "2 bytes", sha256(b"hi").hexdigest()]
-    assert row in rows_of(parsed(page(context(fields=multipart, body=raw))), "body")
+    assert row in rows_of(parsed(render_page(context(fields=multipart, body=raw))), "body")
 
 
 def test_deep_json_is_not_written_out() -> None:
     """Deeply nested JSON is not indented: its indentation would be most of four megabytes."""
     deep = b"[" * 60 + b",".join(b"1" for _ in range(30_000)) + b"]" * 60
-    html = page(context(fields=(HOST, JSON), body=deep))
+    html = render_page(context(fields=(HOST, JSON), body=deep))
     assert b"JSON nested too deeply to be indented" in html
     assert len(html) < 500_000
 
@@ -336,7 +338,7 @@ def test_a_table_has_so_many_rows_and_says_how_many_more() -> None:
 
     As many pairs as a target can hold still make a page that a browser can show.
     """
-    html = page(context(b"/?" + b"a&" * 32_000))
+    html = render_page(context(b"/?" + b"a&" * 32_000))
     assert html.count(b"<tr") < ROWS + 100
     assert b"And 31,000 more" in html
 
@@ -353,16 +355,16 @@ def test_a_table_has_so_many_rows_and_says_how_many_more() -> None:
 )
 def test_nested_values_are_named_by_how_they_are_reached(value: object, rows: list[tuple[str, str]]) -> None:
     """Nested values are named by their path, as in the reflection, down to a few levels."""
-    assert named(value) == rows
+    assert flatten(value) == rows
 
 
 def test_the_other_forms_are_links_of_a_get_alone() -> None:
     """The page of a GET links to other formats with the same query, and never to another host."""
-    tree = parsed(page(context(b"//evil.test/?a=%C3%A4&echo_format=html&<")))
+    tree = parsed(render_page(context(b"//evil.test/?a=%C3%A4&echo_format=html&<")))
     assert [link.attrib["href"] for link in tree.iterfind(".//footer//a")] == [
         f"?a=%C3%A4&%3C&echo_format={form}" for form in ("json", "yaml", "text")
     ]
-    assert not list(parsed(page(context(method=b"POST"))).iterfind(".//footer//a"))
+    assert not list(parsed(render_page(context(method=b"POST"))).iterfind(".//footer//a"))
 
 
 WORDS = st.one_of(
@@ -442,7 +444,7 @@ TYPED = "--header 'Content-Type: b'"
         (curl(host=None), [SERVER, "--header 'Host:'"]),
         (curl(version="HTTP/1.0"), [A, "--http1.0"]),
         (curl(version="HTTP/2.0"), [A, "--http2-prior-knowledge"]),
-        (curl(connection=structs.replace(CLIENT, tls=TLS("", "", ""))), ["curl https://a/", "--http1.1"]),
+        (curl(connection=structs.replace(CLIENT, tls=TlsInfo("", "", ""))), ["curl https://a/", "--http1.1"]),
         (curl(method=b"HEAD"), [A, "--head"]),
         (curl(method=b"it's"), [A, """--request 'it'"'"'s'"""]),
         (curl(b"/", (b"B", b""), (b"b", b"1")), [A, "--header 'B;'", "--header 'b: 1'"]),

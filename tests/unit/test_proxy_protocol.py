@@ -15,9 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.http.connection_info import Endpoint, ProxyProtocol, UnixEndpoint, client_of
+from app.http.connection_info import Endpoint, ProxyProtocol, UnixEndpoint, original_client
 from app.http.errors import ProtocolError
-from app.server.proxy_protocol.header import ProxyReader
+from app.server.proxy_protocol.header import ProxyHeaderParser
 from app.server.proxy_protocol.tlvs import crc32c
 from tests.requests import deliveries
 
@@ -51,10 +51,10 @@ def with_checksum(block: bytes, behind: bytes = b"") -> bytes:
 
 def read(wire: bytes) -> tuple[ProxyProtocol, bytes]:
     """Return the header at the start of a connection, and the bytes after it."""
-    reader = ProxyReader()
-    header = reader.receive(wire)
+    reader = ProxyHeaderParser()
+    header = reader.feed(wire)
     assert header is not None
-    return header, reader.left
+    return header, reader.unparsed
 
 
 def shown(wire: bytes) -> Any:
@@ -388,10 +388,10 @@ REFUSED = [
 @pytest.mark.parametrize(("wire", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_what_is_no_header_is_refused(wire: bytes, reason: str, size: int) -> None:
     """Any sequence that does not exactly match the protocol must cause the receiver to abort (2.1)."""
-    reader = ProxyReader()
+    reader = ProxyHeaderParser()
     with pytest.raises(ProtocolError, match=reason) as raised:
         for start in range(0, len(wire), size):
-            assert reader.receive(wire[start : start + size]) is None
+            assert reader.feed(wire[start : start + size]) is None
     assert raised.value.status == HTTPStatus.BAD_REQUEST
     assert raised.value.reason.isascii()
     assert raised.value.reason.isprintable()
@@ -403,13 +403,13 @@ def test_what_is_no_header_is_refused_at_its_first_wrong_byte(wire: bytes) -> No
 
     The error does not quote what was sent.
     """
-    reader = ProxyReader()
+    reader = ProxyHeaderParser()
     signatures = (b"PROXY ", SIGNATURE)
     right = max(n for n in range(len(wire)) if any(signature.startswith(wire[:n]) for signature in signatures))
     if right:
-        assert reader.receive(wire[:right]) is None
+        assert reader.feed(wire[:right]) is None
     with pytest.raises(ProtocolError) as raised:
-        reader.receive(wire[right : right + 1])
+        reader.feed(wire[right : right + 1])
     assert raised.value.reason == "connection does not begin with a PROXY protocol header (ECHO_PROXY_PROTOCOL)"
 
 
@@ -437,8 +437,8 @@ def test_a_header_of_the_most_bytes_is_taken() -> None:
 def test_the_client_is_the_source_where_there_is_one(wire: bytes, says_source: bool) -> None:  # noqa: FBT001 - a case's own
     """The client is the source in the header; without one, it is the peer of the connection (2.1, 2.2)."""
     peer = Endpoint("10.0.0.9", 4711)
-    assert client_of(peer, None) == peer
-    assert client_of(peer, read(wire)[0]) == (Endpoint("192.168.0.1", 56324) if says_source else peer)
+    assert original_client(peer, None) == peer
+    assert original_client(peer, read(wire)[0]) == (Endpoint("192.168.0.1", 56324) if says_source else peer)
 
 
 PORTS = st.integers(0, 65535)
@@ -477,15 +477,15 @@ def test_every_delivery_of_the_same_header_says_the_same(
     """
     wire, meant = sent
     for pieces in data.draw(deliveries(wire + behind)):
-        reader = ProxyReader()
+        reader = ProxyHeaderParser()
         taken = 0
         for number, piece in enumerate(pieces):
-            header = reader.receive(piece)
+            header = reader.feed(piece)
             taken += len(piece)
             assert (header is not None) == (taken >= len(wire)), f"{taken} of {len(wire)} bytes"
             if header is not None:
                 assert (header.version, header.transport, header.source, header.destination) == meant
-                assert reader.left + b"".join(pieces[number + 1 :]) == behind
+                assert reader.unparsed + b"".join(pieces[number + 1 :]) == behind
                 break
 
 
@@ -505,7 +505,7 @@ def test_every_delivery_of_the_same_header_says_the_same(
 def test_garbage_is_a_header_or_refused(garbage: bytes) -> None:
     """Any bytes are an incomplete header, a header that JSON can show, or an error of one line."""
     try:
-        header = ProxyReader().receive(garbage)
+        header = ProxyHeaderParser().feed(garbage)
     except ProtocolError as error:
         assert error.reason.isprintable()  # noqa: PT017 - that it is raised is not what is asked
     else:

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from app.config import downward_api, policy
 from app.config.settings import Settings
 from app.echo import routes
-from app.echo.handler import Echo
-from app.http.observer import UNWATCHED
-from app.server.head_cache import Recent
-from app.server.http1.events import Head
-from app.server.http1.parser import RequestReader
-from app.server.limits import Limits
+from app.echo.handler import EchoHandler
+from app.http.observer import NULL_OBSERVER
+from app.server.head_cache import HeadCache
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import RequestParser
+from app.server.limits import RequestLimits
 from tests.unit.served import Served
 
-LIMITS = Limits(head=16_384, fields=20, body=100)
+LIMITS = RequestLimits(head_size=16_384, header_count=20, body_size=100)
 HEAD = b"GET /a HTTP/1.1\r\nHost: a.test\r\nX-A: b\r\n\r\n"
 
 
-def read(recent: Recent[bytes, Head], raw: bytes) -> Head:
+def read(recent: HeadCache[bytes, RequestHead], raw: bytes) -> RequestHead:
     """Return the head as the reader of another connection returns it."""
-    reader = RequestReader(LIMITS, recent)
-    reader.receive(raw)
-    head = reader.next()
-    assert isinstance(head, Head)
+    reader = RequestParser(LIMITS, recent)
+    reader.feed(raw)
+    head = reader.next_event()
+    assert isinstance(head, RequestHead)
     assert reader.method == (b"HEAD" if raw.startswith(b"HEAD") else head.request.method)
     return head
 
@@ -36,21 +36,21 @@ def read(recent: Recent[bytes, Head], raw: bytes) -> Head:
 @pytest.mark.parametrize("raw", [HEAD, HEAD.replace(b"GET", b"HEAD"), HEAD.replace(b"X-A: b", b"Connection: close")])
 def test_a_head_is_kept_when_it_comes_again(raw: bytes) -> None:
     """A head is cached the second time, and derived values are cached with it from then on."""
-    recent: Recent[bytes, Head] = Recent()
+    recent: HeadCache[bytes, RequestHead] = HeadCache()
     once, twice, thrice = (read(recent, raw) for _ in range(3))
-    assert once == Head(once.request, keep_alive=b"close" not in raw)
-    assert once.request.made is None
-    assert twice.request.made == {}
-    assert (twice.request.head, twice.request.fields) == (once.request.head, once.request.fields)
+    assert once == RequestHead(once.request, keep_alive=b"close" not in raw)
+    assert once.request.memo is None
+    assert twice.request.memo == {}
+    assert (twice.request.head, twice.request.headers) == (once.request.head, once.request.headers)
     assert twice.keep_alive == once.keep_alive
     assert thrice is twice
 
 
 def test_a_long_head_is_not_kept() -> None:
     """A long head is never cached, however often it is repeated."""
-    recent: Recent[bytes, Head] = Recent()
+    recent: HeadCache[bytes, RequestHead] = HeadCache()
     for _ in range(4):
-        assert read(recent, HEAD.replace(b"X-A: b", b"X-A: " + b"b" * 8192)).request.made is None
+        assert read(recent, HEAD.replace(b"X-A: b", b"X-A: " + b"b" * 8192)).request.memo is None
     assert not recent
 
 
@@ -69,20 +69,20 @@ def test_each_body_is_its_own(field: bytes, bodies: tuple[bytes, ...]) -> None:
     served = serving()
     for body in bodies:
         assert told(served, raw + body) == told(serving(), raw + body)
-    assert len(served.service.heads) == 1
+    assert len(served.service.http1_head_cache) == 1
 
 
 def test_one_byte_more_is_another_head() -> None:
     """Heads that differ by one byte are different heads."""
-    recent: Recent[bytes, Head] = Recent()
+    recent: HeadCache[bytes, RequestHead] = HeadCache()
     for _ in range(3):
-        assert read(recent, HEAD).request.fields[1] == (b"X-A", b"b")
-        assert read(recent, HEAD.replace(b"b\r", b"B\r")).request.fields[1] == (b"X-A", b"B")
+        assert read(recent, HEAD).request.headers[1] == (b"X-A", b"b")
+        assert read(recent, HEAD.replace(b"b\r", b"B\r")).request.headers[1] == (b"X-A", b"B")
 
 
 def test_as_many_are_kept_as_may_be() -> None:
     """The number of cached heads is limited, even if each is repeated."""
-    recent: Recent[bytes, Head] = Recent()
+    recent: HeadCache[bytes, RequestHead] = HeadCache()
     for number in range(1000):
         for _ in range(2):
             read(recent, HEAD.replace(b"b\r", b"%d\r" % number))
@@ -95,7 +95,7 @@ def test_long_heads_are_kept_by_their_size(size: int) -> None:
 
     A head that is too long evicts nothing.
     """
-    recent: Recent[bytes, Head] = Recent()
+    recent: HeadCache[bytes, RequestHead] = HeadCache()
     for number in range(50):
         for _ in range(2):
             read(recent, HEAD.replace(b"X-A: b", b"X-A: %d" % number + b"b" * size))
@@ -120,10 +120,10 @@ def told(served: Served, raw: bytes, *, hidden: str = "") -> dict[str, Any]:
 
 def serving(**settings: Any) -> Served:
     """Return a server of the echo."""
-    shown = policy.read(Settings(**settings), downward_api.read({}))
+    shown = policy.build_policy(Settings(**settings), downward_api.read_pod_info({}))
     numbers = count()
-    echo = Echo(Settings(), shown, clock=lambda: float(next(numbers)))
-    return Served(application=routes.echo(echo), limits=LIMITS, connections=10, watch=UNWATCHED)
+    echo = EchoHandler(Settings(), shown, clock=lambda: float(next(numbers)))
+    return Served(application=routes.echo_app(echo), limits=LIMITS, connections=10, observer=NULL_OBSERVER)
 
 
 FIELDS = st.lists(

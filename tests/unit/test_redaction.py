@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json, structs
 
-from app.config.downward_api import read
+from app.config.downward_api import read_pod_info
 from app.config.policy import Policy
 from app.echo.context import Context
 from app.echo.reflection.model import reflect
 from app.http.connection_info import Endpoint
 from app.http.errors import ProtocolError
-from app.http.redaction import MASK, names, redacted
-from app.http.request import ConnectionInfo, WireRequest, wire_head
-from app.server.http1.parser import RequestReader
+from app.http.redaction import MASK, parse_header_names, redact
+from app.http.request import ConnectionInfo, HttpRequest, raw_head
+from app.server.http1.parser import RequestParser
 from app.server.http2 import request_parser
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 
 SECRET = b"c2VjcmV0"
 HEAD = (
@@ -27,7 +27,7 @@ HEAD = (
     b"cookie:a=c2VjcmV0; b=2\r\n"
     b"\r\n"
 )
-REQUEST = WireRequest(
+REQUEST = HttpRequest(
     b"GET",
     b"/a?b",
     "HTTP/1.1",
@@ -41,7 +41,7 @@ REQUEST = WireRequest(
     trailers=((b"Cookie", b"late=c2VjcmV0"), (b"X-Sum", b"1")),
     head=HEAD,
 )
-HTTP2 = WireRequest(
+HTTP2 = HttpRequest(
     b"GET",
     b"/a?b",
     "HTTP/2.0",
@@ -56,9 +56,9 @@ def test_a_value_is_masked_wherever_it_stands() -> None:
 
     Every other byte of the head is unchanged.
     """
-    masked = redacted(REQUEST, names("Authorization, Cookie"))
-    assert [value for _, value in masked.fields] == [b"echo.test", b"***", b"authorization: kept", b"***", b"***"]
-    assert [name for name, _ in masked.fields] == [name for name, _ in REQUEST.fields]
+    masked = redact(REQUEST, parse_header_names("Authorization, Cookie"))
+    assert [value for _, value in masked.headers] == [b"echo.test", b"***", b"authorization: kept", b"***", b"***"]
+    assert [name for name, _ in masked.headers] == [name for name, _ in REQUEST.headers]
     assert masked.trailers == ((b"Cookie", b"***"), (b"X-Sum", b"1"))
     assert masked.head == (
         b"GET /a?b HTTP/1.1\r\n"
@@ -73,28 +73,28 @@ def test_a_value_is_masked_wherever_it_stands() -> None:
 
 def test_nothing_that_is_made_of_it_shows_the_value() -> None:
     """Neither the reflection, with cookies and credentials, nor the text of the wire shows the value."""
-    masked = redacted(REQUEST, names("Authorization,Cookie"))
+    masked = redact(REQUEST, parse_header_names("Authorization,Cookie"))
     end = Endpoint("192.0.2.1", 1)
-    shown = json.encode(reflect(Context(masked, ConnectionInfo(end, end), Policy(read({})), "id", 0.0)))
+    shown = json.encode(reflect(Context(masked, ConnectionInfo(end, end), Policy(read_pod_info({})), "id", 0.0)))
     assert SECRET not in shown
-    assert SECRET not in wire_head(masked)
+    assert SECRET not in raw_head(masked)
     assert b'"credentials"' not in shown  # `***` is not a scheme
 
 
 @pytest.mark.parametrize("chosen", ["", "X-Api-Key", "X-Api-Key,:path"])
 def test_a_request_without_such_a_field_is_the_same_object(chosen: str) -> None:
     """A request without a redacted header is the same object, not a copy."""
-    assert redacted(REQUEST, names(chosen)) is REQUEST
+    assert redact(REQUEST, parse_header_names(chosen)) is REQUEST
 
 
 @pytest.mark.parametrize("chosen", ["Host", ":authority"])
 def test_host_and_authority_are_one(chosen: str) -> None:
     """One name redacts both Host and `:authority`, because HTTP/2 uses the latter for the former."""
-    masked = redacted(HTTP2, names(chosen))
+    masked = redact(HTTP2, parse_header_names(chosen))
     assert masked.authority == b"***"
     assert masked.pseudo == ((b":method", b"GET"), (b":authority", b"***"), (b":path", b"/a?b"))
     assert masked.target == HTTP2.target
-    assert redacted(REQUEST, names(chosen)).fields[0] == (b"Host", b"***")
+    assert redact(REQUEST, parse_header_names(chosen)).headers[0] == (b"Host", b"***")
 
 
 def test_the_path_is_hidden_where_it_is_named() -> None:
@@ -102,21 +102,21 @@ def test_the_path_is_hidden_where_it_is_named() -> None:
 
     The target is redacted with `:path`, and that of CONNECT with the authority.
     """
-    assert redacted(HTTP2, names(":path")).target == b"***"
+    assert redact(HTTP2, parse_header_names(":path")).target == b"***"
     connect = structs.replace(HTTP2, method=b"CONNECT", target=b"echo.test", pseudo=((b":authority", b"echo.test"),))
-    assert redacted(connect, names("Host")).target == b"***"
+    assert redact(connect, parse_header_names("Host")).target == b"***"
 
 
 def test_names_are_read_from_a_list() -> None:
     """Names are separated by commas, in any case, with any white space."""
-    assert names(" Authorization,X-API-Key ,, :Path") == {b"authorization", b"x-api-key", b":path"}
+    assert parse_header_names(" Authorization,X-API-Key ,, :Path") == {b"authorization", b"x-api-key", b":path"}
 
 
 @pytest.mark.parametrize("text", ["Authorization;Cookie", "X Key", "a:b", "Größe", "a,b\r\n,c d", "x" * 100 + " y"])
 def test_what_is_no_name_is_told(text: str) -> None:
     """The error names the invalid part, shortened, and shows a valid example."""
     with pytest.raises(ValueError, match="is not a header name, such as Authorization") as refusal:
-        names(text)
+        parse_header_names(text)
     assert len(str(refusal.value)) < 100
 
 
@@ -134,10 +134,10 @@ def test_what_is_no_name_is_told(text: str) -> None:
 )
 def test_what_is_no_field_line_is_refused_without_its_value(line: bytes) -> None:
     """An invalid header line is rejected without quoting its value, which may be secret in a response or log."""
-    reader = RequestReader(Limits(head=1000, fields=10, body=10))
-    reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n")
+    reader = RequestParser(RequestLimits(head_size=1000, header_count=10, body_size=10))
+    reader.feed(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n")
     with pytest.raises(ProtocolError, match=r"invalid header line|obsolete line folding|CRLF") as refusal:
-        list(iter(reader.next, None))
+        list(iter(reader.next_event, None))
     assert SECRET.decode() not in refusal.value.reason.removeprefix("invalid header line: 'c2VjcmV0:'")
 
 
@@ -146,7 +146,9 @@ def test_what_is_no_value_in_http2_is_refused_without_it(value: bytes) -> None:
     """An invalid HTTP/2 value is rejected without quoting it: the name is enough to find it."""
     pseudo = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a"))
     with pytest.raises(ProtocolError, match="invalid value of 'authorization'") as refusal:
-        request_parser.read((*pseudo, (b"authorization", value)), Limits(head=1000, fields=10, body=10))
+        request_parser.parse_request(
+            (*pseudo, (b"authorization", value)), RequestLimits(head_size=1000, header_count=10, body_size=10)
+        )
     assert SECRET.decode() not in refusal.value.reason
 
 
@@ -167,6 +169,8 @@ def test_the_head_stays_as_it_was_but_for_the_values(lines: list[tuple[bytes, by
         return b"\r\n".join((b"GET /cookie:x HTTP/1.1", *field_lines, b"", b""))
 
     fields = tuple((name, value) for name, _, value, _ in lines)
-    masked = redacted(WireRequest(b"GET", b"/cookie:x", "HTTP/1.1", fields, head=head(None)), names("cookie"))
+    masked = redact(
+        HttpRequest(b"GET", b"/cookie:x", "HTTP/1.1", fields, head=head(None)), parse_header_names("cookie")
+    )
     assert masked.head == head(MASK.encode())
-    assert all(value == b"***" for name, value in masked.fields if name.lower() == b"cookie")
+    assert all(value == b"***" for name, value in masked.headers if name.lower() == b"cookie")

@@ -13,36 +13,36 @@ from msgspec import structs
 
 from app.config import downward_api
 from app.echo.reflection.body import MAX_DEPTH, reflect_body
-from app.http.body import KEPT, NONE, Meter, content_of
+from app.http.body import BODY_PREFIX_SIZE, EMPTY_BODY, BodyReader, parse_content_headers
 from app.http.connection_info import Endpoint
-from app.http.request import ConnectionInfo, Fields, WireRequest
+from app.http.request import ConnectionInfo, HeaderList, HttpRequest
 from tests.unit.test_reflection import pretty_json
 
-NOWHERE = downward_api.read({})
+NOWHERE = downward_api.read_pod_info({})
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data; boundary=b"
 
 
-def fields(content_type: bytes = b"", coding: bytes = b"") -> Fields:
+def fields(content_type: bytes = b"", coding: bytes = b"") -> HeaderList:
     """Return headers with this type and coding of a body, if any."""
     said = ((b"Content-Type", content_type), (b"Content-Encoding", coding))
     return tuple(field for field in said if field[1])
 
 
-def shown_text(body: bytes, said: Fields = (), max_decoded: int = 1 << 20) -> bytes:
+def shown_text(body: bytes, said: HeaderList = (), max_decoded: int = 1 << 20) -> bytes:
     """Return the JSON of a body, indented."""
-    meter = Meter(content_of(said), max_decoded)
+    meter = BodyReader(parse_content_headers(said), max_decoded)
     if body:
-        meter.take(body)
-    while meter.pending:
-        meter.work()
-    reflected = reflect_body(meter.body(chunked=False), said)
+        meter.feed(body)
+    while meter.has_work:
+        meter.step()
+    reflected = reflect_body(meter.finish(chunked=False), said)
     return msgspec.json.format(msgspec.json.encode({"body": reflected}), indent=2)
 
 
-def shown(body: bytes, said: Fields = (), max_decoded: int = 1 << 20) -> dict[str, Any]:
+def shown(body: bytes, said: HeaderList = (), max_decoded: int = 1 << 20) -> dict[str, Any]:
     """Return the reflection of a body."""
     found: dict[str, Any] = json.loads(shown_text(body, said, max_decoded))["body"]
     return found
@@ -58,35 +58,41 @@ def sha256(data: bytes) -> str:
     [
         ([b"a", "ü".encode()], {"length": 3, "truncated": False, "text": "aü"}),
         ([b"\xff", b"a"], {"length": 2, "truncated": False, "base64": "/2E="}),
-        ([b"a" * KEPT], {"length": KEPT, "truncated": False, "text": "a" * KEPT}),
-        ([b"a" * KEPT, b"b"], {"length": KEPT + 1, "truncated": True, "text": "a" * KEPT}),
-        ([b"a" * (KEPT - 1) + "ü".encode()], {"length": KEPT + 1, "truncated": True, "text": "a" * (KEPT - 1)}),
+        ([b"a" * BODY_PREFIX_SIZE], {"length": BODY_PREFIX_SIZE, "truncated": False, "text": "a" * BODY_PREFIX_SIZE}),
+        (
+            [b"a" * BODY_PREFIX_SIZE, b"b"],
+            {"length": BODY_PREFIX_SIZE + 1, "truncated": True, "text": "a" * BODY_PREFIX_SIZE},
+        ),
+        (
+            [b"a" * (BODY_PREFIX_SIZE - 1) + "ü".encode()],
+            {"length": BODY_PREFIX_SIZE + 1, "truncated": True, "text": "a" * (BODY_PREFIX_SIZE - 1)},
+        ),
         (["ü".encode()[:1]], {"length": 1, "truncated": False, "base64": "ww=="}),
     ],
     ids=["text", "bytes", "as much as is kept", "more", "cut within a character", "ends within a character"],
 )
 def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[bytes], shown: dict[str, object]) -> None:
     """A body is shown as text if it is UTF-8, else in base64, and never more than is kept."""
-    meter = Meter()
+    meter = BodyReader()
     for piece in pieces:
-        meter.take(piece)
-    request = WireRequest(b"GET", b"/", "HTTP/1.1", ())
-    carried = structs.replace(request, body=meter.body(chunked=True), trailers=((b"X-T", b"1"),))
+        meter.feed(piece)
+    request = HttpRequest(b"GET", b"/", "HTTP/1.1", ())
+    carried = structs.replace(request, body=meter.finish(chunked=True), trailers=((b"X-T", b"1"),))
     reflected = json.loads(pretty_json(carried, TCP))
     assert reflected["body"] == {"sha256": sha256(b"".join(pieces)), "chunked": True, **shown}
     assert reflected["trailers"] == [["X-T", "1"]]
 
 
 @pytest.mark.parametrize("said", [(), fields(JSON, b"gzip"), fields(FORM), fields(MULTIPART)])
-def test_no_body_shows_nothing_but_that(said: Fields) -> None:
+def test_no_body_shows_nothing_but_that(said: HeaderList) -> None:
     """An empty body is shown as empty, whatever its headers say."""
     none = {"length": 0, "sha256": sha256(b""), "chunked": False, "truncated": False, "text": ""}
     assert shown(b"", said) == none
-    assert json.loads(msgspec.json.encode(reflect_body(NONE, said))) == none
+    assert json.loads(msgspec.json.encode(reflect_body(EMPTY_BODY, said))) == none
 
 
 @pytest.mark.parametrize("said", [fields(), fields(b"text/plain"), fields(b"text/plain", b"identity")])
-def test_what_does_not_apply_is_not_there(said: Fields) -> None:
+def test_what_does_not_apply_is_not_there(said: HeaderList) -> None:
     """Without a type that says otherwise, a body is only text, whatever it looks like."""
     assert shown(b'{"a":1}', said).keys() == {"length", "sha256", "chunked", "truncated", "text"}
 
@@ -97,7 +103,7 @@ def test_what_does_not_apply_is_not_there(said: Fields) -> None:
         ("aü".encode(), {"truncated": False, "text": "aü"}),
         (b"\xff", {"truncated": False, "base64": "/w=="}),
         (b"", {"truncated": False, "text": ""}),
-        (b"a" * KEPT + b"b", {"truncated": True, "text": "a" * KEPT}),
+        (b"a" * BODY_PREFIX_SIZE + b"b", {"truncated": True, "text": "a" * BODY_PREFIX_SIZE}),
     ],
     ids=["text", "bytes", "nothing", "more than is kept"],
 )
@@ -132,9 +138,9 @@ def test_what_can_not_be_decoded_says_why_and_nothing_else(coding: bytes, why: s
 
 def test_what_was_not_decoded_is_not_read() -> None:
     """A body that was not decoded is not parsed, also if nobody tried to decode it."""
-    meter = Meter()
-    meter.take(b"{}")
-    reflected = reflect_body(meter.body(chunked=False), fields(JSON, b"gzip"))
+    meter = BodyReader()
+    meter.feed(b"{}")
+    reflected = reflect_body(meter.finish(chunked=False), fields(JSON, b"gzip"))
     assert reflected.json is reflected.decoded is msgspec.UNSET
 
 
@@ -190,7 +196,7 @@ NOT_SHOWN = {
     "30,000 levels": b"[" * 30_000 + b"]" * 30_000,
     "30,000 levels with no end": b"[" * 30_000,
     "100,000 levels": b"[" * 100_000 + b"]" * 100_000,
-    "more than is kept": b'"' + b"a" * KEPT + b'"',
+    "more than is kept": b'"' + b"a" * BODY_PREFIX_SIZE + b'"',
     "half of it": b'{"a":',
     "a comma too many": b"[1,]",
     "more behind it": b"{}{}",
@@ -266,7 +272,7 @@ def test_a_form_of_any_bytes_is_shown() -> None:
 
 def test_a_form_is_shown_only_whole() -> None:
     """A form is shown only if complete, because half a value is another value."""
-    assert "form" not in shown(b"a=" + b"b" * KEPT, fields(FORM))
+    assert "form" not in shown(b"a=" + b"b" * BODY_PREFIX_SIZE, fields(FORM))
     assert "form" not in shown(b"a=b", fields(b"text/plain"))
 
 
@@ -290,10 +296,10 @@ def test_the_parts_of_a_multipart_body_are_shown(content_type: bytes) -> None:
 
 def test_the_parts_of_a_large_body_are_shown() -> None:
     """Parts of a large body are measured as they arrive, beyond what is kept."""
-    large = PARTS.replace(b"\r\n\r\nd\r\n", b"\r\n\r\n" + b"d" * 2 * KEPT + b"\r\n")
+    large = PARTS.replace(b"\r\n\r\nd\r\n", b"\r\n\r\n" + b"d" * 2 * BODY_PREFIX_SIZE + b"\r\n")
     assert shown(large, fields(MULTIPART))["multipart"][1] == {
-        "length": 2 * KEPT,
-        "sha256": sha256(b"d" * 2 * KEPT),
+        "length": 2 * BODY_PREFIX_SIZE,
+        "sha256": sha256(b"d" * 2 * BODY_PREFIX_SIZE),
     }
 
 

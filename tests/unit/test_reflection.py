@@ -12,41 +12,41 @@ from app.echo.context import Context
 from app.echo.formats import renderers
 from app.echo.reflection.model import reflect
 from app.http.connection_info import Endpoint
-from app.http.controls_report import Applied, Granted, Refused
-from app.http.headers.names import canonical
-from app.http.request import ConnectionInfo, WireRequest
-from app.http.response import Answer
-from app.http.tls_info import TLS
+from app.http.controls_report import AppliedControl, ControlsReport, RejectedControl
+from app.http.headers.names import canonical_name
+from app.http.request import ConnectionInfo, HttpRequest
+from app.http.response import RenderedResponse
+from app.http.tls_info import TlsInfo
 
-NOWHERE = downward_api.read({})
+NOWHERE = downward_api.read_pod_info({})
 TCP = ConnectionInfo(client=Endpoint("192.0.2.1", 1234), server=Endpoint("192.0.2.2", 8080))
 
 
-def context(request: WireRequest, connection: ConnectionInfo = TCP, who: downward_api.Identity = NOWHERE) -> Context:
+def context(request: HttpRequest, connection: ConnectionInfo = TCP, who: downward_api.PodInfo = NOWHERE) -> Context:
     """Return the context of a request."""
     return Context(request, connection, Policy(who), "id", 0.5)
 
 
-def pretty_json(request: WireRequest, connection: ConnectionInfo = TCP, who: downward_api.Identity = NOWHERE) -> bytes:
+def pretty_json(request: HttpRequest, connection: ConnectionInfo = TCP, who: downward_api.PodInfo = NOWHERE) -> bytes:
     """Return a request's reflection in JSON."""
-    return whole(renderers.json(context(request, connection, who)))
+    return whole(renderers.render_json(context(request, connection, who)))
 
 
-def whole(answer: Answer) -> bytes:
+def whole(answer: RenderedResponse) -> bytes:
     """Return a response's body; check that it is not streamed."""
     assert isinstance(answer.body, bytes)
     return answer.body
 
 
-def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> WireRequest:
+def request(target: bytes = b"/", *fields: tuple[bytes, bytes]) -> HttpRequest:
     """Return a GET request."""
-    return WireRequest(b"GET", target, "HTTP/1.1", fields)
+    return HttpRequest(b"GET", target, "HTTP/1.1", fields)
 
 
 def test_the_fields_of_the_gateway_apis_echo_have_its_names_and_meaning() -> None:
     """The reflection has the names of the Gateway API's echo, so that its conformance client can read it."""
     given = request(b"/a%2Fb?x=1", (b"hOST", b"example.org"), (b"x-a", b"2"), (b"X-A", b"1"))
-    where = downward_api.read(
+    where = downward_api.read_pod_info(
         {"POD_NAME": "echo-1", "NAMESPACE": "test", "NODE_NAME": "n1", "POD_IP": "", "SERVICE_NAME": "echo-svc"}
     )
     shown = json.loads(pretty_json(given, who=where))
@@ -103,7 +103,7 @@ def test_outside_a_cluster_nothing_is_guessed() -> None:
 )
 def test_field_names_are_written_as_most_people_do(name: str, written: str) -> None:
     """Header names are in Go's canonical form, with which the Gateway API's client compares."""
-    assert canonical(name.encode()) == written
+    assert canonical_name(name.encode()) == written
 
 
 def test_any_bytes_make_json() -> None:
@@ -126,19 +126,22 @@ def test_any_bytes_make_json() -> None:
 )
 def test_the_bare_answer_is_exact_and_harmless(target: bytes, answer: str) -> None:
     """The bare response is the path without its first slash, decoded and escaped, without a newline."""
-    assert whole(renderers.bare(context(request(target)))).decode() == answer
+    assert whole(renderers.render_bare(context(request(target)))).decode() == answer
 
 
 def test_the_wire_is_shown_as_it_was() -> None:
     """The wire is shown byte for byte, also if it is not UTF-8."""
     head = b"GET /\xff HTTP/1.1\r\nhOST:  a \r\n\r\n"
-    known = structs.replace(request(), head=head, body=structs.replace(request().body, length=2, kept=b"\x00\xfe"))
-    assert whole(renderers.text(context(known))) == head + b"\x00\xfe"
+    known = structs.replace(request(), head=head, body=structs.replace(request().body, length=2, prefix=b"\x00\xfe"))
+    assert whole(renderers.render_text(context(known))) == head + b"\x00\xfe"
 
 
 def test_where_the_wire_is_not_known_a_head_is_made_of_what_is() -> None:
     """Under another server, a head is generated from what is known."""
-    assert whole(renderers.text(context(request(b"/a?b", (b"Host", b"a"))))) == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert (
+        whole(renderers.render_text(context(request(b"/a?b", (b"Host", b"a")))))
+        == b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
 
 
 def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
@@ -147,7 +150,7 @@ def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
     `host` is `:authority`, and `path` is `:path`.
     """
     pseudo = ((b":method", b"GET"), (b":path", b"/a?b"), (b":scheme", b"http"), (b":authority", b"example.org"))
-    carried = WireRequest(
+    carried = HttpRequest(
         b"GET", b"/a?b", "HTTP/2.0", ((b"x", b"1"),), pseudo=pseudo, authority=b"example.org"
     )  # fmt: skip
     reflected = json.loads(pretty_json(carried))
@@ -162,12 +165,12 @@ def test_http_2_is_shown_with_its_pseudo_fields_apart() -> None:
         "pseudo": [[":method", "GET"], [":path", "/a?b"], [":scheme", "http"], [":authority", "example.org"]],
     }
     as_text = b":method: GET\r\n:path: /a?b\r\n:scheme: http\r\n:authority: example.org\r\nx: 1\r\n\r\n"
-    assert whole(renderers.text(context(carried))) == as_text
+    assert whole(renderers.render_text(context(carried))) == as_text
 
 
 def test_tls_is_shown_by_the_names_of_the_gateway_apis_echo() -> None:
     """TLS has the names of the Gateway API's echo, for its conformance client, and is omitted without TLS."""
-    tls = TLS(
+    tls = TlsInfo(
         version="TLSv1.3", server_name="a.test", cipher_suite="TLS_AES_128_GCM_SHA256", peer_certificates=("PEM",)
     )
     over_tls = ConnectionInfo(TCP.client, TCP.server, tls=tls)
@@ -189,11 +192,13 @@ def test_cookies_are_shown_as_they_are_written() -> None:
 
 def test_what_was_asked_for_and_refused_is_part_of_it() -> None:
     """Applied and rejected controls are part of the reflection, by their documented names."""
-    applied = Applied(
-        (Granted("status", "500:1", "query", 500), Granted("format", "json", "header")),
-        (Refused("echo_x", "1", "query", "unknown control"),),
+    applied = ControlsReport(
+        (AppliedControl("status", "500:1", "query", 500), AppliedControl("format", "json", "header")),
+        (RejectedControl("echo_x", "1", "query", "unknown control"),),
     )
-    told = json.loads(whole(renderers.json(structs.replace(context(request()), applied=applied))))["applied"]
+    told = json.loads(whole(renderers.render_json(structs.replace(context(request()), controls_report=applied))))[
+        "applied"
+    ]
     assert told == {
         "granted": [
             {"name": "status", "value": "500:1", "source": "query", "done": 500},

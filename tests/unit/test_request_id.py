@@ -5,16 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.http.headers.request_id import Ids
+from app.http.headers.request_id import RequestIds
 
 EACH, THREADS = 2_000, 8
 
 
 def test_threads_draw_ids_of_their_own() -> None:
     """Threads generate IDs concurrently, as in a threaded server, without errors or duplicates."""
-    ids = Ids(frozenset())
+    ids = RequestIds(frozenset())
     with ThreadPoolExecutor(THREADS) as pool:
-        drawn = [made for many in pool.map(lambda _: [ids.new() for _ in range(EACH)], range(THREADS)) for made in many]
+        drawn = [
+            made for many in pool.map(lambda _: [ids.generate() for _ in range(EACH)], range(THREADS)) for made in many
+        ]
     assert len(set(drawn)) == EACH * THREADS
     assert all(re.fullmatch("[0-9a-f]{32}", made) for made in drawn)
 
@@ -32,4 +34,4 @@ def test_an_id_that_comes_is_taken_over_when_it_may_be_seen(
     environ: dict[str, str], hidden: tuple[bytes, ...], given: str
 ) -> None:
     """An invalid or redacted ID is treated as absent."""
-    assert Ids(hidden).given(environ) == given
+    assert RequestIds(hidden).from_environ(environ) == given

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.echo.bottle_app import Routed
+from app.echo.bottle_app import FastBottle
 from app.http.request import Environ
-from app.http.response import Sent
+from app.http.response import Response
 
 FIELDS = (("Content-Type", "text/plain; charset=utf-8"), ("X-Name", "a value"), ("X-Other", "é, \U0001f600"))
 _NAME = st.from_regex(r"X-[A-Z][a-z]{1,8}", fullmatch=True)
@@ -26,11 +26,11 @@ def asked(application: bottle.Bottle, method: str = "GET", path: str = "/a/b") -
     return status, sorted((name.lower(), value) for name, value in fields), body
 
 
-def both(sent: Sent) -> tuple[Routed, bottle.Bottle]:
+def both(sent: Response) -> tuple[FastBottle, bottle.Bottle]:
     """Return two applications that send the same response, ours and Bottle's own."""
-    ours, theirs = Routed(), bottle.Bottle()
-    ours.handle("/<:path>", "ANY", lambda _: sent)
-    theirs.route("/<:path>", "ANY", lambda: bottle.HTTPResponse(sent.body, sent.status, list(sent.fields)))
+    ours, theirs = FastBottle(), bottle.Bottle()
+    ours.add_handler("/<:path>", "ANY", lambda _: sent)
+    theirs.route("/<:path>", "ANY", lambda: bottle.HTTPResponse(sent.body, sent.status, list(sent.headers)))
     return ours, theirs
 
 
@@ -39,21 +39,21 @@ def both(sent: Sent) -> tuple[Routed, bottle.Bottle]:
 @pytest.mark.parametrize("body", [b"", b"some bytes"])
 def test_each_status_is_sent_as_bottle_sends_it(status: int, method: str, body: bytes) -> None:
     """Phrase, forbidden headers, length and absent bodies are the same as Bottle's."""
-    ours, theirs = both(Sent(status, FIELDS, body))
+    ours, theirs = both(Response(status, FIELDS, body))
     assert asked(ours, method) == asked(theirs, method)
 
 
 @given(fields=st.dictionaries(_NAME, _VALUE, max_size=5), body=st.binary(max_size=30))
 def test_any_fields_are_sent_as_bottle_sends_them(fields: dict[str, str], body: bytes) -> None:
     """Headers with any values are the same as Bottle's, except values that would end a line."""
-    ours, theirs = both(Sent(200, [("Content-Type", "text/plain"), *fields.items()], body))
+    ours, theirs = both(Response(200, [("Content-Type", "text/plain"), *fields.items()], body))
     assert asked(ours) == asked(theirs)
 
 
 @pytest.mark.parametrize("control", ["\r", "\n", "\0"])
 def test_no_value_ends_its_line(control: str) -> None:
     """A handler that sets a control character in a header fails, as with Bottle."""
-    for application in both(Sent(200, [("X-Name", f"a{control}b")], b"")):
+    for application in both(Response(200, [("X-Name", f"a{control}b")], b"")):
         application.catchall = False
         with pytest.raises(ValueError, match="control character"):
             asked(application)
@@ -61,7 +61,7 @@ def test_no_value_ends_its_line(control: str) -> None:
 
 def test_names_are_sent_as_they_are_written() -> None:
     """Header names keep their spelling, which Bottle would change."""
-    ours, _ = both(Sent(200, [("x-MY-name", "v")], b""))
+    ours, _ = both(Response(200, [("x-MY-name", "v")], b""))
     told: list[Any] = []
     ours({"REQUEST_METHOD": "GET", "PATH_INFO": "/a"}, lambda _, fields: told.extend(fields))
     assert told == [("x-MY-name", "v"), ("Content-Length", "0")]
@@ -81,7 +81,7 @@ def test_pieces_are_handed_over_and_closed(method: str) -> None:
 
     begun: Iterable[bytes] = pieces()
     next(iter(begun))
-    ours, _ = both(Sent(200, FIELDS, begun))
+    ours, _ = both(Response(200, FIELDS, begun))
     environ: Environ = {"REQUEST_METHOD": method, "PATH_INFO": "/a"}
     out = ours(environ, lambda *_: None)
     assert bool(closed) == (method == "HEAD")

@@ -18,14 +18,14 @@ from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo.context import Context
 from app.echo.controls import parse
-from app.echo.openapi.field_docs import MEANINGS
+from app.echo.openapi.field_docs import FIELD_DESCRIPTIONS
 from app.echo.openapi.schema import reflection_schema, schema_of
 from app.echo.reflection.model import Reflection, reflect
-from app.http.body import Body, Meter, content_of
+from app.http.body import Body, BodyReader, parse_content_headers
 from app.http.connection_info import Endpoint, ProxyProtocol, RawTlv, SslTlv, Tlvs, UnixEndpoint
-from app.http.networks import networks
-from app.http.request import ConnectionInfo, Fields, WireRequest
-from app.http.tls_info import TLS, Certificate
+from app.http.networks import parse_networks
+from app.http.request import ConnectionInfo, HeaderList, HttpRequest
+from app.http.tls_info import Certificate, TlsInfo
 from tests.requests import requests
 
 SCHEMA = reflection_schema()
@@ -33,7 +33,9 @@ VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
 CLIENT, SERVER = Endpoint("192.0.2.1", 1234), Endpoint("2001:db8::1", 8080)
 CERTIFICATE = Certificate((("commonName", "a"),), (), (("DNS", "a.test"),), "", "", "1f", "0" * 64)
 TOKEN = b"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."
-IN_A_POD = downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "test", "IMAGE": "echo:1", "POD_LABELS": "app=echo"})
+IN_A_POD = downward_api.read_pod_info(
+    {"POD_NAME": "echo-1", "NAMESPACE": "test", "IMAGE": "echo:1", "POD_LABELS": "app=echo"}
+)
 
 # Headers that have a meaning for the echo, well-formed or not.
 TELLING: list[tuple[bytes, bytes]] = [
@@ -76,8 +78,8 @@ BODIES = st.one_of(
 ENDS = st.sampled_from(
     [
         ConnectionInfo(CLIENT, SERVER),
-        ConnectionInfo(CLIENT, SERVER, TLS("TLSv1.3", "", "TLS_AES_128_GCM_SHA256")),
-        ConnectionInfo(CLIENT, SERVER, TLS("TLSv1.2", "a.test", "X", "h2", ("PEM",), CERTIFICATE)),
+        ConnectionInfo(CLIENT, SERVER, TlsInfo("TLSv1.3", "", "TLS_AES_128_GCM_SHA256")),
+        ConnectionInfo(CLIENT, SERVER, TlsInfo("TLSv1.2", "a.test", "X", "h2", ("PEM",), CERTIFICATE)),
         ConnectionInfo(CLIENT, SERVER, proxy=ProxyProtocol(2, "LOCAL")),
         ConnectionInfo(
             CLIENT,
@@ -95,31 +97,31 @@ ENDS = st.sampled_from(
 )
 
 
-def measured(body: bytes, wire: Fields) -> Body:
+def measured(body: bytes, wire: HeaderList) -> Body:
     """Measure a body with these headers, as the server does."""
-    meter = Meter(content_of(wire), 1 << 20)
-    meter.take(body)
-    while meter.pending:
-        meter.work()
-    return meter.body(chunked=True)
+    meter = BodyReader(parse_content_headers(wire), 1 << 20)
+    meter.feed(body)
+    while meter.has_work:
+        meter.step()
+    return meter.finish(chunked=True)
 
 
 @st.composite
 def contexts(draw: st.DrawFn) -> Context:
     """Return a random request on a random connection to an echo with random settings."""
     _, (method, target, plain, _, trailers) = draw(requests())
-    wire: Fields = (*plain, *draw(st.lists(st.sampled_from(TELLING), max_size=8)))  # type: ignore[misc]
+    wire: HeaderList = (*plain, *draw(st.lists(st.sampled_from(TELLING), max_size=8)))  # type: ignore[misc]
     if draw(st.booleans()):
         target = draw(st.sampled_from([b"/?echo_delay=1ms-5ms&echo_time=1", b"/?echo_size=9&echo_body=", b"/?echo_a="]))
     body = measured(draw(BODIES), wire)
     pseudo = draw(st.sampled_from([(), ((b":method", b"GET"), (b":authority", b"a\xff"))]))
-    request = WireRequest(method, target, "HTTP/1.1", wire, body, trailers, b"", pseudo, b"a\xff")  # type: ignore[arg-type]
-    where = draw(st.sampled_from([downward_api.read({}), IN_A_POD]))
+    request = HttpRequest(method, target, "HTTP/1.1", wire, body, trailers, b"", pseudo, b"a\xff")  # type: ignore[arg-type]
+    where = draw(st.sampled_from([downward_api.read_pod_info({}), IN_A_POD]))
     policy = Policy(
-        where, 8080, networks(draw(st.sampled_from(["192.0.2.0/24", "::/0"]))), frozenset(["authorization"])
+        where, 8080, parse_networks(draw(st.sampled_from(["192.0.2.0/24", "::/0"]))), frozenset(["authorization"])
     )
-    asked = parse.read(request, Settings())
-    return Context(request, draw(ENDS), policy, "an-id", draw(st.floats(0, 4e9)), asked.applied)
+    asked = parse.parse_controls(request, Settings())
+    return Context(request, draw(ENDS), policy, "an-id", draw(st.floats(0, 4e9)), asked.report)
 
 
 def shown(context: Context) -> Any:
@@ -177,8 +179,8 @@ def test_what_no_request_would_give_is_not_as_the_schema_says(context: Context, 
 )
 def test_a_value_of_another_form_is_not_as_the_schema_says(name: str, value: object) -> None:
     """Formats are validated, not only types."""
-    request = WireRequest(b"GET", b"/", "HTTP/1.1", ())
-    good = shown(Context(request, ConnectionInfo(CLIENT, SERVER), Policy(downward_api.read({})), "an-id", 0.0))
+    request = HttpRequest(b"GET", b"/", "HTTP/1.1", ())
+    good = shown(Context(request, ConnectionInfo(CLIENT, SERVER), Policy(downward_api.read_pod_info({})), "an-id", 0.0))
     VALIDATOR.validate(good)
     assert not VALIDATOR.is_valid(good | {name: value})
     assert not VALIDATOR.is_valid(good | {"server": {"address": "a", "port": 65_536}})
@@ -189,19 +191,19 @@ def test_each_field_of_the_reflection_has_its_meaning() -> None:
 
     There is no meaning without a field.
     """
-    assert list(MEANINGS[Reflection]) == [field.encode_name for field in fields(Reflection)]
-    for struct, meanings in MEANINGS.items():
+    assert list(FIELD_DESCRIPTIONS[Reflection]) == [field.encode_name for field in fields(Reflection)]
+    for struct, meanings in FIELD_DESCRIPTIONS.items():
         assert set(meanings) <= {field.encode_name for field in fields(struct)}, struct
         assert struct.__name__ in SCHEMA["$defs"], "a reflection holds it"
     described = SCHEMA["$defs"]["Reflection"]["properties"]
-    assert {name: each["description"] for name, each in described.items()} == MEANINGS[Reflection]
+    assert {name: each["description"] for name, each in described.items()} == FIELD_DESCRIPTIONS[Reflection]
 
 
 def test_a_meaning_names_only_fields_that_are_there() -> None:
     """Words in backticks are field names, settings, or something that a client or an operator writes."""
     names = {name for struct in SCHEMA["$defs"].values() for name in struct["properties"]}
     others = {"null", "_", "***"}
-    for meanings in MEANINGS.values():
+    for meanings in FIELD_DESCRIPTIONS.values():
         for word in re.findall(r"`([^`]+)`", " ".join(meanings.values())):
             assert word in names | others or re.search(r"[A-Z*:/]", word), word
 

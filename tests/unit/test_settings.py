@@ -5,21 +5,21 @@ from msgspec.structs import FieldInfo
 
 from app.config import loader, settings_table
 from app.config.field_types import quantity
-from app.config.policy import READERS
-from app.config.settings import FIELDS, Settings, SettingsError
+from app.config.policy import PARSERS
+from app.config.settings import FIELDS_BY_VARIABLE, Settings, SettingsError
 from app.http.quantities import format_size
 
 
 def test_an_empty_environment_gives_the_defaults_of_the_contract() -> None:
     """Defaults of names and values that others rely on are stable."""
-    read = loader.read({})
+    read = loader.read_settings({})
     assert (read.host, read.port, read.admin_port, read.workers) == ("127.0.0.1", 8080, 9090, 1)
     assert read.idle_timeout == 75
 
 
 def test_a_value_is_read_with_its_type() -> None:
     """Values are converted from strings to their types."""
-    read = loader.read({"ECHO_PORT": "8081", "ECHO_IDLE_TIMEOUT": "2.5", "ECHO_HOST": "::1", "PATH": "/bin"})
+    read = loader.read_settings({"ECHO_PORT": "8081", "ECHO_IDLE_TIMEOUT": "2.5", "ECHO_HOST": "::1", "PATH": "/bin"})
     assert (read.port, read.idle_timeout, read.host) == (8081, 2.5, "::1")
 
 
@@ -48,22 +48,22 @@ def test_a_value_is_read_with_its_type() -> None:
 )
 def test_a_size_or_duration_may_have_a_unit(name: str, value: str, expected: float) -> None:
     """Plain numbers are bytes or seconds; maximum values are accepted."""
-    read = getattr(loader.read({name: value}), name.removeprefix("ECHO_").lower())
+    read = getattr(loader.read_settings({name: value}), name.removeprefix("ECHO_").lower())
     assert (read, type(read)) == (expected, type(expected))
 
 
-@pytest.mark.parametrize(("variable", "field"), FIELDS.items(), ids=FIELDS)
+@pytest.mark.parametrize(("variable", "field"), FIELDS_BY_VARIABLE.items(), ids=FIELDS_BY_VARIABLE)
 def test_a_default_that_is_shown_can_be_set(variable: str, field: FieldInfo) -> None:
     """Setting the default of the table changes nothing; sizes and durations have a unit in it."""
     shown = {name: default for name, default, _ in settings_table.rows()}[variable]
-    assert loader.read({variable: "" if shown == "empty" else shown}) == Settings()
+    assert loader.read_settings({variable: "" if shown == "empty" else shown}) == Settings()
     assert quantity(field.type) is None or shown.endswith("s") or format_size(field.default) == shown
 
 
 def test_every_mistake_is_named_at_once() -> None:
     """All mistakes are reported together, so that a user can fix them at once."""
     with pytest.raises(SettingsError) as raised:
-        loader.read({"ECHO_PORT": "0", "ECHO_WORKRS": "2", "ECHO_IDLE_TIMEOUT": "x" * 500, "ECHO_ZZZ": ""})
+        loader.read_settings({"ECHO_PORT": "0", "ECHO_WORKRS": "2", "ECHO_IDLE_TIMEOUT": "x" * 500, "ECHO_ZZZ": ""})
     told = raised.value.args
     assert len(told) == 4
     assert "ECHO_WORKRS is not a setting; did you mean ECHO_WORKERS?" in told
@@ -87,7 +87,7 @@ def test_every_mistake_is_named_at_once() -> None:
 def test_a_renamed_setting_is_rejected_with_its_new_name(old: str, new: str) -> None:
     """The error suggests the new name, which exists."""
     with pytest.raises(SettingsError) as raised:
-        loader.read({old: "1"})
+        loader.read_settings({old: "1"})
     assert raised.value.args == (f"{old} is not a setting; did you mean {new}?",)
     assert new in {variable for variable, _, _ in settings_table.rows()}
 
@@ -104,14 +104,14 @@ def test_a_renamed_setting_is_rejected_with_its_new_name(old: str, new: str) -> 
 def test_what_is_no_number_is_told_in_words(name: str, reason: str) -> None:
     """An invalid number is explained in words, and not in those of a type system."""
     with pytest.raises(SettingsError) as raised:
-        loader.read({name: "ages"})
+        loader.read_settings({name: "ages"})
     assert raised.value.args == (f"{name}='ages': {reason}",)
 
 
 def test_what_else_there_is_is_told() -> None:
     """The error for a setting of fixed words lists them."""
     with pytest.raises(SettingsError) as raised:
-        loader.read({"ECHO_DIALECT": "httpbin"})
+        loader.read_settings({"ECHO_DIALECT": "httpbin"})
     assert raised.value.args == ("ECHO_DIALECT='httpbin': must be one of echo, echoserver, gateway-api, whoami",)
 
 
@@ -174,13 +174,13 @@ def test_what_else_there_is_is_told() -> None:
 def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
     """Each limit is enforced."""
     with pytest.raises(SettingsError, match=name):
-        loader.read({name: value}, READERS)
+        loader.read_settings({name: value}, PARSERS)
 
 
 def test_one_port_for_both_is_refused() -> None:
     """The echo reserves no path for itself, so both ports can't be the same."""
     with pytest.raises(SettingsError, match="ECHO_PORT and ECHO_ADMIN_PORT are both 9090"):
-        loader.read({"ECHO_PORT": "9090"})
+        loader.read_settings({"ECHO_PORT": "9090"})
 
 
 CERTIFICATE = {"ECHO_TLS_CERT": "tls.crt", "ECHO_TLS_KEY": "tls.key"}
@@ -196,14 +196,14 @@ def test_tls_is_not_served_unless_it_is_set() -> None:
 
     The minimum is TLS 1.2 with OpenSSL's own ciphers.
     """
-    read = loader.read({})
+    read = loader.read_settings({})
     assert (read.tls_cert, read.tls_key, read.tls_client_ca, read.tls_ciphers) == ("", "", "", "")
     assert (read.tls_only, read.tls_client_auth, read.tls_min_version) == ("off", "require", "1.2")
 
 
 def test_all_of_tls_is_set_by_the_names_of_the_contract() -> None:
     """A TLS version is a word, not a number."""
-    read = loader.read(
+    read = loader.read_settings(
         CERTIFICATE
         | {
             "ECHO_TLS_ONLY": "on",
@@ -236,7 +236,7 @@ def test_all_of_tls_is_set_by_the_names_of_the_contract() -> None:
 def test_what_contradicts_itself_is_refused(environ: dict[str, str], mistakes: list[str]) -> None:
     """Each contradiction is reported in its own sentence, all together."""
     with pytest.raises(SettingsError) as raised:
-        loader.read(environ)
+        loader.read_settings(environ)
     assert list(raised.value.args) == mistakes
 
 
@@ -269,7 +269,7 @@ def test_what_contradicts_itself_is_refused(environ: dict[str, str], mistakes: l
 def test_contradictions_are_reported_with_other_mistakes(environ: dict[str, str], mistakes: list[str]) -> None:
     """All are reported at once, except a contradiction that follows from an invalid setting."""
     with pytest.raises(SettingsError) as raised:
-        loader.read(environ)
+        loader.read_settings(environ)
     assert list(raised.value.args) == mistakes
 
 
@@ -281,7 +281,7 @@ def test_contradictions_are_reported_with_other_mistakes(environ: dict[str, str]
 def test_what_goes_together_is_taken(environ: dict[str, str]) -> None:
     """An empty value is the same as an unset one, because a chart may set it so."""
     unset = {"ECHO_TLS_CERT": "", "ECHO_TLS_KEY": "", "ECHO_TLS_CLIENT_CA": "", "ECHO_TLS_CIPHERS": ""}
-    assert loader.read(unset | environ) == loader.read(environ)
+    assert loader.read_settings(unset | environ) == loader.read_settings(environ)
 
 
 def test_what_kubernetes_says_of_a_service_named_echo_is_no_setting() -> None:
@@ -299,7 +299,7 @@ def test_what_kubernetes_says_of_a_service_named_echo_is_no_setting() -> None:
         "ECHO_B_SERVICE_HOST": "10.96.0.8",
         "ECHO_B_PORT_80_TCP_ADDR": "10.96.0.8",
     }
-    assert loader.read(links) == Settings()
+    assert loader.read_settings(links) == Settings()
 
 
 def test_the_table_names_each_setting_with_its_default_in_groups() -> None:
@@ -323,5 +323,5 @@ def test_what_is_one_of_a_few_words_says_which() -> None:
 
 def test_who_only_asks_for_the_port_reads_no_file() -> None:
     """Reading only the port loads no file, as in the health check every few seconds: keys are for the server."""
-    read = loader.read({"ECHO_JWKS": "/nowhere/keys.json", "ECHO_ADMIN_PORT": "9091"})
+    read = loader.read_settings({"ECHO_JWKS": "/nowhere/keys.json", "ECHO_ADMIN_PORT": "9091"})
     assert read.admin_port == 9091

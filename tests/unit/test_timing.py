@@ -11,10 +11,10 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.server.clock import caught_up, time_of
+from app.server.clock import clock_for, drain_pending_reads
 from app.server.http2.exchange import NEVER
 from app.server.http2.schedule import Schedule
-from app.server.timer import Alarm
+from app.server.timer import Timer
 from tests.unit.served import Served
 
 
@@ -39,7 +39,7 @@ class Loop:
 def test_a_call_never_comes_too_early(now: float, seconds: float) -> None:
     """A timer is never early, although the loop's clock has whole milliseconds; it may be late by two."""
     loop = Loop()
-    time_of(cast("Any", loop), lambda: 0.0).later(seconds, lambda: None)
+    clock_for(cast("Any", loop), lambda: 0.0).call_later(seconds, lambda: None)
     comes = int(now * 1000) + loop.milliseconds
     assert (now + seconds) * 1000 <= comes + 1e-6
     assert comes <= (now + seconds) * 1000 + 2 + 1e-6
@@ -69,7 +69,7 @@ def test_who_is_not_yet_read_is_not_too_late() -> None:
             loop.add_reader(unread, lambda: read.append("late"))
             other.send(b"a")
             begun = time.monotonic()
-            before = await caught_up(loop)
+            before = await drain_pending_reads(loop)
             assert read == ["other"]
             assert loop.time() >= begun + 0.049, "by the time that it is now, who is late would be too late"
             loop.remove_reader(unread)
@@ -87,9 +87,9 @@ def rung() -> list[float]:
     return []
 
 
-def alarm(served: Served, rung: list[float]) -> Alarm:
+def alarm(served: Served, rung: list[float]) -> Timer:
     """Return an alarm that records when it fires."""
-    return Alarm(served.service, lambda: rung.append(served.now - 1000))
+    return Timer(served.service, lambda: rung.append(served.now - 1000))
 
 
 def test_an_alarm_rings_once_at_the_earliest_time(rung: list[float]) -> None:
@@ -97,11 +97,11 @@ def test_an_alarm_rings_once_at_the_earliest_time(rung: list[float]) -> None:
     served = Served()
     it = alarm(served, rung)
     for at in (5.0, 3.0, 4.0, 3.0):
-        it.set(1000 + at)
+        it.schedule(1000 + at)
         assert len(served.pending()) == 1
     served.after(10)
     assert rung == [3]
-    it.set(1011)
+    it.schedule(1011)
     served.after(10)
     assert rung == [3, 11]
 
@@ -111,9 +111,9 @@ def test_an_alarm_for_now_rings_in_the_turn_after_the_next(rung: list[float], ag
     """An alarm for now fires after the client's data has been read, and a later one does not fire too."""
     served = Served()
     it = alarm(served, rung)
-    it.set(1005)
-    it.set(1000 - ago)
-    it.set(1000)
+    it.schedule(1005)
+    it.schedule(1000 - ago)
+    it.schedule(1000)
     served.turn()
     assert rung == []
     served.turn()
@@ -126,8 +126,8 @@ def test_an_alarm_that_has_ended_does_not_ring(rung: list[float], at: float) -> 
     """An ended alarm fires neither by a timer nor by turns."""
     served = Served()
     it = alarm(served, rung)
-    it.set(at)
-    it.end()
+    it.schedule(at)
+    it.cancel()
     served.after(10)
     served.turn(10)
     assert (rung, served.pending()) == ([], [])
@@ -137,9 +137,9 @@ def test_an_alarm_that_has_ended_may_be_set(rung: list[float]) -> None:
     """Setting an ended alarm is allowed, and has no effect."""
     served = Served()
     it = alarm(served, rung)
-    it.set(1005)
-    it.end()
-    it.set(1007)
+    it.schedule(1005)
+    it.cancel()
+    it.schedule(1007)
     served.after(10)
     assert rung == []
 
@@ -150,30 +150,30 @@ def test_a_schedule_tells_who_is_due_and_who_is_next(steps: list[tuple[int, int,
     schedule, table, now = Schedule(), {}, 0
     for stream, number, do in steps:
         if do == "put":
-            schedule.put(stream, now + number)
+            schedule.set_due(stream, now + number)
             table[stream] = now + number
         elif do == "drop":
-            schedule.drop(stream)
+            schedule.remove(stream)
             table.pop(stream, None)
         else:
             now += number
-            assert set(schedule.ready(now)) == {each for each, due in table.items() if due <= now}
-            assert schedule.next() == min((due for due in table.values() if due > now), default=NEVER)
-        assert schedule.due == table
+            assert set(schedule.due_streams(now)) == {each for each, due in table.items() if due <= now}
+            assert schedule.next_due() == min((due for due in table.values() if due > now), default=NEVER)
+        assert schedule.due_times == table
 
 
 def test_a_schedule_serves_in_turn_and_keeps_nothing_old() -> None:
     """Streams are served in turn, and repeated postponements take no memory."""
     schedule = Schedule()
     for stream in (1, 3, 5):
-        schedule.put(stream, 0)
-    assert schedule.ready(0) == [1, 3, 5]
-    schedule.put(1, 0)
-    assert schedule.ready(0) == [3, 5, 1]
+        schedule.set_due(stream, 0)
+    assert schedule.due_streams(0) == [1, 3, 5]
+    schedule.set_due(1, 0)
+    assert schedule.due_streams(0) == [3, 5, 1]
     for later in range(10_000):
-        schedule.put(1, 100 + later)
-    assert len(schedule._later) < 100  # noqa: SLF001 - what it would cost
-    assert (schedule.ready(50), schedule.next()) == ([3, 5], 10_099)
+        schedule.set_due(1, 100 + later)
+    assert len(schedule._heap) < 100  # noqa: SLF001 - what it would cost
+    assert (schedule.due_streams(50), schedule.next_due()) == ([3, 5], 10_099)
 
 
 @pytest.mark.parametrize("change", [-86_400, -1, 1, 86_400])

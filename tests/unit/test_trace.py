@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from app.http.headers.trace_context import Trace, TraceParent, trace_of
-from app.http.request import shown
+from app.http.headers.trace_context import Trace, TraceParent, parse_trace
+from app.http.request import decode_lossless
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -16,14 +16,14 @@ PARENT = f"00-{TRACE}-{SPAN}-01"
 
 def trace(**fields: str | list[str]) -> Trace:
     """Return the trace of these headers, which must have one."""
-    found = trace_of({name: [value] if isinstance(value, str) else value for name, value in fields.items()})
+    found = parse_trace({name: [value] if isinstance(value, str) else value for name, value in fields.items()})
     assert isinstance(found, Trace)
     return found
 
 
 def test_without_a_field_there_is_no_trace() -> None:
     """Without traceparent, the trace is unset and absent from the reflection."""
-    assert trace_of({"Host": ["echo.test"], "X-Trace": ["1"]}) is UNSET
+    assert parse_trace({"Host": ["echo.test"], "X-Trace": ["1"]}) is UNSET
 
 
 @pytest.mark.parametrize(
@@ -72,21 +72,21 @@ def test_repeated_traceparent_is_invalid() -> None:
 def test_other_trace_headers_are_not_parsed() -> None:
     """Other trace headers are only shown among the headers."""
     other = {"Tracestate": ["a=1"], "Baggage": ["a=1"], "B3": ["0"], "X-B3-Traceid": [TRACE]}
-    assert trace_of(other) is UNSET
-    assert trace_of(other | {"Traceparent": [PARENT]}) == Trace(TraceParent("00", TRACE, SPAN, sampled=True))
+    assert parse_trace(other) is UNSET
+    assert parse_trace(other | {"Traceparent": [PARENT]}) == Trace(TraceParent("00", TRACE, SPAN, sampled=True))
 
 
 VALUES = st.one_of(
     st.binary(max_size=60),
     st.text(f"{TRACE}-", max_size=80).map(str.encode),
     st.just(PARENT.encode()),
-).map(shown)
+).map(decode_lossless)
 
 
 @given(values=st.lists(VALUES, min_size=1, max_size=3))
 def test_any_value_gives_a_trace_or_an_error(values: list[str]) -> None:
     """Either is set, never both, and the result can be encoded."""
-    found = trace_of({"Traceparent": values})
+    found = parse_trace({"Traceparent": values})
     assert isinstance(found, Trace)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Trace) == found
     assert (found.traceparent is UNSET) == (found.invalid is not UNSET)

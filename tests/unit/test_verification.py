@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
 from app.bootstrap import read_configuration
-from app.config.jwks import load
-from app.config.jwt_verifier import verifier
-from app.http.headers.jwt import Verify, decode
+from app.config.jwks import load_keys
+from app.config.jwt_verifier import make_verifier
+from app.http.headers.jwt import TokenVerifier, decode_token
 from tests.unit.signing import (
     CLAIMS,
     EC_KEYS,
@@ -36,24 +36,24 @@ from tests.unit.signing import (
     signed,
 )
 
-Load = Callable[..., Verify]
+Load = Callable[..., TokenVerifier]
 
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Load:
     """Return a function that creates a verifier from these keys."""
 
-    def loading(*jwks: dict[str, Any]) -> Verify:
+    def loading(*jwks: dict[str, Any]) -> TokenVerifier:
         path = tmp_path / "jwks.json"
         path.write_bytes(msgspec.json.encode({"keys": jwks}))
-        return verifier(load(str(path)))
+        return make_verifier(load_keys(str(path)))
 
     return loading
 
 
-def reason(verify: Verify, token: str) -> str | None:
+def reason(verify: TokenVerifier, token: str) -> str | None:
     """Return why a token is not verified, None if it is."""
-    return verify(token, decode(token))
+    return verify(token, decode_token(token))
 
 
 PUBLIC = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -231,7 +231,7 @@ def test_a_file_that_cant_be_used_is_explained(tmp_path: Path, content: object, 
     path = tmp_path / "jwks.json"
     path.write_bytes(content if isinstance(content, bytes) else msgspec.json.encode(content))
     with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole sentence is looked at
-        load(str(path))
+        load_keys(str(path))
     assert told in str(refusal.value)
     assert str(path) in str(refusal.value)
 
@@ -239,9 +239,9 @@ def test_a_file_that_cant_be_used_is_explained(tmp_path: Path, content: object, 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A missing file or a folder is reported by name."""
     with pytest.raises(ValueError, match="absent can't be read: No such file or directory"):
-        load(str(tmp_path / "absent"))
+        load_keys(str(tmp_path / "absent"))
     with pytest.raises(ValueError, match="can't be read: Is a directory"):
-        load(str(tmp_path))
+        load_keys(str(tmp_path))
 
 
 def test_a_key_that_cant_be_used_is_ignored(loaded: Load) -> None:
@@ -277,16 +277,16 @@ def test_without_the_library_it_is_said_how_to_get_it(
     """
     monkeypatch.setitem(sys.modules, absent, None)
     with pytest.raises(ValueError, match=r"are not installed.*pip install.*--build-arg") as refusal:
-        load(str(tmp_path / "jwks.json"))
+        load_keys(str(tmp_path / "jwks.json"))
     assert str(refusal.value).startswith("tokens can't be verified: PyJWT and cryptography")
 
 
 @pytest.fixture(scope="module")
-def every_key(tmp_path_factory: pytest.TempPathFactory) -> Verify:
+def every_key(tmp_path_factory: pytest.TempPathFactory) -> TokenVerifier:
     """Return a verifier with a key of each type."""
     path = tmp_path_factory.mktemp("keys") / "jwks.json"
     path.write_bytes(msgspec.json.encode({"keys": [rsa_jwk(), ec_jwk("P-256"), ed_jwk(), oct_jwk()]}))
-    return verifier(load(str(path)))
+    return make_verifier(load_keys(str(path)))
 
 
 VALUES = st.recursive(
@@ -300,16 +300,16 @@ TIMES = st.fixed_dictionaries({}, optional={"exp": VALUES, "nbf": VALUES})
 
 @given(header=HEADERS, claims=TIMES, signature=st.binary(max_size=64).map(part) | st.text(".=A_", max_size=8))
 def test_what_nobody_has_signed_is_never_believed(
-    every_key: Verify, header: dict[str, Any], claims: dict[str, Any], signature: str
+    every_key: TokenVerifier, header: dict[str, Any], claims: dict[str, Any], signature: str
 ) -> None:
     """Any unsigned token has a reason, and none raises an error."""
     token = f"{part(header)}.{part(claims)}.{signature}"
-    decoded = decode(f"{part(header)}.{part(claims)}.")
+    decoded = decode_token(f"{part(header)}.{part(claims)}.")
     assert every_key(token, decoded)
 
 
 @given(claims=TIMES)
-def test_whatever_the_times_are_they_are_explained(every_key: Verify, claims: dict[str, Any]) -> None:
+def test_whatever_the_times_are_they_are_explained(every_key: TokenVerifier, claims: dict[str, Any]) -> None:
     """A validly signed token can only be rejected for its times."""
     body = f"{part({'alg': 'HS256'})}.{part(claims)}"
     told = reason(every_key, f"{body}.{part(jwt.get_algorithm_by_name('HS256').sign(body.encode(), SECRET))}")
@@ -325,6 +325,6 @@ def test_the_file_is_read_once_at_a_start() -> None:
     try:
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(msgspec.json.encode({"keys": [oct_jwk()]}))
-        assert read_configuration({"ECHO_JWKS": f"/dev/fd/{reading}"}).policy.verify
+        assert read_configuration({"ECHO_JWKS": f"/dev/fd/{reading}"}).policy.verify_token
     finally:
         os.close(reading)

@@ -2,16 +2,16 @@
 
 import pytest
 
-from app.config.settings import MAX_HELD
-from app.server.limits import Limits
-from app.server.memory_budget import Waiting
-from app.server.process.file_limits import connections
-from app.server.state import REFUSED_AT_ONCE
+from app.config.settings import DEFAULT_MEMORY_BUDGET
+from app.server.limits import RequestLimits
+from app.server.memory_budget import MemoryBudget
+from app.server.process.file_limits import connections_for_files
+from app.server.state import MAX_REJECTED_CONNECTIONS
 from tests.http import raw_http2
 from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served
 
-LIMITS = Limits(head=65_536, fields=100, body=1 << 20)
+LIMITS = RequestLimits(head_size=65_536, header_count=100, body_size=1 << 20)
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PUT = [(b":method", b"PUT"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
 OPENING = raw_http2.PREFACE + raw_http2.frame("SETTINGS", 0, 0)
@@ -50,14 +50,14 @@ def test_what_is_not_whole_is_counted_until_it_is(case: str) -> None:
     served = Served(limits=LIMITS)
     served.send(first)
     served.send(held)
-    assert served.service.waiting.size >= 800
+    assert served.service.memory_budget.used >= 800
     if end:
         served.send(end)
         served.turn(100)
-        assert served.service.waiting.size == 0
+        assert served.service.memory_budget.used == 0
         served.send(held[:50])
     served.connection.connection_lost(None)
-    assert served.service.waiting.size == 0
+    assert served.service.memory_budget.used == 0
 
 
 @pytest.mark.parametrize("case", HELD)
@@ -69,9 +69,9 @@ def test_who_would_have_too_much_held_is_refused(case: str) -> None:
     first, held, _, refusal = HELD[case]
     served = Served(limits=LIMITS)
     served.send(first)
-    waiting = served.service.waiting
-    others = MAX_HELD - 700 - waiting.size
-    waiting.size += others
+    waiting = served.service.memory_budget
+    others = DEFAULT_MEMORY_BUDGET - 700 - waiting.used
+    waiting.used += others
     answer = served.send(held)
     assert refusal in answer
     ended = {"half a body of HTTP/2": [], "half a frame of a WebSocket": ["abort"]}  # of the first, the stream alone
@@ -80,27 +80,27 @@ def test_who_would_have_too_much_held_is_refused(case: str) -> None:
     other.data_received(GET)
     assert transport.written.startswith(b"HTTP/1.1 200 ")
     served.connection.connection_lost(None)
-    assert served.service.waiting.size == others
+    assert served.service.memory_budget.used == others
 
 
 def test_what_a_client_does_not_read_is_counted_until_it_does() -> None:
     """Unread output is counted until it is read, and a client that exceeds the memory budget with it is dropped."""
     served = Served(limits=LIMITS)
-    served.service.waiting = Waiting(100_000)
+    served.service.memory_budget = MemoryBudget(100_000)
     served.send(GET)
     served.transport.unread = 70_000
     served.connection.pause_writing()
-    assert served.service.waiting.size == 70_000
+    assert served.service.memory_budget.used == 70_000
     other, transport = served.connect()
     other.data_received(GET)
     transport.unread = 40_000
     other.pause_writing()
     assert transport.did[-1:] == ["abort"]
     other.connection_lost(None)
-    assert served.service.waiting.size == 70_000
+    assert served.service.memory_budget.used == 70_000
     served.transport.unread = 0
     served.connection.resume_writing()
-    assert served.service.waiting.size == 0
+    assert served.service.memory_budget.used == 0
     assert served.send(GET).startswith(b"HTTP/1.1 200 ")
 
 
@@ -109,9 +109,9 @@ def test_an_idle_connection_keeps_nothing_of_what_it_was_asked() -> None:
     served = Served(limits=LIMITS)
     for _ in range(2):
         assert b" 200 " in served.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 60_000 + b"\r\n\r\n")
-        session = served.connection._session  # noqa: SLF001 - there is no other way to see what is kept
+        session = served.connection._handler  # noqa: SLF001 - there is no other way to see what is kept
         assert session is not None
-        assert (served.connection._first, session.held) == (b"", 0)  # noqa: SLF001
+        assert (served.connection._sniffed, session.buffered_bytes) == (b"", 0)  # noqa: SLF001
 
 
 def test_a_flood_of_connections_is_told_once_and_closed() -> None:
@@ -121,7 +121,7 @@ def test_a_flood_of_connections_is_told_once_and_closed() -> None:
     """
     served = Served(connections=3)
     serving = [served.transport] + [served.connect()[1] for _ in range(2)]
-    refused = [served.connect()[1] for _ in range(REFUSED_AT_ONCE)]
+    refused = [served.connect()[1] for _ in range(MAX_REJECTED_CONNECTIONS)]
     closed = [served.connect()[1] for _ in range(10)]
     assert [transport.did for transport in serving] == [[]] * 3
     assert {transport.written.split(b"\r\n")[0] for transport in refused} == {b"HTTP/1.1 503 Service Unavailable"}
@@ -136,7 +136,7 @@ def test_a_flood_of_connections_is_told_once_and_closed() -> None:
 @pytest.mark.parametrize(("files", "fit"), [(1 << 20, (1 << 20) - 256), (1024, 768), (256, 192), (64, 32), (20, 1)])
 def test_of_the_files_that_may_be_open_some_are_kept_back(files: int, fit: int) -> None:
     """Some file descriptors are reserved for listeners, probes and rejected connections."""
-    assert connections(files) == fit
+    assert connections_for_files(files) == fit
 
 
 @pytest.mark.parametrize(("taken", "lives"), [(30, True), (29, False)], ids=["just fast enough", "too slow"])

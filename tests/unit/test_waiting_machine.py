@@ -9,28 +9,28 @@ from typing import Any, Final
 
 import pytest
 
-from app.http.request import EFFECTS_KEY, Effects, Environ
+from app.http.request import RESPONSE_OPTIONS_KEY, Environ, ResponseOptions
 from app.server.connection import Connection
-from app.server.http2.handler import Http2Session
-from app.server.limits import Limits
-from app.server.memory_budget import Waiting
+from app.server.http2.handler import Http2Handler
+from app.server.limits import RequestLimits
+from app.server.memory_budget import MemoryBudget
 from tests.http import raw_http2
 from tests.http.raw_websocket import HANDSHAKE
 from tests.unit.served import Served, Transport
 
 STEPS: Final = 150
 MOST: Final = 150_000  # bytes buffered at once: few, so that much is rejected
-LIMITS: Final = Limits(head=65_536, fields=100, body=1 << 17)
+LIMITS: Final = RequestLimits(head_size=65_536, header_count=100, body_size=1 << 17)
 PIECE: Final = b"p" * 5000
-PATHS: Final[dict[str, tuple[Effects | None, int]]] = {  # effects of a response, and its number of pieces
+PATHS: Final[dict[str, tuple[ResponseOptions | None, int]]] = {  # effects of a response, and its number of pieces
     "/": (None, 0),
     "/large": (None, 20),
-    "/delayed": (Effects(delay=3), 1),
-    "/dripped": (Effects(streamed=True, interval=1, held=3000), 8),
-    "/endless": (Effects(streamed=True, interval=0.5, endless=True, held=2000), 1000),
-    "/before": (Effects(abort="before", delay=1), 1),
-    "/middle": (Effects(abort="middle", streamed=True, held=1000), 3),
-    "/failing": (Effects(streamed=True, held=1000), -1),
+    "/delayed": (ResponseOptions(delay=3), 1),
+    "/dripped": (ResponseOptions(is_streamed=True, interval=1, buffered_bytes=3000), 8),
+    "/endless": (ResponseOptions(is_streamed=True, interval=0.5, is_endless=True, buffered_bytes=2000), 1000),
+    "/before": (ResponseOptions(abort="before", delay=1), 1),
+    "/middle": (ResponseOptions(abort="middle", is_streamed=True, buffered_bytes=1000), 3),
+    "/failing": (ResponseOptions(is_streamed=True, buffered_bytes=1000), -1),
     "/fails": (None, -1),
 }
 BYTE: Final = 256
@@ -40,7 +40,7 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
     """Respond as the path says."""
     effects, pieces = PATHS.get(environ["PATH_INFO"], (None, 0))
     if effects:
-        environ[EFFECTS_KEY] = effects
+        environ[RESPONSE_OPTIONS_KEY] = effects
     start_response("200 OK", [])
     return made(pieces)
 
@@ -129,12 +129,14 @@ class Client:
 
     def assert_counts(self) -> None:
         """Compare the counts of its session with the actual sizes."""
-        session = self.connection._session  # noqa: SLF001 - what is counted is seen nowhere else
-        if isinstance(session, Http2Session):
-            answers = session._answers  # noqa: SLF001
-            assert answers.queued == sum(len(each.out) for each in answers.exchanges.values())
-            assert answers.kept == sum(each.kept for each in answers.exchanges.values())
-            assert answers.held == sum(each.held for each in answers.exchanges.values())
+        session = self.connection._handler  # noqa: SLF001 - what is counted is seen nowhere else
+        if isinstance(session, Http2Handler):
+            answers = session._sender  # noqa: SLF001
+            assert answers.queued_bytes == sum(len(each.send_buffer) for each in answers.exchanges.values())
+            assert answers.buffered_request_bytes == sum(
+                each.buffered_request_bytes for each in answers.exchanges.values()
+            )
+            assert answers.delayed_bytes == sum(each.delayed_bytes for each in answers.exchanges.values())
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -142,7 +144,7 @@ def test_what_is_held_is_counted_in_whatever_order_things_happen(seed: int) -> N
     """Counts are correct for six connections that send, stall, end and are rejected, also during a shutdown."""
     random = Random(seed)  # noqa: S311 - that it comes again is the point
     served = Served(application=application, limits=LIMITS, connections=20)
-    waiting = served.service.waiting = Waiting(MOST)
+    waiting = served.service.memory_budget = MemoryBudget(MOST)
     served.connection.connection_lost(None)
     clients: list[Client] = []
     for step in range(STEPS):
@@ -155,13 +157,13 @@ def test_what_is_held_is_counted_in_whatever_order_things_happen(seed: int) -> N
         else:
             served.turn()
         if step == STEPS - 20 and seed % 2:
-            served.service.drain()
-        assert waiting.size >= 0
+            served.service.begin_shutdown()
+        assert waiting.used >= 0
         for client in clients:
             client.assert_counts()
     for client in clients:
         if not client.lost:
             client.connection.connection_lost(None)
     served.turn(1000)
-    assert waiting.size == 0
+    assert waiting.used == 0
     assert not served.service.connections

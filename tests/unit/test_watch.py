@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 
 from app.http.connection_info import Endpoint
-from app.http.controls_report import NOTHING
-from app.http.record import About, Answered
-from app.http.request import ConnectionInfo, WireRequest
-from app.telemetry.counters import Tally
-from app.telemetry.log_writer import Lines
-from app.telemetry.observer import Log, Watch
+from app.http.controls_report import EMPTY_REPORT
+from app.http.record import RequestRecord, ResponseInfo
+from app.http.request import ConnectionInfo, HttpRequest
+from app.telemetry.counters import Counters
+from app.telemetry.log_writer import LogWriter
+from app.telemetry.observer import AccessLogOutput, MetricsObserver
 
 CONNECTION = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 80))
 KEY = ("GET", "2", "HTTP/1.1", "json")
 
 
-def answered(target: bytes = b"/", head: bytes = b"", **facts: Any) -> Answered:
+def answered(target: bytes = b"/", head: bytes = b"", **facts: Any) -> RequestRecord:
     """Return a request that was answered."""
-    given: dict[str, Any] = {"status": "200 OK", "about": About("json", "id", 0.0, NOTHING)} | facts
-    request = WireRequest(b"GET", target, "HTTP/1.1", (), head=head)
-    return Answered(request, CONNECTION, seconds=0.1, sent=1, received=0, **given)
+    given: dict[str, Any] = {"status": "200 OK", "response_info": ResponseInfo("json", "id", 0.0, EMPTY_REPORT)} | facts
+    request = HttpRequest(b"GET", target, "HTTP/1.1", (), head=head)
+    return RequestRecord(request, CONNECTION, seconds=0.1, sent_bytes=1, received_bytes=0, **given)
 
 
 class Watched:
@@ -31,11 +31,11 @@ class Watched:
     def __init__(self, pipe: tuple[int, int]) -> None:
         self.calls: list[Callable[[], None]] = []
         self._end = pipe[0]
-        log = Log(
+        log = AccessLogOutput(
             lambda all_: b"".join(each.request.target + b"\n" for each in all_),
-            Lines(pipe[1], self._later, pytest.fail),
+            LogWriter(pipe[1], self._later, pytest.fail),
         )
-        self.watch = Watch(Tally(), self._later, log)
+        self.watch = MetricsObserver(Counters(), self._later, log)
 
     def _later(self, _seconds: float, call: Callable[[], None]) -> None:
         self.calls.append(call)
@@ -43,7 +43,7 @@ class Watched:
     @property
     def counted(self) -> int:
         """The number of counted requests."""
-        return sum(self.watch.tally.requests.values())
+        return sum(self.watch.counters.requests.values())
 
     def logged(self) -> list[bytes]:
         """Return the lines that were written."""
@@ -71,21 +71,21 @@ def test_a_request_waits_for_others_for_a_moment(watched: Watched) -> None:
     The next one waits again.
     """
     for target in (b"/a", b"/b"):
-        watched.watch.answered(answered(target))
+        watched.watch.record_request(answered(target))
     assert (watched.counted, watched.logged(), len(watched.calls)) == (0, [], 1)
     watched.calls.pop()()
     assert (watched.counted, watched.logged()) == (2, [b"/a", b"/b"])
-    assert watched.watch.tally.durations["HTTP/1.1"].seconds == pytest.approx(0.2)
-    watched.watch.answered(answered(b"/c"))
+    assert watched.watch.counters.durations["HTTP/1.1"].seconds == pytest.approx(0.2)
+    watched.watch.record_request(answered(b"/c"))
     watched.calls.pop()()
-    assert (watched.watch.tally.requests, watched.logged(), watched.calls) == ({KEY: 3}, [b"/c"], [])
+    assert (watched.watch.counters.requests, watched.logged(), watched.calls) == ({KEY: 3}, [b"/c"], [])
 
 
 def test_many_requests_do_not_wait(watched: Watched) -> None:
     """Batches have a maximum size, and the pending call finds nothing left to do."""
     targets = [b"/%d" % number for number in range(1000)]
     for target in targets:
-        watched.watch.answered(answered(target))
+        watched.watch.record_request(answered(target))
     assert watched.counted > 950
     assert len(watched.calls) == 1
     watched.calls.pop()()
@@ -94,8 +94,8 @@ def test_many_requests_do_not_wait(watched: Watched) -> None:
 
 def test_a_large_request_is_told_of_at_once(watched: Watched) -> None:
     """A large request is processed at once, because a batch of them would take too much memory."""
-    watched.watch.answered(answered(b"/a"))
-    watched.watch.answered(answered(b"/b", head=bytes(5000)))
+    watched.watch.record_request(answered(b"/a"))
+    watched.watch.record_request(answered(b"/b", head=bytes(5000)))
     assert (watched.counted, watched.logged()) == (2, [b"/a", b"/b"])
 
 
@@ -104,15 +104,15 @@ def test_a_refusal_is_told_of_at_once(watched: Watched) -> None:
 
     It comes after the requests answered before it.
     """
-    watched.watch.answered(answered(b"/a"))
-    watched.watch.answered(answered(b"/b", about=None, status="400"))
+    watched.watch.record_request(answered(b"/a"))
+    watched.watch.record_request(answered(b"/b", response_info=None, status="400"))
     assert watched.logged() == [b"/a", b"/b"]
-    assert watched.watch.tally.requests == {KEY: 1, ("GET", "4", "HTTP/1.1", "refusal"): 1}
+    assert watched.watch.counters.requests == {KEY: 1, ("GET", "4", "HTTP/1.1", "refusal"): 1}
 
 
-@pytest.mark.parametrize("end", [lambda watch: watch.tell(), lambda watch: watch.close(1.0)], ids=["asked", "closed"])
-def test_who_asks_is_told_all(watched: Watched, end: Callable[[Watch], None]) -> None:
+@pytest.mark.parametrize("end", [lambda watch: watch.flush(), lambda watch: watch.close(1.0)], ids=["asked", "closed"])
+def test_who_asks_is_told_all(watched: Watched, end: Callable[[MetricsObserver], None]) -> None:
     """A scrape, or the end of a worker, processes everything."""
-    watched.watch.answered(answered(b"/a"))
+    watched.watch.record_request(answered(b"/a"))
     end(watched.watch)
     assert (watched.counted, watched.logged()) == (1, [b"/a"])

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from websockets.extensions import Extension
 
 from app.http.errors import ProtocolError
-from app.http.request import Fields, WireRequest
+from app.http.request import HeaderList, HttpRequest
 from app.server.websocket.echo import WebSocketEcho
-from app.server.websocket.handshake import Accepted, accept, accept_extended_connect
+from app.server.websocket.handshake import AcceptedHandshake, accept_extended_connect, accept_upgrade
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MOST = 66_000
@@ -74,11 +74,11 @@ def echoed(
     echo = WebSocketEcho(extensions, most)
     out = bytearray()
     for piece in pieces:
-        echo.receive(piece)
-        while echo.pending:
-            echo.work()
-        out += echo.outgoing()
-        if echo.over:
+        echo.echo_input(piece)
+        while echo.has_pending_input:
+            echo.echo_buffered()
+        out += echo.data_to_send()
+        if echo.is_finished:
             break
     return read_frames(bytes(out)), echo
 
@@ -288,7 +288,7 @@ def check(pieces: Iterable[bytes], expected: list[Seen]) -> None:
     seen, echo = echoed(pieces)
     failed = bool(expected) and expected[-1] in (FAILED, NOT_UTF_8, TOO_BIG)
     assert (without_reason(seen) if failed else seen) == expected
-    assert echo.over == (bool(expected) and expected[-1].opcode == CLOSE)
+    assert echo.is_finished == (bool(expected) and expected[-1].opcode == CLOSE)
 
 
 @pytest.mark.parametrize(("sent", "expected"), CASES.values(), ids=CASES)
@@ -324,9 +324,9 @@ def test_whatever_comes_is_answered_with_frames(sent: bytes, offer: bytes) -> No
     """No input raises an error or makes the library fail (1011), and a Close frame is the last."""
     extensions = handshake((b"Sec-WebSocket-Extensions", offer)).extensions if offer else ()
     seen, echo = echoed([sent], extensions, most=100)
-    echo.end()
-    assert echo.outgoing() == b""
-    assert echo.over
+    echo.receive_eof()
+    assert echo.data_to_send() == b""
+    assert echo.is_finished
     assert [each for each in seen if each.opcode == CLOSE] in ([], seen[-1:])
     assert Seen(CLOSE, close(1011)) not in without_reason(seen)
 
@@ -335,21 +335,21 @@ def test_the_first_message_is_text_if_it_can_be() -> None:
     """A first message that is not UTF-8 is binary, because it may not be sent as text (RFC 6455, 8.1)."""
     for greeting, opcode in ((b"{}", TEXT), (b"\xff", BINARY), (b"", TEXT)):
         echo = WebSocketEcho((), MOST)
-        echo.greet(greeting)
-        assert read_frames(echo.outgoing()) == [Seen(opcode, greeting)]
+        echo.send_first_message(greeting)
+        assert read_frames(echo.data_to_send()) == [Seen(opcode, greeting)]
 
 
 def test_behind_its_own_close_it_echoes_no_more() -> None:
     """After its Close, the echo still replies to a ping, and the client's Close ends it (RFC 6455, 5.5.1)."""
     echo = WebSocketEcho((), MOST)
-    echo.close(1001, "bye")
-    echo.close(1000, "twice")
-    echo.receive(HI + frame(PING, b"a"))
-    assert read_frames(echo.outgoing()) == [Seen(CLOSE, close(1001, b"bye")), Seen(PONG, b"a")]
-    assert not echo.over
-    echo.receive(frame(CLOSE, close(1001)))
-    assert echo.outgoing() == b""
-    assert echo.over
+    echo.send_close(1001, "bye")
+    echo.send_close(1000, "twice")
+    echo.echo_input(HI + frame(PING, b"a"))
+    assert read_frames(echo.data_to_send()) == [Seen(CLOSE, close(1001, b"bye")), Seen(PONG, b"a")]
+    assert not echo.is_finished
+    echo.echo_input(frame(CLOSE, close(1001)))
+    assert echo.data_to_send() == b""
+    assert echo.is_finished
 
 
 @pytest.mark.parametrize(
@@ -358,20 +358,20 @@ def test_behind_its_own_close_it_echoes_no_more() -> None:
 def test_an_end_without_a_close_is_an_end(sent: bytes) -> None:
     """If the client ends without a Close, none is sent: nobody would receive it (RFC 6455, 7.1.7)."""
     _, echo = echoed([sent])
-    echo.end()
-    assert echo.outgoing() == b""
-    assert echo.over
+    echo.receive_eof()
+    assert echo.data_to_send() == b""
+    assert echo.is_finished
 
 
 @pytest.mark.parametrize("flood", [frame(PING), frame(TEXT), frame(PONG)], ids=["pings", "messages", "pongs"])
 def test_a_flood_of_small_frames_is_taken_in_steps(flood: bytes) -> None:
     """A flood of frames is processed in steps, because each costs time, however small it is."""
     echo = WebSocketEcho((), MOST)
-    echo.receive(5000 * flood)
+    echo.echo_input(5000 * flood)
     steps = 1
-    while echo.pending:
-        assert len(echo.outgoing()) < 3000
-        echo.work()
+    while echo.has_pending_input:
+        assert len(echo.data_to_send()) < 3000
+        echo.echo_buffered()
         steps += 1
     assert steps > 5
 
@@ -379,15 +379,15 @@ def test_a_flood_of_small_frames_is_taken_in_steps(flood: bytes) -> None:
 def test_what_is_only_taken_waits() -> None:
     """Data that was only taken waits for a later step, if a client does not read."""
     echo = WebSocketEcho((), MOST)
-    echo.take(HI)
-    assert (echo.pending, echo.outgoing()) == (True, b"")
-    echo.work()
-    assert read_frames(echo.outgoing()) == [ECHOED_HI]
+    echo.buffer_input(HI)
+    assert (echo.has_pending_input, echo.data_to_send()) == (True, b"")
+    echo.echo_buffered()
+    assert read_frames(echo.data_to_send()) == [ECHOED_HI]
 
 
 # the handshake
 
-GOOD: Fields = (
+GOOD: HeaderList = (
     (b"Host", b"a"),
     (b"Connection", b"keep-alive, Upgrade"),
     (b"Upgrade", b"websocket"),
@@ -396,12 +396,12 @@ GOOD: Fields = (
 )
 
 
-def handshake(*more: tuple[bytes, bytes], fields: Fields = GOOD, method: bytes = b"GET") -> Accepted:
+def handshake(*more: tuple[bytes, bytes], fields: HeaderList = GOOD, method: bytes = b"GET") -> AcceptedHandshake:
     """Request a WebSocket, with these additional headers."""
-    return accept(WireRequest(method, b"/", "HTTP/1.1", (*fields, *more)))
+    return accept_upgrade(HttpRequest(method, b"/", "HTTP/1.1", (*fields, *more)))
 
 
-def replaced(name: bytes, *values: bytes) -> Fields:
+def replaced(name: bytes, *values: bytes) -> HeaderList:
     """Return the headers of a valid handshake with other values for one of them."""
     return (*(each for each in GOOD if each[0] != name), *((name, value) for value in values))
 
@@ -410,7 +410,7 @@ def test_a_handshake_is_answered_with_its_key() -> None:
     """The response has the key of the example in RFC 6455, 1.3."""
     response = handshake().response
     assert response.status == "101 Switching Protocols"
-    assert response.fields == [("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]
+    assert response.headers == [("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_a_handshake_is_answered_with_its_key() -> None:
         ((*GOOD, (b"Sec-WebSocket-Protocol", b"{" * 60_000)), 400, "Sec-WebSocket-Protocol"),
     ],
 )
-def test_a_handshake_that_breaks_a_rule_is_refused(fields: Fields, status: int, says: str) -> None:
+def test_a_handshake_that_breaks_a_rule_is_refused(fields: HeaderList, status: int, says: str) -> None:
     """An invalid handshake is rejected with a short line that says what was wrong (RFC 6455, 4.2.1)."""
     with pytest.raises(ProtocolError) as refused:
         handshake(fields=fields)
@@ -447,7 +447,7 @@ def test_another_version_is_told_the_one_that_is_spoken() -> None:
     with pytest.raises(ProtocolError) as refused:
         handshake(fields=replaced(b"Sec-WebSocket-Version", b"8"))
     assert refused.value.status is HTTPStatus.UPGRADE_REQUIRED
-    assert refused.value.fields == (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+    assert refused.value.headers == (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
 
 
 def test_a_handshake_is_a_get() -> None:
@@ -460,7 +460,7 @@ def test_a_handshake_is_a_get() -> None:
 @pytest.mark.parametrize("upgrade", [b"WebSocket", b"h2c, websocket", b"websocket, h2c"])
 def test_websocket_may_be_one_of_several_wishes(upgrade: bytes) -> None:
     """Upgrade may list other protocols too, in any case (RFC 6455, 4.2.1; RFC 9110, 7.8)."""
-    assert dict(handshake(fields=replaced(b"Upgrade", upgrade)).response.fields)["Upgrade"] == "websocket"
+    assert dict(handshake(fields=replaced(b"Upgrade", upgrade)).response.headers)["Upgrade"] == "websocket"
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_websocket_may_be_one_of_several_wishes(upgrade: bytes) -> None:
 def test_the_first_subprotocol_is_taken(offered: list[bytes], taken: str | None) -> None:
     """The first subprotocol, which the client prefers, is selected."""
     response = handshake(*((b"Sec-WebSocket-Protocol", each) for each in offered)).response
-    assert dict(response.fields).get("Sec-WebSocket-Protocol") == taken
+    assert dict(response.headers).get("Sec-WebSocket-Protocol") == taken
 
 
 DEFLATE = "permessage-deflate; "
@@ -504,22 +504,22 @@ DEFLATE = "permessage-deflate; "
 def test_compression_is_agreed_on_as_offered(offered: str, agreed: str | None) -> None:
     """Compression is negotiated as RFC 7692, 7.1 says, the same over HTTP/2."""
     accepted = handshake((b"Sec-WebSocket-Extensions", offered.encode()))
-    assert dict(accepted.response.fields).get("Sec-WebSocket-Extensions") == agreed
+    assert dict(accepted.response.headers).get("Sec-WebSocket-Extensions") == agreed
     assert len(accepted.extensions) == (agreed is not None)
     connected = extended_connect((b"sec-websocket-extensions", offered.encode()))
-    assert dict(connected.response.fields).get("sec-websocket-extensions") == agreed
+    assert dict(connected.response.headers).get("sec-websocket-extensions") == agreed
 
 
-def extended_connect(*more: tuple[bytes, bytes], version: bytes = b"13") -> Accepted:
+def extended_connect(*more: tuple[bytes, bytes], version: bytes = b"13") -> AcceptedHandshake:
     """Request a WebSocket over HTTP/2."""
     fields = ((b"sec-websocket-version", version), *more)
-    return accept_extended_connect(WireRequest(b"CONNECT", b"/", "HTTP/2.0", fields))
+    return accept_extended_connect(HttpRequest(b"CONNECT", b"/", "HTTP/2.0", fields))
 
 
 def test_an_extended_connect_needs_no_key() -> None:
     """Extended CONNECT has no key (RFC 8441, 5)."""
     response = extended_connect((b"sec-websocket-protocol", b"b, a")).response
-    assert (response.status, response.fields) == ("200 OK", [("sec-websocket-protocol", "b")])
+    assert (response.status, response.headers) == ("200 OK", [("sec-websocket-protocol", "b")])
 
 
 @pytest.mark.parametrize(
@@ -532,7 +532,7 @@ def test_an_extended_connect_needs_no_key() -> None:
     ],
     ids=["another version", "two versions", "no extension", "no subprotocol"],
 )
-def test_an_extended_connect_that_breaks_a_rule_is_refused(version: bytes, more: Fields, status: int) -> None:
+def test_an_extended_connect_that_breaks_a_rule_is_refused(version: bytes, more: HeaderList, status: int) -> None:
     """An invalid extended CONNECT is rejected as over HTTP/1.1."""
     with pytest.raises(ProtocolError) as refused:
         extended_connect(*more, version=version)
@@ -653,14 +653,14 @@ def test_what_is_behind_a_final_block_is_not_lost() -> None:
 def test_what_is_behind_a_final_block_takes_no_memory() -> None:
     """Data after a final block takes no memory for the life of the connection; zlib would keep all of it."""
     echo = WebSocketEcho(extensions(), MOST)
-    echo.receive(frame(BINARY, FINAL_WORDS + b"\x00", rsv=4))
+    echo.echo_input(frame(BINARY, FINAL_WORDS + b"\x00", rsv=4))
     tracemalloc.start()
     for _ in range(100):
-        echo.receive(frame(BINARY, Deflater().message(bytes(60_000)) + b"\x00" * 5, rsv=4))
-        echo.receive(frame(BINARY, FINAL_WORDS + b"\x00", rsv=4))
-        while echo.pending:
-            echo.work()
-        echo.outgoing()
+        echo.echo_input(frame(BINARY, Deflater().message(bytes(60_000)) + b"\x00" * 5, rsv=4))
+        echo.echo_input(frame(BINARY, FINAL_WORDS + b"\x00", rsv=4))
+        while echo.has_pending_input:
+            echo.echo_buffered()
+        echo.data_to_send()
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 500_000
@@ -696,7 +696,7 @@ def test_compression_that_breaks_a_rule_ends_it(sent: bytes) -> None:
     seen, echo = echoed([packed(b"a"), sent], extensions())
     assert without_reason(seen)[-1] == FAILED
     assert unpacked(seen[:1]) == [b"a"]
-    assert echo.over
+    assert echo.is_finished
 
 
 def test_references_to_what_a_final_block_has_ended_are_refused() -> None:
@@ -755,7 +755,7 @@ def test_compression_takes_little_memory() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert unpacked(seen) == [WORDS]
-    assert not echo.over
+    assert not echo.is_finished
     assert kept < 100_000
 
 
@@ -782,8 +782,8 @@ def test_no_fragments_of_a_compressed_message_are_more_than_it_may_be(size: int,
     seen, echo = echoed([sent], extensions(), most=30)
     come = b"".join(unpacked(each for each in seen if each.opcode != CLOSE))
     assert len(come) <= 30
-    assert echo.over == (size > 30)
-    if not echo.over:
+    assert echo.is_finished == (size > 30)
+    if not echo.is_finished:
         assert come == b"a" * size
 
 
@@ -791,11 +791,11 @@ def test_bombs_are_echoed_in_steps() -> None:
     """Small frames that each decompress to a large message are echoed in steps."""
     most = 1 << 20
     echo = WebSocketEcho(extensions(), most)
-    echo.receive(50 * packed(bytes(most)))
-    turns, messages = 1, len(read_frames(echo.outgoing()))
-    while echo.pending:
-        echo.work()
-        come = read_frames(echo.outgoing())
+    echo.echo_input(50 * packed(bytes(most)))
+    turns, messages = 1, len(read_frames(echo.data_to_send()))
+    while echo.has_pending_input:
+        echo.echo_buffered()
+        come = read_frames(echo.data_to_send())
         assert len(come) <= 1
         turns, messages = turns + 1, messages + len(come)
     assert (turns, messages) == (50, 50)

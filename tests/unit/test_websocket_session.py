@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.http.request import WEBSOCKET_KEY, Environ
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 from tests.unit.served import Served
 from tests.unit.test_websocket import (
     BINARY,
@@ -37,7 +37,7 @@ from tests.unit.test_websocket import (
     without_reason,
 )
 
-LIMITS = Limits(4096, 20, 100)
+LIMITS = RequestLimits(4096, 20, 100)
 
 
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -212,7 +212,7 @@ def test_whatever_comes_it_does_not_fail(pieces: list[bytes]) -> None:
     client.served.connection.eof_received()
     client.turns()
     assert client.served.reports == []
-    assert client.served.connection.closing
+    assert client.served.connection.is_closing
 
 
 def test_a_message_is_bounded_by_the_setting(client: Client) -> None:
@@ -298,9 +298,9 @@ def test_what_came_before_the_end_is_echoed() -> None:
 
 def test_a_stop_closes_it(client: Client) -> None:
     """A graceful shutdown closes with 1001, and drops the connection if the client does not reply."""
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]
-    client.served.service.last_call()
+    client.served.service.close_idle()
     assert client.read() == []
     assert client.served.after(1.9) == []
     assert client.served.after(0.1) == ["abort"]
@@ -310,7 +310,7 @@ def test_a_stop_comes_behind_what_was_sent_before() -> None:
     """Received data is echoed before the Close of a graceful shutdown."""
     client = Client(behind=3000 * HI)
     assert len(client.first) < 3001
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     seen = client.first + client.turns()
     assert seen == [GREETING, *3000 * [ECHOED_HI], Seen(CLOSE, close(1001, b"server is shutting down"))]
 
@@ -318,7 +318,7 @@ def test_a_stop_comes_behind_what_was_sent_before() -> None:
 def test_a_stop_comes_also_within_a_message(client: Client) -> None:
     """The Close of a graceful shutdown may be sent between fragments (RFC 6455, 5.4)."""
     client.send(frame(TEXT, b"a", fin=False))
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]
     assert client.send(frame(CONT, b"b") + frame(CLOSE, close(1001))) == []
     assert client.did() == ["write_eof"]
@@ -327,7 +327,7 @@ def test_a_stop_comes_also_within_a_message(client: Client) -> None:
 def test_a_close_within_a_message_answers_a_stop(client: Client) -> None:
     """A client may reply to a shutdown with Close within a message, which it abandons."""
     client.send(frame(TEXT, b"a", fin=False))
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.read()
     assert client.send(frame(CLOSE, close(1001))) == []
     assert client.did() == ["write_eof"]
@@ -336,7 +336,7 @@ def test_a_close_within_a_message_answers_a_stop(client: Client) -> None:
 def test_who_comes_while_it_stops_is_greeted_and_closed() -> None:
     """A WebSocket opened during a graceful shutdown is greeted and closed at once, or it would delay it."""
     served = Served(application=application, limits=LIMITS)
-    served.service.drain()
+    served.service.begin_shutdown()
     written = served.send(head())
     seen = read_frames(written[written.index(b"\r\n\r\n") + 4 :])
     assert seen == [GREETING, Seen(CLOSE, close(1001, b"server is shutting down"))]
@@ -400,7 +400,7 @@ def test_a_stop_waits_for_a_client_that_does_not_read() -> None:
     client = Client(behind=HI)
     client.served.connection.pause_writing()
     client.send(HI)
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     assert client.served.after(5) == ["pause_reading"]
     client.served.connection.resume_writing()
     assert client.turns() == [ECHOED_HI, Seen(CLOSE, close(1001, b"server is shutting down"))]
@@ -412,7 +412,7 @@ def test_a_stop_waits_for_a_client_that_does_not_read() -> None:
 def test_a_stop_waits_also_where_nothing_is_to_be_echoed(client: Client) -> None:
     """The timeout of the Close reply starts when the client reads again, even if nothing is to be echoed."""
     client.served.connection.pause_writing()
-    client.served.service.drain()
+    client.served.service.begin_shutdown()
     client.served.after(5)
     client.served.connection.resume_writing()
     assert client.read() == [Seen(CLOSE, close(1001, b"server is shutting down"))]

@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config.settings import MAX_DECODED
+from app.config.settings import DEFAULT_MAX_DECODED
 from app.http.body import Body
-from app.http.request import REQUEST_KEY, WireRequest, decoded_path, query_pairs, request_of, shown, split_target
+from app.http.request import (
+    REQUEST_KEY,
+    HttpRequest,
+    decode_lossless,
+    decode_path,
+    parse_query,
+    request_from_environ,
+    split_target,
+)
 from tests.shown import turned_back
 
 
@@ -47,14 +55,14 @@ def test_a_target_is_split_as_its_form_asks(target: bytes, path: bytes, query: b
 )
 def test_a_path_is_decoded_once_and_loses_one_slash(target: bytes, decoded: bytes) -> None:
     """The path shown in the bare response is decoded once and loses one slash."""
-    assert decoded_path(target) == decoded
+    assert decode_path(target) == decoded
 
 
 def test_bytes_are_shown_as_utf_8_and_what_is_not_by_its_number() -> None:
     """Lossless text keeps every byte and never raises an error."""
-    assert shown("ü€".encode()) == "ü€"
-    assert shown(b"a\xffb") == r"a\xffb"
-    assert shown(rb"a\b\x") == r"a\b\x"
+    assert decode_lossless("ü€".encode()) == "ü€"
+    assert decode_lossless(b"a\xffb") == r"a\xffb"
+    assert decode_lossless(rb"a\b\x") == r"a\b\x"
 
 
 @given(
@@ -62,13 +70,13 @@ def test_bytes_are_shown_as_utf_8_and_what_is_not_by_its_number() -> None:
 )
 def test_what_is_shown_can_be_turned_back(raw: bytes) -> None:
     """Lossless text can be decoded by the README's rule."""
-    assert turned_back(shown(raw)) == raw
+    assert turned_back(decode_lossless(raw)) == raw
 
 
 def test_the_carriers_request_is_taken_as_it_is() -> None:
     """The request of our own server is used unchanged."""
-    request = WireRequest(b"GET", b"/", "HTTP/1.1", ((b"a_B", b"1"),))
-    assert request_of({REQUEST_KEY: request}, MAX_DECODED) is request
+    request = HttpRequest(b"GET", b"/", "HTTP/1.1", ((b"a_B", b"1"),))
+    assert request_from_environ({REQUEST_KEY: request}, DEFAULT_MAX_DECODED) is request
 
 
 def test_another_server_gives_what_cgi_keeps() -> None:
@@ -85,8 +93,8 @@ def test_another_server_gives_what_cgi_keeps() -> None:
     }
     fields = ((b"X-One", b"1"), (b"Content-Type", b"text/plain"), (b"Content-Length", b"3"))
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4's own example
-    assert request_of(environ, MAX_DECODED) == WireRequest(
-        b"POST", b"/a%20b/%C3%BC?x=%20", "HTTP/1.0", fields, Body(3, digest, chunked=False, kept=b"abc")
+    assert request_from_environ(environ, DEFAULT_MAX_DECODED) == HttpRequest(
+        b"POST", b"/a%20b/%C3%BC?x=%20", "HTTP/1.0", fields, Body(3, digest, chunked=False, prefix=b"abc")
     )
 
 
@@ -104,4 +112,4 @@ def test_another_server_gives_what_cgi_keeps() -> None:
 )
 def test_a_query_is_its_pairs_in_their_order(query: bytes, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
     """Pairs are in order and decoded once, with repeated and empty ones."""
-    assert query_pairs(query) == pairs
+    assert parse_query(query) == pairs

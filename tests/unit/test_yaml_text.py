@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.echo.formats.yaml import yaml_text
+from app.echo.formats.yaml import encode_yaml
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), st.text()
@@ -26,7 +26,7 @@ ODD = [
 
 def through(value: Any) -> Any:
     """Encode a value and parse it with a YAML parser."""
-    return yaml.safe_load(yaml_text(msgspec.json.encode(value), value))
+    return yaml.safe_load(encode_yaml(msgspec.json.encode(value), value))
 
 
 def test_strings_that_look_like_something_else_stay_strings() -> None:
@@ -53,7 +53,7 @@ def test_a_large_value_comes_back_too(text: str, odd: str) -> None:
     """
     for many in (list(range(2000)), "x" * 40_000, {"x" * number: 1 for number in range(300)}):
         value = {"many": many, "text": text, "odd": odd}
-        written = yaml_text(msgspec.json.encode(value), value)
+        written = encode_yaml(msgspec.json.encode(value), value)
         assert written.startswith(b'{"many":')
         assert yaml.safe_load(written) == value
 
@@ -61,4 +61,4 @@ def test_a_large_value_comes_back_too(text: str, odd: str) -> None:
 def test_people_can_read_it() -> None:
     """Each field has a line, lists are below their name, and characters are not escaped."""
     value = {"path": "/ü", "headers": {"Host": ["a"]}, "pod": None, "length": 1}
-    assert yaml_text(b"", value).decode() == "path: /ü\nheaders:\n  Host:\n  - a\npod: null\nlength: 1\n"
+    assert encode_yaml(b"", value).decode() == "path: /ü\nheaders:\n  Host:\n  - a\npod: null\nlength: 1\n"

@@ -6,5 +6,5 @@ from app.server.http2.frames import Frame, FrameReader
 def written_frames(written: bytes) -> list[Frame]:
     """Return the complete HTTP/2 frames, by our own reader: h2 accepts nothing after a GOAWAY."""
     reader = FrameReader()
-    reader.receive(written)
-    return list(iter(reader.next, None))
+    reader.feed_bytes(written)
+    return list(iter(reader.next_frame, None))

@@ -24,18 +24,18 @@ from msgspec import structs
 
 from app.bootstrap import read_configuration
 from app.echo import routes
-from app.echo.handler import Echo
-from app.http.observer import UNWATCHED, Gauges
-from app.server.clock import Time, time_of
+from app.echo.handler import EchoHandler
+from app.http.observer import NULL_OBSERVER, Gauges
+from app.server.clock import Clock, clock_for
 from app.server.connection import Connection
-from app.server.limits import Limits
-from app.server.state import Bounds, Service, Timeouts
-from app.server.transport_filters import Listener
+from app.server.limits import RequestLimits
+from app.server.state import Limits, ServerState, Timeouts
+from app.server.transport_filters import ListenerConfig
 from app.server.wsgi import server_environ
 from app.telemetry.telemetry import Telemetry
 
-_BOUNDS = Bounds(
-    limits=Limits(head=65_536, fields=256, body=1 << 30),
+_BOUNDS = Limits(
+    request=RequestLimits(head_size=65_536, header_count=256, body_size=1 << 30),
     timeouts=Timeouts(head=600, body=600, idle=600),
     connections=100,
 )
@@ -48,10 +48,10 @@ def clock(begin: float) -> Callable[[], float]:
     return partial(next, itertools.count(begin, _LOOK))
 
 
-def slowed(time: Time) -> Time:
+def slowed(time: Clock) -> Clock:
     """Return the time as it is without the counting tool."""
-    later = time.later
-    return structs.replace(time, exact=clock(0), later=lambda seconds, call: later(seconds * _SLOWER, call))
+    later = time.call_later
+    return structs.replace(time, perf_counter=clock(0), call_later=lambda seconds, call: later(seconds * _SLOWER, call))
 
 
 async def serve(sock: socket.socket) -> None:
@@ -61,11 +61,11 @@ async def serve(sock: socket.socket) -> None:
     settings, policy = configured.settings, configured.policy
     loop = asyncio.get_running_loop()
     now = clock(time.time())
-    service = Service(_BOUNDS, time=slowed(time_of(loop, now)), report=partial(print, file=sys.stderr))
+    service = ServerState(_BOUNDS, clock=slowed(clock_for(loop, now)), report=partial(print, file=sys.stderr))
     # Like the worker's, which dispatches each port's requests.
-    answers = routes.by_port({port: routes.echo(Echo(settings, policy, clock=now))})
-    watch = Telemetry(settings, policy).watch(service.later, service.report, Gauges)
-    listener = Listener(answers, server_environ(host, port, multiprocess=False), watch=watch or UNWATCHED)
+    answers = routes.dispatch_by_port({port: routes.echo_app(EchoHandler(settings, policy, clock=now))})
+    watch = Telemetry(settings, policy).create_observer(service.call_later, service.report, Gauges)
+    listener = ListenerConfig(answers, server_environ(host, port, multiprocess=False), observer=watch or NULL_OBSERVER)
     server = await loop.create_server(partial(Connection, service, listener), sock=sock)
     ended = asyncio.Event()
     loop.add_reader(sys.stdin, mark, ended)

@@ -26,7 +26,7 @@ import yaml
 from msgspec.structs import FieldInfo, fields
 
 from app.config.field_types import quantity
-from app.config.policy import READERS
+from app.config.policy import PARSERS
 from app.config.settings import Settings
 from tests.chart.rendering import CHART, LOADER
 from tools.chart import dashboard, overlay
@@ -46,7 +46,7 @@ DASHBOARD: Final = CHART / "files" / "dashboard.json"
 # Settings that the chart sets itself, by fields of Settings.
 OWN: Final = ("host", "port", "admin_port", "drain_seconds")
 # A list of names or networks may be a list in YAML as well.
-LISTS: Final = set(READERS) - {"jwks"}
+LISTS: Final = set(PARSERS) - {"jwks"}
 
 ALERTS: Final = re.findall(r"^- alert: (\w+)$", overlay.ALERTS.read_text(), re.MULTILINE)
 

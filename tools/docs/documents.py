@@ -11,7 +11,7 @@ from app.config.settings_table import NOTATION, groups
 from app.echo.controls.definitions import CONTROLS, Control
 from app.echo.formats.dialects.registry import DIALECTS
 from app.echo.formats.renderers import media_types
-from app.echo.openapi.field_docs import MEANINGS
+from app.echo.openapi.field_docs import FIELD_DESCRIPTIONS
 from app.echo.reflection.body import ReflectedBody
 from app.echo.reflection.model import Reflection
 from app.telemetry.metrics import FAMILIES
@@ -63,7 +63,10 @@ def controls() -> str:
     """Return the table of controls, with the limits of the default settings."""
     return _table(
         ("name", "effect", "value", "example"),
-        [(_names(control), control.meaning, control.bound(Settings()), f"`{control.example}`") for control in CONTROLS],
+        [
+            (_names(control), control.description, control.describe_limit(Settings()), f"`{control.example}`")
+            for control in CONTROLS
+        ],
     )
 
 
@@ -75,10 +78,10 @@ def _names(control: Control) -> str:
 def reflection() -> str:
     """Return the table of the reflection's members."""
     rows: list[tuple[str, str]] = []
-    for name, meaning in MEANINGS[Reflection].items():
+    for name, meaning in FIELD_DESCRIPTIONS[Reflection].items():
         rows.append((f"`{name}`", meaning))
         if name == "body":
-            rows += [(f"`body.{each}`", MEANINGS[ReflectedBody][each]) for each in _OF_THE_BODY]
+            rows += [(f"`body.{each}`", FIELD_DESCRIPTIONS[ReflectedBody][each]) for each in _OF_THE_BODY]
     return _table(("field", "content"), rows)
 
 

@@ -11,11 +11,11 @@ from typing import Final
 from app.config import downward_api, policy
 from app.config.settings import Settings
 from app.echo.context import Context
-from app.http.record import About, Answered
-from app.http.request import shown
+from app.http.record import RequestRecord, ResponseInfo
+from app.http.request import decode_lossless
 from app.telemetry.access_log import AccessLog
-from app.telemetry.log_fields import TARGET, Facts
-from app.telemetry.log_writer import LONGEST as LONGEST_LINE
+from app.telemetry.log_fields import MAX_TARGET, LogFields
+from app.telemetry.log_writer import MAX_LINE as LONGEST_LINE
 from tools.fuzz import contexts
 
 LONGEST: Final = 4096
@@ -25,7 +25,7 @@ _HIDING: Final = Settings(
     trusted_proxies="192.0.2.0/24", redact="X-Forwarded-For,Forwarded,X-Real-IP,Traceparent,X-Request-Id,X-Echo-Status"
 )
 _FACTS: Final = tuple(
-    Facts(policy.read(settings, downward_api.read({})))
+    LogFields(policy.build_policy(settings, downward_api.read_pod_info({})))
     for settings in (Settings(trusted_proxies="192.0.2.0/24"), _HIDING)
 )
 _COMMON: Final = re.compile(rb'[!-~]+ - - \[[^]]+\] "((?:[ !#-\[\]-~]|\\["\\]|\\x[0-9a-f]{2}|\.\.\.)*)" 200 5\n')
@@ -39,20 +39,20 @@ def check(data: bytes) -> None:
         return
     for facts in _FACTS:
         answered = _answered(context)
-        line = AccessLog("json", facts).lines([answered])
+        line = AccessLog("json", facts).format_lines([answered])
         assert _PLAIN.fullmatch(line)
         assert len(line) <= LONGEST_LINE
-        told, target = json.loads(line), shown(context.request.target)
+        told, target = json.loads(line), decode_lossless(context.request.target)
         assert told["status"] == 200
-        assert told["target"] == target or (len(told["target"]) <= TARGET and told["target"].endswith("..."))
-        common = AccessLog("common", facts).lines([answered])
+        assert told["target"] == target or (len(told["target"]) <= MAX_TARGET and told["target"].endswith("..."))
+        common = AccessLog("common", facts).format_lines([answered])
         assert len(common) <= LONGEST_LINE
         assert _COMMON.fullmatch(common), common
-    hidden = json.loads(AccessLog("json", _FACTS[1]).lines([answered]))
+    hidden = json.loads(AccessLog("json", _FACTS[1]).format_lines([answered]))
     assert hidden["client"] == contexts.CONNECTION.client.address
     assert "***" in hidden["id"]
 
 
-def _answered(context: Context) -> Answered:
-    about = About("json", context.id, context.now, context.applied)
-    return Answered(context.request, context.connection, "200 OK", about, 0.0123, 5, context.request.body.length)
+def _answered(context: Context) -> RequestRecord:
+    about = ResponseInfo("json", context.id, context.now, context.controls_report)
+    return RequestRecord(context.request, context.connection, "200 OK", about, 0.0123, 5, context.request.body.length)

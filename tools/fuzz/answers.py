@@ -14,25 +14,25 @@ import msgspec
 from app.config import downward_api, policy
 from app.config.settings import Settings
 from app.echo.controls.definitions import CONTROLS
-from app.echo.handler import Echo
-from app.echo.routes import echo
+from app.echo.handler import EchoHandler
+from app.echo.routes import echo_app
 from app.http.errors import ProtocolError
-from app.http.response import EVENTS, HTML, JSON, TEXT, YAML
-from app.server.head_cache import Recent
-from app.server.http1.events import Head
-from app.server.http1.parser import End, RequestReader
+from app.http.response import EVENT_STREAM, HTML, JSON, TEXT, YAML
+from app.server.head_cache import HeadCache
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import RequestEnd, RequestParser
 from app.server.http2 import frames
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 from tests.unit.served import Served
 from tools.fuzz import contexts
 from tools.fuzz.cutting import Pieces, deliveries
 
 LONGEST: Final = 2048
-_TYPES: Final = {HTML, JSON, TEXT, YAML, EVENTS}
-_LIMITS: Final = Limits(head=2048, fields=64, body=4096)
+_TYPES: Final = {HTML, JSON, TEXT, YAML, EVENT_STREAM}
+_LIMITS: Final = RequestLimits(head_size=2048, header_count=64, body_size=4096)
 # Without aborts, because an aborted client receives an incomplete response.
 _SETTINGS: Final = Settings(allow_abort="off", max_size=100_000, max_delay=2.0, max_events=3, seed="fuzz")
-_POLICY: Final = policy.read(_SETTINGS, downward_api.read({}))
+_POLICY: Final = policy.build_policy(_SETTINGS, downward_api.read_pod_info({}))
 _LONGER: Final = 3600.0  # seconds: longer than any timeout or delay
 _TURNS: Final = 100_000
 _GET: Final = b"GET /a?"
@@ -55,11 +55,11 @@ def check(data: bytes) -> None:
     if methods is None:
         return  # responses of other protocols have targets of their own
     whole, cut, *_ = deliveries(data)
-    kept: Recent[bytes, Head] = Recent()
+    kept: HeadCache[bytes, RequestHead] = HeadCache()
     written, *again = [_written(whole, kept) for _ in range(3)]
     for other in again:
         assert other == written
-    statuses, others = list(_statuses(written, methods)), list(_statuses(_written(cut, Recent()), methods))
+    statuses, others = list(_statuses(written, methods)), list(_statuses(_written(cut, HeadCache()), methods))
     if refused:  # by the first fault that is detected, which may differ
         assert statuses.pop() >= 400
         assert others.pop() >= 400
@@ -78,33 +78,33 @@ def seeds() -> Iterator[bytes]:
 
 def _asked(data: bytes) -> tuple[list[bytes] | None, bool]:
     """Return the methods of the requests to respond to, and whether the last is rejected; None for another protocol."""
-    reader, methods = RequestReader(_LIMITS), list[bytes]()
+    reader, methods = RequestParser(_LIMITS), list[bytes]()
     if data.startswith(frames.PREFACE):
         return None, False
-    reader.receive(data)
+    reader.feed(data)
     kept = True
     try:
-        for event in iter(reader.next, None):
-            if isinstance(event, Head):
-                if event.websocket:
+        for event in iter(reader.next_event, None):
+            if isinstance(event, RequestHead):
+                if event.upgrades_to_websocket:
                     return None, False
                 kept = event.keep_alive
-            if isinstance(event, End) or (isinstance(event, Head) and event.whole):
+            if isinstance(event, RequestEnd) or (isinstance(event, RequestHead) and event.has_no_body):
                 methods.append(reader.method)
                 if not kept:
                     return methods, False
     except ProtocolError:
         return [*methods, reader.method], True
     # An incomplete request is rejected after its timeout.
-    return ([*methods, reader.method], True) if reader.within_request else (methods, False)
+    return ([*methods, reader.method], True) if reader.is_within_request else (methods, False)
 
 
-def _written(pieces: Pieces, kept: Recent[bytes, Head]) -> bytes:
+def _written(pieces: Pieces, kept: HeadCache[bytes, RequestHead]) -> bytes:
     """Return what a new server sends if it has these request heads cached."""
-    answering = Echo(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25)
-    answering._ids.new = lambda: "0" * 32  # type: ignore[method-assign]  # noqa: SLF001 - which else are random
-    served = Served(application=echo(answering), limits=_LIMITS)
-    served.service.heads = kept
+    answering = EchoHandler(_SETTINGS, _POLICY, clock=lambda: 1_700_000_000.25)
+    answering._request_ids.generate = lambda: "0" * 32  # type: ignore[method-assign]  # noqa: SLF001 - which else are random
+    served = Served(application=echo_app(answering), limits=_LIMITS)
+    served.service.http1_head_cache = kept
     for piece in pieces:
         if served.transport.ended:
             break

@@ -16,10 +16,10 @@ import brotli  # type: ignore[import-untyped] # it publishes no types
 import msgspec
 
 from app.echo.reflection.body import reflect_body
-from app.http.body import KEPT, Body, Meter, content_of
-from app.http.compress import COMPRESSIONS, compressed
+from app.http.body import BODY_PREFIX_SIZE, Body, BodyReader, parse_content_headers
+from app.http.compress import COMPRESSORS, compress_pieces
 from app.http.decompress import MAX_CODINGS
-from app.http.request import Fields
+from app.http.request import HeaderList
 from tools.fuzz.cutting import Pieces, deliveries
 
 if sys.version_info >= (3, 14):
@@ -50,21 +50,25 @@ def check(data: bytes) -> None:
     if applied := encoding.startswith(b"+"):
         encoding = encoding[1:]
         for coding in codings(encoding):
-            sent = b"".join(compressed([sent], coding)) if coding in COMPRESSIONS else sent
-    fields: Fields = ((b"Content-Type", content_type), (b"Content-Encoding", encoding))
+            sent = b"".join(compress_pieces([sent], coding)) if coding in COMPRESSORS else sent
+    fields: HeaderList = ((b"Content-Type", content_type), (b"Content-Encoding", encoding))
     whole, *others = [measured(fields, pieces) for pieces in deliveries(sent)]
     for other in others:
         assert _comparable(other) == _comparable(whole)
-    assert (whole.length, whole.sha256, whole.kept) == (len(sent), hashlib.sha256(sent).hexdigest(), sent[:KEPT])
+    assert (whole.length, whole.sha256, whole.prefix) == (
+        len(sent),
+        hashlib.sha256(sent).hexdigest(),
+        sent[:BODY_PREFIX_SIZE],
+    )
     _check_decoded(whole, sent)
-    if applied and whole.decoded and len(codings(encoding)) <= MAX_CODINGS and {*codings(encoding)} <= {*COMPRESSIONS}:
+    if applied and whole.decoded and len(codings(encoding)) <= MAX_CODINGS and {*codings(encoding)} <= {*COMPRESSORS}:
         assert whole.decoded.content
-        assert whole.decoded.content.kept == raw
+        assert whole.decoded.content.prefix == raw
     if whole.multipart:
         assert sum(part.length for part in whole.multipart.parts) <= len(sent)
     shown = msgspec.json.encode(reflect_body(whole, fields))
     msgspec.json.decode(shown)
-    assert len(shown) < 20 * len(data) + 10 * KEPT
+    assert len(shown) < 20 * len(data) + 10 * BODY_PREFIX_SIZE
 
 
 def seeds() -> Iterator[bytes]:
@@ -73,10 +77,10 @@ def seeds() -> Iterator[bytes]:
     yield from (b"application/json\n\n" + json, b"application/x-www-form-urlencoded\n\na=1&b=%26+c&&d")
     yield _FORM + b"\n\n" + _PART + _PART + b"--b--\r\n"
     yield b"multipart/mixed; boundary=b\n\nbefore\r\n--b\r\n\r\n\r\n--b--\r\nbehind"
-    for coding in COMPRESSIONS:
+    for coding in COMPRESSORS:
         for content_type, body in ((b"application/json", json), (_FORM, _PART + b"--b--\r\n")):
             yield content_type + b"\n+" + coding.encode() + b"\n" + body
-            yield content_type + b"\n" + coding.encode() + b"\n" + b"".join(compressed([body], coding))
+            yield content_type + b"\n" + coding.encode() + b"\n" + b"".join(compress_pieces([body], coding))
     yield b"\ngzip\n" + gzip.compress(b"a", mtime=0) + gzip.compress(b"b", mtime=0)
     yield b"\ndeflate\n" + zlib.compress(b"hello")[2:-4]
     yield b"text/plain\n+gzip, br, zstd\nhello"
@@ -88,26 +92,26 @@ def codings(encoding: bytes) -> list[str]:
     return [name for name in names if name not in {"", "identity"}]
 
 
-def measured(fields: Fields, pieces: Pieces) -> Body:
+def measured(fields: HeaderList, pieces: Pieces) -> Body:
     """Return the result for a body that is received in these pieces."""
-    meter = Meter(content_of(fields), MOST)
+    meter = BodyReader(parse_content_headers(fields), MOST)
     steps = 0
     for piece in pieces:
-        meter.take(piece)
-        while meter.pending:
-            meter.work()
+        meter.feed(piece)
+        while meter.has_work:
+            meter.step()
             steps += 1
             assert steps < _STEPS
-    return meter.body(chunked=False)
+    return meter.finish(chunked=False)
 
 
 def _comparable(body: Body) -> Body:
     """Omit why something was not decoded: the libraries' messages depend on the piece in which they saw it."""
     replace = msgspec.structs.replace
-    if body.multipart and body.multipart.refused:
-        return replace(body, multipart=replace(body.multipart, refused="refused"))
-    if body.decoded and body.decoded.refused:
-        return replace(body, decoded=replace(body.decoded, refused="refused"))
+    if body.multipart and body.multipart.error:
+        return replace(body, multipart=replace(body.multipart, error="refused"))
+    if body.decoded and body.decoded.error:
+        return replace(body, decoded=replace(body.decoded, error="refused"))
     if body.decoded and body.decoded.content:
         return replace(body, decoded=replace(body.decoded, content=_comparable(body.decoded.content)))
     return body

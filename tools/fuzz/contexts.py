@@ -14,22 +14,22 @@ from app.config.policy import Policy
 from app.config.settings import Settings
 from app.echo.context import Context
 from app.echo.controls import parse
-from app.http.body import Meter, content_of
+from app.http.body import BodyReader, parse_content_headers
 from app.http.connection_info import Endpoint
 from app.http.errors import ProtocolError
-from app.http.networks import networks
-from app.http.request import ConnectionInfo, WireRequest
-from app.server.http1.events import Head
-from app.server.http1.parser import Data, End, RequestReader
-from app.server.limits import Limits
+from app.http.networks import parse_networks
+from app.http.request import ConnectionInfo, HttpRequest
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import BodyData, RequestEnd, RequestParser
+from app.server.limits import RequestLimits
 
-LIMITS: Final = Limits(head=16_384, fields=64, body=65_536)
+LIMITS: Final = RequestLimits(head_size=16_384, header_count=64, body_size=65_536)
 LONGEST: Final = 4096
-TRUSTED: Final = networks("192.0.2.0/24,2001:db8::/32")
+TRUSTED: Final = parse_networks("192.0.2.0/24,2001:db8::/32")
 POLICY: Final = Policy(
-    downward_api.read({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"}),
-    trusted=TRUSTED,
-    jwt_fields=frozenset({"x-token"}),
+    downward_api.read_pod_info({"POD_NAME": "echo-1", "NAMESPACE": "shop", "NODE_NAME": "n1", "NODE_ZONE": "z1"}),
+    trusted_proxies=TRUSTED,
+    jwt_headers=frozenset({"x-token"}),
 )
 CONNECTION: Final = ConnectionInfo(Endpoint("192.0.2.1", 1234), Endpoint("192.0.2.2", 8080))
 _SETTINGS: Final = Settings()
@@ -89,30 +89,30 @@ def context_of(data: bytes) -> Context | None:
     request = _request(data)
     if request is None:
         return None
-    applied = parse.read(request, _SETTINGS).applied
+    applied = parse.parse_controls(request, _SETTINGS).report
     return Context(request, CONNECTION, POLICY, "id-1", 1_700_000_000.25, applied)
 
 
 @lru_cache(maxsize=1)
-def _request(data: bytes) -> WireRequest | None:
-    reader = RequestReader(LIMITS)
-    reader.receive(data)
-    head, meter, end = None, Meter(), None
+def _request(data: bytes) -> HttpRequest | None:
+    reader = RequestParser(LIMITS)
+    reader.feed(data)
+    head, meter, end = None, BodyReader(), None
     try:
-        for event in iter(reader.next, None):
-            if isinstance(event, Head):
-                if event.whole:
+        for event in iter(reader.next_event, None):
+            if isinstance(event, RequestHead):
+                if event.has_no_body:
                     return event.request
-                head, meter = event, Meter(content_of(event.request.fields), 1 << 20)
-            elif isinstance(event, Data):
-                meter.take(event.piece)
-                while meter.pending:
-                    meter.work()
-            elif isinstance(event, End):
+                head, meter = event, BodyReader(parse_content_headers(event.request.headers), 1 << 20)
+            elif isinstance(event, BodyData):
+                meter.feed(event.piece)
+                while meter.has_work:
+                    meter.step()
+            elif isinstance(event, RequestEnd):
                 end = event
                 break
     except ProtocolError:
         return None
     if head is None or end is None:
         return None
-    return structs.replace(head.request, body=meter.body(chunked=head.chunked), trailers=end.trailers)
+    return structs.replace(head.request, body=meter.finish(chunked=head.is_chunked), trailers=end.trailers)

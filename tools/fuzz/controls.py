@@ -12,15 +12,15 @@ from urllib.parse import urljoin, urlsplit
 
 from app.config.settings import Settings
 from app.echo.controls import parse
-from app.echo.controls.apply import done
-from app.echo.controls.attempts import Tries
+from app.echo.controls.apply import apply_controls
+from app.echo.controls.attempts import AttemptCounter
 from app.echo.controls.definitions import CONTROLS
-from app.echo.controls.params import Wishes
-from app.echo.controls.parse import MOST, Asked
-from app.echo.controls.resolve import choose
+from app.echo.controls.params import ControlParams
+from app.echo.controls.parse import MAX_CONTROLS, ParsedControls
+from app.echo.controls.resolve import resolve_controls
 from app.http.headers import allowed
-from app.http.request import WireRequest
-from app.http.response import HARMLESS, JSON, Answer
+from app.http.request import HttpRequest
+from app.http.response import JSON, SECURITY_HEADERS, RenderedResponse
 from tools.fuzz.cutting import field_lines
 
 LONGEST: Final = 2048
@@ -55,12 +55,12 @@ def check(data: bytes) -> None:
     query, *lines = data.split(b"\n")
     target = b"/a?" + re.sub(rb"[\x00-\x20\x7f]", b"", query)  # the reader accepts no others
     fields = field_lines([re.sub(rb"[\x00-\x08\x0b-\x1f\x7f]", b"", line) for line in lines])
-    request = WireRequest(b"GET", target, "HTTP/1.1", fields)
+    request = HttpRequest(b"GET", target, "HTTP/1.1", fields)
     for settings in _SETTINGS:
-        asked = parse.read(request, settings)
+        asked = parse.parse_controls(request, settings)
         _check_asked(asked)
-        _check_wishes(asked.wishes, settings)
-        _check_done(asked.wishes)
+        _check_wishes(asked.params, settings)
+        _check_done(asked.params)
 
 
 def seeds() -> Iterator[bytes]:
@@ -75,27 +75,27 @@ def seeds() -> Iterator[bytes]:
     yield b"%65cho%5fstatus=418&echo-size=10kB&echo_unknown=1&echo_body=%3Cscript%3E"
 
 
-def _check_asked(asked: Asked) -> None:
-    granted, refused = asked.applied.granted, asked.applied.refused
-    if asked.mistakes:
+def _check_asked(asked: ParsedControls) -> None:
+    granted, refused = asked.report.granted, asked.report.refused
+    if asked.invalid_controls:
         assert not granted
-        assert {*asked.mistakes} <= {*refused}
-        assert asked.wishes == Wishes(format=asked.wishes.format, pretty=asked.wishes.pretty)
-    assert len(granted) + len(refused) <= 2 * MOST
-    if asked.wishes != Wishes():
-        assert granted or asked.mistakes
+        assert {*asked.invalid_controls} <= {*refused}
+        assert asked.params == ControlParams(format=asked.params.format, pretty=asked.params.pretty)
+    assert len(granted) + len(refused) <= 2 * MAX_CONTROLS
+    if asked.params != ControlParams():
+        assert granted or asked.invalid_controls
     for name, value in [(each.name, each.value) for each in granted] + [(each.name, each.value) for each in refused]:
         assert len(name) <= 80
         assert len(value) <= 80
     assert all(len(each.reason) < 300 for each in refused)
 
 
-def _check_wishes(wishes: Wishes, settings: Settings) -> None:
+def _check_wishes(wishes: ControlParams, settings: Settings) -> None:
     if wishes.status:
         assert all(200 <= status <= 599 for status in wishes.status.values)
         assert sum(wishes.status.weights) > 0
     if wishes.delay:
-        assert 0 <= wishes.delay.least <= wishes.delay.most <= settings.max_delay
+        assert 0 <= wishes.delay.minimum <= wishes.delay.maximum <= settings.max_delay
     assert 0 <= wishes.drip <= settings.max_delay
     assert 0 <= (wishes.size or 0) <= settings.max_size
     assert 0 <= wishes.fail_first <= 1000
@@ -110,20 +110,20 @@ def _check_redirect(target: str) -> None:
         assert urlsplit(urljoin(_HERE, seen))[:2] == ("http", "echo.test")
 
 
-def _check_done(wishes: Wishes) -> None:
-    choice = choose(wishes, Random(1), Tries(), "id", "br, gzip")  # noqa: S311 - no secret is made of it
-    outcome = done(Answer(b"{}\n", JSON, fields=HARMLESS), wishes, choice)
+def _check_done(wishes: ControlParams) -> None:
+    choice = resolve_controls(wishes, Random(1), AttemptCounter(), "id", "br, gzip")  # noqa: S311 - no secret is made of it
+    outcome = apply_controls(RenderedResponse(b"{}\n", JSON, headers=SECURITY_HEADERS), wishes, choice)
     assert 200 <= outcome.status <= 599
-    names = [name.lower() for name, _ in outcome.fields]
+    names = [name.lower() for name, _ in outcome.headers]
     assert names.count("content-type") == 1
-    assert ("X-Content-Type-Options", "nosniff") in outcome.fields
-    for name, value in outcome.fields:
+    assert ("X-Content-Type-Options", "nosniff") in outcome.headers
+    for name, value in outcome.headers:
         assert re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name)
         assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)
     for name, value in wishes.header:
-        assert not allowed.why_not(name, value, cookies=True)
+        assert not allowed.rejection_reason(name, value, allow_cookies=True)
     if not isinstance(outcome.body, bytes):
         length = sum(map(len, outcome.body))
-        told = [int(value) for name, value in outcome.fields if name == "Content-Length"]
+        told = [int(value) for name, value in outcome.headers if name == "Content-Length"]
         assert length <= 200_000
         assert not told or wishes.abort or told == [length]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
-from app.http.request import Fields
+from app.http.request import HeaderList
 
 _BYTE_BY_BYTE: Final = (
     1024  # maximum bytes of an input that is also delivered byte by byte: longer ones would cost more than they find
@@ -40,7 +40,7 @@ def sampled(data: bytes, one_of: int) -> bool:
     return not zlib.crc32(data) % one_of
 
 
-def field_lines(lines: Sequence[bytes], separator: bytes = b":") -> Fields:
+def field_lines(lines: Sequence[bytes], separator: bytes = b":") -> HeaderList:
     """Return names and values of the lines that have a separator; blanks around a value are not part of it."""
     parted = (line.partition(separator) for line in lines if separator in line)
     return tuple((name, value.strip(b" \t")) for name, _, value in parted)

@@ -11,16 +11,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from app.config.downward_api import read as identity
+from app.config.downward_api import read_pod_info as identity
 from app.config.policy import Policy
-from app.grpc.call import GrpcCall, Terms
-from app.grpc.context import Asked
-from app.grpc.framing import PREFIX, Messages, framed
-from app.grpc.services import Kind, Method
-from app.grpc.status import Code, code_of
+from app.grpc.call import CallOptions, GrpcCall
+from app.grpc.context import CallContext
+from app.grpc.framing import PREFIX_SIZE, MessageReader, encode_message
+from app.grpc.services import Method, MethodKind
+from app.grpc.status import StatusCode, code_from_trailers
 from app.http.connection_info import Endpoint
-from app.http.grpc_record import Ending
-from app.http.request import ConnectionInfo, WireRequest
+from app.http.grpc_record import CallStatus
+from app.http.request import ConnectionInfo, HttpRequest
 from tools.fuzz.cutting import Pieces, deliveries
 
 LONGEST: Final = 4096
@@ -28,13 +28,14 @@ MOST: Final = 1000  # bytes of a message
 _GZIP, _COMPRESSED, _MANY = 1, 2, 4
 _AHEAD: Final = 1000  # messages
 _ROUNDS: Final = 100
-_CANT_BE_READ: Final = frozenset({Code.INTERNAL, Code.RESOURCE_EXHAUSTED, Code.UNIMPLEMENTED})
-_ASKED: Final = Asked(
-    WireRequest(b"POST", b"/", "HTTP/2.0", ()), ConnectionInfo(Endpoint("", 0), Endpoint("", 0)), Policy(identity({}))
+_CANT_BE_READ: Final = frozenset({StatusCode.INTERNAL, StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNIMPLEMENTED})
+_ASKED: Final = CallContext(
+    HttpRequest(b"POST", b"/", "HTTP/2.0", ()), ConnectionInfo(Endpoint("", 0), Endpoint("", 0)), Policy(identity({}))
 )
 WORDS: Final = (
-    bytes(PREFIX), framed(b"a"), b"\x01" + framed(gzip.compress(b"a"))[1:], b"\x00\x00\x00\x03\xe8",
-    b"\x00\x00\x00\x03\xe9", b"\x01\x00\x00\x00", b"\x02\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x1f\x8b\x08\x00",
+    bytes(PREFIX_SIZE), encode_message(b"a"), b"\x01" + encode_message(gzip.compress(b"a"))[1:],
+    b"\x00\x00\x00\x03\xe8", b"\x00\x00\x00\x03\xe9", b"\x01\x00\x00\x00", b"\x02\x00\x00\x00\x00",
+    b"\xff\xff\xff\xff", b"\x1f\x8b\x08\x00",
     gzip.compress(bytes(MOST + 1)),
 )  # fmt: skip
 
@@ -43,7 +44,7 @@ class Ended(NamedTuple):
     """The messages that a call received, which are those that it sent, and its status code."""
 
     messages: tuple[bytes, ...]
-    code: Code
+    code: StatusCode
 
 
 def check(data: bytes) -> None:
@@ -58,7 +59,7 @@ def check(data: bytes) -> None:
     many = bool(mode & _MANY)
     if found is not None and (many or len(found) == 1):
         ahead = len(found) > 1 and (len(found) > _AHEAD or sum(map(len, found)) > MOST)
-        assert whole == (Ended((), Code.RESOURCE_EXHAUSTED) if ahead else Ended(tuple(found), Code.OK))
+        assert whole == (Ended((), StatusCode.RESOURCE_EXHAUSTED) if ahead else Ended(tuple(found), StatusCode.OK))
     else:
         assert whole.messages == ()
         assert whole.code in _CANT_BE_READ
@@ -67,33 +68,33 @@ def check(data: bytes) -> None:
 def seeds() -> Iterator[bytes]:
     """Yield messages compressed and not, one, none and many, complete and broken, small and of maximum size."""
     for mode in range(8):
-        yield bytes([mode]) + (b"\x05hello" if mode & _COMPRESSED else framed(b"hello"))
-        yield bytes([mode]) + framed(b"") + framed(b"ab")
-        yield bytes([mode]) + b"\x01" + framed(gzip.compress(bytes(MOST)))[1:]
-        yield bytes([mode]) + framed(bytes(MOST))
-        yield bytes([mode]) + framed(bytes(MOST + 1))
-        yield bytes([mode]) + framed(b"ab")[:-1]
+        yield bytes([mode]) + (b"\x05hello" if mode & _COMPRESSED else encode_message(b"hello"))
+        yield bytes([mode]) + encode_message(b"") + encode_message(b"ab")
+        yield bytes([mode]) + b"\x01" + encode_message(gzip.compress(bytes(MOST)))[1:]
+        yield bytes([mode]) + encode_message(bytes(MOST))
+        yield bytes([mode]) + encode_message(bytes(MOST + 1))
+        yield bytes([mode]) + encode_message(b"ab")[:-1]
         yield bytes([mode]) + b"\x02" + bytes(4)
-    yield bytes([_GZIP]) + b"\x01" + framed(gzip.compress(b"a") * 2)[1:]
-    yield bytes([_GZIP]) + b"\x01" + framed(gzip.compress(bytes(1 << 20)))[1:]
+    yield bytes([_GZIP]) + b"\x01" + encode_message(gzip.compress(b"a") * 2)[1:]
+    yield bytes([_GZIP]) + b"\x01" + encode_message(gzip.compress(bytes(1 << 20)))[1:]
 
 
 def _called(pieces: Pieces, mode: int) -> Ended:
-    kind = Kind.DIALOGUE if mode & _MANY else Kind.UNARY
-    messages = Messages(b"gzip" if mode & _GZIP else b"identity", MOST, alone=kind is Kind.UNARY)
-    method, ending = Method(lambda _, message: message, kind), Ending()
-    call = GrpcCall(_ASKED, method, messages, Terms(), ending)
+    kind = MethodKind.BIDI_STREAMING if mode & _MANY else MethodKind.UNARY
+    messages = MessageReader(b"gzip" if mode & _GZIP else b"identity", MOST, is_single=kind is MethodKind.UNARY)
+    method, ending = Method(lambda _, message: message, kind), CallStatus()
+    call = GrpcCall(_ASKED, method, messages, CallOptions(), ending)
     for piece in pieces:
-        before = call.held
-        call.receive(piece, 0.0)
-        assert call.held <= max(before, 2 * MOST + PREFIX) + len(piece)
-    call.end(0.0)
+        before = call.buffered_bytes
+        call.receive_data(piece, 0.0)
+        assert call.buffered_bytes <= max(before, 2 * MOST + PREFIX_SIZE) + len(piece)
+    call.receive_end(0.0)
     body = b""
     for _ in range(_ROUNDS):
-        said = call.say(0.0)
+        said = call.next_output(0.0)
         body += said.body
         if said.trailers:
-            code = code_of(said.trailers)
+            code = code_from_trailers(said.trailers)
             assert (ending.code, ending.number) == (code.name, code.value)
             return Ended(tuple(_read(body, gzipped=False) or ()), code)
     raise AssertionError("it never ends")
@@ -103,9 +104,9 @@ def _read(body: bytes, *, gzipped: bool) -> Sequence[bytes] | None:
     """Return the messages of a body; None if it is not a sequence of valid messages."""
     found = []
     while body:
-        if len(body) < PREFIX:
+        if len(body) < PREFIX_SIZE:
             return None
-        flag, length, body = body[0], int.from_bytes(body[1:PREFIX]), body[PREFIX:]
+        flag, length, body = body[0], int.from_bytes(body[1:PREFIX_SIZE]), body[PREFIX_SIZE:]
         message, body = body[:length], body[length:]
         if flag > gzipped or len(message) < length or length > MOST:
             return None
@@ -128,4 +129,4 @@ def _records(data: bytes) -> Iterator[bytes]:
 
 
 def _packed(message: bytes) -> bytes:
-    return b"\x01" + framed(gzip.compress(message, mtime=0))[1:]
+    return b"\x01" + encode_message(gzip.compress(message, mtime=0))[1:]

@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 import h11
 
 from app.http.errors import ProtocolError
-from app.http.request import Fields
-from app.server.http1.events import Head
-from app.server.http1.parser import Data, Event, RequestReader
-from app.server.limits import Limits
+from app.http.request import HeaderList
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import BodyData, Event, RequestParser
+from app.server.limits import RequestLimits
 from tests.http.corpus import HTTP1, wire
 from tools.fuzz.cutting import Pieces, deliveries
 
-LIMITS: Final = Limits(head=2048, fields=32, body=4096)
+LIMITS: Final = RequestLimits(head_size=2048, header_count=32, body_size=4096)
 LONGEST: Final = 4096
 WORDS: Final = (
     b"GET / HTTP/1.1\r\nHost: a\r\n", b"HTTP/1.0", b"HTTP/1.1", b"\r\n\r\n", b"\r\n", b"\n", b"\r", b"Host: a\r\n",
@@ -29,9 +29,9 @@ WORDS: Final = (
 class Request(NamedTuple):
     """One request that was read; `whole` unless its body is incomplete."""
 
-    head: Head
+    head: RequestHead
     body: bytes
-    trailers: Fields = ()
+    trailers: HeaderList = ()
     whole: bool = False
 
 
@@ -63,17 +63,17 @@ def seeds() -> Iterator[bytes]:
 
 def read(pieces: Pieces) -> Reading:
     """Read the requests of a connection that delivers these pieces."""
-    reader = RequestReader(LIMITS)
+    reader = RequestParser(LIMITS)
     requests: list[Request] = []
     try:
         for piece in pieces:
-            reader.receive(piece)
-            while (event := reader.next()) is not None:
+            reader.feed(piece)
+            while (event := reader.next_event()) is not None:
                 _take(event, requests)
     except ProtocolError as error:
         check_refusal(error)
         return Reading(tuple(requests), refused=True, waits=False)
-    return Reading(tuple(requests), refused=False, waits=reader.within_request)
+    return Reading(tuple(requests), refused=False, waits=reader.is_within_request)
 
 
 def check_refusal(error: ProtocolError) -> None:
@@ -83,12 +83,12 @@ def check_refusal(error: ProtocolError) -> None:
 
 
 def _take(event: Event | None, requests: list[Request]) -> None:
-    if isinstance(event, Head):
-        requests.append(Request(event, b"", whole=event.whole))
-    elif isinstance(event, Data):
+    if isinstance(event, RequestHead):
+        requests.append(Request(event, b"", whole=event.has_no_body))
+    elif isinstance(event, BodyData):
         assert event.piece
         requests[-1] = requests[-1]._replace(body=requests[-1].body + event.piece)
-        assert len(requests[-1].body) <= LIMITS.body
+        assert len(requests[-1].body) <= LIMITS.body_size
     else:
         assert event is not None
         requests[-1] = requests[-1]._replace(trailers=event.trailers, whole=True)
@@ -98,17 +98,17 @@ def _check_ends(data: bytes, reading: Reading) -> None:
     """Compare each request with that of a connection that begins with it, because earlier ones must leave no state."""
     left = data
     for request in (each for each in reading.requests if each.whole):
-        before, reader = left, RequestReader(LIMITS)
-        reader.receive(before)
+        before, reader = left, RequestParser(LIMITS)
+        reader.feed(before)
         alone: list[Request] = []
         while not (alone and alone[-1].whole):  # reading may stop at any event
-            _take(reader.next(), alone)
-        left = reader.taken()
+            _take(reader.next_event(), alone)
+        left = reader.pop_unparsed()
         assert alone == [request]
         assert before.endswith(left)
         taken = before[: len(before) - len(left)]
         assert taken.lstrip(b"\r\n").startswith(request.head.request.head)
-        if not request.head.chunked:
+        if not request.head.is_chunked:
             assert taken.lstrip(b"\r\n") == request.head.request.head + request.body
 
 
@@ -137,10 +137,10 @@ def _compare(data: bytes, reading: Reading) -> None:
 
 def _said(request: Request) -> tuple[object, ...]:
     wire_request = request.head.request
-    return wire_request.method, wire_request.target, wire_request.version, _as_h11_tells(wire_request.fields)
+    return wire_request.method, wire_request.target, wire_request.version, _as_h11_tells(wire_request.headers)
 
 
-def _as_h11_tells(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+def _as_h11_tells(fields: Iterable[tuple[bytes, bytes]]) -> HeaderList:
     coding = b"transfer-encoding"  # its value is reported in lower case
     return tuple((name, value.lower() if name.lower() == coding else value) for name, value in fields)
 
@@ -157,11 +157,11 @@ def _next(other: h11.Connection) -> tuple[object, ...]:
     return head.method, head.target, f"HTTP/{head.http_version.decode()}", fields, body, trailers, ended
 
 
-def _lower(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+def _lower(fields: Iterable[tuple[bytes, bytes]]) -> HeaderList:
     return tuple((bytes(name).lower(), bytes(value)) for name, value in fields)
 
 
-def _goes_on(other: h11.Connection, head: Head) -> bool:
+def _goes_on(other: h11.Connection, head: RequestHead) -> bool:
     """Respond, and return whether another request may follow: both implementations must agree on that."""
     other.send(h11.Response(status_code=404, headers=[("Content-Length", "0")]))  # 2xx to CONNECT would be a tunnel
     other.send(h11.EndOfMessage())

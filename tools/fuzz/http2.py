@@ -14,15 +14,15 @@ import hpack
 
 from app.http.errors import ProtocolError
 from app.server.http2 import frames
-from app.server.http2.connection import Streams
-from app.server.http2.events import Data, End, Event, Head, Reset
+from app.server.http2.connection import Http2Connection
+from app.server.http2.events import DataReceived, Http2Event, RequestReceived, StreamEnded, StreamReset
 from app.server.http2.frames import FrameReader, Http2ConnectionError
-from app.server.http2.request_parser import Requested
-from app.server.limits import Limits
+from app.server.http2.request_parser import ParsedRequest
+from app.server.limits import RequestLimits
 from tools.fuzz.cutting import Pieces, deliveries, field_lines
 from tools.fuzz.http2_by_h2 import Asked, asked_of_h2
 
-LIMITS: Final = Limits(head=2048, fields=32, body=4096)
+LIMITS: Final = RequestLimits(head_size=2048, header_count=32, body_size=4096)
 LONGEST: Final = 4096
 _STREAMS: Final = 4
 _RAW: Final = 0x40
@@ -40,7 +40,7 @@ WORDS: Final = (
 class Reading(NamedTuple):
     """Events read from a connection, the bytes sent on it, and why it ended, if it did."""
 
-    events: tuple[Event | tuple[object, ...], ...]
+    events: tuple[Http2Event | tuple[object, ...], ...]
     sent: bytes
     ended: str = ""
 
@@ -87,56 +87,56 @@ def frames_of(data: bytes) -> Iterator[bytes]:
 
 def read(pieces: Pieces) -> Reading:
     """Read a connection that delivers these pieces, and respond to complete requests."""
-    streams, events = Streams(LIMITS, _STREAMS, lambda: 0.0), []
+    streams, events = Http2Connection(LIMITS, _STREAMS, lambda: 0.0), []
     try:
         for piece in pieces:
-            streams.receive(piece)
+            streams.receive_bytes(piece)
             for event in streams.events():
                 events.append(_comparable(event))
                 _answer(streams, event)
     except Http2ConnectionError as error:
-        return Reading(tuple(events), streams.outgoing(), f"{error.code.name}: {error.reason}")
-    return Reading(tuple(events), streams.outgoing())
+        return Reading(tuple(events), streams.data_to_send(), f"{error.code.name}: {error.reason}")
+    return Reading(tuple(events), streams.data_to_send())
 
 
-def _comparable(event: Event) -> Event | tuple[object, ...]:
-    if isinstance(event, Head) and isinstance(event.what, ProtocolError):
-        assert 400 <= event.what.status < 500
-        return event.stream, event.what.status, event.what.reason
+def _comparable(event: Http2Event) -> Http2Event | tuple[object, ...]:
+    if isinstance(event, RequestReceived) and isinstance(event.result, ProtocolError):
+        assert 400 <= event.result.status < 500
+        return event.stream_id, event.result.status, event.result.reason
     return event
 
 
-def _answer(streams: Streams, event: Event) -> None:
-    if isinstance(event, Data):
-        streams.take(event.stream, len(event.piece))
-    elif isinstance(event, End) and streams.knows(event.stream):
-        streams.send_head(event.stream, ((b":status", b"200"),), end=False)
-        room = min(streams.room(event.stream), 3)
-        streams.send_data(event.stream, b"abc"[:room], end=True)
+def _answer(streams: Http2Connection, event: Http2Event) -> None:
+    if isinstance(event, DataReceived):
+        streams.acknowledge_data(event.stream_id, len(event.piece))
+    elif isinstance(event, StreamEnded) and streams.is_open(event.stream_id):
+        streams.send_headers(event.stream_id, ((b":status", b"200"),), end_stream=False)
+        room = min(streams.sendable_bytes(event.stream_id), 3)
+        streams.send_data(event.stream_id, b"abc"[:room], end_stream=True)
 
 
 def _check_sent(sent: bytes) -> None:
     """Check the sent bytes against the rules for a server's frames."""
     reader = FrameReader()
-    reader.receive(sent)
-    while (frame := reader.next()) is not None:
+    reader.feed_bytes(sent)
+    while (frame := reader.next_frame()) is not None:
         assert frame.type in {
             *(frames.DATA, frames.HEADERS, frames.RST_STREAM, frames.SETTINGS),
             *(frames.PING, frames.WINDOW_UPDATE, frames.CONTINUATION),
         }
-    assert not reader.within_frame
+    assert not reader.has_partial_frame
 
 
-def asked(events: tuple[Event | tuple[object, ...], ...]) -> dict[int, Asked]:
+def asked(events: tuple[Http2Event | tuple[object, ...], ...]) -> dict[int, Asked]:
     """Return the requests in our events that were not cancelled."""
     found: dict[int, Asked] = {}
     for event in events:
-        if isinstance(event, Head) and isinstance(event.what, Requested):
-            found[event.stream] = Asked((*event.what.request.pseudo, *event.what.request.fields))
-        elif isinstance(event, Data) and event.stream in found:
-            found[event.stream].body += event.piece
-        elif isinstance(event, End) and event.stream in found:
-            found[event.stream].trailers, found[event.stream].ended = event.trailers, True
-        elif isinstance(event, Reset):
-            found.pop(event.stream, None)
+        if isinstance(event, RequestReceived) and isinstance(event.result, ParsedRequest):
+            found[event.stream_id] = Asked((*event.result.request.pseudo, *event.result.request.headers))
+        elif isinstance(event, DataReceived) and event.stream_id in found:
+            found[event.stream_id].body += event.piece
+        elif isinstance(event, StreamEnded) and event.stream_id in found:
+            found[event.stream_id].trailers, found[event.stream_id].ended = event.trailers, True
+        elif isinstance(event, StreamReset):
+            found.pop(event.stream_id, None)
     return found

@@ -6,15 +6,15 @@ import h2.events
 import h2.exceptions
 import msgspec
 
-from app.http.request import Fields
+from app.http.request import HeaderList
 
 
 class Asked(msgspec.Struct):
     """The request on one stream."""
 
-    fields: Fields
+    fields: HeaderList
     body: bytes = b""
-    trailers: Fields = ()
+    trailers: HeaderList = ()
     ended: bool = False
 
 
@@ -46,5 +46,5 @@ def _note(event: h2.events.Event, found: dict[int, Asked]) -> None:
             pass
 
 
-def _fields(headers: object) -> Fields:
+def _fields(headers: object) -> HeaderList:
     return tuple((bytes(name), bytes(value)) for name, value in headers)  # type: ignore[attr-defined]

@@ -10,8 +10,8 @@ from typing import Final
 
 from app.config.formats import EVENTS
 from app.echo.formats import renderers
-from app.http.compress import COMPRESSIONS, accepted
-from app.http.headers.accept import ANY, preferred
+from app.http.compress import COMPRESSORS, negotiate_encoding
+from app.http.headers.accept import ANY, negotiate_media_type
 
 LONGEST: Final = 1024
 OFFERS: Final = tuple(media_type for media_type, _ in renderers.media_types())
@@ -26,12 +26,12 @@ def check(data: bytes) -> None:
     """Select by what may be an Accept and an Accept-Encoding header."""
     accept, _, encoding = (part.decode("latin-1") for part in data.partition(b"\n"))
     for default in ("bare", "json"):
-        form = renderers.negotiated(accept, default)
-        assert form in {*renderers.WRITE, EVENTS, None}
-        assert renderers.negotiated(accept.upper().lower(), default) == form or not accept.isascii()
-    _check_quality(accept, preferred(accept, OFFERS, "text/html"))
-    coding = accepted(encoding)
-    assert coding in {*COMPRESSIONS, ""}
+        form = renderers.negotiate_format(accept, default)
+        assert form in {*renderers.RENDERERS, EVENTS, None}
+        assert renderers.negotiate_format(accept.upper().lower(), default) == form or not accept.isascii()
+    _check_quality(accept, negotiate_media_type(accept, OFFERS, "text/html"))
+    coding = negotiate_encoding(encoding)
+    assert coding in {*COMPRESSORS, ""}
     if coding:
         assert coding in encoding.lower() or "*" in encoding
 

@@ -12,7 +12,7 @@ import html5lib
 from app.echo.context import Context
 from app.echo.formats import renderers
 from app.echo.formats.html.curl import curl_command
-from app.http.request import decoded_path
+from app.http.request import decode_path
 from tools.fuzz import contexts
 from tools.fuzz.cutting import sampled
 
@@ -64,7 +64,7 @@ def check(data: bytes) -> None:
     context = contexts.context_of(data)
     if context is None:
         return
-    page, bare = renderers.html(context).body, renderers.bare(context).body
+    page, bare = renderers.render_html(context).body, renderers.render_bare(context).body
     assert isinstance(page, bytes)
     assert isinstance(bare, bytes)
     _check_bare(context, bare)
@@ -90,7 +90,7 @@ def _check_bare(context: Context, bare: bytes) -> None:
     named = ((b"&lt;", b"<"), (b"&gt;", b">"), (b"&quot;", b'"'), (b"&#x27;", b"'"), (b"&amp;", b"&"))
     for written, meant in named:
         path = path.replace(written, meant)
-    assert path.decode() == decoded_path(context.request.target).decode("utf-8", "replace")
+    assert path.decode() == decode_path(context.request.target).decode("utf-8", "replace")
 
 
 def _check_by_html5lib(page: bytes) -> None:

@@ -9,13 +9,13 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from app.echo.reflection.credentials import NO_KEYS, credentials_of
-from app.http.headers.client_address import MOST_HOPS, Client, client_of
-from app.http.headers.names import canonical
-from app.http.headers.trace_context import trace_of
-from app.http.networks import among
+from app.echo.reflection.credentials import NO_KEYS, parse_credentials
+from app.http.headers.client_address import MAX_HOPS, Client, client_from_headers
+from app.http.headers.names import canonical_name
+from app.http.headers.trace_context import parse_trace
+from app.http.networks import in_networks
 from app.http.redaction import MASK
-from app.http.request import shown
+from app.http.request import decode_lossless
 from tools.fuzz import contexts
 from tools.fuzz.cutting import field_lines
 
@@ -33,12 +33,12 @@ def check(data: bytes) -> None:
     headers: dict[str, list[str]] = {}
     for name, value in field_lines(data.split(b"\n")):
         if name.isascii() and name:
-            headers.setdefault(canonical(name), []).append(shown(value))
-    client = client_of(headers, contexts.CONNECTION, contexts.TRUSTED)
+            headers.setdefault(canonical_name(name), []).append(decode_lossless(value))
+    client = client_from_headers(headers, contexts.CONNECTION, contexts.TRUSTED)
     _check_client(client)
     _check_not_forged(headers, client)
-    trace = trace_of(headers)
-    credentials = credentials_of(headers, contexts.POLICY)
+    trace = parse_trace(headers)
+    credentials = parse_credentials(headers, contexts.POLICY)
     if credentials is not UNSET:
         assert credentials.basic is UNSET or credentials.basic.password == MASK
         for token in credentials.jwt or ():
@@ -63,20 +63,20 @@ def seeds() -> Iterator[bytes]:
 
 def _check_client(client: Client) -> None:
     chain = client.chain or []
-    assert len(chain) <= MOST_HOPS + 1
+    assert len(chain) <= MAX_HOPS + 1
     for hop in chain:
-        assert hop.trusted == among(hop.address, contexts.TRUSTED)
+        assert hop.trusted == in_networks(hop.address, contexts.TRUSTED)
     if chain:
-        assert (chain[-1].told, chain[-1].address) == ("connection", client.address)
+        assert (chain[-1].source, chain[-1].address) == ("connection", client.address)
         assert client.effective in {hop.address for hop in chain}
 
 
 def _check_not_forged(headers: dict[str, list[str]], client: Client) -> None:
     """Put an address in front, as a client can: it is ignored if a proxy has written an untrusted one."""
     chain = client.chain or []
-    if all(hop.trusted for hop in chain) or len(chain) > MOST_HOPS:
+    if all(hop.trusted for hop in chain) or len(chain) > MAX_HOPS:
         return
-    name = next(place for place in _PLACES if place.startswith(chain[0].told.title()))
+    name = next(place for place in _PLACES if place.startswith(chain[0].source.title()))
     forged = f"for={_FORGED}" if name == "Forwarded" else _FORGED
     more = headers | {name: [forged, *headers[name]]}
-    assert client_of(more, contexts.CONNECTION, contexts.TRUSTED).effective == client.effective
+    assert client_from_headers(more, contexts.CONNECTION, contexts.TRUSTED).effective == client.effective

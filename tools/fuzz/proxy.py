@@ -11,7 +11,7 @@ import msgspec
 
 from app.http.connection_info import Endpoint, ProxyProtocol
 from app.http.errors import ProtocolError
-from app.server.proxy_protocol.header import ProxyReader
+from app.server.proxy_protocol.header import ProxyHeaderParser
 from tools.fuzz.cutting import Pieces, deliveries
 from tools.fuzz.http1 import check_refusal
 
@@ -69,17 +69,17 @@ def seeds() -> Iterator[bytes]:
 
 def read(pieces: Pieces) -> Reading:
     """Read the header of a connection that delivers these pieces."""
-    reader, header, left = ProxyReader(), None, b""
+    reader, header, left = ProxyHeaderParser(), None, b""
     for piece in pieces:
         if header is not None:
             left += piece
             continue
         try:
-            header = reader.receive(piece)
+            header = reader.feed(piece)
         except ProtocolError as error:
             check_refusal(error)
             return Reading(None, b"", refused=True)
-        left = reader.left if header is not None else b""
+        left = reader.unparsed if header is not None else b""
     return Reading(header, left)
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from app.echo.context import Context
 from app.echo.formats import renderers
-from app.http.body import KEPT
+from app.http.body import BODY_PREFIX_SIZE
 from app.http.redaction import MASK
 from app.http.request import split_target
 from tests.shown import turned_back
@@ -31,18 +31,18 @@ def check(data: bytes) -> None:
     context = contexts.context_of(data)
     if context is None:
         return
-    answer = renderers.json(context).body
+    answer = renderers.render_json(context).body
     assert isinstance(answer, bytes)
     assert len(answer) < 40 * len(data) + 20_000
     reflected = msgspec.json.decode(answer)
     _check_shown(context, reflected)
     _check_provenance(reflected)
     if sampled(data, _YAML_ONE_OF):
-        written = renderers.yaml(context).body
+        written = renderers.render_yaml(context).body
         assert isinstance(written, bytes)
         assert yaml.load(written, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) == reflected  # noqa: S506 - safe
     for name in _DIALECTS:
-        renderers.WRITE[name](context)
+        renderers.RENDERERS[name](context)
 
 
 def _check_shown(context: Context, reflected: dict[str, object]) -> None:
@@ -50,7 +50,7 @@ def _check_shown(context: Context, reflected: dict[str, object]) -> None:
     typed = msgspec.convert(reflected, _Shown)
     assert turned_back(typed.path) == request.target
     assert turned_back(typed.method) == request.method
-    assert [(turned_back(name), turned_back(value)) for name, value in typed.received] == [*request.fields]
+    assert [(turned_back(name), turned_back(value)) for name, value in typed.received] == [*request.headers]
     assert [(turned_back(name), turned_back(value)) for name, value in typed.trailers] == [*request.trailers]
     query = split_target(request.target)[1]
     pairs = [pair.replace(b"+", b" ") for pair in query.split(b"&") if pair]
@@ -61,7 +61,7 @@ def _check_shown(context: Context, reflected: dict[str, object]) -> None:
     body = typed.body
     assert body.length == request.body.length
     kept = b64decode(body.base64) if body.base64 is not msgspec.UNSET else (body.text or "").encode()
-    assert kept == request.body.kept[:KEPT]
+    assert kept == request.body.prefix[:BODY_PREFIX_SIZE]
 
 
 def _check_provenance(reflected: dict[str, object]) -> None:

@@ -107,16 +107,16 @@ def echoed(pieces: Pieces, *, deflated: bool) -> Echoed:
     ours = [DeflateFactory().process_request_params([("client_max_window_bits", None)], [])[1]] if deflated else []
     echo, sent = WebSocketEcho(ours, MOST), b""
     for piece in pieces:
-        echo.receive(piece)
+        echo.echo_input(piece)
         for _ in range(_ROUNDS):
-            if not echo.pending:
+            if not echo.has_pending_input:
                 break
-            echo.work()
-        assert not echo.pending
-        sent += echo.outgoing()
-        if echo.over:
+            echo.echo_buffered()
+        assert not echo.has_pending_input
+        sent += echo.data_to_send()
+        if echo.is_finished:
             break
-    return _seen(sent, deflated=deflated, over=echo.over)
+    return _seen(sent, deflated=deflated, over=echo.is_finished)
 
 
 def _seen(sent: bytes, *, deflated: bool, over: bool) -> Echoed:

@@ -8,104 +8,112 @@ from http import HTTPStatus
 
 from msgspec import structs
 
-from app.echo.controls.params import NONE, Wishes
-from app.echo.controls.resolve import Choice
+from app.echo.controls.params import NO_CONTROLS, ControlParams
+from app.echo.controls.resolve import ResolvedControls
 from app.http import compress
-from app.http.request import NO_EFFECTS, Effects
-from app.http.response import BODILESS, HARMLESS, TEXT, Answer, Sent
-from app.http.streamed_body import PIECE, Content, first_half, generated, in_pieces, pieces_for, repieced
+from app.http.request import NO_OPTIONS, ResponseOptions
+from app.http.response import BODILESS_STATUSES, SECURITY_HEADERS, TEXT, RenderedResponse, Response
+from app.http.streamed_body import PIECE_SIZE, StreamedBody, first_half, generate_body, piece_count, rechunk, split_body
 
 
-class Outcome(Sent, frozen=True):
-    """A response as it is sent. A `body` of bytes is complete; any other is `streamed`, and marked so in `effects`."""
+class ControlledResponse(Response, frozen=True):
+    """A response as it is sent. A `body` of bytes is complete; any other is streamed, and marked so in `options`."""
 
-    effects: Effects = NO_EFFECTS
+    options: ResponseOptions = NO_OPTIONS
 
 
-def done(answer: Answer, wishes: Wishes, choice: Choice, *more: tuple[str, str]) -> Outcome:
-    """Apply the controls to a response; `more` are headers that every response has."""
-    if wishes is NONE and isinstance(answer.body, bytes) and not answer.delay:  # most requests
-        return Outcome(answer.status, (("Content-Type", answer.content_type), *answer.fields, *more), answer.body)
-    answer = _replaced(answer, wishes)
-    status = int(choice.status or (HTTPStatus.FOUND if wishes.redirect else answer.status))
-    fields = _fields(answer, wishes)
-    content, interval = b"" if status in BODILESS else answer.body, answer.interval
-    if wishes.compress and content:
-        content = _compressed(content, wishes.compress, choice.coding, fields)
-    if wishes.drip and content:
-        content, interval = _dripped(content, wishes)
-    if wishes.abort == "middle":
-        content = _cut(content)
-    effects = Effects(
-        delay=max(choice.delay, answer.delay),
-        streamed=isinstance(content, Content),
+def apply_controls(
+    rendered: RenderedResponse, params: ControlParams, resolved: ResolvedControls, *extra_headers: tuple[str, str]
+) -> ControlledResponse:
+    """Apply the controls to a response; `extra_headers` are headers that every response has."""
+    if params is NO_CONTROLS and isinstance(rendered.body, bytes) and not rendered.delay:  # most requests
+        return ControlledResponse(
+            rendered.status, (("Content-Type", rendered.content_type), *rendered.headers, *extra_headers), rendered.body
+        )
+    rendered = _replace_body(rendered, params)
+    status = int(resolved.status or (HTTPStatus.FOUND if params.redirect else rendered.status))
+    headers = _response_headers(rendered, params)
+    body, interval = b"" if status in BODILESS_STATUSES else rendered.body, rendered.interval
+    if params.compress and body:
+        body = _compress(body, params.compress, resolved.coding, headers)
+    if params.drip and body:
+        body, interval = _drip(body, params)
+    if params.abort == "middle":
+        body = _truncate(body)
+    options = ResponseOptions(
+        delay=max(resolved.delay, rendered.delay),
+        is_streamed=isinstance(body, StreamedBody),
         interval=interval,
-        endless=isinstance(content, Content) and content.endless,
-        held=content.held if isinstance(content, Content) else 0,
-        abort=wishes.abort,
+        is_endless=isinstance(body, StreamedBody) and body.is_endless,
+        buffered_bytes=body.buffered_bytes if isinstance(body, StreamedBody) else 0,
+        abort=params.abort,
     )
-    if isinstance(content, bytes):
-        return Outcome(status, (*fields, *more), content, effects)
-    if content.length is not None:
-        fields.append(("Content-Length", str(content.length)))
-    return Outcome(status, (*fields, *more), content.pieces, effects)
+    if isinstance(body, bytes):
+        return ControlledResponse(status, (*headers, *extra_headers), body, options)
+    if body.length is not None:
+        headers.append(("Content-Length", str(body.length)))
+    return ControlledResponse(status, (*headers, *extra_headers), body.pieces, options)
 
 
-def _replaced(answer: Answer, wishes: Wishes) -> Answer:
+def _replace_body(rendered: RenderedResponse, params: ControlParams) -> RenderedResponse:
     """Return the response with the body that a control sets; unchanged without such a control."""
-    if wishes.body is not None:
-        return structs.replace(answer, body=wishes.body, content_type=TEXT, fields=HARMLESS, interval=0.0)
-    if wishes.size is not None:
-        content = Content(wishes.size, generated(wishes.size))
-        return structs.replace(answer, body=content, content_type=TEXT, fields=HARMLESS, interval=0.0)
-    return answer
+    if params.body is not None:
+        return structs.replace(rendered, body=params.body, content_type=TEXT, headers=SECURITY_HEADERS, interval=0.0)
+    if params.size is not None:
+        body = StreamedBody(params.size, generate_body(params.size))
+        return structs.replace(rendered, body=body, content_type=TEXT, headers=SECURITY_HEADERS, interval=0.0)
+    return rendered
 
 
-def _fields(answer: Answer, wishes: Wishes) -> list[tuple[str, str]]:
+def _response_headers(rendered: RenderedResponse, params: ControlParams) -> list[tuple[str, str]]:
     """Return the response headers; those set by controls replace others of the same name."""
-    asked = (*wishes.header, *wishes.cookie)
-    names = {name.lower() for name, _ in asked}
-    fields = [("Content-Type", answer.content_type)]
-    fields += [(name, value) for name, value in answer.fields if name.lower() not in names]
-    if wishes.redirect:
-        fields.append(("Location", wishes.redirect))
-    return [*fields, *asked]
+    control_headers = (*params.header, *params.cookie)
+    names = {name.lower() for name, _ in control_headers}
+    headers = [("Content-Type", rendered.content_type)]
+    headers += [(name, value) for name, value in rendered.headers if name.lower() not in names]
+    if params.redirect:
+        headers.append(("Location", params.redirect))
+    return [*headers, *control_headers]
 
 
-def _held(content: bytes | Content) -> int:
+def _buffered_bytes(body: bytes | StreamedBody) -> int:
     """Return the number of bytes that stay in memory until the last piece of a body is sent."""
-    return len(content) if isinstance(content, bytes) else content.held
+    return len(body) if isinstance(body, bytes) else body.buffered_bytes
 
 
-def _pieces(content: bytes | Content, piece: int) -> Iterable[bytes]:
-    return in_pieces(content, piece) if isinstance(content, bytes) else content.pieces
+def _split_into_pieces(body: bytes | StreamedBody, piece_size: int) -> Iterable[bytes]:
+    return split_body(body, piece_size) if isinstance(body, bytes) else body.pieces
 
 
-def _compressed(content: bytes | Content, wish: str, coding: str, fields: list[tuple[str, str]]) -> bytes | Content:
-    """Return a body compressed with a coding, unchanged without one; append the related headers to `fields`."""
-    if wish == compress.AUTO:
-        fields.append(("Vary", "Accept-Encoding"))  # RFC 9110, 12.5.5
+def _compress(
+    body: bytes | StreamedBody, requested_coding: str, coding: str, headers: list[tuple[str, str]]
+) -> bytes | StreamedBody:
+    """Return a body compressed with a coding, unchanged without one; append the related headers to `headers`."""
+    if requested_coding == compress.AUTO:
+        headers.append(("Vary", "Accept-Encoding"))  # RFC 9110, 12.5.5
     if not coding:
-        return content
-    fields.append(("Content-Encoding", coding))
-    pieces = compress.compressed(_pieces(content, compress.PIECE), coding)
-    if isinstance(content, bytes) and len(content) <= compress.PIECE:
+        return body
+    headers.append(("Content-Encoding", coding))
+    pieces = compress.compress_pieces(_split_into_pieces(body, compress.MAX_PIECE_SIZE), coding)
+    if isinstance(body, bytes) and len(body) <= compress.MAX_PIECE_SIZE:
         return b"".join(pieces)
-    return Content(None, pieces, held=_held(content) + compress.MEMORY[coding])
+    return StreamedBody(None, pieces, buffered_bytes=_buffered_bytes(body) + compress.COMPRESSOR_MEMORY[coding])
 
 
-def _dripped(content: bytes | Content, wishes: Wishes) -> tuple[bytes | Content, float]:
+def _drip(body: bytes | StreamedBody, params: ControlParams) -> tuple[bytes | StreamedBody, float]:
     """Return a body in pieces and the seconds between two, so that the last is sent at the end of the drip time."""
-    length = len(content) if isinstance(content, bytes) else content.length
+    length = len(body) if isinstance(body, bytes) else body.length
     if not length:
-        return content, 0.0
-    piece = min(PIECE, -(-length // pieces_for(length, wishes.drip)))
-    pieces = in_pieces(content, piece) if isinstance(content, bytes) else repieced(content.pieces, piece)
-    return Content(length, pieces, held=_held(content)), wishes.drip / max(1, -(-length // piece) - 1)
+        return body, 0.0
+    piece_size = min(PIECE_SIZE, -(-length // piece_count(length, params.drip)))
+    pieces = split_body(body, piece_size) if isinstance(body, bytes) else rechunk(body.pieces, piece_size)
+    return StreamedBody(length, pieces, buffered_bytes=_buffered_bytes(body)), params.drip / max(
+        1, -(-length // piece_size) - 1
+    )
 
 
-def _cut(content: bytes | Content) -> Content:
+def _truncate(body: bytes | StreamedBody) -> StreamedBody:
     """Return the first half of a body, with the length of the whole."""
-    if isinstance(content, bytes):
-        return Content(len(content), first_half((content,), len(content)), held=len(content))
-    return Content(content.length, first_half(content.pieces, content.length), held=content.held)
+    if isinstance(body, bytes):
+        return StreamedBody(len(body), first_half((body,), len(body)), buffered_bytes=len(body))
+    return StreamedBody(body.length, first_half(body.pieces, body.length), buffered_bytes=body.buffered_bytes)

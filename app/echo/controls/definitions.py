@@ -9,14 +9,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 from app.config import formats
 from app.config.settings import Settings
 from app.echo.controls import parsers, values
-from app.echo.controls.parsers import MAX_FAILURES, MAX_SEED, PRETTY_WORDS, Read
-from app.http.compress import AUTO, COMPRESSIONS
+from app.echo.controls.parsers import MAX_FAILURES, MAX_SEED, PRETTY_WORDS, ValueParser
+from app.http.compress import AUTO, COMPRESSORS
 from app.http.headers import allowed
 from app.http.quantities import DURATION, SIZE, format_duration
 from app.http.status import MAX_STATUS, MIN_STATUS, STATUS_PATTERN
 
 FORMAT_NAMES: Final = formats.NAMES
-_CODINGS: Final = (*COMPRESSIONS, AUTO)
+_CODINGS: Final = (*COMPRESSORS, AUTO)
 _ABORTS: Final = ("before", "middle")
 
 Schema = dict[str, Any]
@@ -24,30 +24,31 @@ _T = TypeVar("_T")
 
 
 class Control(NamedTuple):
-    """One control: `read` parses its value or raises `RefusedError`; `bound` describes the accepted values.
+    """One control.
 
-    `schema` is a JSON Schema of the value. What it can't express, such as the maximum of a duration, is in `bound`.
-    `permission` names the setting that can disable it; `wish` is the attribute of `Wishes` that holds its value, if
-    that differs from its name.
+    `parse_value` parses its value or raises an error; `describe_limit` describes the accepted values.
+    `schema` is a JSON Schema of the value. What it can't express, such as the maximum of a duration, is in
+    `describe_limit`. `permission` names the setting that can disable it; `param_override` is the attribute of
+    `ControlParams` that holds its value, if that differs from its name.
     """
 
     name: str
-    meaning: str
+    description: str
     example: str
-    bound: Callable[[Settings], str]
-    read: Read
+    describe_limit: Callable[[Settings], str]
+    parse_value: ValueParser
     schema: Callable[[Settings], Schema]
     aliases: tuple[str, ...] = ()
     repeatable: bool = False
     permission: str = ""
-    wish: str = ""
+    param_override: str = ""
 
     @property
-    def field(self) -> str:
+    def param_name(self) -> str:
         """The attribute of `Wishes` that holds its value."""
-        return self.wish or self.name
+        return self.param_override or self.name
 
-    def allowed(self, settings: Settings) -> bool:
+    def is_allowed(self, settings: Settings) -> bool:
         """Return whether the settings allow this control."""
         return not self.permission or settings.allows(self.permission.removeprefix("allow_"))
 
@@ -69,7 +70,7 @@ def _durations(settings: Settings, plain_number: str = "") -> str:
     return f"a duration of at most {limit} (ECHO_MAX_DELAY): {plain_number}{DURATION.examples}"
 
 
-def _redirects(settings: Settings) -> str:
+def _describe_redirects(settings: Settings) -> str:
     if settings.allow_redirect == "any":
         return "a relative URL, or an http or https URL"
     return "a relative URL: /path, ./path, ../path, ?query"
@@ -85,19 +86,19 @@ CONTROLS: Final = (
         "response format or dialect; takes precedence over Accept",
         "json",
         _constant(", ".join(FORMAT_NAMES)),
-        parsers.one_of(*FORMAT_NAMES),
+        parsers.word_parser(*FORMAT_NAMES),
         _words(FORMAT_NAMES),
     ),
-    Control("pretty", "JSON indentation", "0", _constant("0 or 1"), parsers.pretty, _words(PRETTY_WORDS)),
+    Control("pretty", "JSON indentation", "0", _constant("0 or 1"), parsers.parse_pretty, _words(PRETTY_WORDS)),
     Control(
         "status",
         "response status, or a weighted random choice",
         "500:10,200:90",
         _constant(
-            f"{MIN_STATUS} to {MAX_STATUS}, or a weighted list of up to {values.MOST_CHOICES} such as 500:10,200:90"
+            f"{MIN_STATUS} to {MAX_STATUS}, or a weighted list of up to {values.MAX_CHOICES} such as 500:10,200:90"
         ),
-        parsers.status,
-        _pattern(values.choices_pattern(STATUS_PATTERN)),
+        parsers.parse_status,
+        _pattern(values.weighted_choice_pattern(STATUS_PATTERN)),
         aliases=("code",),
         permission="allow_status",
     ),
@@ -106,7 +107,7 @@ CONTROLS: Final = (
         "delay before the first byte, random within a range",
         "100ms-2s",
         lambda settings: f"{_durations(settings)}, or a range: 100ms-2s",
-        parsers.delay("s"),
+        parsers.delay_parser("s"),
         _pattern(values.RANGE_PATTERN),
         permission="allow_delay",
     ),
@@ -116,17 +117,17 @@ CONTROLS: Final = (
         "as delay, but a plain number is milliseconds",
         "250",
         lambda settings: f"{_durations(settings, '250, ')}, or a range: 100ms-2s",
-        parsers.delay("ms"),
+        parsers.delay_parser("ms"),
         _pattern(values.RANGE_PATTERN),
         permission="allow_delay",
-        wish="delay",
+        param_override="delay",
     ),
     Control(
         "header",
         "additional response header",
         "X-A:b",
         _constant("name:value, except headers that frame the message or that browsers act on"),
-        parsers.header,
+        parsers.parse_header,
         _pattern(f"{allowed.NAME.pattern}:{allowed.VALUE.pattern}"),
         repeatable=True,
         permission="allow_header",
@@ -136,7 +137,7 @@ CONTROLS: Final = (
         "response cookie, HttpOnly and SameSite=Strict",
         "a=b",
         _constant("name=value"),
-        parsers.cookie,
+        parsers.parse_cookie,
         _pattern(parsers.COOKIE.pattern),
         repeatable=True,
         permission="allow_cookie",
@@ -146,7 +147,7 @@ CONTROLS: Final = (
         "response body, as text/plain, instead of the reflection",
         "hello",
         _constant("any text"),
-        parsers.body,
+        parsers.parse_body,
         _constant({"type": "string"}),
         permission="allow_body",
     ),
@@ -155,7 +156,7 @@ CONTROLS: Final = (
         "response body of this size, generated while it is sent",
         "10MiB",
         lambda settings: f"at most {settings.max_size} bytes (ECHO_MAX_SIZE): 1000, {SIZE.examples}",
-        parsers.size,
+        parsers.parse_size,
         _pattern(SIZE.pattern),
         permission="allow_size",
     ),
@@ -164,7 +165,7 @@ CONTROLS: Final = (
         "response body spread over this duration",
         "2s",
         _durations,
-        parsers.drip,
+        parsers.parse_drip,
         _pattern(DURATION.pattern),
         permission="allow_drip",
     ),
@@ -172,8 +173,8 @@ CONTROLS: Final = (
         "redirect",
         "Location header and status 302, or another 3xx set by status",
         "/there",
-        _redirects,
-        parsers.redirect,
+        _describe_redirects,
+        parsers.parse_redirect,
         _redirect_schema,
         permission="allow_redirect",
     ),
@@ -182,7 +183,7 @@ CONTROLS: Final = (
         "connection closed before the response head, or in the middle of the body",
         "before",
         _constant(" or ".join(_ABORTS)),
-        parsers.one_of(*_ABORTS),
+        parsers.word_parser(*_ABORTS),
         _words(_ABORTS),
         permission="allow_abort",
     ),
@@ -191,7 +192,7 @@ CONTROLS: Final = (
         "503 for the first attempts with one X-Request-Id, then success",
         "2",
         _constant(f"1 to {MAX_FAILURES}, with an X-Request-Id header"),
-        parsers.fail_first,
+        parsers.parse_fail_first,
         _constant({"type": "integer", "minimum": 1, "maximum": MAX_FAILURES}),
         permission="allow_fail_first",
     ),
@@ -200,7 +201,7 @@ CONTROLS: Final = (
         "content coding of the response; auto selects by Accept-Encoding",
         "gzip",
         _constant(", ".join(_CODINGS)),
-        parsers.one_of(*_CODINGS),
+        parsers.word_parser(*_CODINGS),
         _words(_CODINGS),
         permission="allow_compress",
     ),
@@ -209,7 +210,7 @@ CONTROLS: Final = (
         "number of server-sent events, one per second",
         "5",
         lambda settings: f"1 to {settings.max_events} (ECHO_MAX_EVENTS)",
-        parsers.count,
+        parsers.parse_count,
         lambda settings: {"type": "integer", "minimum": 1, "maximum": settings.max_events},
     ),
     Control(
@@ -217,9 +218,9 @@ CONTROLS: Final = (
         "seed of random choices: same seed, same choices",
         "1",
         _constant(f"1 to {MAX_SEED} bytes"),
-        parsers.seed,
+        parsers.parse_seed,
         _constant({"type": "string", "minLength": 1, "maxLength": MAX_SEED}),
     ),
 )
 
-BY_NAME: Final = {name: control for control in CONTROLS for name in (control.name, *control.aliases)}
+CONTROLS_BY_NAME: Final = {name: control for control in CONTROLS for name in (control.name, *control.aliases)}

@@ -4,10 +4,10 @@ from typing import Literal
 
 import msgspec
 
-from app.echo.controls.values import Choices, Span
+from app.echo.controls.values import DurationRange, WeightedChoice
 
 
-class Wishes(msgspec.Struct, frozen=True):
+class ControlParams(msgspec.Struct, frozen=True):
     """The control parameters of one request; each default is the behavior without the control.
 
     `header` and `cookie` are headers of the response; `delay` and `drip` are in seconds, `size` is in bytes.
@@ -15,8 +15,8 @@ class Wishes(msgspec.Struct, frozen=True):
 
     format: str = ""
     pretty: bool | None = None
-    status: Choices | None = None
-    delay: Span | None = None
+    status: WeightedChoice | None = None
+    delay: DurationRange | None = None
     header: tuple[tuple[str, str], ...] = ()
     cookie: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
@@ -30,4 +30,4 @@ class Wishes(msgspec.Struct, frozen=True):
     seed: str = ""
 
 
-NONE = Wishes()
+NO_CONTROLS = ControlParams()

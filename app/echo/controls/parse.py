@@ -8,188 +8,224 @@ from typing import Any, Final, Literal, NamedTuple
 from msgspec import structs
 
 from app.config.settings import Settings
-from app.echo.controls.definitions import BY_NAME, Control
-from app.echo.controls.params import NONE, Wishes
-from app.echo.controls.values import RefusedError
-from app.http.controls_report import NOTHING, Applied, Granted, Refused
+from app.echo.controls.definitions import CONTROLS_BY_NAME, Control
+from app.echo.controls.params import NO_CONTROLS, ControlParams
+from app.echo.controls.values import InvalidValueError
+from app.http.controls_report import EMPTY_REPORT, AppliedControl, ControlsReport, RejectedControl
 from app.http.headers import allowed
-from app.http.request import PERCENT, WireRequest, query_pairs, shown, split_target
-from app.http.text import shortened
+from app.http.request import PERCENT, HttpRequest, decode_lossless, parse_query, split_target
+from app.http.text import shorten
 
-PARAMETERS: Final = ("echo_", "echo-")  # prefixes of the query parameters that are controls
-FIELD: Final = b"x-echo-"
-MOST: Final = 64  # maximum number of controls in one request
+PARAMETER_PREFIXES: Final = ("echo_", "echo-")  # prefixes of the query parameters that are controls
+HEADER_PREFIX: Final = b"x-echo-"
+MAX_CONTROLS: Final = 64  # maximum number of controls in one request
 # Classes of status codes (RFC 9110, 15).
-_SUCCESS: Final = 2
-_REDIRECTION: Final = 3
-_SHOWN: Final = 80  # maximum characters of a name or value in the report
+_SUCCESS_CLASS: Final = 2
+_REDIRECTION_CLASS: Final = 3
+_MAX_EXCERPT: Final = 80  # maximum characters of a name or value in the report
 
 _QUESTION_MARK: Final = 0x3F  # as a byte value, like `PERCENT`
 
 # The prefix of a control, with its characters percent-encoded or not.
-_PARAMETER: Final = re.compile(
+_CONTROL_PARAMETER: Final = re.compile(
     rb"(?:^|&)"
     + b"".join(b"(?:%c|%%%02x|%%%02X)" % (byte, byte, byte) for byte in b"echo")
     + rb"(?:[_-]|%5[fF]|%2[dD])"
 )
 
-Source = Literal["query", "header"]
+ControlSource = Literal["query", "header"]
 
 
-class Asked(NamedTuple):
-    """The controls of a request. With `mistakes` the response is 400, and only its format controls are applied."""
+class ParsedControls(NamedTuple):
+    """The controls of a request.
 
-    wishes: Wishes = NONE
-    applied: Applied = NOTHING
-    mistakes: tuple[Refused, ...] = ()
+    With `invalid_controls` the response is 400, and only its format controls are applied.
+    """
 
-    def without(self, name: str, reason: str) -> "Asked":
+    params: ControlParams = NO_CONTROLS
+    report: ControlsReport = EMPTY_REPORT
+    invalid_controls: tuple[RejectedControl, ...] = ()
+
+    def drop(self, name: str, reason: str) -> "ParsedControls":
         """Return a copy in which this control, if it was requested, is ignored and reported with the reason."""
-        found = [each for each in self.applied.granted if each.name == name]
-        if not found:
+        matching = [control for control in self.report.granted if control.name == name]
+        if not matching:
             return self
-        refused = [Refused(_written(name, each.source), each.value, each.source, reason) for each in found]
-        granted = tuple(each for each in self.applied.granted if each.name != name)
-        wishes = structs.replace(self.wishes, **{name: getattr(NONE, name)})
-        return Asked(wishes if wishes != NONE else NONE, Applied(granted, (*self.applied.refused, *refused)))
+        rejected = [
+            RejectedControl(_name_in_request(name, each.source), each.value, each.source, reason) for each in matching
+        ]
+        applied = tuple(each for each in self.report.granted if each.name != name)
+        params = structs.replace(self.params, **{name: getattr(NO_CONTROLS, name)})
+        return ParsedControls(
+            params if params != NO_CONTROLS else NO_CONTROLS, ControlsReport(applied, (*self.report.refused, *rejected))
+        )
 
-    def but(self, names: Sequence[str], reason: str) -> "Asked":
+    def reject(self, names: Sequence[str], reason: str) -> "ParsedControls":
         """Return a copy in which these controls, if they were requested, are rejected as mistakes."""
-        found = [each for each in self.applied.granted if each.name in names]
-        mistakes = [Refused(_written(each.name, each.source), each.value, each.source, reason) for each in found]
-        return _mistaken(self.wishes, self.applied.refused, mistakes) if mistakes else self
+        matching = [control for control in self.report.granted if control.name in names]
+        rejected = [
+            RejectedControl(_name_in_request(each.name, each.source), each.value, each.source, reason)
+            for each in matching
+        ]
+        return _invalid_result(self.params, self.report.refused, rejected) if rejected else self
 
 
-NOTHING_ASKED: Final = Asked()
+NO_PARSED_CONTROLS: Final = ParsedControls()
 
 
-class _Wish(NamedTuple):
+class _RawControl(NamedTuple):
     """One control as received, from a query parameter or a header."""
 
     name: str  # without echo_ or X-Echo-, in lower case, its words separated by _
-    written: str
+    original_name: str
     value: bytes
-    source: Source
+    source: ControlSource
 
 
-def read(request: WireRequest, settings: Settings, *, websocket: bool = False) -> Asked:
+def parse_controls(request: HttpRequest, settings: Settings, *, is_websocket: bool = False) -> ParsedControls:
     """Parse the controls in the query and the headers of a request.
 
     The query takes precedence over headers. Invalid controls are mistakes. Disabled and unknown controls are ignored:
     the response is sent all the same, and reports them.
     """
-    wishes = _wishes(request)
-    return _judged(request, wishes, settings, websocket=websocket) if wishes else NOTHING_ASKED
+    raw_controls = _find_raw_controls(request)
+    return _validate(request, raw_controls, settings, is_websocket=is_websocket) if raw_controls else NO_PARSED_CONTROLS
 
 
-def _wishes(request: WireRequest) -> list[_Wish]:
+def _find_raw_controls(request: HttpRequest) -> list[_RawControl]:
     # Most requests have no controls: one search of the whole head, or of the target, is enough to detect that.
-    found = []
-    if not request.head or FIELD in request.head.lower():
-        found = [
-            _Wish(_plain(name[len(FIELD) :].decode("latin-1")), name.decode("latin-1"), value, "header")
-            for name, value in request.fields
-            if name[:7].lower() == FIELD
+    raw_controls = []
+    if not request.head or HEADER_PREFIX in request.head.lower():
+        raw_controls = [
+            _RawControl(
+                _normalize_name(name[len(HEADER_PREFIX) :].decode("latin-1")), name.decode("latin-1"), value, "header"
+            )
+            for name, value in request.headers
+            if name[:7].lower() == HEADER_PREFIX
         ]
     target = request.target
     if (
         _QUESTION_MARK in target
         and (PERCENT in target or b"echo" in target)
-        and _PARAMETER.search(query := split_target(target)[1])
+        and _CONTROL_PARAMETER.search(query := split_target(target)[1])
     ):
-        for raw, value in query_pairs(query):
-            name = shown(raw)
-            if name.startswith(PARAMETERS):
-                found.append(_Wish(_plain(name[5:]), name, value, "query"))
-    return found
+        for raw, value in parse_query(query):
+            name = decode_lossless(raw)
+            if name.startswith(PARAMETER_PREFIXES):
+                raw_controls.append(_RawControl(_normalize_name(name[5:]), name, value, "query"))
+    return raw_controls
 
 
-def _written(name: str, source: Source) -> str:
+def _name_in_request(name: str, source: ControlSource) -> str:
     """Return the name of the query parameter or header that sets a control."""
     return f"echo_{name}" if source == "query" else f"X-Echo-{name.title().replace('_', '-')}"
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-def _judged(request: WireRequest, wishes: list[_Wish], settings: Settings, *, websocket: bool) -> Asked:
-    given: dict[str, Any] = {}
-    granted: list[Granted] = []
-    refused: list[Refused] = []
-    mistakes: list[Refused] = []
-    by_query = {_field(wish) for wish in wishes if wish.source == "query"}
-    for wish in wishes[:MOST]:
-        control = BY_NAME.get(wish.name)
-        if control is None or (reason := _why_not(control, wish, settings, by_query, websocket=websocket)):
-            refused.append(_refused(wish, reason if control else _unknown(wish.name)))
+def _validate(
+    request: HttpRequest, raw_controls: list[_RawControl], settings: Settings, *, is_websocket: bool
+) -> ParsedControls:
+    values: dict[str, Any] = {}
+    applied: list[AppliedControl] = []
+    rejected: list[RejectedControl] = []
+    invalid_controls: list[RejectedControl] = []
+    query_params = {_param_name(raw_control) for raw_control in raw_controls if raw_control.source == "query"}
+    for wish in raw_controls[:MAX_CONTROLS]:
+        control = CONTROLS_BY_NAME.get(wish.name)
+        if control is None or (
+            reason := _ignore_reason(control, wish, settings, query_params, is_websocket=is_websocket)
+        ):
+            rejected.append(_reject_control(wish, reason if control else _unknown_reason(wish.name)))
             continue
         try:
-            value = _value(control, wish, settings, again=control.field in given)
-        except RefusedError as error:
-            mistakes.append(_refused(wish, str(error), control.bound(settings)))
+            value = _parse_value(control, wish, settings, is_repeated=control.param_name in values)
+        except InvalidValueError as error:
+            invalid_controls.append(_reject_control(wish, str(error), control.describe_limit(settings)))
             continue
-        given[control.field] = (*given.get(control.field, ()), value) if control.repeatable else value
-        granted.append(Granted(control.name, shortened(shown(wish.value), _SHOWN), wish.source))
-    if len(wishes) > MOST:
-        mistakes.append(_refused(wishes[MOST], "too many", f"at most {MOST} in one request"))
-    mistakes += _contradictions(given, wishes, connect=request.method == b"CONNECT")
-    read = Wishes(**given)
-    return _mistaken(read, refused, mistakes) if mistakes else Asked(read, Applied(tuple(granted), tuple(refused)))
+        values[control.param_name] = (*values.get(control.param_name, ()), value) if control.repeatable else value
+        applied.append(AppliedControl(control.name, shorten(decode_lossless(wish.value), _MAX_EXCERPT), wish.source))
+    if len(raw_controls) > MAX_CONTROLS:
+        invalid_controls.append(
+            _reject_control(raw_controls[MAX_CONTROLS], "too many", f"at most {MAX_CONTROLS} in one request")
+        )
+    invalid_controls += _contradictions(values, raw_controls, is_connect=request.method == b"CONNECT")
+    params = ControlParams(**values)
+    return (
+        _invalid_result(params, rejected, invalid_controls)
+        if invalid_controls
+        else ParsedControls(params, ControlsReport(tuple(applied), tuple(rejected)))
+    )
 
 
-def _value(control: Control, wish: _Wish, settings: Settings, *, again: bool) -> Any:
-    """Parse the value of a control. Raise `RefusedError` if it is invalid or repeated."""
-    if again and not control.repeatable:
-        raise RefusedError("given more than once")
-    value = control.read(wish.value, settings)
-    if control.name == "header" and wish.source == "header" and allowed.is_for_caches(value[0]):
-        raise RefusedError(allowed.NOT_BY_A_FIELD)
+def _parse_value(control: Control, raw_control: _RawControl, settings: Settings, *, is_repeated: bool) -> Any:
+    """Parse the value of a control. Raise `InvalidValueError` if it is invalid or repeated."""
+    if is_repeated and not control.repeatable:
+        raise InvalidValueError("given more than once")
+    value = control.parse_value(raw_control.value, settings)
+    if control.name == "header" and raw_control.source == "header" and allowed.is_caching_header(value[0]):
+        raise InvalidValueError(allowed.QUERY_ONLY_REASON)
     return value
 
 
-def _mistaken(wishes: Wishes, refused: Sequence[Refused], mistakes: Sequence[Refused]) -> Asked:
-    form = Wishes(format=wishes.format, pretty=wishes.pretty)
-    return Asked(form, Applied((), (*refused, *mistakes)), tuple(mistakes))
+def _invalid_result(
+    params: ControlParams, rejected: Sequence[RejectedControl], invalid_controls: Sequence[RejectedControl]
+) -> ParsedControls:
+    format_params = ControlParams(format=params.format, pretty=params.pretty)
+    return ParsedControls(format_params, ControlsReport((), (*rejected, *invalid_controls)), tuple(invalid_controls))
 
 
-def _why_not(control: Control, wish: _Wish, settings: Settings, by_query: set[str], *, websocket: bool) -> str:
+def _ignore_reason(
+    control: Control, raw_control: _RawControl, settings: Settings, query_params: set[str], *, is_websocket: bool
+) -> str:
     """Return why a control is ignored, even if its value is valid; an empty string if it is not ignored."""
-    if wish.source == "header" and control.field in by_query:
+    if raw_control.source == "header" and control.param_name in query_params:
         return "overridden by the query"
-    if not control.allowed(settings):
+    if not control.is_allowed(settings):
         return f"disabled (ECHO_{'CONTROLS' if settings.controls == 'off' else control.permission.upper()})"
-    if websocket and control.permission:
+    if is_websocket and control.permission:
         return "not supported for WebSocket"
     return ""
 
 
-def _field(wish: _Wish) -> str:
-    control = BY_NAME.get(wish.name)
-    return control.field if control else ""
+def _param_name(raw_control: _RawControl) -> str:
+    control = CONTROLS_BY_NAME.get(raw_control.name)
+    return control.param_name if control else ""
 
 
-def _unknown(name: str) -> str:
-    nearest = get_close_matches(name[:_SHOWN], BY_NAME, n=1)
-    return "unknown control" + (f"; did you mean {nearest[0]}?" if nearest else "")
+def _unknown_reason(name: str) -> str:
+    suggestions = get_close_matches(name[:_MAX_EXCERPT], CONTROLS_BY_NAME, n=1)
+    return "unknown control" + (f"; did you mean {suggestions[0]}?" if suggestions else "")
 
 
-def _refused(wish: _Wish, reason: str, bound: str = "") -> Refused:
-    return Refused(shortened(wish.written, _SHOWN), shortened(shown(wish.value), _SHOWN), wish.source, reason, bound)
+def _reject_control(raw_control: _RawControl, reason: str, limit: str = "") -> RejectedControl:
+    return RejectedControl(
+        shorten(raw_control.original_name, _MAX_EXCERPT),
+        shorten(decode_lossless(raw_control.value), _MAX_EXCERPT),
+        raw_control.source,
+        reason,
+        limit,
+    )
 
 
-def _contradictions(given: dict[str, Any], wishes: list[_Wish], *, connect: bool) -> Iterator[Refused]:
+def _contradictions(
+    values: dict[str, Any], raw_controls: list[_RawControl], *, is_connect: bool
+) -> Iterator[RejectedControl]:
     """Yield controls that can't be combined, or that a response to CONNECT can't have."""
 
-    def wrong(field: str, reason: str) -> Refused:
-        return _refused(next(wish for wish in wishes if _field(wish) == field), reason)
+    def conflict(param_name: str, reason: str) -> RejectedControl:
+        return _reject_control(
+            next(raw_control for raw_control in raw_controls if _param_name(raw_control) == param_name), reason
+        )
 
-    classes = {status // 100 for status in given["status"].values} if "status" in given else set()
-    if "body" in given and "size" in given:
-        yield wrong("size", "body and size can't be combined")
-    if "compress" in given and "drip" in given:
-        yield wrong("drip", "compress and drip can't be combined")
-    if "redirect" in given and classes - {_REDIRECTION}:
-        yield wrong("status", "a redirect needs a status from 300 to 399")
-    if connect and _SUCCESS in classes:
-        yield wrong("status", "a 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6)")
+    status_classes = {status // 100 for status in values["status"].values} if "status" in values else set()
+    if "body" in values and "size" in values:
+        yield conflict("size", "body and size can't be combined")
+    if "compress" in values and "drip" in values:
+        yield conflict("drip", "compress and drip can't be combined")
+    if "redirect" in values and status_classes - {_REDIRECTION_CLASS}:
+        yield conflict("status", "a redirect needs a status from 300 to 399")
+    if is_connect and _SUCCESS_CLASS in status_classes:
+        yield conflict("status", "a 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6)")

@@ -9,55 +9,58 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import structs
 
-from app.echo.controls.attempts import Tries
-from app.echo.controls.params import NONE, Wishes
-from app.http.compress import AUTO, accepted
-from app.http.controls_report import Applied
+from app.echo.controls.attempts import AttemptCounter
+from app.echo.controls.params import NO_CONTROLS, ControlParams
+from app.http.compress import AUTO, negotiate_encoding
+from app.http.controls_report import ControlsReport
 
 
-class Choice(NamedTuple):
+class ResolvedControls(NamedTuple):
     """The chosen values: the status, 0 for the response's own; the delay in seconds; the content coding.
 
-    `tries` is the number of attempts, 0 if they are not counted.
+    `attempts` is the number of attempts, 0 if they are not counted.
     """
 
     status: int = 0
     delay: float = 0.0
-    tries: int = 0
+    attempts: int = 0
     coding: str = ""
 
 
-NOTHING: Final = Choice()
+UNRESOLVED: Final = ResolvedControls()
 
 
-def choose(wishes: Wishes, random: Random, tries: Tries, request_id: str, accept_encoding: str) -> Choice:
+def resolve_controls(
+    params: ControlParams, random: Random, attempt_counter: AttemptCounter, request_id: str, accept_encoding: str
+) -> ResolvedControls:
     """Choose a status, a delay and a content coding. With a seed, the same controls always get the same choices.
 
     An attempt that must fail gets status 503, whatever other status is requested.
     """
-    if wishes is NONE:
-        return NOTHING
-    random = Random(wishes.seed) if wishes.seed else random  # noqa: S311 - no secret is made of it
-    status = wishes.status.choose(random) if wishes.status else 0
-    delay = wishes.delay.choose(random) if wishes.delay else 0.0
-    tried = tries.again(request_id) if wishes.fail_first else 0
-    failing = 0 < tried <= wishes.fail_first
-    coding = accepted(accept_encoding) if wishes.compress == AUTO else wishes.compress
-    return Choice(HTTPStatus.SERVICE_UNAVAILABLE if failing else status, delay, tried, coding)
+    if params is NO_CONTROLS:
+        return UNRESOLVED
+    random = Random(params.seed) if params.seed else random  # noqa: S311 - no secret is made of it
+    status = params.status.choose(random) if params.status else 0
+    delay = params.delay.choose(random) if params.delay else 0.0
+    attempt = attempt_counter.increment(request_id) if params.fail_first else 0
+    must_fail = 0 < attempt <= params.fail_first
+    coding = negotiate_encoding(accept_encoding) if params.compress == AUTO else params.compress
+    return ResolvedControls(HTTPStatus.SERVICE_UNAVAILABLE if must_fail else status, delay, attempt, coding)
 
 
-def noted(applied: Applied, choice: Choice) -> Applied:
+def annotate_report(report: ControlsReport, resolved: ResolvedControls) -> ControlsReport:
     """Return the report with the chosen values added to the applied controls."""
-    if choice is NOTHING:
-        return applied
-    chosen: dict[str, Any] = {
-        "status": choice.status,
-        "delay": choice.delay,
-        "time": choice.delay,
-        "fail_first": {"try": choice.tries},
-        "compress": choice.coding or "identity",
+    if resolved is UNRESOLVED:
+        return report
+    chosen_values: dict[str, Any] = {
+        "status": resolved.status,
+        "delay": resolved.delay,
+        "time": resolved.delay,
+        "fail_first": {"try": resolved.attempts},
+        "compress": resolved.coding or "identity",
     }
-    granted = (
-        structs.replace(each, done=chosen[each.name]) if each.name in chosen else each for each in applied.granted
+    applied = (
+        structs.replace(control, chosen=chosen_values[control.name]) if control.name in chosen_values else control
+        for control in report.granted
     )
-    return Applied(tuple(granted), applied.refused)
+    return ControlsReport(tuple(applied), report.refused)

@@ -12,8 +12,8 @@ from msgspec import structs
 
 from app.echo.context import Context
 from app.echo.reflection.model import reflect
-from app.http.response import EVENTS, HARMLESS, Answer
-from app.http.streamed_body import Content
+from app.http.response import EVENT_STREAM, SECURITY_HEADERS, RenderedResponse
+from app.http.streamed_body import StreamedBody
 
 DEFAULT_COUNT: Final = 5
 INTERVAL: Final = 1.0  # seconds
@@ -23,33 +23,35 @@ _COPIES: Final = 4  # of a request's headers: the text of the head, the parsed h
 _UNBUFFERED: Final = ("X-Accel-Buffering", "no")
 
 
-def events(context: Context, clock: Callable[[], float], count: int) -> Answer:
+def render_events(context: Context, clock: Callable[[], float], count: int) -> RenderedResponse:
     """Return the events up to number `count`; 204, which ends reconnecting, if the client has received all of them."""
-    first = _after_last_event(context)
+    first = _last_event_id(context)
     if first >= count:
-        return Answer(b"", EVENTS, HTTPStatus.NO_CONTENT, HARMLESS)
-    body = Content(None, _events(context, clock, first, count), endless=True, held=_held(context))
-    return Answer(body, EVENTS, fields=(*HARMLESS, _UNBUFFERED), interval=INTERVAL)
+        return RenderedResponse(b"", EVENT_STREAM, HTTPStatus.NO_CONTENT, SECURITY_HEADERS)
+    body = StreamedBody(
+        None, _generate_events(context, clock, first, count), is_endless=True, buffered_bytes=_buffered_bytes(context)
+    )
+    return RenderedResponse(body, EVENT_STREAM, headers=(*SECURITY_HEADERS, _UNBUFFERED), interval=INTERVAL)
 
 
-def _events(context: Context, clock: Callable[[], float], first: int, count: int) -> Iterator[bytes]:
+def _generate_events(context: Context, clock: Callable[[], float], first: int, count: int) -> Iterator[bytes]:
     reflection = reflect(context)  # once, as only the time differs between events
     for number in range(first + 1, count + 1):
-        now = structs.replace(context, now=clock())
-        told = msgspec.json.encode(structs.replace(reflection, time=now.time))
-        yield b"id: %d\nevent: reflection\ndata: %s\n\n" % (number, told)
+        event_context = structs.replace(context, now=clock())
+        event_data = msgspec.json.encode(structs.replace(reflection, time=event_context.time))
+        yield b"id: %d\nevent: reflection\ndata: %s\n\n" % (number, event_data)
 
 
-def _held(context: Context) -> int:
+def _buffered_bytes(context: Context) -> int:
     """Return the number of bytes buffered for the events: the request and its reflection, in several copies."""
     request = context.request
-    fields = sum(len(name) + len(value) for name, value in request.fields)
-    return _COPIES * (fields + len(request.target) + len(request.body.kept))
+    header_bytes = sum(len(name) + len(value) for name, value in request.headers)
+    return _COPIES * (header_bytes + len(request.target) + len(request.body.prefix))
 
 
-def _after_last_event(context: Context) -> int:
+def _last_event_id(context: Context) -> int:
     """Return the number of the last event that the client received, from Last-Event-ID; 0 if absent or invalid."""
-    for name, value in context.request.fields:
+    for name, value in context.request.headers:
         if name.lower() == b"last-event-id" and value.isdigit() and len(value) <= 9:  # noqa: PLR2004 - of an int
             return int(value)
     return 0

@@ -13,12 +13,12 @@ from app.config.downward_api import Kubernetes
 from app.echo.reflection.body import ReflectedBody, ReflectedContent
 from app.echo.reflection.credentials import Basic, Credentials, Jwt
 from app.echo.reflection.model import Reflection
-from app.http.controls_report import Applied, Granted, Refused
+from app.http.controls_report import AppliedControl, ControlsReport, RejectedControl
 from app.http.headers.client_address import Client, Hop
 from app.http.headers.trace_context import Trace
-from app.http.tls_info import TLS
+from app.http.tls_info import TlsInfo
 
-MEANINGS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
+FIELD_DESCRIPTIONS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
     # The first eleven keys are those of the Gateway API's echo server.
     Reflection: {
         "path": "the request target as received, with its query; `:path` for HTTP/2",
@@ -88,7 +88,7 @@ MEANINGS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
         "image": "the image in the pod's manifest",
         "labels": "the selected labels that the pod has",
     },
-    TLS: {
+    TlsInfo: {
         "serverName": "the SNI server name, or empty",
         "negotiatedProtocol": "the ALPN protocol",
         "peerCertificates": "PEM, the client certificate first",
@@ -100,15 +100,15 @@ MEANINGS: Final[Mapping[type[msgspec.Struct], Mapping[str, str]]] = {
         "verified": "whether a key of `ECHO_JWKS` verifies its signature, and exp and nbf hold",
         "notVerified": "why it is not verified",
     },
-    Applied: {
+    ControlsReport: {
         "granted": "the applied controls, in the order received",
         "refused": "the ignored or rejected controls",
     },
-    Granted: {
+    AppliedControl: {
         "value": "as received, shortened",
         "done": "the random choice: the status of a list, the seconds of a range",
     },
-    Refused: {
+    RejectedControl: {
         "name": "as received",
         "value": "as received, shortened",
         "bound": "the accepted values",

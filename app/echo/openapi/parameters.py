@@ -7,44 +7,44 @@ of the controls, with the limits from the settings.
 from typing import Any, Final
 
 from app.config.settings import Settings
-from app.echo.controls.definitions import BY_NAME, Control
-from app.echo.controls.parse import FIELD, PARAMETERS
-from app.http.headers.request_id import NAME as REQUEST_ID
+from app.echo.controls.definitions import CONTROLS_BY_NAME, Control
+from app.echo.controls.parse import HEADER_PREFIX, PARAMETER_PREFIXES
+from app.http.headers.request_id import HEADER as REQUEST_ID
 from app.http.headers.request_id import PATTERN as ID_PATTERN
 
 Parameter = dict[str, Any]
 
-ID_FORM: Final = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
+REQUEST_ID_SCHEMA: Final = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
 """Form of an X-Request-Id that the response repeats."""
 
 
 def parameters(settings: Settings) -> dict[str, Parameter]:
     """Return the parameters by name: controls that these settings allow, and the other headers that have an effect."""
-    allowed = {name: control for name, control in BY_NAME.items() if control.allowed(settings)}
-    by_query = [_by_query(name, control, settings) for name, control in allowed.items()]
-    by_field = [_by_field(name, control, settings) for name, control in allowed.items()]
-    return {parameter["name"]: parameter for parameter in (*by_query, *by_field, *_FIELDS)}
+    allowed = {name: control for name, control in CONTROLS_BY_NAME.items() if control.is_allowed(settings)}
+    query_parameters = [_query_parameter(name, control, settings) for name, control in allowed.items()]
+    header_parameters = [_header_parameter(name, control, settings) for name, control in allowed.items()]
+    return {parameter["name"]: parameter for parameter in (*query_parameters, *header_parameters, *_OTHER_HEADERS)}
 
 
-def _by_query(name: str, control: Control, settings: Settings) -> Parameter:
-    form: dict[str, Any] = control.schema(settings)
+def _query_parameter(name: str, control: Control, settings: Settings) -> Parameter:
+    schema: dict[str, Any] = control.schema(settings)
     example: Any = control.example
     if control.repeatable:
-        form, example = {"type": "array", "items": form}, [example]
+        schema, example = {"type": "array", "items": schema}, [example]
     return {
-        "name": PARAMETERS[0] + name,
+        "name": PARAMETER_PREFIXES[0] + name,
         "in": "query",
         "description": _description(name, control, settings),
-        "schema": form,
+        "schema": schema,
         "example": example,
     }
 
 
-def _by_field(name: str, control: Control, settings: Settings) -> Parameter:
+def _header_parameter(name: str, control: Control, settings: Settings) -> Parameter:
     return {
-        "name": f"{FIELD.decode()}{name.replace('_', '-')}".title(),
+        "name": f"{HEADER_PREFIX.decode()}{name.replace('_', '-')}".title(),
         "in": "header",
-        "description": f"As `{PARAMETERS[0]}{name}`, which takes precedence."
+        "description": f"As `{PARAMETER_PREFIXES[0]}{name}`, which takes precedence."
         + (" May be repeated, with one value each." if control.repeatable else ""),
         "schema": control.schema(settings),
         "example": control.example,
@@ -52,16 +52,16 @@ def _by_field(name: str, control: Control, settings: Settings) -> Parameter:
 
 
 def _description(name: str, control: Control, settings: Settings) -> str:
-    also = "" if name == control.name else f" The same as `{PARAMETERS[0]}{control.name}`."
-    return f"{control.meaning[0].upper()}{control.meaning[1:]}: {control.bound(settings)}.{also}"
+    also = "" if name == control.name else f" The same as `{PARAMETER_PREFIXES[0]}{control.name}`."
+    return f"{control.description[0].upper()}{control.description[1:]}: {control.describe_limit(settings)}.{also}"
 
 
-_FIELDS: Final[tuple[Parameter, ...]] = (
+_OTHER_HEADERS: Final[tuple[Parameter, ...]] = (
     {
         "name": REQUEST_ID,
         "in": "header",
         "description": "The request ID, used if it is valid, else one is generated. The response has it.",
-        "schema": ID_FORM,
+        "schema": REQUEST_ID_SCHEMA,
         "example": "7f5e1c0a-4a36-4f0e-9d59-2f1f6c2f6a11",
     },
     {

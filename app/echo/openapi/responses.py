@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.echo.formats.renderers import media_types
-from app.echo.openapi.parameters import ID_FORM
+from app.echo.openapi.parameters import REQUEST_ID_SCHEMA
 from app.echo.openapi.schema import Schema
-from app.http.headers.request_id import NAME as REQUEST_ID
-from app.http.response import EVENTS, HARMLESS, JSON, YAML
+from app.http.headers.request_id import HEADER as REQUEST_ID
+from app.http.response import EVENT_STREAM, JSON, SECURITY_HEADERS, YAML
 
 COMPONENTS: Final = "#/components"
 SCHEMAS: Final = f"{COMPONENTS}/schemas/"
@@ -35,14 +35,14 @@ DEFINITIONS: Final[Mapping[str, Schema]] = {
     "Mistaken": {
         "description": "Invalid controls.",
         "type": "object",
-        "properties": {"error": TEXT, "applied": reference("schemas", "Applied"), "id": TEXT},
+        "properties": {"error": TEXT, "applied": reference("schemas", "ControlsReport"), "id": TEXT},
         "required": ["error", "applied", "id"],
         "additionalProperties": False,
     },
 }
 
 HEADERS: Final[Mapping[str, Any]] = {
-    REQUEST_ID: {"description": "The request ID.", "required": True, "schema": ID_FORM},
+    REQUEST_ID: {"description": "The request ID.", "required": True, "schema": REQUEST_ID_SCHEMA},
     "X-Content-Type-Options": {"required": True, "schema": {"const": "nosniff"}},
     "Cache-Control": {"required": True, "schema": TEXT, "example": "no-store"},
     "Content-Security-Policy": {
@@ -54,20 +54,20 @@ HEADERS: Final[Mapping[str, Any]] = {
     "Location": {"description": "The target of `echo_redirect`.", "required": True, "schema": TEXT},
 }
 
-_SHOWN: Final = {"schema": reference("schemas", "Shown")}
+_REFLECTION_CONTENT: Final = {"schema": reference("schemas", "Shown")}
 # By media type, those that are more than text; OpenAPI before 3.2 has no schema for server-sent events.
 _CONTENTS: Final[Mapping[str, Any]] = {
-    JSON: _SHOWN,
-    YAML: _SHOWN,
-    EVENTS: {"example": "id: 1\nevent: reflection\ndata: (the reflection, as JSON in one line)\n\n"},
+    JSON: _REFLECTION_CONTENT,
+    YAML: _REFLECTION_CONTENT,
+    EVENT_STREAM: {"example": "id: 1\nevent: reflection\ndata: (the reflection, as JSON in one line)\n\n"},
 }
 
 
-def answers() -> dict[str, Any]:
+def document_responses() -> dict[str, Any]:
     """Return the responses by status; of the keys that match a status, the most specific applies."""
     contents = {media_type: _CONTENTS.get(media_type, {"schema": TEXT}) for media_type, _ in media_types()}
-    mistaken = {"anyOf": [reference("schemas", "Mistaken"), reference("schemas", "Shown")]}
-    told = {
+    invalid_controls = {"anyOf": [reference("schemas", "Mistaken"), reference("schemas", "Shown")]}
+    descriptions = {
         "200": "The reflection in the requested format, or the body requested with `echo_body` or `echo_size`.",
         "204": "No content: all requested events were sent before, or the status was requested.",
         "302": "The reflection, with the target of `echo_redirect` in Location.",
@@ -79,17 +79,17 @@ def answers() -> dict[str, Any]:
         "4XX": "As 200, with the requested status or that of a dialect; or the request is malformed.",
         "5XX": "As 200, with the requested status; or 501 for CONNECT.",
     }
-    found = {status: _answer(description, contents) for status, description in told.items()}
-    del found["204"]["content"]
-    found["302"]["headers"] |= {"Location": reference("headers", "Location")}
-    found["400"]["content"] = contents | {JSON: {"schema": mistaken}}
+    responses = {status: _document_response(description, contents) for status, description in descriptions.items()}
+    del responses["204"]["content"]
+    responses["302"]["headers"] |= {"Location": reference("headers", "Location")}
+    responses["400"]["content"] = contents | {JSON: {"schema": invalid_controls}}
     for status in ("400", "4XX", "503", "5XX"):  # a request that was not parsed has no ID
-        found[status]["headers"] |= {REQUEST_ID: dict(HEADERS[REQUEST_ID], required=False)}
-    return found
+        responses[status]["headers"] |= {REQUEST_ID: dict(HEADERS[REQUEST_ID], required=False)}
+    return responses
 
 
-def _answer(description: str, contents: Mapping[str, Any]) -> dict[str, Any]:
-    names = (REQUEST_ID, *(name for name, _ in HARMLESS), "Content-Encoding")
+def _document_response(description: str, contents: Mapping[str, Any]) -> dict[str, Any]:
+    names = (REQUEST_ID, *(name for name, _ in SECURITY_HEADERS), "Content-Encoding")
     return {
         "description": description,
         "headers": {name: reference("headers", name) for name in names},

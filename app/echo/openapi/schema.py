@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Raw, UnsetType, structs
 
-from app.echo.openapi.field_docs import MEANINGS
+from app.echo.openapi.field_docs import FIELD_DESCRIPTIONS
 from app.echo.reflection.model import Reflection
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -20,7 +20,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 Definitions = dict[str, Schema]
 
-_PLAIN: Final[Mapping[Any, Schema]] = {
+_PRIMITIVES: Final[Mapping[Any, Schema]] = {
     str: {"type": "string"},
     int: {"type": "integer"},
     float: {"type": "number"},
@@ -30,7 +30,7 @@ _PLAIN: Final[Mapping[Any, Schema]] = {
     Raw: {},
 }
 # Constraints on a value besides its type, by JSON key, in every struct.
-_KNOWN: Final[Mapping[str, Schema]] = {
+_CONSTRAINTS_BY_KEY: Final[Mapping[str, Schema]] = {
     "base64": {"contentEncoding": "base64"},
     "length": {"minimum": 0},
     "port": {"minimum": 0, "maximum": 65535},
@@ -46,31 +46,33 @@ def reflection_schema() -> Schema:
     return {"$schema": DIALECT, "title": "What an echo shows of a request", **schema, "$defs": definitions}
 
 
-def schema_of(type_: Any, place: str, definitions: Definitions) -> Schema:
+def schema_of(type_: Any, reference_prefix: str, definitions: Definitions) -> Schema:
     """Return the schema of a type's values in JSON.
 
-    Each struct is defined once, in `definitions`, and referenced from elsewhere; `place` is the prefix of a reference.
-    Raise `TypeError` for a type that responses don't contain.
+    Each struct is defined once, in `definitions`, and referenced from elsewhere; `reference_prefix` is the prefix of a
+    reference. Raise `TypeError` for a type that responses don't contain.
     """
-    if type_ in _PLAIN:
-        return dict(_PLAIN[type_])
+    if type_ in _PRIMITIVES:
+        return dict(_PRIMITIVES[type_])
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        return _reference(type_, place, definitions)
+        return _reference(type_, reference_prefix, definitions)
     origin, arguments = get_origin(type_), get_args(type_)
     if origin is Literal:
         return {"enum": list(arguments)}
-    inner = [schema_of(each, place, definitions) for each in arguments if each not in {UnsetType, ...}]
+    inner = [
+        schema_of(argument, reference_prefix, definitions) for argument in arguments if argument not in {UnsetType, ...}
+    ]
     if origin in {Union, UnionType}:
         return _any_of(inner)
     if origin is dict:
         return {"type": "object", "additionalProperties": inner[1]}
     if origin in {list, tuple}:
-        return _array(inner, alike=origin is list or ... in arguments)
+        return _array(inner, is_homogeneous=origin is list or ... in arguments)
     raise TypeError(f"{type_} is not a type of a response")
 
 
-def _array(items: list[Schema], *, alike: bool) -> Schema:
-    if alike:
+def _array(items: list[Schema], *, is_homogeneous: bool) -> Schema:
+    if is_homogeneous:
         return {"type": "array", "items": items[0]}
     return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
@@ -83,25 +85,25 @@ def _any_of(schemas: list[Schema]) -> Schema:
     return {"anyOf": schemas}
 
 
-def _reference(struct: type[msgspec.Struct], place: str, definitions: Definitions) -> Schema:
+def _reference(struct: type[msgspec.Struct], reference_prefix: str, definitions: Definitions) -> Schema:
     name = struct.__name__.lstrip("_")
     if name not in definitions:
         definitions[name] = {}  # ends the recursion of a struct that contains itself
-        definitions[name] = _object(struct, place, definitions)
-    return {"$ref": place + name}
+        definitions[name] = _object(struct, reference_prefix, definitions)
+    return {"$ref": reference_prefix + name}
 
 
-def _object(struct: type[msgspec.Struct], place: str, definitions: Definitions) -> Schema:
-    meanings = MEANINGS.get(struct, {})
+def _object(struct: type[msgspec.Struct], reference_prefix: str, definitions: Definitions) -> Schema:
+    descriptions = FIELD_DESCRIPTIONS.get(struct, {})
     properties: Definitions = {}
     required = []
     for field in structs.fields(struct):
         name = field.encode_name
-        properties[name] = schema_of(field.type, place, definitions)
+        properties[name] = schema_of(field.type, reference_prefix, definitions)
         if properties[name].keys() == {"type"}:
-            properties[name] |= _KNOWN.get(name, {})
-        if name in meanings:
-            properties[name]["description"] = meanings[name]
+            properties[name] |= _CONSTRAINTS_BY_KEY.get(name, {})
+        if name in descriptions:
+            properties[name]["description"] = descriptions[name]
         if UnsetType not in get_args(field.type):
             required.append(name)
     return {

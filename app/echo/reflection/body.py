@@ -10,12 +10,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType, structs
 
-from app.http.body import NONE, Body, Decoded, content_of
+from app.http.body import EMPTY_BODY, Body, DecodedBody, parse_content_headers
 from app.http.multipart import Part
-from app.http.request import Fields, query_pairs, shown, shown_pairs
+from app.http.request import HeaderList, decode_lossless, decode_lossless_pairs, parse_query
 
-FORM: Final = b"application/x-www-form-urlencoded"
-JSON: Final = b"application/json"
+FORM_TYPE: Final = b"application/x-www-form-urlencoded"
+JSON_TYPE: Final = b"application/json"
 JSON_SUFFIX: Final = b"+json"  # RFC 6839, 3.1
 
 # Maximum nesting depth of JSON in the reflection: indentation makes the depth a factor of the response's length, and at
@@ -79,59 +79,63 @@ class ReflectedBody(msgspec.Struct, frozen=True, rename="camel"):
     multipart_refused: str | UnsetType = UNSET
 
 
-def reflect_body(body: Body, fields: Fields) -> ReflectedBody:
+def reflect_body(body: Body, headers: HeaderList) -> ReflectedBody:
     """Return the reflection of a body with these headers."""
-    if body is NONE:  # most requests have no body
-        return _NOTHING
-    text, base64 = _beginning(body)
-    reflected = ReflectedBody(body.length, body.sha256, body.chunked, _truncated(body), text, base64)
+    if body is EMPTY_BODY:  # most requests have no body
+        return _REFLECTED_EMPTY_BODY
+    text, base64 = _prefix_as_text(body)
+    reflected_body = ReflectedBody(body.length, body.sha256, body.chunked, _is_truncated(body), text, base64)
     if not body.length:
-        return reflected
-    content = content_of(fields)
+        return reflected_body
+    content_headers = parse_content_headers(headers)
     # A body with content codings that was not decoded can't be parsed.
-    plain = body.decoded.content if body.decoded else None if content.codings else body
-    whole = plain.kept if plain and not _truncated(plain) else None
-    parts = plain.multipart if plain else None
+    decoded_body = body.decoded.content if body.decoded else None if content_headers.codings else body
+    complete_body = decoded_body.prefix if decoded_body and not _is_truncated(decoded_body) else None
+    multipart = decoded_body.multipart if decoded_body else None
     return structs.replace(
-        reflected,
-        decoded=_decoded(body.decoded) if body.decoded else UNSET,
-        json=_json(whole) if whole is not None and _is_json(content.media_type) else UNSET,
-        form=shown_pairs(query_pairs(whole)) if whole is not None and content.media_type == FORM else UNSET,
-        multipart=[_part(part) for part in parts.parts] if parts and not parts.refused else UNSET,
-        multipart_refused=parts.refused if parts and parts.refused else UNSET,
+        reflected_body,
+        decoded=_reflect_decoded(body.decoded) if body.decoded else UNSET,
+        json=_raw_json(complete_body) if complete_body is not None and _is_json(content_headers.media_type) else UNSET,
+        form=decode_lossless_pairs(parse_query(complete_body))
+        if complete_body is not None and content_headers.media_type == FORM_TYPE
+        else UNSET,
+        multipart=[_reflect_part(part) for part in multipart.parts] if multipart and not multipart.error else UNSET,
+        multipart_refused=multipart.error if multipart and multipart.error else UNSET,
     )
 
 
-_NOTHING: Final = ReflectedBody(NONE.length, NONE.sha256, NONE.chunked, truncated=False, text="")
+_REFLECTED_EMPTY_BODY: Final = ReflectedBody(
+    EMPTY_BODY.length, EMPTY_BODY.sha256, EMPTY_BODY.chunked, truncated=False, text=""
+)
 
 
-def _truncated(body: Body) -> bool:
-    return body.length > len(body.kept)
+def _is_truncated(body: Body) -> bool:
+    return body.length > len(body.prefix)
 
 
-def _beginning(body: Body) -> tuple[str | UnsetType, str | UnsetType]:
+def _prefix_as_text(body: Body) -> tuple[str | UnsetType, str | UnsetType]:
     """Return the kept bytes as text, or in base64 if they are not UTF-8; the other is `UNSET`."""
     try:
         # Truncation may split a character, whose incomplete bytes are omitted.
-        text, _ = codecs.utf_8_decode(body.kept, "strict", not _truncated(body))
+        text, _ = codecs.utf_8_decode(body.prefix, "strict", not _is_truncated(body))
     except UnicodeDecodeError:
-        return UNSET, b64encode(body.kept).decode("ascii")
+        return UNSET, b64encode(body.prefix).decode("ascii")
     return text, UNSET
 
 
-def _decoded(decoded: Decoded) -> ReflectedContent:
-    names = [shown(coding) for coding in decoded.codings]
+def _reflect_decoded(decoded: DecodedBody) -> ReflectedContent:
+    names = [decode_lossless(coding) for coding in decoded.codings]
     content = decoded.content
     if content is None:
-        return ReflectedContent(names, refused=decoded.refused)
-    return ReflectedContent(names, content.length, content.sha256, _truncated(content), *_beginning(content))
+        return ReflectedContent(names, refused=decoded.error)
+    return ReflectedContent(names, content.length, content.sha256, _is_truncated(content), *_prefix_as_text(content))
 
 
 def _is_json(media_type: bytes) -> bool:
-    return media_type == JSON or media_type.endswith(JSON_SUFFIX)
+    return media_type == JSON_TYPE or media_type.endswith(JSON_SUFFIX)
 
 
-def _json(text: bytes) -> Raw | UnsetType:
+def _raw_json(text: bytes) -> Raw | UnsetType:
     """Return JSON unchanged, with its numbers, the order of its keys, and duplicate keys.
 
     Clients parse the response that contains it. Return `UNSET` for JSON that is invalid (RFC 8259) or beyond what
@@ -141,33 +145,33 @@ def _json(text: bytes) -> Raw | UnsetType:
         value = msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return UNSET
-    return UNSET if _deeper(value, MAX_DEPTH) else Raw(text)
+    return UNSET if _is_deeper(value, MAX_DEPTH) else Raw(text)
 
 
-def _deeper(value: Any, levels: int) -> bool:
+def _is_deeper(value: Any, limit: int) -> bool:
     """Return whether arrays and objects are nested more than so many levels deep."""
-    nested = _nested([value])
-    for _ in range(levels):
+    nested = _nested_containers([value])
+    for _ in range(limit):
         if not nested:
             return False
-        nested = [inner for outer in nested for inner in _nested(outer)]
+        nested = [inner for outer in nested for inner in _nested_containers(outer)]
     return bool(nested)
 
 
-def _nested(values: dict[str, Any] | list[Any]) -> list[dict[str, Any] | list[Any]]:
+def _nested_containers(values: dict[str, Any] | list[Any]) -> list[dict[str, Any] | list[Any]]:
     items = values.values() if isinstance(values, dict) else values
     return [item for item in items if isinstance(item, dict | list)]
 
 
-def _part(part: Part) -> ReflectedPart:
+def _reflect_part(part: Part) -> ReflectedPart:
     return ReflectedPart(
-        name=_text(part.name),
-        filename=_text(part.filename),
-        content_type=_text(part.content_type),
+        name=_optional_text(part.name),
+        filename=_optional_text(part.filename),
+        content_type=_optional_text(part.content_type),
         length=part.length,
         sha256=part.sha256,
     )
 
 
-def _text(raw: bytes | None) -> str | UnsetType:
-    return UNSET if raw is None else shown(raw)
+def _optional_text(raw: bytes | None) -> str | UnsetType:
+    return UNSET if raw is None else decode_lossless(raw)

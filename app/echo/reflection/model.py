@@ -11,16 +11,24 @@ from app import __version__
 from app.config.downward_api import Kubernetes
 from app.echo.context import Context
 from app.echo.reflection.body import ReflectedBody, reflect_body
-from app.echo.reflection.credentials import Credentials, credentials_of
+from app.echo.reflection.credentials import Credentials, parse_credentials
 from app.http.connection_info import Endpoint
-from app.http.controls_report import Applied
-from app.http.headers.client_address import Client, Way, client_by, way_of
-from app.http.headers.names import Remembered, canonical
-from app.http.headers.trace_context import Trace, trace_of
-from app.http.request import WireRequest, is_plain, once, query_pairs, shown, shown_pairs, split_target
-from app.http.tls_info import TLS
+from app.http.controls_report import ControlsReport
+from app.http.headers.client_address import Client, ForwardingInfo, client_from_forwarding, parse_forwarding
+from app.http.headers.names import BoundedCache, canonical_name
+from app.http.headers.trace_context import Trace, parse_trace
+from app.http.request import (
+    HttpRequest,
+    decode_lossless,
+    decode_lossless_pairs,
+    is_plain_ascii,
+    memoize,
+    parse_query,
+    split_target,
+)
+from app.http.tls_info import TlsInfo
 
-_spellings = Remembered(lambda name: (shown(name), canonical(name))).__getitem__
+_decode_header_name = BoundedCache(lambda name: (decode_lossless(name), canonical_name(name))).__getitem__
 
 
 class Reflection(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +50,7 @@ class Reflection(msgspec.Struct, frozen=True, kw_only=True):
     ingress: str | None
     service: str | None
     pod: str | None
-    tls: TLS | UnsetType
+    tls: TlsInfo | UnsetType
     pseudo: list[tuple[str, str]] | UnsetType
     received: list[tuple[str, str]]
     query: list[tuple[str, str]]
@@ -54,7 +62,7 @@ class Reflection(msgspec.Struct, frozen=True, kw_only=True):
     kubernetes: Kubernetes
     trace: Trace | UnsetType
     credentials: Credentials | UnsetType
-    applied: Applied
+    applied: ControlsReport
     id: str
     time: str
     version: str
@@ -63,39 +71,39 @@ class Reflection(msgspec.Struct, frozen=True, kw_only=True):
 def reflect(context: Context) -> Reflection:
     """Return the reflection of a request. The values of one header are in the order received."""
     request, policy = context.request, context.policy
-    said = once(request, _Said, _said)
-    headers = said.headers
+    head = memoize(request, _HeadView, _view_head)
+    headers = head.headers
     return Reflection(
-        path=said.path,
-        host=said.host,
-        method=said.method,
+        path=head.path,
+        host=head.host,
+        method=head.method,
         proto=request.version,
         headers=headers,
         http_port=str(policy.port),
-        namespace=policy.identity.namespace,
-        ingress=policy.identity.ingress,
-        service=policy.identity.service,
-        pod=policy.identity.pod,
+        namespace=policy.pod_info.namespace,
+        ingress=policy.pod_info.ingress,
+        service=policy.pod_info.service,
+        pod=policy.pod_info.pod,
         tls=context.connection.tls or UNSET,
-        pseudo=shown_pairs(request.pseudo) if request.pseudo else UNSET,
-        received=said.received,
-        query=said.query,
-        cookies=said.cookies,
-        body=reflect_body(request.body, request.fields),
-        trailers=shown_pairs(request.trailers),
-        client=client_by(said.way, context.connection, policy.trusted),
+        pseudo=decode_lossless_pairs(request.pseudo) if request.pseudo else UNSET,
+        received=head.received,
+        query=head.query,
+        cookies=head.cookies,
+        body=reflect_body(request.body, request.headers),
+        trailers=decode_lossless_pairs(request.trailers),
+        client=client_from_forwarding(head.forwarding, context.connection, policy.trusted_proxies),
         server=context.connection.server,
-        kubernetes=policy.identity.kubernetes,
-        trace=said.trace,
-        credentials=credentials_of(headers, policy),
-        applied=context.applied,
+        kubernetes=policy.pod_info.kubernetes,
+        trace=head.trace,
+        credentials=parse_credentials(headers, policy),
+        applied=context.controls_report,
         id=context.id,
         time=context.time,
         version=__version__,
     )
 
 
-class _Said(msgspec.Struct, frozen=True):
+class _HeadView(msgspec.Struct, frozen=True):
     """The part of a reflection that depends on the request head alone."""
 
     path: str
@@ -105,41 +113,41 @@ class _Said(msgspec.Struct, frozen=True):
     received: list[tuple[str, str]]
     query: list[tuple[str, str]]
     cookies: list[tuple[str, str]]
-    way: Way | None
+    forwarding: ForwardingInfo | None
     trace: Trace | UnsetType
 
 
-def _said(request: WireRequest) -> _Said:
-    received, headers = _fields(request)
-    return _Said(
-        shown(request.target),
-        shown(request.authority) if request.pseudo else headers.get("Host", [""])[0],
-        shown(request.method),
+def _view_head(request: HttpRequest) -> _HeadView:
+    received, headers = _decode_headers(request)
+    return _HeadView(
+        decode_lossless(request.target),
+        decode_lossless(request.authority) if request.pseudo else headers.get("Host", [""])[0],
+        decode_lossless(request.method),
         headers,
         received,
-        shown_pairs(query_pairs(split_target(request.target)[1])),
-        _cookies(headers["Cookie"]) if "Cookie" in headers else [],
-        way_of(headers),
-        trace_of(headers),
+        decode_lossless_pairs(parse_query(split_target(request.target)[1])),
+        _parse_cookies(headers["Cookie"]) if "Cookie" in headers else [],
+        parse_forwarding(headers),
+        parse_trace(headers),
     )
 
 
-def _fields(request: WireRequest) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
+def _decode_headers(request: HttpRequest) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
     """Return the headers as received, and their values by canonical name."""
-    show = bytes.decode if is_plain(request.head) else shown
+    decode_value = bytes.decode if is_plain_ascii(request.head) else decode_lossless
     received: list[tuple[str, str]] = []
     headers: dict[str, list[str]] = {}
-    for raw, value in request.fields:
-        text, (name, canonical) = show(value), _spellings(raw)
+    for raw, value in request.headers:
+        text, (name, header_name) = decode_value(value), _decode_header_name(raw)
         received.append((name, text))
-        if canonical in headers:
-            headers[canonical].append(text)
+        if header_name in headers:
+            headers[header_name].append(text)
         else:
-            headers[canonical] = [text]
+            headers[header_name] = [text]
     return received, headers
 
 
-def _cookies(values: list[str]) -> list[tuple[str, str]]:
+def _parse_cookies(values: list[str]) -> list[tuple[str, str]]:
     """Return the pairs of Cookie headers, undecoded (RFC 6265, 4.2.1); text without `=` is a name without a value."""
     pairs = (pair.strip(" \t").partition("=") for value in values for pair in value.split(";"))
     return [(name, value) for name, _, value in pairs if name or value]

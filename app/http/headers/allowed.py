@@ -7,7 +7,7 @@ browser run, store, send or open anything, or that weaken the security headers o
 import re
 from typing import Final
 
-from app.http.text import shortened
+from app.http.text import shorten
 
 # RFC 9110, 5.1, without `_`, which many recipients treat as `-`.
 NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
@@ -16,7 +16,7 @@ VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 # The server sets framing and connection headers (RFC 9110, 7.6.1; RFC 9112, 6); Date and Content-* describe the
 # response.
-_FRAMING: Final = frozenset(
+_FRAMING_HEADERS: Final = frozenset(
     [
         "connection",
         "date",
@@ -33,7 +33,7 @@ _FRAMING: Final = frozenset(
 # makes it reuse a cached response for any query of the path. WWW-Authenticate makes it ask for a password,
 # Secure-Session-* makes it create a key. The others are policies or permissions that it stores for everything served
 # under this host name, or they disable its protections.
-_BROWSERS: Final = frozenset(
+_BROWSER_HEADERS: Final = frozenset(
     [
         "activate-storage-access",
         "alt-svc",
@@ -79,48 +79,48 @@ _BROWSERS: Final = frozenset(
     ]
 )
 # Headers that a proxy acts on, such as serving one of its own files, and the id of the request.
-_PROXIES: Final = frozenset(["x-lighttpd-send-file", "x-reproxy-url", "x-request-id", "x-sendfile"])
-_NEVER: Final = _BROWSERS | _PROXIES
-_PREFIXES: Final = (
+_PROXY_HEADERS: Final = frozenset(["x-lighttpd-send-file", "x-reproxy-url", "x-request-id", "x-sendfile"])
+_FORBIDDEN: Final = _BROWSER_HEADERS | _PROXY_HEADERS
+_FORBIDDEN_PREFIXES: Final = (
     "accept-ch", "access-control-", "ad-auction-", "attribution-reporting-", "content-", "cross-origin-", "proxy-",
     "sec-", "secure-session-", "service-worker-", "shared-storage-", "x-accel-", "x-lighttpd-", "x-litespeed-",
     "x-reproxy-",
 )  # fmt: skip
 # Headers that control caching; a cache may have its own Cache-Control (RFC 9213, 2.1).
-_CACHES: Final = frozenset(["age", "edge-control", "expires", "netlify-vary", "pragma", "vary"])
-_OF_A_CACHE: Final = "cache-control"
-_SURROGATES: Final = "surrogate-"
+_CACHING_HEADERS: Final = frozenset(["age", "edge-control", "expires", "netlify-vary", "pragma", "vary"])
+_CACHE_CONTROL_SUFFIX: Final = "cache-control"
+_SURROGATE_PREFIX: Final = "surrogate-"
 
 
-def why_not(name: str, value: str, *, cookies: bool = False) -> str:
+def rejection_reason(name: str, value: str, *, allow_cookies: bool = False) -> str:
     """Return in a few words why a client can't set this response header; empty if it can.
 
-    Set-Cookie is accepted only if `cookies` is true.
+    Set-Cookie is accepted only if `allow_cookies` is true.
     """
     lower = name.lower()
-    shown = shortened(name)
+    excerpt = shorten(name)
     if not NAME.fullmatch(name):
         return "invalid header name (RFC 9110, 5.1; without _)"
     if not VALUE.fullmatch(value):
         return "control character in the header value (RFC 9110, 5.5)"
-    if lower in _FRAMING:
-        return f"{shown} is set by the server"
+    if lower in _FRAMING_HEADERS:
+        return f"{excerpt} is set by the server"
     if lower == "set-cookie":
-        return "" if cookies else "cookies are disabled (ECHO_ALLOW_COOKIE)"
-    if lower in _NEVER or lower.startswith(_PREFIXES):
-        return f"{shown} can't be set by a client"
+        return "" if allow_cookies else "cookies are disabled (ECHO_ALLOW_COOKIE)"
+    if lower in _FORBIDDEN or lower.startswith(_FORBIDDEN_PREFIXES):
+        return f"{excerpt} can't be set by a client"
     return ""
 
 
-NOT_BY_A_FIELD: Final = "only echo_header in the query can set it: caches distinguish responses by URL"
-"""Why a header that `is_for_caches` can't be set by a request header."""
+QUERY_ONLY_REASON: Final = "only echo_header in the query can set it: caches distinguish responses by URL"
+"""Why a header that `is_caching_header` can't be set by a request header."""
 
 
-def is_for_caches(name: str) -> bool:
+def is_caching_header(name: str) -> bool:
     """Return whether a header controls caching.
 
     The control for it must be part of the cache key, the URL. If a request header could set it, the response would be
     cached for clients that did not send that header.
     """
     lower = name.lower()
-    return lower in _CACHES or lower.endswith(_OF_A_CACHE) or lower.startswith(_SURROGATES)
+    return lower in _CACHING_HEADERS or lower.endswith(_CACHE_CONTROL_SUFFIX) or lower.startswith(_SURROGATE_PREFIX)

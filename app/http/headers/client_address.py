@@ -10,15 +10,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from app.http.connection_info import ProxyProtocol
-from app.http.headers.forwarded import forwarded, forwarded_for, node, told_by_forwarded
-from app.http.networks import Networks, address, among
+from app.http.headers.forwarded import node_of_element, parse_forwarded, parse_node, parse_x_forwarded_for
+from app.http.networks import Networks, in_networks, parse_address
 from app.http.request import ConnectionInfo
 
-Told = Literal["Forwarded", "X-Forwarded-For", "X-Real-IP", "connection"]
+NodeSource = Literal["Forwarded", "X-Forwarded-For", "X-Real-IP", "connection"]
 
 # Maximum number of hops that are read, starting at the connection. Each is an address to be compared, and 64 KiB could
 # hold 30,000. No real chain is as long, and hops beyond the first untrusted one don't affect the client address.
-MOST_HOPS: Final = 256
+MAX_HOPS: Final = 256
 
 _FORWARDED: Final = "Forwarded"
 _FORWARDED_FOR: Final = "X-Forwarded-For"
@@ -35,7 +35,7 @@ class Hop(msgspec.Struct, frozen=True):
     """
 
     address: str
-    told: Told
+    source: NodeSource = msgspec.field(name="told")
     trusted: bool
     port: int | UnsetType = UNSET
 
@@ -59,46 +59,57 @@ class Client(msgspec.Struct, frozen=True, rename="camel"):
     x_forwarded: dict[str, list[str]] | UnsetType = UNSET
 
 
-class Way(msgspec.Struct, frozen=True):
+class ForwardingInfo(msgspec.Struct, frozen=True):
     """Path of a request as reported by headers: `nodes` are address, port and source header."""
 
-    nodes: list[tuple[str, int | UnsetType, Told]]
+    nodes: list[tuple[str, int | UnsetType, NodeSource]]
     forwarded: list[dict[str, str]] | UnsetType
     x_forwarded: dict[str, list[str]] | UnsetType
 
 
-def way_of(headers: dict[str, list[str]]) -> Way | None:
+def parse_forwarding(headers: dict[str, list[str]]) -> ForwardingInfo | None:
     """Parse the forwarding headers (lossless text by canonical name); return None if there are none."""
     # A single search in all names: most requests have none of these headers.
     if _FORWARDED not in (names := "\n".join(headers)) and _REAL_IP not in names:
         return None
-    elements = forwarded(headers[_FORWARDED]) if _FORWARDED in headers else []
-    others = {
+    elements = parse_forwarded(headers[_FORWARDED]) if _FORWARDED in headers else []
+    x_forwarded = {
         name: values
         for name, values in headers.items()
         if name[:1] == "X" and (name.startswith(_X_FORWARDED) or name == _REAL_IP)  # most names begin otherwise
     }
-    nodes = [(*node(text), by) for text, by in _told(headers, elements)[-MOST_HOPS:]]
-    return Way(nodes, elements or UNSET, others or UNSET)
+    nodes = [(*parse_node(text), source) for text, source in _reported_nodes(headers, elements)[-MAX_HOPS:]]
+    return ForwardingInfo(nodes, elements or UNSET, x_forwarded or UNSET)
 
 
-def client_by(way: Way | None, connection: ConnectionInfo, trusted: Networks) -> Client:
+def client_from_forwarding(forwarding: ForwardingInfo | None, connection: ConnectionInfo, trusted: Networks) -> Client:
     """Return the client of a request, from its parsed forwarding headers and its connection."""
-    end, proxy = connection.client, connection.proxy or UNSET
-    if way is None:
-        return Client(end.address, end.port, end.address, proxy)
-    chain = [Hop(where, by, among(where, trusted), port) for where, port, by in way.nodes]
-    chain.append(Hop(end.address, "connection", among(end.address, trusted), end.port))
-    told = chain if way.nodes else UNSET
-    return Client(end.address, end.port, _effective(chain), proxy, told, way.forwarded, way.x_forwarded)
+    peer, proxy = connection.client, connection.proxy or UNSET
+    if forwarding is None:
+        return Client(peer.address, peer.port, peer.address, proxy)
+    chain = [
+        Hop(node_address, source, in_networks(node_address, trusted), port)
+        for node_address, port, source in forwarding.nodes
+    ]
+    chain.append(Hop(peer.address, "connection", in_networks(peer.address, trusted), peer.port))
+    reported_chain = chain if forwarding.nodes else UNSET
+    return Client(
+        peer.address,
+        peer.port,
+        _effective_address(chain),
+        proxy,
+        reported_chain,
+        forwarding.forwarded,
+        forwarding.x_forwarded,
+    )
 
 
-def client_of(headers: dict[str, list[str]], connection: ConnectionInfo, trusted: Networks) -> Client:
+def client_from_headers(headers: dict[str, list[str]], connection: ConnectionInfo, trusted: Networks) -> Client:
     """Return the client of a request, from its headers (lossless text by canonical name) and its connection."""
-    return client_by(way_of(headers), connection, trusted)
+    return client_from_forwarding(parse_forwarding(headers), connection, trusted)
 
 
-def _told(headers: dict[str, list[str]], elements: list[dict[str, str]]) -> list[tuple[str, Told]]:
+def _reported_nodes(headers: dict[str, list[str]], elements: list[dict[str, str]]) -> list[tuple[str, NodeSource]]:
     """Return the nodes reported by one header, the client first.
 
     Only one header is used: in a chain combined from several, a client could choose the position of an address.
@@ -106,23 +117,23 @@ def _told(headers: dict[str, list[str]], elements: list[dict[str, str]]) -> list
     Express, uvicorn). Such proxies forward a client's Forwarded header unchanged, and it must not be mistaken for
     theirs.
     """
-    nodes = forwarded_for(headers.get(_FORWARDED_FOR, []))
+    nodes = parse_x_forwarded_for(headers.get(_FORWARDED_FOR, []))
     if nodes:
         return [(text, "X-Forwarded-For") for text in nodes]
     if elements:
-        return [(told_by_forwarded(element), "Forwarded") for element in elements]
+        return [(node_of_element(element), "Forwarded") for element in elements]
     # nginx sets X-Real-IP to one address; of several, the last is from the nearest proxy.
-    return [(text, "X-Real-IP") for text in forwarded_for(headers.get(_REAL_IP, []))[-1:]]
+    return [(text, "X-Real-IP") for text in parse_x_forwarded_for(headers.get(_REAL_IP, []))[-1:]]
 
 
-def _effective(chain: list[Hop]) -> str:
+def _effective_address(chain: list[Hop]) -> str:
     """Return the address of the first untrusted hop, starting at the connection, else that of the chain's first hop.
 
     If that hop has no IP address, return that of the previous hop, nearer to the connection: the last one known.
     """
-    known = chain[-1].address
+    last_address = chain[-1].address
     for hop in reversed(chain):
         if not hop.trusted:
-            return known if address(hop.address) is None else hop.address
-        known = hop.address
-    return known
+            return last_address if parse_address(hop.address) is None else hop.address
+        last_address = hop.address
+    return last_address

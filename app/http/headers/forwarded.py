@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
-from app.http.networks import address
+from app.http.networks import parse_address
 
 INVALID: Final = "invalid"  # key of a malformed element of Forwarded
 UNKNOWN: Final = "unknown"  # RFC 7239, 6.2: the node is unknown
@@ -26,58 +26,58 @@ _BRACKETED = re.compile(r"\[([^\]]*+)\](?::(.*))?", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
-def forwarded(values: Iterable[str]) -> list[dict[str, str]]:
+def parse_forwarded(values: Iterable[str]) -> list[dict[str, str]]:
     """Parse the elements of Forwarded: parameters by name in lower case, with quoted values unquoted.
 
     A malformed element, or one with a repeated parameter (RFC 7239, 4), is `{"invalid": text}`.
     """
-    return [element for value in values for element in _elements(value) if element]
+    return [element for value in values for element in _parse_elements(value) if element]
 
 
-def _elements(text: str) -> Iterator[dict[str, str]]:
-    begin = 0
-    while begin < len(text):
-        element, end = _element(text, begin)
+def _parse_elements(text: str) -> Iterator[dict[str, str]]:
+    start = 0
+    while start < len(text):
+        element, end = _parse_element(text, start)
         if element is None:
             # Not from the end of what was parsed: that may be within a quotation that the client left open.
-            end = text.find(",", begin)
+            end = text.find(",", start)
             end = len(text) if end < 0 else end
-            element = {INVALID: text[begin:end].strip(" \t")}
+            element = {INVALID: text[start:end].strip(" \t")}
         yield element
-        begin = end + 1
+        start = end + 1
 
 
-def _element(text: str, begin: int) -> tuple[dict[str, str] | None, int]:
+def _parse_element(text: str, start: int) -> tuple[dict[str, str] | None, int]:
     """Parse the element that begins here; return it, or None, and its end: a comma, or the end of the text."""
     pairs: dict[str, str] = {}
     while True:
-        match = _PAIR.match(text, begin)
+        match = _PAIR.match(text, start)
         if match:
             name, quoted, plain = match.groups()
             if name.lower() in pairs:
-                return None, begin
+                return None, start
             pairs[name.lower()] = plain if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
-            begin = match.end()
-        space = _SPACE.match(text, begin)
-        begin = space.end() if space else begin
-        if begin == len(text) or text[begin] == ",":
-            return pairs, begin
-        if text[begin] != ";":
-            return None, begin
-        begin += 1
+            start = match.end()
+        space = _SPACE.match(text, start)
+        start = space.end() if space else start
+        if start == len(text) or text[start] == ",":
+            return pairs, start
+        if text[start] != ";":
+            return None, start
+        start += 1
 
 
-def told_by_forwarded(element: dict[str, str]) -> str:
+def node_of_element(element: dict[str, str]) -> str:
     """Return the node of an element of Forwarded, as written."""
     return element.get("for") or element.get(INVALID) or UNKNOWN
 
 
-def forwarded_for(values: Iterable[str]) -> list[str]:
+def parse_x_forwarded_for(values: Iterable[str]) -> list[str]:
     """Return the nodes of X-Forwarded-For as written, without empty ones."""
     return [stripped for value in values for node in value.split(",") if (stripped := node.strip(" \t"))]
 
 
-def node(text: str) -> tuple[str, int | UnsetType]:
+def parse_node(text: str) -> tuple[str, int | UnsetType]:
     """Return the address of a node, without brackets, and its port if that is a number; other text unchanged.
 
     Accepts the forms of RFC 7239, 6, and those that proxies write: 10.0.0.1, 10.0.0.1:80, ::1, [::1], [::1]:80,
@@ -92,6 +92,6 @@ def node(text: str) -> tuple[str, int | UnsetType]:
         inner, _, port = text.partition(":")
     else:
         return text, UNSET
-    if address(inner) is None:
+    if parse_address(inner) is None:
         return text, UNSET
     return inner, int(port) if _PORT.fullmatch(port) else UNSET

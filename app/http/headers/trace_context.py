@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 _TRACEPARENT: Final = "Traceparent"
 
 # Trace Context, 3.2: a later version may have more after the flags.
-_PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+_TRACEPARENT_VALUE = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _SAMPLED: Final = 0x01
 _RANDOM: Final = 0x02  # Trace Context level 2, 3.2.2.5
 
@@ -37,30 +37,30 @@ class Trace(msgspec.Struct, frozen=True):
     invalid: dict[str, str] | UnsetType = UNSET
 
 
-def trace_of(headers: dict[str, list[str]]) -> Trace | UnsetType:
+def parse_trace(headers: dict[str, list[str]]) -> Trace | UnsetType:
     """Parse the `traceparent` of a request (values by canonical header name); return `UNSET` if there is none."""
     values = headers.get(_TRACEPARENT)
     if not values:
         return UNSET
-    parent = _parse(values[0]) if len(values) == 1 else f"sent {len(values)} times; must be one header"
+    parent = _parse_traceparent(values[0]) if len(values) == 1 else f"sent {len(values)} times; must be one header"
     return Trace(parent) if isinstance(parent, TraceParent) else Trace(invalid={_TRACEPARENT: parent})
 
 
-def _parse(value: str) -> TraceParent | str:
+def _parse_traceparent(value: str) -> TraceParent | str:
     """Parse a value, or return why it is invalid."""
-    match = _PARENT.fullmatch(value)
+    match = _TRACEPARENT_VALUE.fullmatch(value)
     if match is None:
-        if _PARENT.fullmatch(value.lower()):
+        if _TRACEPARENT_VALUE.fullmatch(value.lower()):
             return "its digits must be lower-case"
         return "not of the form version-traceid-parentid-flags: 2, 32, 16 and 2 hexadecimal digits"
-    version, trace_id, parent_id, flags, more = match.groups()
-    errors = {
+    version, trace_id, parent_id, flags, suffix = match.groups()
+    checks = {
         "ff is no version": version == "ff",
-        "version 00 has nothing behind its flags": version == "00" and more is not None,
+        "version 00 has nothing behind its flags": version == "00" and suffix is not None,
         "its trace id is all zeros": not trace_id.strip("0"),
         "its parent id is all zeros": not parent_id.strip("0"),
     }
-    error = next((error for error, applies in errors.items() if applies), None)
+    error = next((error for error, applies in checks.items() if applies), None)
     if error:
         return error
     bits = int(flags, 16)

@@ -9,111 +9,115 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from app.http.errors import ProtocolError, bad_request, excerpt
-from app.http.request import Fields
-from app.server.http1.grammar import BARE_LF, WITHOUT_CR, parse_fields
-from app.server.limits import Limits
+from app.http.request import HeaderList
+from app.server.http1.grammar import BARE_LF, BARE_LF_ERROR, parse_headers
+from app.server.limits import RequestLimits
 
 # chunk-size and its extensions, which are ignored (7.1.1). Fifteen digits are beyond any limit.
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?")
-_LONGEST_SIZE_LINE = 4096  # unknown extensions are of no use to a recipient, and 7.1.1 requires a limit
+_MAX_SIZE_LINE = 4096  # unknown extensions are of no use to a recipient, and 7.1.1 requires a limit
 
 
 class ChunkedDecoder:
     """Decoder of one chunked body: `feed` bytes, iterate `data()`; `trailers` is set after the end of the body."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.trailers: Fields | None = None
-        self.left = b""  # bytes not parsed yet; once `trailers` is set, those after the body
-        self._most = limits.body
-        self._most_trailer_bytes = limits.head
+    def __init__(self, limits: RequestLimits) -> None:
+        self.trailers: HeaderList | None = None
+        self.unparsed = b""  # bytes not parsed yet; once `trailers` is set, those after the body
+        self._max_body_size = limits.body_size
+        self._max_trailer_bytes = limits.head_size
         self._limits = limits
-        self._total = 0
-        self._rest = 0  # bytes of the chunk still to come, then its CRLF
-        self._step = ChunkedDecoder._size_line  # not a bound method: it would be a reference cycle
-        self._at = 0  # where in `left` to parse next: parsed bytes are dropped once per feed, not once per chunk
-        self._searched = 0  # up to here `left` does not contain the end of the trailers
+        self._total_size = 0
+        self._chunk_remaining = 0  # bytes of the chunk still to come, then its CRLF
+        self._step = ChunkedDecoder._parse_size_line  # not a bound method: it would be a reference cycle
+        self._position = (
+            0  # where in `unparsed` to parse next: parsed bytes are dropped once per feed, not once per chunk
+        )
+        self._searched_to = 0  # up to here `unparsed` does not contain the end of the trailers
 
     def feed(self, data: bytes) -> None:
         """Append bytes to those that came before."""
-        self.left = self.left[self._at :] + data if self._at < len(self.left) else data
-        self._searched -= self._at
-        self._at = 0
+        self.unparsed = self.unparsed[self._position :] + data if self._position < len(self.unparsed) else data
+        self._searched_to -= self._position
+        self._position = 0
 
-    def data(self) -> Iterator[bytes]:
+    def decoded_pieces(self) -> Iterator[bytes]:
         """Yield the decoded body in pieces, until more bytes are needed or the body has ended.
 
         Raise `ProtocolError`: 400 for bad framing, 413 above the limit.
         """
         while self.trailers is None:
-            before = self._at, self._step
+            before = self._position, self._step
             piece = self._step(self)
             if piece:
                 yield piece
-            elif (self._at, self._step) == before:
+            elif (self._position, self._step) == before:
                 return
-        self.left, self._at = self.left[self._at :], 0
+        self.unparsed, self._position = self.unparsed[self._position :], 0
 
-    def _line(self, longest: int, what: str) -> bytes | None:
-        end = self.left.find(b"\n", self._at, self._at + longest)
+    def _next_line(self, limit: int, subject: str) -> bytes | None:
+        end = self.unparsed.find(b"\n", self._position, self._position + limit)
         if end < 0:
-            if len(self.left) - self._at >= longest:
-                raise bad_request(f"{what} exceeds {longest} bytes")
+            if len(self.unparsed) - self._position >= limit:
+                raise bad_request(f"{subject} exceeds {limit} bytes")
             return None
-        if end == self._at or self.left[end - 1 : end] != b"\r":
-            raise bad_request(f"{what} ends with LF alone; CRLF is required")
-        line, self._at = self.left[self._at : end - 1], end + 1
+        if end == self._position or self.unparsed[end - 1 : end] != b"\r":
+            raise bad_request(f"{subject} ends with LF alone; CRLF is required")
+        line, self._position = self.unparsed[self._position : end - 1], end + 1
         return line
 
-    def _size_line(self) -> bytes:
-        line = self._line(_LONGEST_SIZE_LINE, "chunk size line")
+    def _parse_size_line(self) -> bytes:
+        line = self._next_line(_MAX_SIZE_LINE, "chunk size line")
         if line is None:
             return b""
         match = _SIZE_LINE.fullmatch(line)
         if match is None:
             raise bad_request(f"invalid chunk size: {excerpt(line)}")
-        self._rest = int(match[1], 16)
-        self._total += self._rest
-        if self._total > self._most:
+        self._chunk_remaining = int(match[1], 16)
+        self._total_size += self._chunk_remaining
+        if self._total_size > self._max_body_size:
             raise ProtocolError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"request body exceeds {self._most} bytes (ECHO_MAX_BODY)"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"request body exceeds {self._max_body_size} bytes (ECHO_MAX_BODY)"
             )
-        self._step = ChunkedDecoder._chunk_data if self._rest else ChunkedDecoder._trailer_section
+        self._step = (
+            ChunkedDecoder._parse_chunk_data if self._chunk_remaining else ChunkedDecoder._parse_trailer_section
+        )
         return b""
 
-    def _chunk_data(self) -> bytes:
-        piece = self.left[self._at : self._at + self._rest]
-        self._at += len(piece)
-        self._rest -= len(piece)
-        if not self._rest:
-            self._step = ChunkedDecoder._chunk_end
+    def _parse_chunk_data(self) -> bytes:
+        piece = self.unparsed[self._position : self._position + self._chunk_remaining]
+        self._position += len(piece)
+        self._chunk_remaining -= len(piece)
+        if not self._chunk_remaining:
+            self._step = ChunkedDecoder._parse_chunk_end
         return piece
 
-    def _chunk_end(self) -> bytes:
-        end = self.left[self._at : self._at + 2]
+    def _parse_chunk_end(self) -> bytes:
+        end = self.unparsed[self._position : self._position + 2]
         if end == b"\r\n":
-            self._at += 2
-            self._step = ChunkedDecoder._size_line
+            self._position += 2
+            self._step = ChunkedDecoder._parse_size_line
         elif end not in {b"", b"\r"}:
             raise bad_request("chunk data exceeds the chunk size")
         return b""
 
-    def _trailer_section(self) -> bytes:
-        if self.left.startswith(b"\r\n", self._at):
-            block, self._at = b"", self._at + 2
+    def _parse_trailer_section(self) -> bytes:
+        if self.unparsed.startswith(b"\r\n", self._position):
+            block, self._position = b"", self._position + 2
         else:
-            begun, most = self._at, self._at + self._most_trailer_bytes
-            end = self.left.find(b"\r\n\r\n", max(begun, self._searched - 3), most)
+            start, limit = self._position, self._position + self._max_trailer_bytes
+            end = self.unparsed.find(b"\r\n\r\n", max(start, self._searched_to - 3), limit)
             if end < 0:
                 # A client that ends lines with LF alone would wait for a response until its timeout.
-                if BARE_LF.search(self.left, max(begun, self._searched), most):
-                    raise bad_request(WITHOUT_CR)
-                self._searched = len(self.left)
-                if len(self.left) >= most:
+                if BARE_LF.search(self.unparsed, max(start, self._searched_to), limit):
+                    raise bad_request(BARE_LF_ERROR)
+                self._searched_to = len(self.unparsed)
+                if len(self.unparsed) >= limit:
                     raise ProtocolError(
                         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                        f"trailers exceed {self._most_trailer_bytes} bytes (ECHO_MAX_HEADER_BYTES)",
+                        f"trailers exceed {self._max_trailer_bytes} bytes (ECHO_MAX_HEADER_BYTES)",
                     )
                 return b""
-            block, self._at = self.left[begun : end + 2], end + 4
-        self.trailers = parse_fields(block, self._limits.fields)
+            block, self._position = self.unparsed[start : end + 2], end + 4
+        self.trailers = parse_headers(block, self._limits.header_count)
         return b""

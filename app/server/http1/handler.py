@@ -8,273 +8,312 @@ from typing import Final, cast
 
 from msgspec import structs
 
-from app.http.body import Meter
-from app.http.errors import ProtocolError, full
-from app.http.observer import APPLICATION_FAILED, unread
-from app.http.request import NO_EFFECTS, WireRequest
-from app.server.http1.events import Head
-from app.server.http1.parser import Data, End, Event, RequestReader
-from app.server.http1.response_writer import Answering, told
-from app.server.protocol import Channel
-from app.server.response import CONTINUE, FAILED, Response, encode, has_content, refusal
-from app.server.state import Phase, Service, UnderWay
+from app.http.body import BodyReader
+from app.http.errors import ProtocolError, over_budget
+from app.http.observer import APPLICATION_FAILED, unparsed_request
+from app.http.request import NO_OPTIONS, HttpRequest
+from app.server.http1.events import RequestHead
+from app.server.http1.parser import BodyData, Event, RequestEnd, RequestParser
+from app.server.http1.response_writer import Http1ResponseWriter, connection_header
+from app.server.protocol import Transport
+from app.server.response import (
+    CONTINUE,
+    INTERNAL_ERROR_RESPONSE,
+    WsgiResponse,
+    encode_response,
+    error_response,
+    has_content,
+)
+from app.server.state import ConnectionPhase, InFlight, ServerState
 from app.server.websocket.echo import WebSocketEcho
-from app.server.websocket.handler import WebSocketSession
-from app.server.websocket.handshake import accept
-from app.server.wsgi import Count, Gateway
+from app.server.websocket.handler import WebSocketHandler
+from app.server.websocket.handshake import accept_upgrade
+from app.server.wsgi import Transfer, WsgiGateway
 
-_TURN: Final = 100  # pipelined requests that are answered before other connections are served
+_REQUESTS_PER_TURN: Final = 100  # pipelined requests that are answered before other connections are served
 
 
-class Http1Session:
+class Http1Handler:
     """Protocol handler that reads requests and writes their responses."""
 
     __slots__ = (
-        "_answered", "_answering", "_began", "_begun", "_channel", "_ended", "_gateway", "_head", "_meter", "_over",
-        "_phase", "_reader", "_received", "_service",
+        "_body_reader",
+        "_body_started_at",
+        "_gateway",
+        "_head",
+        "_head_received_at",
+        "_is_finished",
+        "_parser",
+        "_phase",
+        "_received_bytes",
+        "_request_count",
+        "_response_writer",
+        "_saw_eof",
+        "_state",
+        "_transport",
     )  # fmt: skip
 
-    def __init__(self, channel: Channel, gateway: Gateway, service: Service) -> None:
-        self._channel = channel
+    def __init__(self, transport: Transport, gateway: WsgiGateway, state: ServerState) -> None:
+        self._transport = transport
         self._gateway = gateway
-        self._service = service
-        self._reader = RequestReader(service.bounds.limits, service.heads)
-        self._head: Head | None = None  # of a request without a response so far
-        self._began = 0.0  # when that head arrived, by the exact clock
-        self._meter: Meter | None = None  # of a body that has begun
-        self._answering: Answering | None = None  # a response that takes time; meanwhile no request is parsed
-        self._phase = Phase.IDLE
-        self._answered = 0  # number of requests answered
-        self._begun = 0.0  # when the body began, on the loop's clock
-        self._received = 0  # bytes of the body
-        self._ended = False  # the client has sent EOF
-        self._over = False  # nothing is read any more, or another protocol handler reads
+        self._state = state
+        self._parser = RequestParser(state.limits.request, state.http1_head_cache)
+        self._head: RequestHead | None = None  # of a request without a response so far
+        self._head_received_at = 0.0  # when that head arrived, by the exact clock
+        self._body_reader: BodyReader | None = None  # of a body that has begun
+        self._response_writer: Http1ResponseWriter | None = (
+            None  # a response that takes time; meanwhile no request is parsed
+        )
+        self._phase = ConnectionPhase.IDLE
+        self._request_count = 0  # number of requests answered
+        self._body_started_at = 0.0  # when the body began, on the loop's clock
+        self._received_bytes = 0  # bytes of the body
+        self._saw_eof = False  # the client has sent EOF
+        self._is_finished = False  # nothing is read any more, or another protocol handler reads
 
     @property
-    def under_way(self) -> UnderWay:
+    def in_flight(self) -> InFlight:
         """Whether a request is in flight."""
-        return UnderWay(1 if self._head or self._answering else 0)
+        return InFlight(1 if self._head or self._response_writer else 0)
 
-    def receive(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Process bytes from the client."""
-        if self._over:
+        if self._is_finished:
             return
-        self._reader.receive(data)
-        if not self._channel.blocked:
-            self._advance()
+        self._parser.feed(data)
+        if not self._transport.is_blocked:
+            self._process_events()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Resume when the client has read its responses, or with a response or a body that is processed in steps."""
-        if self._answering and not self._answer_on(self._answering):
+        if self._response_writer and not self._advance_response(self._response_writer):
             return
-        if self._meter and self._meter.pending:
-            self._meter.work()
-        if self._meter and self._meter.pending:
-            self._channel.soon()
+        if self._body_reader and self._body_reader.has_work:
+            self._body_reader.step()
+        if self._body_reader and self._body_reader.has_work:
+            self._transport.defer()
             return
-        self._advance()
-        if self._answering:
+        self._process_events()
+        if self._response_writer:
             return
-        self._channel.resume()
-        if self._ended and not self._channel.blocked:
-            self._leave()
+        self._transport.resume_reading()
+        if self._saw_eof and not self._transport.is_blocked:
+            self._close()
 
-    def wake(self) -> None:
+    def on_timer(self) -> None:
         """Resume a response of which more is due."""
-        if self._answering:
-            self.go_on()
+        if self._response_writer:
+            self.resume()
 
-    def end(self) -> None:
+    def eof_received(self) -> None:
         """Process EOF from the client. Complete requests are still answered; an incomplete one is not."""
-        self._ended = True
-        if not self._channel.blocked and not self._answering:
-            self._leave()
+        self._saw_eof = True
+        if not self._transport.is_blocked and not self._response_writer:
+            self._close()
 
-    def expire(self) -> None:
+    def on_timeout(self) -> None:
         """End a connection whose deadline has passed: with 408 if a request is incomplete, otherwise silently."""
-        if self._phase is Phase.IDLE:
-            self._leave()
-        elif self._answering:
-            self._channel.abort()
+        if self._phase is ConnectionPhase.IDLE:
+            self._close()
+        elif self._response_writer:
+            self._transport.abort()
         else:
-            is_head = self._phase is Phase.HEAD
-            what = "head (ECHO_HEADER_TIMEOUT)" if is_head else "body (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
-            self._refuse(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"timeout while receiving the request {what}"))
+            is_head = self._phase is ConnectionPhase.HEAD
+            part = "head (ECHO_HEADER_TIMEOUT)" if is_head else "body (ECHO_BODY_TIMEOUT, ECHO_MIN_BODY_RATE)"
+            self._reject(ProtocolError(HTTPStatus.REQUEST_TIMEOUT, f"timeout while receiving the request {part}"))
 
-    def drain(self) -> None:
+    def begin_shutdown(self) -> None:
         """End a response without a known end; otherwise the next response announces it by `Connection: close`."""
-        if self._answering:
-            self._answering.stop()
+        if self._response_writer:
+            self._response_writer.on_shutdown()
 
-    def last_call(self) -> None:
+    def close_if_idle(self) -> None:
         """Close the connection if nothing is in flight."""
-        if self._phase is Phase.IDLE and not self._channel.blocked:
-            self._leave()
+        if self._phase is ConnectionPhase.IDLE and not self._transport.is_blocked:
+            self._close()
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Bytes buffered of a request in flight: its head counts twice, as text and as parsed headers."""
-        if self._answering:
-            request = self._answering.request
-            return self._reader.held + 2 * len(request.head) + len(request.body.kept)
+        if self._response_writer:
+            request = self._response_writer.request
+            return self._parser.buffered_bytes + 2 * len(request.head) + len(request.body.prefix)
         if self._head is None:
-            return self._reader.held
-        kept = self._meter.kept if self._meter else 0
-        return self._reader.held + 2 * len(self._head.request.head) + kept
+            return self._parser.buffered_bytes
+        prefix_size = self._body_reader.prefix_length if self._body_reader else 0
+        return self._parser.buffered_bytes + 2 * len(self._head.request.head) + prefix_size
 
-    def shed(self) -> None:
+    def reject_over_budget(self) -> None:
         """Reject an incomplete request. Data after a response is no more than what arrived with its request."""
-        if not (self._answering or self._over):
-            self._refuse(full())
+        if not (self._response_writer or self._is_finished):
+            self._reject(over_budget())
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         """Close a response in flight."""
-        answering, self._answering = self._answering, None
-        if answering:
-            answering.close()
-            self._tell(answering, whole=False)
+        writer, self._response_writer = self._response_writer, None
+        if writer:
+            writer.close()
+            self._report_response(writer, complete=False)
 
-    def _advance(self) -> None:
+    def _process_events(self) -> None:
         """Process the events in the bytes so far."""
-        if self._answering:
+        if self._response_writer:
             return
-        reader, channel = self._reader, self._channel
+        parser, transport = self._parser, self._transport
         try:
-            while (event := reader.next()) is not None:
-                self._take(event)
-                if channel.blocked or self._over or self._answering:
+            while (event := parser.next_event()) is not None:
+                self._handle_event(event)
+                if transport.is_blocked or self._is_finished or self._response_writer:
                     return
         except ProtocolError as error:
-            self._refuse(error)
+            self._reject(error)
             return
-        if not reader.within_request:
-            self._wait(Phase.IDLE)
-        elif reader.within_body:
-            self._wait_for_body()
+        if not parser.is_within_request:
+            self._enter_phase(ConnectionPhase.IDLE)
+        elif parser.is_within_body:
+            self._enter_body_phase()
         else:
-            self._wait(Phase.HEAD)
+            self._enter_phase(ConnectionPhase.HEAD)
 
-    def _wait(self, phase: Phase) -> None:
+    def _enter_phase(self, phase: ConnectionPhase) -> None:
         # The deadline of a phase is set once: bytes that trickle in don't extend it.
         if self._phase is not phase:
             self._phase = phase
-            self._channel.enter(phase)
+            self._transport.set_phase(phase)
 
-    def _wait_for_body(self) -> None:
-        if self._phase is not Phase.BODY:
-            self._phase = Phase.BODY
-            self._begun = self._service.clock()
-        self._channel.enter(Phase.BODY, self._service.body_deadline(self._begun, self._received))
+    def _enter_body_phase(self) -> None:
+        if self._phase is not ConnectionPhase.BODY:
+            self._phase = ConnectionPhase.BODY
+            self._body_started_at = self._state.now()
+        self._transport.set_phase(
+            ConnectionPhase.BODY, self._state.body_deadline(self._body_started_at, self._received_bytes)
+        )
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, Head):
-            self._head, self._meter, self._received = event, None, 0
-            self._began = self._service.exact()
-            if event.whole:
-                self._answer(event, event.request)
+    def _handle_event(self, event: Event) -> None:
+        if isinstance(event, RequestHead):
+            self._head, self._body_reader, self._received_bytes = event, None, 0
+            self._head_received_at = self._state.perf_counter()
+            if event.has_no_body:
+                self._respond(event, event.request)
             elif event.expects_continue:
-                self._channel.write(CONTINUE)
-        elif isinstance(event, Data):
-            self._meter = self._meter or self._service.meter(cast("Head", self._head).request.fields)
-            self._meter.take(event.piece)
-            self._received += len(event.piece)
-            if self._meter.pending:
-                self._channel.soon()
+                self._transport.write(CONTINUE)
+        elif isinstance(event, BodyData):
+            self._body_reader = self._body_reader or self._state.new_body_reader(
+                cast("RequestHead", self._head).request.headers
+            )
+            self._body_reader.feed(event.piece)
+            self._received_bytes += len(event.piece)
+            if self._body_reader.has_work:
+                self._transport.defer()
         else:
-            self._end_body(event)
+            self._finish_body(event)
 
-    def _end_body(self, end: End) -> None:
-        head = cast("Head", self._head)
-        meter = self._meter or self._service.meter(head.request.fields)
-        request = structs.replace(head.request, body=meter.body(chunked=head.chunked), trailers=end.trailers)
-        self._meter = None
-        self._answer(head, request)
+    def _finish_body(self, end: RequestEnd) -> None:
+        head = cast("RequestHead", self._head)
+        body_reader = self._body_reader or self._state.new_body_reader(head.request.headers)
+        request = structs.replace(head.request, body=body_reader.finish(chunked=head.is_chunked), trailers=end.trailers)
+        self._body_reader = None
+        self._respond(head, request)
 
-    def _answer(self, head: Head, request: WireRequest) -> None:
-        self._answered += 1
-        if head.websocket:
+    def _respond(self, head: RequestHead, request: HttpRequest) -> None:
+        self._request_count += 1
+        if head.upgrades_to_websocket:
             self._open_websocket(head, request)
             return
-        response = self._gateway.ask(request)
+        response = self._gateway.call_application(request)
         self._head = None  # an idle connection keeps nothing of it
-        if response.effects is not NO_EFFECTS:
-            self._begin_to_answer(head, response)
+        if response.options is not NO_OPTIONS:
+            self._start_paced_response(head, response)
             return
-        service = self._service
-        keep = head.keep_alive and not service.draining and self._answered < service.bounds.requests
+        state = self._state
+        keep_alive = (
+            head.keep_alive and not state.draining and self._request_count < state.limits.requests_per_connection
+        )
         # Whatever comes next has its own deadline.
-        self._phase = Phase.IDLE
-        self._channel.enter(Phase.IDLE)
-        connection = "" if keep and request.version != "HTTP/1.0" else told(keep=keep, old=True)
-        content = has_content(response, with_body=request.method != b"HEAD")
-        self._send(response, connection, with_body=content)
-        sent = len(response.body) if content else 0
-        self._gateway.answered(head.request, response, Count(self._began, sent, self._received))
-        if not keep:
-            self._over = True
-            self._channel.close()
-        elif not self._answered % _TURN:
-            self._channel.soon()  # other connections are served in between
+        self._phase = ConnectionPhase.IDLE
+        self._transport.set_phase(ConnectionPhase.IDLE)
+        connection = (
+            ""
+            if keep_alive and request.version != "HTTP/1.0"
+            else connection_header(keep_alive=keep_alive, is_http10=True)
+        )
+        with_content = has_content(response, with_body=request.method != b"HEAD")
+        self._write_response(response, connection, with_body=with_content)
+        sent_bytes = len(response.body) if with_content else 0
+        self._gateway.report_response(
+            head.request, response, Transfer(self._head_received_at, sent_bytes, self._received_bytes)
+        )
+        if not keep_alive:
+            self._is_finished = True
+            self._transport.close_gracefully()
+        elif not self._request_count % _REQUESTS_PER_TURN:
+            self._transport.defer()  # other connections are served in between
 
-    def _begin_to_answer(self, head: Head, response: Response) -> None:
+    def _start_paced_response(self, head: RequestHead, response: WsgiResponse) -> None:
         """Start a response that takes time; until its end, nothing more is read from the connection."""
-        last = self._answered >= self._service.bounds.requests
-        answering = Answering(self._channel, self._service, head, response, last=last)
-        self._answering, self._phase = answering, Phase.ANSWERING
-        self._answer_on(answering)
-        if not answering.over:
-            self._channel.pause()
+        is_last = self._request_count >= self._state.limits.requests_per_connection
+        writer = Http1ResponseWriter(self._transport, self._state, head, response, is_last=is_last)
+        self._response_writer, self._phase = writer, ConnectionPhase.RESPONSE
+        self._advance_response(writer)
+        if not writer.is_finished:
+            self._transport.pause_reading()
 
-    def _answer_on(self, answering: Answering) -> bool:
+    def _advance_response(self, writer: Http1ResponseWriter) -> bool:
         """Resume a response that takes time; return whether another request may be processed."""
-        answering.go_on()
-        if not answering.over:
+        writer.send_due()
+        if not writer.is_finished:
             return False
-        self._answering = None
-        self._tell(answering, whole=answering.whole)
-        if not answering.keep:
-            self._over = True
+        self._response_writer = None
+        self._report_response(writer, complete=writer.is_complete)
+        if not writer.keep_alive:
+            self._is_finished = True
             return False
-        if not self._answered % _TURN:
-            self._channel.soon()
-        return not self._channel.blocked
+        if not self._request_count % _REQUESTS_PER_TURN:
+            self._transport.defer()
+        return not self._transport.is_blocked
 
-    def _tell(self, answering: Answering, *, whole: bool) -> None:
+    def _report_response(self, writer: Http1ResponseWriter, *, complete: bool) -> None:
         """Report a response that took time to the observer."""
-        response = answering.response
-        if response is FAILED:
-            self._gateway.watch.refused(APPLICATION_FAILED)
-        count = Count(self._began, answering.sent, self._received)
-        self._gateway.answered(answering.request, response, count, whole=whole)
+        response = writer.response
+        if response is INTERNAL_ERROR_RESPONSE:
+            self._gateway.observer.record_rejection(APPLICATION_FAILED)
+        transfer = Transfer(self._head_received_at, writer.sent_bytes, self._received_bytes)
+        self._gateway.report_response(writer.request, response, transfer, complete=complete)
 
-    def _open_websocket(self, head: Head, request: WireRequest) -> None:
+    def _open_websocket(self, head: RequestHead, request: HttpRequest) -> None:
         """Accept the upgrade to WebSocket, and switch the connection to its protocol handler."""
-        accepted = accept(request)
-        self._send(accepted.response, "Upgrade", with_body=False)
-        echo = WebSocketEcho(accepted.extensions, self._service.bounds.message)
-        greeting = self._gateway.ask(request, websocket=True)
-        echo.greet(greeting.body)
-        self._gateway.upgraded(head.request, accepted.response, greeting, self._began)
-        self._over = True
-        self._channel.become(WebSocketSession(self._channel, echo, self._service), self._reader.taken())
+        handshake = accept_upgrade(request)
+        self._write_response(handshake.response, "Upgrade", with_body=False)
+        echo = WebSocketEcho(handshake.extensions, self._state.limits.message_size)
+        greeting = self._gateway.call_application(request, websocket=True)
+        echo.send_first_message(greeting.body)
+        self._gateway.report_websocket(head.request, handshake.response, greeting, self._head_received_at)
+        self._is_finished = True
+        self._transport.switch_protocol(
+            WebSocketHandler(self._transport, echo, self._state), self._parser.pop_unparsed()
+        )
 
-    def _leave(self) -> None:
-        self._over = True
-        self._channel.leave()
+    def _close(self) -> None:
+        self._is_finished = True
+        self._transport.close()
 
-    def _refuse(self, error: ProtocolError) -> None:
-        with_body = self._reader.method != b"HEAD"
-        response = refusal(error)
-        self._send(response, "close", with_body=with_body)
-        self._over = True
-        self._channel.close()
+    def _reject(self, error: ProtocolError) -> None:
+        with_body = self._parser.method != b"HEAD"
+        response = error_response(error)
+        self._write_response(response, "close", with_body=with_body)
+        self._is_finished = True
+        self._transport.close_gracefully()
         # The connection ends only when the client has read the response: nothing is kept until then.
-        head, self._head, self._meter = self._head, None, None
-        self._reader.taken()
-        request = head.request if head else unread(self._reader.method)
-        begun = self._began if head else self._service.exact()
-        sent = len(response.body) if with_body else 0
-        self._gateway.refused(error, request, Count(begun, sent, self._received if head else 0))
+        head, self._head, self._body_reader = self._head, None, None
+        self._parser.pop_unparsed()
+        request = head.request if head else unparsed_request(self._parser.method)
+        started_at = self._head_received_at if head else self._state.perf_counter()
+        sent_bytes = len(response.body) if with_body else 0
+        self._gateway.report_rejection(
+            error, request, Transfer(started_at, sent_bytes, self._received_bytes if head else 0)
+        )
 
-    def _send(self, response: Response, connection: str, *, with_body: bool) -> None:
-        self._channel.write(encode(response, date=self._service.date(), connection=connection, with_body=with_body))
+    def _write_response(self, response: WsgiResponse, connection: str, *, with_body: bool) -> None:
+        self._transport.write(
+            encode_response(response, date=self._state.http_date(), connection=connection, with_body=with_body)
+        )

@@ -5,128 +5,145 @@ Pieces are framed by Content-Length, by chunks, or by the end of the connection 
 
 from collections.abc import Callable
 
-from app.http.request import Fields
-from app.server.http1.events import Head
-from app.server.protocol import Channel
-from app.server.response import FAILED, Response, encode, encode_head, length_line
-from app.server.response_body import Outgoing
-from app.server.state import Phase, Service
+from app.http.request import HeaderList
+from app.server.http1.events import RequestHead
+from app.server.protocol import Transport
+from app.server.response import INTERNAL_ERROR_RESPONSE, WsgiResponse, content_length_line, encode_head, encode_response
+from app.server.response_body import ResponseBody
+from app.server.state import ConnectionPhase, ServerState
 
 
-class Answering:
-    """Writer of one response: each call of `go_on` sends what is due, until it is `over`.
+class Http1ResponseWriter:
+    """Writer of one response: each call of `send_due` sends what is due, until it is `is_finished`.
 
     Then the connection is closed already, unless it persists. Each piece takes a turn of the loop, and none is
     requested while the client does not read.
     """
 
-    def __init__(self, channel: Channel, service: Service, head: Head, response: Response, *, last: bool) -> None:
-        self.over = False
+    def __init__(
+        self, transport: Transport, state: ServerState, head: RequestHead, response: WsgiResponse, *, is_last: bool
+    ) -> None:
+        self.is_finished = False
         self.request = head.request
-        self.keep = head.keep_alive and not last
-        self._channel = channel
-        self._service = service
+        self.keep_alive = head.keep_alive and not is_last
+        self._transport = transport
+        self._state = state
         self.response = response  # the response that is sent
-        self._head_waits = True
+        self._head_pending = True
         self._with_body = head.request.method != b"HEAD"
-        self._old = head.request.version == "HTTP/1.0"
-        self._outgoing = outgoing = Outgoing(response, service, with_body=self._with_body)
-        endless = outgoing.has_content and outgoing.length is None
+        self._is_http10 = head.request.version == "HTTP/1.0"
+        self._body = body = ResponseBody(response, state, with_body=self._with_body)
+        unknown_length = body.has_content and body.length is None
         # Only chunked bodies can have trailers (7.1.2), and HTTP/1.0 has neither: there, a response of unknown length
         # ends with the connection (6.3).
-        self._chunked = outgoing.has_content and not self._old and (endless or bool(outgoing.trailers))
-        self._closes = endless and self._old
+        self._is_chunked = body.has_content and not self._is_http10 and (unknown_length or bool(body.trailers))
+        self._ends_by_close = unknown_length and self._is_http10
 
-    def go_on(self) -> None:
+    def send_due(self) -> None:
         """Send what is due, and schedule what is not."""
-        now = self._service.clock()
-        if self._outgoing.due <= now:
-            self._send(now)
-        if not self.over:
-            self._wait(now)
+        now = self._state.now()
+        if self._body.next_piece_at <= now:
+            self._send_next(now)
+        if not self.is_finished:
+            self._schedule_next(now)
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the response was sent completely, once it is over."""
-        return self.response is FAILED or not (self._outgoing.broken or self._outgoing.dropped)
+        return self.response is INTERNAL_ERROR_RESPONSE or not (
+            self._body.is_truncated or self._body.aborts_before_head
+        )
 
     @property
-    def sent(self) -> int:
+    def sent_bytes(self) -> int:
         """Bytes of content that were sent."""
-        return len(FAILED.body) * self._with_body if self.response is FAILED else self._outgoing.sent
+        return (
+            len(INTERNAL_ERROR_RESPONSE.body) * self._with_body
+            if self.response is INTERNAL_ERROR_RESPONSE
+            else self._body.sent_bytes
+        )
 
-    def stop(self) -> None:
+    def on_shutdown(self) -> None:
         """End a response that has no known end."""
-        self._outgoing.stop(self._service.clock())
-        self._channel.wake(self._outgoing.due)
+        self._body.on_shutdown(self._state.now())
+        self._transport.set_timer(self._body.next_piece_at)
 
     def close(self) -> None:
         """Release what was not sent."""
-        self._outgoing.close()
+        self._body.close()
 
-    def _wait(self, now: float) -> None:
-        due = self._outgoing.due
-        self._channel.enter(Phase.ANSWERING, max(due, now) + self._service.seconds[Phase.ANSWERING])
+    def _schedule_next(self, now: float) -> None:
+        due = self._body.next_piece_at
+        self._transport.set_phase(
+            ConnectionPhase.RESPONSE, max(due, now) + self._state.phase_timeouts[ConnectionPhase.RESPONSE]
+        )
         if due > now:
-            self._channel.wake(due)
+            self._transport.set_timer(due)
         else:
-            self._channel.soon()
+            self._transport.defer()
 
-    def _send(self, now: float) -> None:
-        outgoing = self._outgoing
-        if outgoing.dropped:
-            self._end(lambda: self._channel.cut(reset=False))
+    def _send_next(self, now: float) -> None:
+        body = self._body
+        if body.aborts_before_head:
+            self._finish(lambda: self._transport.truncate(reset=False))
             return
-        piece = outgoing.take(now)
-        if outgoing.failed and self._head_waits:  # nothing was sent
-            self.response = FAILED
-            self._channel.write(
-                encode(FAILED, date=self._service.date(), connection="close", with_body=self._with_body)
+        piece = body.next_piece(now)
+        if body.application_failed and self._head_pending:  # nothing was sent
+            self.response = INTERNAL_ERROR_RESPONSE
+            self._transport.write(
+                encode_response(
+                    INTERNAL_ERROR_RESPONSE, date=self._state.http_date(), connection="close", with_body=self._with_body
+                )
             )
-            self._end(self._channel.close)
+            self._finish(self._transport.close_gracefully)
             return
-        data = self._head() + self._framed(piece)
+        data = self._encode_head_once() + self._frame_piece(piece)
         if data:
-            self._channel.write(data)
-        if outgoing.broken:
-            self._end(lambda: self._channel.cut(reset=self._closes))
-        elif outgoing.over:
-            self.over = True
-            if not self.keep:
-                self._channel.close()
+            self._transport.write(data)
+        if body.is_truncated:
+            self._finish(lambda: self._transport.truncate(reset=self._ends_by_close))
+        elif body.is_finished:
+            self.is_finished = True
+            if not self.keep_alive:
+                self._transport.close_gracefully()
 
-    def _head(self) -> bytes:
-        waits, self._head_waits = self._head_waits, False
-        if not waits:
+    def _encode_head_once(self) -> bytes:
+        pending, self._head_pending = self._head_pending, False
+        if not pending:
             return b""
-        self.keep = self.keep and not self._closes and not self._service.draining
-        return encode_head(self.response, self._service.date(), told(keep=self.keep, old=self._old), self._framing())
+        self.keep_alive = self.keep_alive and not self._ends_by_close and not self._state.draining
+        return encode_head(
+            self.response,
+            self._state.http_date(),
+            connection_header(keep_alive=self.keep_alive, is_http10=self._is_http10),
+            self._framing_lines(),
+        )
 
-    def _framing(self) -> str:
-        if not self._chunked:
-            return length_line(self._outgoing.length)
-        names = ", ".join(sorted({name.decode("ascii") for name, _ in self._outgoing.trailers}))
+    def _framing_lines(self) -> str:
+        if not self._is_chunked:
+            return content_length_line(self._body.length)
+        names = ", ".join(sorted({name.decode("ascii") for name, _ in self._body.trailers}))
         return (f"Trailer: {names}\r\n" if names else "") + "Transfer-Encoding: chunked\r\n"
 
-    def _framed(self, piece: bytes) -> bytes:
-        if not self._chunked:
+    def _frame_piece(self, piece: bytes) -> bytes:
+        if not self._is_chunked:
             return piece
         chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""  # an empty chunk would end the body (7.1)
-        whole = self._outgoing.over and not self._outgoing.broken
-        return chunk + _last_chunk(self._outgoing.trailers) if whole else chunk
+        ends_body = self._body.is_finished and not self._body.is_truncated
+        return chunk + _last_chunk(self._body.trailers) if ends_body else chunk
 
-    def _end(self, leave: Callable[[], None]) -> None:
-        self.over, self.keep = True, False
-        leave()
+    def _finish(self, close: Callable[[], None]) -> None:
+        self.is_finished, self.keep_alive = True, False
+        close()
 
 
-def told(*, keep: bool, old: bool) -> str:
+def connection_header(*, keep_alive: bool, is_http10: bool) -> str:
     """Return the value of the Connection header, empty for the version's default.
 
     HTTP/1.0 connections persist only with `keep-alive`, HTTP/1.1 connections unless closed by `close` (RFC 9112, 9.3).
     """
-    return "close" if not keep else "keep-alive" if old else ""
+    return "close" if not keep_alive else "keep-alive" if is_http10 else ""
 
 
-def _last_chunk(trailers: Fields) -> bytes:
+def _last_chunk(trailers: HeaderList) -> bytes:
     return b"".join((b"0\r\n", *(b"%b: %b\r\n" % field for field in trailers), b"\r\n"))

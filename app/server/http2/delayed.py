@@ -5,124 +5,129 @@ Each of them delays only its own stream.
 
 from typing import Final
 
-from app.server.http2.connection import Streams
+from app.server.http2.connection import Http2Connection
 from app.server.http2.exchange import NEVER, Exchange
 from app.server.http2.frames import ErrorCode
-from app.server.http2.grpc_stream import Calling
-from app.server.http2.stream_sender import Answers
-from app.server.response import Response
-from app.server.response_body import Outgoing
-from app.server.state import Service
+from app.server.http2.grpc_stream import GrpcStream
+from app.server.http2.stream_sender import StreamSender
+from app.server.response import WsgiResponse
+from app.server.response_body import ResponseBody
+from app.server.state import ServerState
 
 # Limits for a turn of the loop: bytes requested from responses, and number of steps.
-_BYTES: Final = 1 << 17
-_STEPS: Final = 100
+_MAX_BYTES_PER_TURN: Final = 1 << 17
+_MAX_STEPS_PER_TURN: Final = 100
 
 
-class Paced:
+class DelayedResponses:
     """Requests the next piece of a response when it is due, earlier output was sent, and a window is open."""
 
-    def __init__(self, streams: Streams, answers: Answers, service: Service) -> None:
-        self._streams = streams
-        self._answers = answers
-        self._service = service
-        self._schedule = answers.schedule
+    def __init__(self, connection: Http2Connection, sender: StreamSender, state: ServerState) -> None:
+        self._connection = connection
+        self._sender = sender
+        self._state = state
+        self._schedule = sender.schedule
 
-    def begin(self, number: int, exchange: Exchange, response: Response) -> None:
+    def start_delayed(self, stream_id: int, exchange: Exchange, response: WsgiResponse) -> None:
         """Start a response that takes time; send immediately what is due."""
-        now = self._service.clock()
-        outgoing = exchange.outgoing = Outgoing(response, self._service, with_body=exchange.request.method != b"HEAD")
-        exchange.answered, exchange.head, exchange.response = True, response, response
-        if outgoing.due <= now:
-            self._step(number, exchange, outgoing, now)
+        now = self._state.now()
+        body = exchange.response_body = ResponseBody(
+            response, self._state, with_body=exchange.request.method != b"HEAD"
+        )
+        exchange.is_responding, exchange.unsent_head, exchange.response = True, response, response
+        if body.next_piece_at <= now:
+            self._send_step(stream_id, exchange, body, now)
         else:
-            self._answers.hold(exchange, len(response.body))
-            self._schedule.put(number, outgoing.due)
-            self._answers.client_reads(exchange)
+            self._sender.count_delayed_bytes(exchange, len(response.body))
+            self._schedule.set_due(stream_id, body.next_piece_at)
+            self._sender.restart_read_timeout(exchange)
 
-    def expect(self, number: int, exchange: Exchange, calling: Calling) -> None:
+    def send_call_output(self, stream_id: int, exchange: Exchange, grpc_stream: GrpcStream) -> None:
         """Send what a call has due now, and schedule its next output."""
-        now = self._service.clock()
-        was_due = self._schedule.due.get(number, NEVER) <= now
-        self._schedule.put(number, calling.due)
-        if not exchange.out and not (was_due and calling.due <= now):  # else earlier output is still unread
-            self._answers.client_reads(exchange)
-        if calling.due <= now and self._wanted(number, exchange, calling):
-            self._step(number, exchange, calling, now)
+        now = self._state.now()
+        was_due = self._schedule.due_times.get(stream_id, NEVER) <= now
+        self._schedule.set_due(stream_id, grpc_stream.next_piece_at)
+        if not exchange.send_buffer and not (
+            was_due and grpc_stream.next_piece_at <= now
+            # Else earlier output is still unread
+        ):
+            self._sender.restart_read_timeout(exchange)
+        if grpc_stream.next_piece_at <= now and self._can_send(stream_id, exchange, grpc_stream):
+            self._send_step(stream_id, exchange, grpc_stream, now)
 
-    def go_on(self) -> None:
+    def send_due_output(self) -> None:
         """Advance the responses that are due, in turn; some may be left for the loop's next turn."""
-        now, steps, size = self._service.clock(), 0, 0
-        for number in self._schedule.ready(now):
-            exchange = self._answers.exchanges[number]
-            outgoing = exchange.outgoing
-            if outgoing and self._wanted(number, exchange, outgoing):
-                size += self._step(number, exchange, outgoing, now)
+        now, steps, size = self._state.now(), 0, 0
+        for stream_id in self._schedule.due_streams(now):
+            exchange = self._sender.exchanges[stream_id]
+            body = exchange.response_body
+            if body and self._can_send(stream_id, exchange, body):
+                size += self._send_step(stream_id, exchange, body, now)
                 steps += 1
-                if size >= _BYTES or steps >= _STEPS:
+                if size >= _MAX_BYTES_PER_TURN or steps >= _MAX_STEPS_PER_TURN:
                     return
 
-    def due(self) -> float:
+    def next_step_at(self) -> float:
         """Return the time, on the loop's clock, of the next possible step, or `NEVER`."""
-        now = self._service.clock()
-        for number in self._schedule.ready(now):
-            exchange = self._answers.exchanges[number]
-            if exchange.outgoing and self._wanted(number, exchange, exchange.outgoing):
+        now = self._state.now()
+        for stream_id in self._schedule.due_streams(now):
+            exchange = self._sender.exchanges[stream_id]
+            if exchange.response_body and self._can_send(stream_id, exchange, exchange.response_body):
                 return now
-        return self._schedule.next()
+        return self._schedule.next_due()
 
-    def stop(self) -> None:
+    def stop_endless(self) -> None:
         """End responses that have no known end."""
-        now = self._service.clock()
-        for number, exchange in self._answers.exchanges.items():
-            outgoing = exchange.outgoing
-            if outgoing and not outgoing.over:
-                outgoing.stop(now)
-                self._schedule.put(number, outgoing.due)
+        now = self._state.now()
+        for stream_id, exchange in self._sender.exchanges.items():
+            body = exchange.response_body
+            if body and not body.is_finished:
+                body.on_shutdown(now)
+                self._schedule.set_due(stream_id, body.next_piece_at)
 
-    def _wanted(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling) -> bool:
-        if exchange.out:
+    def _can_send(self, stream_id: int, exchange: Exchange, body: ResponseBody | GrpcStream) -> bool:
+        if exchange.send_buffer:
             return False
-        return exchange.head is not None or outgoing.ending or self._streams.room(number) > 0
+        return exchange.unsent_head is not None or body.is_ending or self._connection.sendable_bytes(stream_id) > 0
 
-    def _step(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling, now: float) -> int:
+    def _send_step(self, stream_id: int, exchange: Exchange, body: ResponseBody | GrpcStream, now: float) -> int:
         """Advance a response by one step; return the number of bytes that it has added."""
-        if outgoing.dropped:
-            self._answers.reset(number, ErrorCode.INTERNAL_ERROR)
+        if body.aborts_before_head:
+            self._sender.reset_exchange(stream_id, ErrorCode.INTERNAL_ERROR)
             return 0
-        head, exchange.head = exchange.head, None
-        no_room = outgoing.streamed and outgoing.has_content and not self._streams.room(number)
-        if head and no_room and not outgoing.ending:
-            self._answers.send_head(number, head, outgoing.length, end=False)
-            self._wait(number, exchange, outgoing)
+        head, exchange.unsent_head = exchange.unsent_head, None
+        is_window_closed = body.is_streamed and body.has_content and not self._connection.sendable_bytes(stream_id)
+        if head and is_window_closed and not body.is_ending:
+            self._sender.send_response_head(stream_id, head, body.length, end_stream=False)
+            self._schedule_next(stream_id, exchange, body)
             return 0
-        self._answers.release(exchange)
-        piece = outgoing.take(now)
-        if head and outgoing.failed:  # nothing was sent
-            exchange.outgoing = None
-            self._schedule.drop(number)
-            self._answers.fail(number, exchange)
+        self._sender.release_delayed_bytes(exchange)
+        piece = body.next_piece(now)
+        if head and body.application_failed:  # nothing was sent
+            exchange.response_body = None
+            self._schedule.remove(stream_id)
+            self._sender.send_500(stream_id, exchange)
             return 0
-        self._wait(number, exchange, outgoing)
+        self._schedule_next(stream_id, exchange, body)
         if head:
-            nothing = exchange.done and not (piece or exchange.trailers)
-            self._answers.send_head(number, head, outgoing.length, end=nothing)
-            if nothing:
-                self._answers.complete(number)
+            is_empty = exchange.is_fully_queued and not (piece or exchange.trailers)
+            self._sender.send_response_head(stream_id, head, body.length, end_stream=is_empty)
+            if is_empty:
+                self._sender.finish_exchange(stream_id)
                 return 0
-        self._answers.queue(number, exchange, piece)
-        self._answers.send(number, exchange)
+        self._sender.queue_output(stream_id, exchange, piece)
+        self._sender.send_frame(stream_id, exchange)
         return len(piece)
 
-    def _wait(self, number: int, exchange: Exchange, outgoing: Outgoing | Calling) -> None:
+    def _schedule_next(self, stream_id: int, exchange: Exchange, body: ResponseBody | GrpcStream) -> None:
         """Record the state of the output, and schedule its next step."""
-        exchange.broken = outgoing.broken
-        exchange.done = outgoing.over and not outgoing.broken
-        exchange.trailers = outgoing.trailers
-        if isinstance(outgoing, Calling):
-            self._answers.keep(exchange)
-        if outgoing.over:
-            self._schedule.drop(number)
+        exchange.ends_with_reset = body.is_truncated
+        exchange.is_fully_queued = body.is_finished and not body.is_truncated
+        exchange.trailers = body.trailers
+        if isinstance(body, GrpcStream):
+            self._sender.update_buffered_bytes(exchange)
+        if body.is_finished:
+            self._schedule.remove(stream_id)
         else:
-            self._schedule.put(number, outgoing.due)
-        self._answers.client_reads(exchange)
+            self._schedule.set_due(stream_id, body.next_piece_at)
+        self._sender.restart_read_timeout(exchange)

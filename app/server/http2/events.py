@@ -3,44 +3,44 @@
 import msgspec
 
 from app.http.errors import ProtocolError
-from app.http.request import Fields
-from app.server.http2.request_parser import Requested
+from app.http.request import HeaderList
+from app.server.http2.request_parser import ParsedRequest
 
 
-class Head(msgspec.Struct, frozen=True, gc=False):
+class RequestReceived(msgspec.Struct, frozen=True, gc=False):
     """A stream has begun: its parsed request, or why it is rejected.
 
-    `bodiless` marks a rejected HEAD request, whose response has no body either (RFC 9110, 9.3.2).
+    `is_head_request` marks a rejected HEAD request, whose response has no body either (RFC 9110, 9.3.2).
     """
 
-    stream: int
-    what: Requested | ProtocolError
-    bodiless: bool = False
+    stream_id: int
+    result: ParsedRequest | ProtocolError
+    is_head_request: bool = False
 
 
-class Data(msgspec.Struct, frozen=True, gc=False):
+class DataReceived(msgspec.Struct, frozen=True, gc=False):
     """A piece of a stream's body, never empty."""
 
-    stream: int
+    stream_id: int
     piece: bytes
 
 
-class End(msgspec.Struct, frozen=True, gc=False):
+class StreamEnded(msgspec.Struct, frozen=True, gc=False):
     """The client has ended its side of a stream; the trailers."""
 
-    stream: int
-    trailers: Fields
+    stream_id: int
+    trailers: HeaderList
 
 
-class Reset(msgspec.Struct, frozen=True, gc=False):
+class StreamReset(msgspec.Struct, frozen=True, gc=False):
     """A stream is closed, and no response can be sent."""
 
-    stream: int
+    stream_id: int
 
 
-class MoreRoom(msgspec.Struct, frozen=True, gc=False):
+class WindowUpdated(msgspec.Struct, frozen=True, gc=False):
     """The client has raised a flow-control window."""
 
 
-Event = Head | Data | End | Reset | MoreRoom
-Events = tuple[Event, ...]
+Http2Event = RequestReceived | DataReceived | StreamEnded | StreamReset | WindowUpdated
+EventBatch = tuple[Http2Event, ...]

@@ -8,41 +8,41 @@ from typing import Final
 import hpack
 from hpack.table import HeaderTable
 
-from app.http.request import Fields
+from app.http.request import HeaderList
 from app.server.http2 import frames
-from app.server.http2.hpack_table import newest
+from app.server.http2.hpack_table import newest_entry
 
-_LARGEST_TABLE: Final = HeaderTable.DEFAULT_SIZE  # bytes of the compression table, even if the client allows more
+_MAX_TABLE_SIZE: Final = HeaderTable.DEFAULT_SIZE  # bytes of the compression table, even if the client allows more
 # Headers with another value in each response are not indexed: in the table they would displace repeated ones.
-_CHANGING: Final = frozenset((b"x-request-id", b"content-length"))
+_UNINDEXED_NAMES: Final = frozenset((b"x-request-id", b"content-length"))
 
 
-class Sending:
-    """Buffer of frames and header blocks; `taken` returns their bytes. It has no stream state."""
+class FrameWriter:
+    """Buffer of frames and header blocks; `pop_bytes` returns their bytes. It has no stream state."""
 
     def __init__(self) -> None:
-        self.waiting = 0  # bytes in the buffer
-        self.max_frame = frames.MAX_FRAME  # bytes of payload that the client accepts in one frame
-        self._out: list[bytes] = []
+        self.buffered_bytes = 0  # bytes in the buffer
+        self.max_payload_size = frames.MAX_PAYLOAD_SIZE  # bytes of payload that the client accepts in one frame
+        self._buffered_frames: list[bytes] = []
         self._encoder = hpack.Encoder()
-        self._first: Fields = ()  # first headers of the last head; repeated, they encode to the same bytes
-        self._encoded_first = b""
-        self._newest: object = None  # the table's newest entry at that time: with another one the bytes differ
-        self._table = self._smallest_table = _LARGEST_TABLE  # bytes: the last allowed size, and the smallest
+        self._cached_headers: HeaderList = ()  # first headers of the last head; repeated, they encode to the same bytes
+        self._cached_block = b""
+        self._cached_entry: object = None  # the table's newest entry at that time: with another one the bytes differ
+        self._table_size = self._smallest_table_size = _MAX_TABLE_SIZE  # bytes: the last allowed size, and the smallest
 
-    def put(self, frame: bytes) -> None:
+    def append_frame(self, frame: bytes) -> None:
         """Append a frame to the buffer."""
-        self._out.append(frame)
-        self.waiting += len(frame)
+        self._buffered_frames.append(frame)
+        self.buffered_bytes += len(frame)
 
-    def taken(self) -> bytes:
+    def pop_bytes(self) -> bytes:
         """Remove and return the bytes to write to the wire."""
-        if not self._out:
+        if not self._buffered_frames:
             return b""
-        out = b"".join(self._out)
-        self._out.clear()
-        self.waiting = 0
-        return out
+        output = b"".join(self._buffered_frames)
+        self._buffered_frames.clear()
+        self.buffered_bytes = 0
+        return output
 
     def resize_table(self, size: int) -> None:
         """Set the table size that the client allows, from the next head on.
@@ -50,41 +50,48 @@ class Sending:
         However often it changes, a head contains two sizes at most: the smallest, and the last (RFC 7541, 4.2). The
         encoder would store each of them, and take quadratic time to encode them.
         """
-        self._table = min(size, _LARGEST_TABLE)
-        self._smallest_table = min(self._smallest_table, self._table)
+        self._table_size = min(size, _MAX_TABLE_SIZE)
+        self._smallest_table_size = min(self._smallest_table_size, self._table_size)
 
-    def put_head(self, number: int, fields: Fields, *, end: bool) -> int:
+    def append_header_block(self, stream_id: int, headers: HeaderList, *, end_stream: bool) -> int:
         """Append a header block in as many frames as necessary; return its size in bytes."""
-        self._resize()
-        changing = next((at for at, (name, _) in enumerate(fields) if name in _CHANGING), len(fields))
+        self._apply_table_size()
+        cached_count = next(
+            (index for index, (name, _) in enumerate(headers) if name in _UNINDEXED_NAMES), len(headers)
+        )
         add = self._encoder.add
         block = b"".join(
             (
-                self._encoded(fields[:changing]),
-                *[add(each, each[0] in _CHANGING, each[0] not in _CHANGING) for each in fields[changing:]],
+                self._encode_cached(headers[:cached_count]),
+                *[
+                    add(header, header[0] in _UNINDEXED_NAMES, header[0] not in _UNINDEXED_NAMES)
+                    for header in headers[cached_count:]
+                ],
             )
         )
         size = len(block)
-        kind, flags = frames.HEADERS, frames.END_STREAM if end else 0
-        while len(block) > self.max_frame:
-            self.put(frames.encode(kind, flags, number, block[: self.max_frame]))
-            block, kind, flags = block[self.max_frame :], frames.CONTINUATION, 0
-        self.put(frames.encode(kind, flags | frames.END_HEADERS, number, block))
+        kind, flags = frames.HEADERS, frames.END_STREAM if end_stream else 0
+        while len(block) > self.max_payload_size:
+            self.append_frame(frames.encode(kind, flags, stream_id, block[: self.max_payload_size]))
+            block, kind, flags = block[self.max_payload_size :], frames.CONTINUATION, 0
+        self.append_frame(frames.encode(kind, flags | frames.END_HEADERS, stream_id, block))
         return size
 
-    def _encoded(self, fields: Fields) -> bytes:
+    def _encode_cached(self, headers: HeaderList) -> bytes:
         """Encode the first headers of a head: they are the same in all similar responses within a second."""
         table = self._encoder.header_table
-        before = newest(table)
-        if fields == self._first and before is self._newest and not table.resized:
-            return self._encoded_first
-        encoded = self._encoder.encode(fields)
-        self._newest = newest(table)
-        self._first, self._encoded_first = (fields, encoded) if before is self._newest else ((), b"")
+        entry_before = newest_entry(table)
+        if headers == self._cached_headers and entry_before is self._cached_entry and not table.resized:
+            return self._cached_block
+        encoded = self._encoder.encode(headers)
+        self._cached_entry = newest_entry(table)
+        self._cached_headers, self._cached_block = (
+            (headers, encoded) if entry_before is self._cached_entry else ((), b"")
+        )
         return encoded
 
-    def _resize(self) -> None:
-        for size in (self._smallest_table, self._table):
+    def _apply_table_size(self) -> None:
+        for size in (self._smallest_table_size, self._table_size):
             if size != self._encoder.header_table_size:
                 self._encoder.header_table_size = size
-        self._smallest_table = self._table
+        self._smallest_table_size = self._table_size

@@ -6,10 +6,10 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # 3.4
-HEADER: Final = 9  # bytes before a frame's payload
-MAX_FRAME: Final = 16_384  # bytes of payload accepted, and sent unless the client allows more: 4.2
+FRAME_HEADER_SIZE: Final = 9  # bytes before a frame's payload
+MAX_PAYLOAD_SIZE: Final = 16_384  # bytes of payload accepted, and sent unless the client allows more: 4.2
 MAX_WINDOW: Final = (1 << 31) - 1  # 6.9.1
-LAST_STREAM: Final = (1 << 31) - 1
+MAX_STREAM_ID: Final = (1 << 31) - 1
 
 DATA: Final = 0
 HEADERS: Final = 1
@@ -37,7 +37,7 @@ MAX_FRAME_SIZE: Final = 5
 MAX_HEADER_LIST_SIZE: Final = 6
 ENABLE_CONNECT_PROTOCOL: Final = 8
 
-_LENGTH_TYPE_FLAGS_STREAM = struct.Struct(">HBBBI")
+_FRAME_HEADER = struct.Struct(">HBBBI")
 _SETTING = struct.Struct(">HI")
 _NUMBER = struct.Struct(">I")
 _TWO_NUMBERS = struct.Struct(">II")
@@ -70,9 +70,9 @@ class Http2ConnectionError(Exception):
 class Http2StreamError(Exception):
     """Stream error (5.4.2)."""
 
-    def __init__(self, stream: int, code: ErrorCode) -> None:
+    def __init__(self, stream_id: int, code: ErrorCode) -> None:
         super().__init__(code.name)
-        self.stream = stream
+        self.stream_id = stream_id
         self.code = code
 
 
@@ -81,79 +81,88 @@ class Frame(NamedTuple):
 
     type: int
     flags: int
-    stream: int
+    stream_id: int
     payload: bytes
 
 
 class FrameReader:
-    """Splits bytes into frames: `receive` them, then call `next` until it returns None."""
+    """Splits bytes into frames: `feed_bytes` them, then call `next_frame` until it returns None."""
 
     def __init__(self) -> None:
         self._buffer = b""
         self._position = 0  # where the next frame begins
-        self._behind = b""  # bytes after the buffer, which then ends with a frame
-        self._begin = 0  # the start of the next frame in `_behind`
+        self._next_buffer = b""  # bytes after the buffer, which then ends with a frame
+        self._next_position = 0  # the start of the next frame in `_next_buffer`
 
     @property
-    def within_frame(self) -> bool:
+    def has_partial_frame(self) -> bool:
         """Whether a frame is incomplete."""
         return self._position < len(self._buffer)
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Number of buffered bytes."""
-        return len(self._buffer) + len(self._behind)
+        return len(self._buffer) + len(self._next_buffer)
 
     @property
     def partial_data(self) -> tuple[int, int]:
         """The stream of an incomplete DATA frame, and the bytes of its payload received so far; (0, 0) without one."""
-        start = self._position + HEADER
+        start = self._position + FRAME_HEADER_SIZE
         if start > len(self._buffer):
             return 0, 0
-        _, _, kind, _, stream = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(self._buffer, self._position)
-        length = len(self._buffer) - start + len(self._behind) - self._begin
-        return (stream & LAST_STREAM, length) if kind == DATA else (0, 0)
+        _, _, kind, _, stream_id = _FRAME_HEADER.unpack_from(self._buffer, self._position)
+        length = len(self._buffer) - start + len(self._next_buffer) - self._next_position
+        return (stream_id & MAX_STREAM_ID, length) if kind == DATA else (0, 0)
 
-    def receive(self, data: bytes) -> None:
+    def feed_bytes(self, data: bytes) -> None:
         """Append bytes to those that came before.
 
         An incomplete frame is joined with its missing bytes only, not with everything that arrived, which may be 256
         KiB.
         """
-        begun = self._buffer[self._position :] + self._behind[self._begin :] if self.within_frame else b""
-        self._position, self._behind, self._begin = 0, b"", 0
-        if len(begun) >= HEADER:
-            high, low, *_ = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(begun)
-            lacks = HEADER + (high << 8 | low) - len(begun)
-            if 0 < lacks < len(data):
-                self._behind, self._begin, data = data, lacks, data[:lacks]
-        self._buffer = begun + data if begun else data
+        partial_frame = (
+            self._buffer[self._position :] + self._next_buffer[self._next_position :] if self.has_partial_frame else b""
+        )
+        self._position, self._next_buffer, self._next_position = 0, b"", 0
+        if len(partial_frame) >= FRAME_HEADER_SIZE:
+            high, low, *_ = _FRAME_HEADER.unpack_from(partial_frame)
+            missing_size = FRAME_HEADER_SIZE + (high << 8 | low) - len(partial_frame)
+            if 0 < missing_size < len(data):
+                self._next_buffer, self._next_position, data = data, missing_size, data[:missing_size]
+        self._buffer = partial_frame + data if partial_frame else data
 
-    def next(self) -> Frame | None:
+    def next_frame(self) -> Frame | None:
         """Return the next frame, or None if it is incomplete.
 
-        Raise `Http2ConnectionError` for a frame that is longer than `MAX_FRAME`.
+        Raise `Http2ConnectionError` for a frame that is longer than `MAX_PAYLOAD_SIZE`.
         """
-        start = self._position + HEADER
+        start = self._position + FRAME_HEADER_SIZE
         if start > len(self._buffer):
             return None
-        high, low, kind, flags, stream = _LENGTH_TYPE_FLAGS_STREAM.unpack_from(self._buffer, self._position)
+        high, low, kind, flags, stream_id = _FRAME_HEADER.unpack_from(self._buffer, self._position)
         length = high << 8 | low
-        if length > MAX_FRAME:
-            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"frame of {length} bytes exceeds {MAX_FRAME}")
+        if length > MAX_PAYLOAD_SIZE:
+            raise Http2ConnectionError(
+                ErrorCode.FRAME_SIZE_ERROR, f"frame of {length} bytes exceeds {MAX_PAYLOAD_SIZE}"
+            )
         end = start + length
         if end > len(self._buffer):
             return None
         payload, self._position = self._buffer[start:end], end
         if end == len(self._buffer):  # an idle connection keeps nothing of what it has read
-            self._buffer, self._position, self._behind, self._begin = self._behind, self._begin, b"", 0
-        return Frame(kind, flags, stream & LAST_STREAM, payload)
+            self._buffer, self._position, self._next_buffer, self._next_position = (
+                self._next_buffer,
+                self._next_position,
+                b"",
+                0,
+            )
+        return Frame(kind, flags, stream_id & MAX_STREAM_ID, payload)
 
 
-def encode(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+def encode(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     """Encode a frame."""
     length = len(payload)
-    return _LENGTH_TYPE_FLAGS_STREAM.pack(length >> 8, length & 0xFF, kind, flags, stream) + payload
+    return _FRAME_HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id) + payload
 
 
 def encode_settings(settings: Mapping[int, int]) -> bytes:
@@ -161,17 +170,17 @@ def encode_settings(settings: Mapping[int, int]) -> bytes:
     return encode(SETTINGS, 0, 0, b"".join(_SETTING.pack(*item) for item in settings.items()))
 
 
-def encode_number(kind: int, stream: int, number: int) -> bytes:
+def encode_number(kind: int, stream_id: int, number: int) -> bytes:
     """Encode a frame whose payload is one number: RST_STREAM, WINDOW_UPDATE."""
-    return encode(kind, 0, stream, _NUMBER.pack(number))
+    return encode(kind, 0, stream_id, _NUMBER.pack(number))
 
 
-def encode_goaway(last: int, code: ErrorCode, reason: str = "") -> bytes:
-    """Encode a GOAWAY frame (6.8); `last` is the last stream that is processed, `reason` is for people."""
-    return encode(GOAWAY, 0, 0, _TWO_NUMBERS.pack(last, code) + reason.encode())
+def encode_goaway(last_stream_id: int, code: ErrorCode, reason: str = "") -> bytes:
+    """Encode a GOAWAY frame (6.8); `last_stream_id` is the last stream that is processed, `reason` is for people."""
+    return encode(GOAWAY, 0, 0, _TWO_NUMBERS.pack(last_stream_id, code) + reason.encode())
 
 
-def settings(payload: bytes) -> Iterator[tuple[int, int]]:
+def decode_settings(payload: bytes) -> Iterator[tuple[int, int]]:
     """Yield the settings in a SETTINGS frame's payload (6.5).
 
     Raise `Http2ConnectionError` for an invalid one.
@@ -183,12 +192,12 @@ def settings(payload: bytes) -> Iterator[tuple[int, int]]:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"invalid SETTINGS_ENABLE_PUSH: {value}")
         if name == INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
             raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, f"invalid SETTINGS_INITIAL_WINDOW_SIZE: {value}")
-        if name == MAX_FRAME_SIZE and not MAX_FRAME <= value < 1 << 24:
+        if name == MAX_FRAME_SIZE and not MAX_PAYLOAD_SIZE <= value < 1 << 24:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"invalid SETTINGS_MAX_FRAME_SIZE: {value}")
         yield name, value
 
 
-def number(frame: Frame) -> int:
+def decode_number(frame: Frame) -> int:
     """Return the number that is a frame's whole payload. Raise `Http2ConnectionError` for another length (6.4, 6.9)."""
     if len(frame.payload) != _NUMBER.size:
         raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "invalid length of a fixed-size frame")
@@ -196,7 +205,7 @@ def number(frame: Frame) -> int:
     return value
 
 
-def unpadded(frame: Frame) -> bytes:
+def strip_padding(frame: Frame) -> bytes:
     """Return a frame's payload without its padding, and a HEADERS frame's without its priority (6.1, 6.2).
 
     Raise `Http2ConnectionError` if they exceed the frame.
@@ -230,4 +239,4 @@ def depends_on_itself(frame: Frame) -> bool:
     else:
         return False
     dependency: int = _NUMBER.unpack_from(priority)[0]
-    return dependency & LAST_STREAM == frame.stream
+    return dependency & MAX_STREAM_ID == frame.stream_id

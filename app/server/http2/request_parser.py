@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from app.http.errors import ProtocolError, bad_request, excerpt
-from app.http.request import Fields, WireRequest
+from app.http.request import HeaderList, HttpRequest
 from app.server import framing_fields
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 
 # 8.2.1: visible ASCII without upper case and colon; RFC 9110, 5.1 restricts it to a token.
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
@@ -24,68 +24,68 @@ _CONNECTION_SPECIFIC: Final = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}  # 8.2.2
 )
 _PSEUDO: Final = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})  # 8.3.1; RFC 8441, 4
-VERSION: Final = "HTTP/2.0"
+HTTP_VERSION: Final = "HTTP/2.0"
 
 
-class Requested(msgspec.Struct, frozen=True, gc=False):
+class ParsedRequest(msgspec.Struct, frozen=True, gc=False):
     """Parsed head of a request: the request, its `content-length` if it has one, and what it requests.
 
     `protocol` is that of an extended CONNECT (RFC 8441), otherwise empty.
     """
 
-    request: WireRequest
+    request: HttpRequest
     length: int | None
     expects_continue: bool
     protocol: bytes
 
 
-def read(fields: Fields, limits: Limits) -> Requested:
+def parse_request(headers: HeaderList, limits: RequestLimits) -> ParsedRequest:
     """Parse a request's header list.
 
     Raise `ProtocolError`: 400 for a malformed request (8.1.1), 413 for an excessive `content-length`, 417, or 431 for
     too many headers.
     """
-    pseudo, regular = _apart(fields)
+    pseudo, regular = _split_pseudo(headers)
     _check_count(regular, limits)
-    known = _known(pseudo)
-    method, authority = known[b":method"], known.get(b":authority", b"")
-    found = framing_fields.decisive(regular)
-    hosts = found.get(framing_fields.HOST, [])
+    pseudo_values = _check_pseudo(pseudo)
+    method, authority = pseudo_values[b":method"], pseudo_values.get(b":authority", b"")
+    framing = framing_fields.framing_values(regular)
+    hosts = framing.get(framing_fields.HOST, [])
     if not any((authority, *hosts)):
         raise bad_request("no :authority and no Host")  # 8.3.1
-    framing_fields.check_host(hosts or [authority], VERSION)
-    framing_fields.check_host([authority], VERSION)
+    framing_fields.check_host(hosts or [authority], HTTP_VERSION)
+    framing_fields.check_host([authority], HTTP_VERSION)
     if hosts and authority and hosts[0].lower() != authority.lower():
         raise bad_request("Host and :authority differ")  # 8.3.1
-    protocol = known.get(b":protocol", b"")
-    target = known.get(b":path", authority)
-    request = WireRequest(method, target, VERSION, regular, pseudo=pseudo, authority=authority or b"".join(hosts))
-    lengths = found.get(framing_fields.CONTENT_LENGTH)
+    protocol = pseudo_values.get(b":protocol", b"")
+    target = pseudo_values.get(b":path", authority)
+    request = HttpRequest(method, target, HTTP_VERSION, regular, pseudo=pseudo, authority=authority or b"".join(hosts))
+    lengths = framing.get(framing_fields.CONTENT_LENGTH)
     length = framing_fields.content_length(lengths) if lengths else None
-    return Requested(request, length, framing_fields.expects_continue(found), protocol)
+    return ParsedRequest(request, length, framing_fields.expects_continue(framing), protocol)
 
 
-def read_trailers(fields: Fields, limits: Limits) -> Fields:
+def parse_trailers(headers: HeaderList, limits: RequestLimits) -> HeaderList:
     """Validate and return trailers (8.1). Raise `ProtocolError`."""
-    pseudo, regular = _apart(fields)
+    pseudo, regular = _split_pseudo(headers)
     if pseudo:
         raise bad_request(f"pseudo-header in the trailers: {excerpt(pseudo[0][0])}")
     _check_count(regular, limits)
     return regular
 
 
-def _check_count(fields: Fields, limits: Limits) -> None:
-    if len(fields) > limits.fields:
+def _check_count(headers: HeaderList, limits: RequestLimits) -> None:
+    if len(headers) > limits.header_count:
         raise ProtocolError(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-            f"{len(fields)} headers exceed the limit of {limits.fields} (ECHO_MAX_HEADERS)",
+            f"{len(headers)} headers exceed the limit of {limits.header_count} (ECHO_MAX_HEADERS)",
         )
 
 
-def _apart(fields: Fields) -> tuple[Fields, Fields]:
+def _split_pseudo(headers: HeaderList) -> tuple[HeaderList, HeaderList]:
     """Split a header list into pseudo-headers, which must come first, and regular headers. Raise `ProtocolError`."""
-    count = sum(name.startswith(b":") for name, _ in fields)
-    pseudo, regular = fields[:count], fields[count:]
+    count = sum(name.startswith(b":") for name, _ in headers)
+    pseudo, regular = headers[:count], headers[count:]
     for name, _ in regular:
         if name.startswith(b":"):
             raise bad_request(f"pseudo-header after a regular header: {excerpt(name)}")  # 8.3
@@ -93,7 +93,7 @@ def _apart(fields: Fields) -> tuple[Fields, Fields]:
             raise bad_request(f"invalid HTTP/2 header name: {excerpt(name)}")
         if name in _CONNECTION_SPECIFIC:
             raise bad_request(f"connection-specific header in HTTP/2: {excerpt(name)}")
-    for name, value in fields:
+    for name, value in headers:
         if not _VALUE.fullmatch(value):
             # The value is not reported: it may be one that ECHO_REDACT names.
             raise bad_request(f"invalid value of {excerpt(name)}: control character, or leading or trailing whitespace")
@@ -102,31 +102,31 @@ def _apart(fields: Fields) -> tuple[Fields, Fields]:
     return pseudo, regular
 
 
-def _known(pseudo: Fields) -> Mapping[bytes, bytes]:
-    known = dict(pseudo)
-    if len(known) < len(pseudo):
+def _check_pseudo(pseudo: HeaderList) -> Mapping[bytes, bytes]:
+    pseudo_values = dict(pseudo)
+    if len(pseudo_values) < len(pseudo):
         raise bad_request("duplicate pseudo-header")
-    unknown = known.keys() - _PSEUDO
-    if unknown:
-        raise bad_request(f"unknown pseudo-header: {excerpt(min(unknown))}")
-    if not _METHOD.fullmatch(known.get(b":method", b"")):
-        raise bad_request(f"invalid :method: {excerpt(known.get(b':method', b''))}")
-    if known[b":method"] == b"CONNECT" and b":protocol" not in known:
-        _require(known, (b":authority",))
-        if b":scheme" in known or b":path" in known:
+    unknown_names = pseudo_values.keys() - _PSEUDO
+    if unknown_names:
+        raise bad_request(f"unknown pseudo-header: {excerpt(min(unknown_names))}")
+    if not _METHOD.fullmatch(pseudo_values.get(b":method", b"")):
+        raise bad_request(f"invalid :method: {excerpt(pseudo_values.get(b':method', b''))}")
+    if pseudo_values[b":method"] == b"CONNECT" and b":protocol" not in pseudo_values:
+        _require(pseudo_values, (b":authority",))
+        if b":scheme" in pseudo_values or b":path" in pseudo_values:
             raise bad_request("CONNECT with :scheme or :path")  # 8.5
-        return known
-    _require(known, (b":scheme", b":path"))
-    if b":protocol" in known and known[b":method"] != b"CONNECT":
+        return pseudo_values
+    _require(pseudo_values, (b":scheme", b":path"))
+    if b":protocol" in pseudo_values and pseudo_values[b":method"] != b"CONNECT":
         raise bad_request(":protocol with another method than CONNECT")  # RFC 8441, 4
-    if not _SCHEME.fullmatch(known[b":scheme"]):
-        raise bad_request(f"invalid :scheme: {excerpt(known[b':scheme'])}")
-    if not _PATH.fullmatch(known[b":path"]):
-        raise bad_request(f"invalid :path: {excerpt(known[b':path'])}")
-    return known
+    if not _SCHEME.fullmatch(pseudo_values[b":scheme"]):
+        raise bad_request(f"invalid :scheme: {excerpt(pseudo_values[b':scheme'])}")
+    if not _PATH.fullmatch(pseudo_values[b":path"]):
+        raise bad_request(f"invalid :path: {excerpt(pseudo_values[b':path'])}")
+    return pseudo_values
 
 
-def _require(known: Mapping[bytes, bytes], names: Sequence[bytes]) -> None:
+def _require(pseudo_values: Mapping[bytes, bytes], names: Sequence[bytes]) -> None:
     for name in names:
-        if not known.get(name):
+        if not pseudo_values.get(name):
             raise bad_request(f"missing {name.decode()}")

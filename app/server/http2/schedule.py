@@ -15,36 +15,36 @@ class Schedule:
     """Streams by due time on the loop's clock. Each operation is cheap, however many there are."""
 
     def __init__(self) -> None:
-        self.due: dict[int, float] = {}  # of each stream
-        self._later: list[tuple[float, int]] = []  # a heap; entries that are outdated are ignored
+        self.due_times: dict[int, float] = {}  # of each stream
+        self._heap: list[tuple[float, int]] = []  # a heap; entries that are outdated are ignored
         self._ready: dict[int, None] = {}  # streams that are due, in the order in which they are served
 
-    def put(self, stream: int, due: float) -> None:
+    def set_due(self, stream_id: int, due: float) -> None:
         """Set the only due time of a stream; it is served after those that are due now."""
-        self._ready.pop(stream, None)
-        self.due[stream] = due
-        heappush(self._later, (due, stream))
-        if len(self._later) > 2 * len(self.due) + _SLACK:
-            self._later = [(due, stream) for stream, due in self.due.items() if stream not in self._ready]
-            heapify(self._later)
+        self._ready.pop(stream_id, None)
+        self.due_times[stream_id] = due
+        heappush(self._heap, (due, stream_id))
+        if len(self._heap) > 2 * len(self.due_times) + _SLACK:
+            self._heap = [(due, stream) for stream, due in self.due_times.items() if stream not in self._ready]
+            heapify(self._heap)
 
-    def drop(self, stream: int) -> None:
+    def remove(self, stream_id: int) -> None:
         """Remove a stream, if it is known."""
-        self.due.pop(stream, None)
-        self._ready.pop(stream, None)
+        self.due_times.pop(stream_id, None)
+        self._ready.pop(stream_id, None)
 
-    def ready(self, now: float) -> list[int]:
+    def due_streams(self, now: float) -> list[int]:
         """Return the streams that are due, the longest waiting first."""
-        later = self._later
-        while later and later[0][0] <= now:
-            due, stream = heappop(later)
-            if self.due.get(stream) == due:
-                self._ready[stream] = None
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            due, stream_id = heappop(heap)
+            if self.due_times.get(stream_id) == due:
+                self._ready[stream_id] = None
         return list(self._ready)
 
-    def next(self) -> float:
+    def next_due(self) -> float:
         """Return the due time of the next stream that is not ready yet, or `NEVER`."""
-        later = self._later
-        while later and (self.due.get(later[0][1]) != later[0][0] or later[0][1] in self._ready):
-            heappop(later)
-        return later[0][0] if later else NEVER
+        heap = self._heap
+        while heap and (self.due_times.get(heap[0][1]) != heap[0][0] or heap[0][1] in self._ready):
+            heappop(heap)
+        return heap[0][0] if heap else NEVER

@@ -9,215 +9,238 @@ from typing import Final
 from msgspec import structs
 
 from app.http.errors import ProtocolError
-from app.http.observer import APPLICATION_FAILED, unread
-from app.server.http2.connection import Streams
-from app.server.http2.exchange import Exchange, fields_of
+from app.http.observer import APPLICATION_FAILED, unparsed_request
+from app.server.http2.connection import Http2Connection
+from app.server.http2.exchange import Exchange, http2_headers
 from app.server.http2.frames import ErrorCode
-from app.server.http2.grpc_stream import Calling
-from app.server.http2.request_parser import VERSION
+from app.server.http2.grpc_stream import GrpcStream
+from app.server.http2.request_parser import HTTP_VERSION
 from app.server.http2.schedule import Schedule
-from app.server.response import FAILED, WITHOUT_CONTENT, Response, refusal, told_length
-from app.server.state import Phase, Service, UnderWay
-from app.server.wsgi import Count, Gateway
+from app.server.response import (
+    INTERNAL_ERROR_RESPONSE,
+    STATUSES_WITHOUT_CONTENT,
+    WsgiResponse,
+    error_response,
+    length_to_send,
+)
+from app.server.state import ConnectionPhase, InFlight, ServerState
+from app.server.wsgi import Transfer, WsgiGateway
 
-_ECHOED: Final = 1 << 18  # bytes of a WebSocket waiting to be sent, above which its window is not raised
+_MAX_ECHO_BUFFER: Final = 1 << 18  # bytes of a WebSocket waiting to be sent, above which its window is not raised
 
 
-class Answers:
+class StreamSender:
     """Sends the output of a connection's exchanges, and ends them."""
 
-    def __init__(self, streams: Streams, gateway: Gateway, service: Service) -> None:
+    def __init__(self, connection: Http2Connection, gateway: WsgiGateway, state: ServerState) -> None:
         self.exchanges: dict[int, Exchange] = {}  # those in flight
         self.schedule = Schedule()  # of those with more output than is queued
-        self.queued = 0  # bytes waiting to be sent
-        self.held = 0  # bytes of complete bodies that are delayed
-        self.kept = 0  # bytes of unanswered requests
-        self._streams = streams
+        self.queued_bytes = 0  # bytes waiting to be sent
+        self.delayed_bytes = 0  # bytes of complete bodies that are delayed
+        self.buffered_request_bytes = 0  # bytes of unanswered requests
+        self._connection = connection
         self._gateway = gateway
-        self._service = service
-        self._read = 0  # bytes of bodies that the windows have admitted
-        self._sending: dict[int, Exchange] = {}  # those with queued output
+        self._state = state
+        self._admitted_bytes = 0  # bytes of bodies that the windows have admitted
+        self._exchanges_with_output: dict[int, Exchange] = {}  # those with queued output
 
-    def respond(self, number: int, exchange: Exchange, response: Response, *, with_body: bool) -> None:
+    def send_response(self, stream_id: int, exchange: Exchange, response: WsgiResponse, *, with_body: bool) -> None:
         """Send a complete response, without effects."""
-        exchange.answered = True
+        exchange.is_responding = True
         exchange.response = response
-        self.client_reads(exchange)
-        content = with_body and response.status[:3] not in WITHOUT_CONTENT
-        length = len(response.body) if content else told_length(response, with_body=with_body)
-        nothing = not (content and response.body)
-        self.send_head(number, response, length, end=nothing)
-        if nothing:
-            self.complete(number)
+        self.restart_read_timeout(exchange)
+        has_body = with_body and response.status[:3] not in STATUSES_WITHOUT_CONTENT
+        length = len(response.body) if has_body else length_to_send(response, with_body=with_body)
+        is_empty = not (has_body and response.body)
+        self.send_response_head(stream_id, response, length, end_stream=is_empty)
+        if is_empty:
+            self.finish_exchange(stream_id)
             return
-        exchange.done = True
-        self.queue(number, exchange, response.body)
-        self.send(number, exchange)
+        exchange.is_fully_queued = True
+        self.queue_output(stream_id, exchange, response.body)
+        self.send_frame(stream_id, exchange)
 
-    def fail(self, number: int, exchange: Exchange) -> None:
+    def send_500(self, stream_id: int, exchange: Exchange) -> None:
         """Send 500, since the application has failed before anything was sent."""
-        self._gateway.watch.refused(APPLICATION_FAILED)
-        self.respond(number, exchange, FAILED, with_body=True)
+        self._gateway.observer.record_rejection(APPLICATION_FAILED)
+        self.send_response(stream_id, exchange, INTERNAL_ERROR_RESPONSE, with_body=True)
 
-    def refuse(self, number: int, error: ProtocolError, *, bodiless: bool = False) -> None:
+    def send_error(self, stream_id: int, error: ProtocolError, *, is_head_request: bool = False) -> None:
         """Send an error response, and reset the stream (8.1): a malformed request is a stream error (8.1.1)."""
-        exchange = self.exchanges.get(number)
-        response, sent = refusal(error), 0
-        if bodiless or (exchange is not None and exchange.request.method == b"HEAD"):
-            self.send_head(number, response, None, end=True)
-        elif self._streams.room(number) < len(response.body):
+        exchange = self.exchanges.get(stream_id)
+        response, sent_bytes = error_response(error), 0
+        if is_head_request or (exchange is not None and exchange.request.method == b"HEAD"):
+            self.send_response_head(stream_id, response, None, end_stream=True)
+        elif self._connection.sendable_bytes(stream_id) < len(response.body):
             # The window has no room for a line, and is not waited for: the unread data is what is rejected.
-            self.send_head(number, structs.replace(response, body=b""), None, end=True)
+            self.send_response_head(stream_id, structs.replace(response, body=b""), None, end_stream=True)
         else:
-            self.send_head(number, response, len(response.body), end=False)
-            self._streams.send_data(number, response.body, end=True)
-            sent = len(response.body)
-        malformed = error.status is HTTPStatus.BAD_REQUEST
-        if malformed or self._streams.knows(number):
-            self._streams.reset(number, ErrorCode.PROTOCOL_ERROR if malformed else ErrorCode.NO_ERROR)
-        self.forget(number)
+            self.send_response_head(stream_id, response, len(response.body), end_stream=False)
+            self._connection.send_data(stream_id, response.body, end_stream=True)
+            sent_bytes = len(response.body)
+        is_malformed = error.status is HTTPStatus.BAD_REQUEST
+        if is_malformed or self._connection.is_open(stream_id):
+            self._connection.reset_stream(stream_id, ErrorCode.PROTOCOL_ERROR if is_malformed else ErrorCode.NO_ERROR)
+        self.drop_exchange(stream_id)
         if exchange is not None:
-            self._gateway.refused(error, exchange.request, Count(exchange.since, sent, exchange.received))
+            self._gateway.report_rejection(
+                error, exchange.request, Transfer(exchange.head_received_at, sent_bytes, exchange.received_bytes)
+            )
         else:
-            self._gateway.refused(error, unread(version=VERSION), Count(self._service.exact(), sent, 0))
+            self._gateway.report_rejection(
+                error, unparsed_request(version=HTTP_VERSION), Transfer(self._state.perf_counter(), sent_bytes, 0)
+            )
 
-    def send_head(self, number: int, response: Response, length: int | None, *, end: bool) -> None:
+    def send_response_head(
+        self, stream_id: int, response: WsgiResponse, length: int | None, *, end_stream: bool
+    ) -> None:
         """Send the head of a response with this Content-Length."""
-        self._streams.send_head(number, fields_of(response, date=self._service.date(), length=length), end=end)
+        self._connection.send_headers(
+            stream_id, http2_headers(response, date=self._state.http_date(), length=length), end_stream=end_stream
+        )
 
-    def invite(self, number: int) -> None:
+    def send_continue(self, stream_id: int) -> None:
         """Send 100 Continue to a client that waits for it (RFC 9110, 15.2.1)."""
-        self._streams.send_head(number, ((b":status", b"100"),), end=False)
+        self._connection.send_headers(stream_id, ((b":status", b"100"),), end_stream=False)
 
-    def queue(self, number: int, exchange: Exchange, data: bytes) -> None:
+    def queue_output(self, stream_id: int, exchange: Exchange, data: bytes) -> None:
         """Append bytes to the output buffer."""
         if data:
-            exchange.out = memoryview(bytes(exchange.out) + data if exchange.out else data)
-            self.queued += len(data)
-            self._sending[number] = exchange
+            exchange.send_buffer = memoryview(bytes(exchange.send_buffer) + data if exchange.send_buffer else data)
+            self.queued_bytes += len(data)
+            self._exchanges_with_output[stream_id] = exchange
 
-    def send(self, number: int, exchange: Exchange) -> bool:
+    def send_frame(self, stream_id: int, exchange: Exchange) -> bool:
         """Send one frame of the buffered output, as far as the windows allow; return whether there was any progress."""
-        size = min(self._streams.room(number), len(exchange.out))
-        rest = exchange.out[size:]
-        over = exchange.done and not rest
-        ends = over and not exchange.trailers
-        if size or ends:
-            piece = bytes(exchange.out[:size])
-            exchange.out = rest
-            self.queued -= size
-            exchange.sent += size
-            self._read += size
-            self._streams.send_data(number, piece, end=ends)
-            if not rest:
-                self._sending.pop(number, None)
-            if exchange.answered and not over:
-                self._let_through(exchange, size)
-        if exchange.untaken and len(rest) < _ECHOED:
-            self._streams.take(number, exchange.untaken)
-            exchange.untaken = 0
-        if over:
-            self._end(number, exchange)
-        elif exchange.broken and not rest:
-            self.reset(number, ErrorCode.INTERNAL_ERROR)
-        return size > 0 or over or (exchange.broken and not rest)
+        size = min(self._connection.sendable_bytes(stream_id), len(exchange.send_buffer))
+        remaining = exchange.send_buffer[size:]
+        is_finished = exchange.is_fully_queued and not remaining
+        ends_stream = is_finished and not exchange.trailers
+        if size or ends_stream:
+            piece = bytes(exchange.send_buffer[:size])
+            exchange.send_buffer = remaining
+            self.queued_bytes -= size
+            exchange.sent_bytes += size
+            self._admitted_bytes += size
+            self._connection.send_data(stream_id, piece, end_stream=ends_stream)
+            if not remaining:
+                self._exchanges_with_output.pop(stream_id, None)
+            if exchange.is_responding and not is_finished:
+                self._extend_read_timeout(exchange, size)
+        if exchange.unreturned_window and len(remaining) < _MAX_ECHO_BUFFER:
+            self._connection.acknowledge_data(stream_id, exchange.unreturned_window)
+            exchange.unreturned_window = 0
+        if is_finished:
+            self._finish_response(stream_id, exchange)
+        elif exchange.ends_with_reset and not remaining:
+            self.reset_exchange(stream_id, ErrorCode.INTERNAL_ERROR)
+        return size > 0 or is_finished or (exchange.ends_with_reset and not remaining)
 
     def send_round(self) -> bool:
         """Send one frame of each exchange with queued output; return whether there was any progress."""
         progress = False
-        for number, exchange in list(self._sending.items()):
-            progress = self.send(number, exchange) or progress
+        for stream_id, exchange in list(self._exchanges_with_output.items()):
+            progress = self.send_frame(stream_id, exchange) or progress
         return progress
 
     @property
-    def under_way(self) -> UnderWay:
+    def in_flight(self) -> InFlight:
         """Numbers of requests in flight and of open WebSockets."""
         websockets = sum(exchange.websocket is not None for exchange in self.exchanges.values())
-        return UnderWay(len(self.exchanges) - websockets, websockets)
+        return InFlight(len(self.exchanges) - websockets, websockets)
 
-    def client_reads(self, exchange: Exchange) -> None:
+    def restart_read_timeout(self, exchange: Exchange) -> None:
         """Start the time in which the client has to admit more output; a delay of our own comes before it.
 
         It is extended as for a request's body, by what is sent, at the minimum rate. A client that admits a byte now
         and then keeps the response in memory no longer than one that admits nothing.
         """
-        now = self._service.clock()
-        if exchange.outgoing and not exchange.outgoing.over:
-            now = max(now, exchange.outgoing.due)
-        exchange.reads, exchange.read, exchange.read_before = now, 0, self._read
-        exchange.deadline = now + self._service.seconds[Phase.CLIENT_READS]
+        now = self._state.now()
+        if exchange.response_body and not exchange.response_body.is_finished:
+            now = max(now, exchange.response_body.next_piece_at)
+        exchange.readable_since, exchange.admitted_bytes, exchange.admitted_before = now, 0, self._admitted_bytes
+        exchange.deadline = now + self._state.phase_timeouts[ConnectionPhase.UNREAD_OUTPUT]
 
-    def waits_its_turn(self, number: int, exchange: Exchange) -> bool:
+    def is_waiting_for_turn(self, stream_id: int, exchange: Exchange) -> bool:
         """Return whether a stream's window is open, and the client reads other responses at the minimum rate.
 
         The connection's window is shared by all streams. A client with a hundred responses in flight on a slow network
         may have to wait for the last one far longer than for a single one.
         """
-        seconds = self._service.clock() - exchange.reads
-        fast = self._read - exchange.read_before >= max(1.0, seconds * self._service.bounds.body_rate)
-        return fast and self._streams.wants(number)
+        seconds = self._state.now() - exchange.readable_since
+        is_fast_enough = self._admitted_bytes - exchange.admitted_before >= max(
+            1.0, seconds * self._state.limits.min_body_rate
+        )
+        return is_fast_enough and self._connection.has_send_window(stream_id)
 
-    def _let_through(self, exchange: Exchange, size: int) -> None:
-        if not exchange.out:
-            self.client_reads(exchange)  # for the following output
+    def _extend_read_timeout(self, exchange: Exchange, size: int) -> None:
+        if not exchange.send_buffer:
+            self.restart_read_timeout(exchange)  # for the following output
             return
-        exchange.reads = min(exchange.reads, self._service.clock())
-        exchange.read += size
-        exchange.deadline = self._service.body_deadline(exchange.reads, exchange.read)
+        exchange.readable_since = min(exchange.readable_since, self._state.now())
+        exchange.admitted_bytes += size
+        exchange.deadline = self._state.body_deadline(exchange.readable_since, exchange.admitted_bytes)
 
-    def hold(self, exchange: Exchange, size: int) -> None:
+    def count_delayed_bytes(self, exchange: Exchange, size: int) -> None:
         """Count the bytes of a delayed body."""
-        exchange.held = size
-        self.held += size
+        exchange.delayed_bytes = size
+        self.delayed_bytes += size
 
-    def release(self, exchange: Exchange) -> None:
+    def release_delayed_bytes(self, exchange: Exchange) -> None:
         """Stop counting them."""
-        self.held -= exchange.held
-        exchange.held = 0
+        self.delayed_bytes -= exchange.delayed_bytes
+        exchange.delayed_bytes = 0
 
-    def keep(self, exchange: Exchange) -> None:
+    def update_buffered_bytes(self, exchange: Exchange) -> None:
         """Update the bytes buffered of an incomplete or queued request; of a call, all its bytes."""
         if exchange.websocket:
-            size = exchange.websocket.held
-        elif isinstance(exchange.outgoing, Calling):
-            size = exchange.outgoing.call.held
+            size = exchange.websocket.buffered_bytes
+        elif isinstance(exchange.response_body, GrpcStream):
+            size = exchange.response_body.call.buffered_bytes
         else:
-            size = sum(len(name) + len(value) for name, value in exchange.request.fields) + len(exchange.request.target)
-            size += exchange.meter.kept if exchange.meter else 0
-        self.kept += size - exchange.kept
-        exchange.kept = size
+            size = sum(len(name) + len(value) for name, value in exchange.request.headers) + len(
+                exchange.request.target
+            )
+            size += exchange.body_reader.prefix_length if exchange.body_reader else 0
+        self.buffered_request_bytes += size - exchange.buffered_request_bytes
+        exchange.buffered_request_bytes = size
 
-    def complete(self, number: int) -> None:
+    def finish_exchange(self, stream_id: int) -> None:
         """Remove an answered exchange. A client that has not ended its side need not continue (8.1)."""
-        if self._streams.knows(number):
-            self._streams.reset(number, ErrorCode.NO_ERROR)
-        self.forget(number, whole=True)
+        if self._connection.is_open(stream_id):
+            self._connection.reset_stream(stream_id, ErrorCode.NO_ERROR)
+        self.drop_exchange(stream_id, is_complete=True)
 
-    def reset(self, number: int, code: ErrorCode) -> None:
+    def reset_exchange(self, stream_id: int, code: ErrorCode) -> None:
         """Reset a stream, whatever is in flight on it."""
-        self._streams.reset(number, code)
-        self.forget(number)
+        self._connection.reset_stream(stream_id, code)
+        self.drop_exchange(stream_id)
 
-    def forget(self, number: int, *, whole: bool = False) -> None:
-        """Remove an exchange, if it is known, with its unsent output; `whole` if its response was sent completely."""
-        exchange = self.exchanges.pop(number, None)
+    def drop_exchange(self, stream_id: int, *, is_complete: bool = False) -> None:
+        """Remove an exchange, if it is known, with its unsent output.
+
+        `is_complete` if its response was sent completely.
+        """
+        exchange = self.exchanges.pop(stream_id, None)
         if exchange is None:
             return
-        self._sending.pop(number, None)
-        self.kept -= exchange.kept
-        self.queued -= len(exchange.out)
-        if exchange.outgoing:
-            exchange.outgoing.close()
-            self.release(exchange)
-            self.schedule.drop(number)
-        if exchange.untaken:
-            self._streams.take(number, exchange.untaken)  # the connection's window outlives the stream
+        self._exchanges_with_output.pop(stream_id, None)
+        self.buffered_request_bytes -= exchange.buffered_request_bytes
+        self.queued_bytes -= len(exchange.send_buffer)
+        if exchange.response_body:
+            exchange.response_body.close()
+            self.release_delayed_bytes(exchange)
+            self.schedule.remove(stream_id)
+        if exchange.unreturned_window:
+            self._connection.acknowledge_data(
+                stream_id, exchange.unreturned_window
+            )  # the connection's window outlives the stream
         if exchange.response is not None:
-            count = Count(exchange.since, exchange.sent, exchange.received)
-            self._gateway.answered(exchange.request, exchange.response, count, whole=whole)
+            transfer = Transfer(exchange.head_received_at, exchange.sent_bytes, exchange.received_bytes)
+            self._gateway.report_response(exchange.request, exchange.response, transfer, complete=is_complete)
 
-    def _end(self, number: int, exchange: Exchange) -> None:
+    def _finish_response(self, stream_id: int, exchange: Exchange) -> None:
         if exchange.trailers:
             trailers = tuple((name.lower(), value) for name, value in exchange.trailers)
-            self._streams.send_head(number, trailers, end=True)
-        self.complete(number)
+            self._connection.send_headers(stream_id, trailers, end_stream=True)
+        self.finish_exchange(stream_id)

@@ -73,7 +73,7 @@ class EchoArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
                 raise
             reason = error.reason if isinstance(error, HaltServer) else error
             self.log.error("failed to start a worker: %s; retrying in %gs", reason, _RETRY_DELAY)  # noqa: TRY400 - where it came to is no matter
-            self.app.telemetry.leave(self.worker_age)
+            self.app.telemetry.release_worker_slot(self.worker_age)
             self._retry_at = time.monotonic() + _RETRY_DELAY
 
     def has_accepting_worker(self) -> bool:

@@ -15,7 +15,7 @@ from app.config.settings import Settings
 _RESERVE: Final = 256
 
 
-def fitted(settings: Settings) -> tuple[Settings, str]:
+def raise_open_file_limit(settings: Settings) -> tuple[Settings, str]:
     """Raise the limit of open files as far as the settings need and the system allows, for this process and workers.
 
     Return the settings that fit, and a message if they were reduced, otherwise an empty string.
@@ -25,15 +25,15 @@ def fitted(settings: Settings) -> tuple[Settings, str]:
     needed = min(settings.max_connections + _RESERVE, allowed)
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-    most = connections(allowed)
-    if settings.max_connections <= most:
+    max_connections = connections_for_files(allowed)
+    if settings.max_connections <= max_connections:
         return settings, ""
-    return structs.replace(settings, max_connections=most), (
-        f"ECHO_MAX_CONNECTIONS={settings.max_connections} is reduced to {most}: the limit of open files is {allowed}"
-        " (ulimit -n)"
+    return structs.replace(settings, max_connections=max_connections), (
+        f"ECHO_MAX_CONNECTIONS={settings.max_connections} is reduced to {max_connections}:"
+        f" the limit of open files is {allowed} (ulimit -n)"
     )
 
 
-def connections(files: int) -> int:
+def connections_for_files(files: int) -> int:
     """Return how many connections fit into a number of open files; of a small number, a quarter is reserved."""
     return max(1, files - min(_RESERVE, max(32, files // 4)))

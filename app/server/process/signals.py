@@ -12,7 +12,7 @@ from typing import Final
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 # gunicorn's signals for log files, another number of workers and another program, which are not supported here.
-UNUSED: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
+UNUSED_SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
 
 
 def install_startup_handlers() -> None:
@@ -22,7 +22,7 @@ def install_startup_handlers() -> None:
     container no signal without a handler (pid_namespaces(7)): a stop would be lost.
     """
     signal.signal(signal.SIGHUP, _exit_without_terminal if hangup_means_exit() else signal.SIG_IGN)
-    for number in UNUSED:
+    for number in UNUSED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     exit_on_stop_signals()
 
@@ -53,7 +53,11 @@ def exit_forks_on_stop_signals() -> None:
     The signals are blocked around the fork, so that one that arrives before the new process runs waits for it. Python
     discards signals that it has recorded before it has reinitialised itself after the fork (`PyOS_AfterFork_Child`).
     """
-    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_exit_on_stop_signals_and_unblock)
+    os.register_at_fork(
+        before=_block_stop_signals,
+        after_in_parent=_unblock_stop_signals,
+        after_in_child=_exit_on_stop_signals_and_unblock,
+    )
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
@@ -66,14 +70,14 @@ def _exit_without_terminal(number: int, frame: FrameType | None) -> None:
         _exit(number, frame)
 
 
-def _block() -> None:
+def _block_stop_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
-def _unblock() -> None:
+def _unblock_stop_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _exit_on_stop_signals_and_unblock() -> None:
     exit_on_stop_signals()
-    _unblock()
+    _unblock_stop_signals()

@@ -20,16 +20,16 @@ from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from app.config.settings import Settings
-from app.http.observer import UNWATCHED, Gauges
-from app.server.certificate_store import Contexts
-from app.server.clock import caught_up, time_of
+from app.http.observer import NULL_OBSERVER, Gauges
+from app.server.certificate_store import CertificateStore
+from app.server.clock import clock_for, drain_pending_reads
 from app.server.connection import Connection
-from app.server.limits import Limits
+from app.server.limits import RequestLimits
 from app.server.listener import Acceptor
 from app.server.process import signals
 from app.server.process.worker_status import WorkerStatus
-from app.server.state import LAST_CALL, Bounds, Service, Timeouts
-from app.server.transport_filters import Listener
+from app.server.state import SHUTDOWN_GRACE, Limits, ServerState, Timeouts
+from app.server.transport_filters import ListenerConfig
 from app.server.wsgi import server_environ
 
 TICK: Final = 0.5  # seconds between heartbeats, and the maximum delay of a deadline
@@ -47,30 +47,30 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             super().__init__(*arguments)
         except OSError as error:
-            place = self.cfg.worker_tmp_dir
+            directory = self.cfg.worker_tmp_dir
             self.log.warning(
-                "failed to create a heartbeat file in %s: %s; using the temporary directory", place, error.strerror
+                "failed to create a heartbeat file in %s: %s; using the temporary directory", directory, error.strerror
             )
-            self._make_elsewhere(arguments, place)
+            self._init_with_default_directory(arguments, directory)
         self.status = WorkerStatus()
 
-    def _make_elsewhere(self, arguments: tuple[Any, ...], place: str | None) -> None:
+    def _init_with_default_directory(self, arguments: tuple[Any, ...], directory: str | None) -> None:
         self.cfg.set("worker_tmp_dir", None)  # Python's own choice: TMPDIR, /tmp, ...
         try:
             super().__init__(*arguments)
         except OSError as error:
-            what = f"failed to create a heartbeat file in {place} and in the temporary directory: {error}"
-            raise HaltServer(what) from error
+            message = f"failed to create a heartbeat file in {directory} and in the temporary directory: {error}"
+            raise HaltServer(message) from error
         finally:
-            self.cfg.set("worker_tmp_dir", place)
+            self.cfg.set("worker_tmp_dir", directory)
 
     def init_process(self) -> None:
         """Create the event loop before gunicorn sets signals and calls `run`."""
         self.loop = uvloop.new_event_loop()
-        self.wake = asyncio.Event()  # set when something happens that the main loop waits for
-        self.at_once = False
+        self.wake_event = asyncio.Event()  # set when something happens that the main loop waits for
+        self.drops_requests = False
         self.read_until = -math.inf  # by the loop's clock: all data that had arrived by then was read
-        self.deadline = math.inf  # by the loop's clock, too: requests in flight are dropped then
+        self.drain_deadline = math.inf  # by the loop's clock, too: requests in flight are dropped then
         super().init_process()
 
     def init_signals(self) -> None:
@@ -79,25 +79,25 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as unused signals since startup: a terminal ends the arbiter
         signals.exit_on_stop_signals()
         # A worker that hangs can't run an event: the arbiter's SIGABRT is handled at the place where it hangs.
-        signal.signal(signal.SIGABRT, self._abort)
+        signal.signal(signal.SIGABRT, self._on_sigabrt)
 
-    def _take_signals(self) -> None:
+    def _install_signal_handlers(self) -> None:
         """Make signals events of the loop, which must be running: SIGTERM drains, SIGINT and SIGQUIT stop at once."""
-        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
-        self.loop.add_signal_handler(signal.SIGINT, self._stop_at_once)
-        self.loop.add_signal_handler(signal.SIGQUIT, self._stop_at_once)
+        self.loop.add_signal_handler(signal.SIGTERM, self._begin_stop)
+        self.loop.add_signal_handler(signal.SIGINT, self._stop_immediately)
+        self.loop.add_signal_handler(signal.SIGQUIT, self._stop_immediately)
 
-    def _stop(self) -> None:
+    def _begin_stop(self) -> None:
         # Nine tenths of the drain time, so that the worker exits before the arbiter kills those that are late.
-        self.deadline = min(self.deadline, self.loop.time() + self.app.settings.drain_seconds * 0.9)
+        self.drain_deadline = min(self.drain_deadline, self.loop.time() + self.app.settings.drain_seconds * 0.9)
         self.alive = False
-        self.wake.set()
+        self.wake_event.set()
 
-    def _stop_at_once(self) -> None:
-        self.at_once = True
-        self._stop()
+    def _stop_immediately(self) -> None:
+        self.drops_requests = True
+        self._begin_stop()
 
-    def _abort(self, number: int, frame: FrameType | None) -> None:
+    def _on_sigabrt(self, number: int, frame: FrameType | None) -> None:
         self.handle_abort(number, frame)
 
     def run(self) -> None:
@@ -108,107 +108,109 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
             self.loop.close()
 
     async def _serve(self) -> None:
-        self._take_signals()
+        self._install_signal_handlers()
         settings = self.app.settings
-        self.contexts: Contexts | None = self.app.contexts
-        service = Service(
-            _bounds(settings),
-            time=time_of(self.loop, time.time),
+        self.certificates: CertificateStore | None = self.app.contexts
+        state = ServerState(
+            _limits_from(settings),
+            clock=clock_for(self.loop, time.time),
             report=self.log.error,
         )
-        self.watch = self.app.telemetry.watch(service.later, service.report, partial(_gauges, service))
-        listeners = {port: await self._listen(service, sock) for port, sock in self._sockets()}
+        self.observer = self.app.telemetry.create_observer(state.call_later, state.report, partial(_read_gauges, state))
+        acceptors = {port: await self._start_acceptor(state, sock) for port, sock in self._take_over_sockets()}
         self.status.accepting = True
         while self.alive and self.ppid == os.getppid():
-            await self._turn(service, TICK)
-        self._stop()
-        await self._drain(service, listeners)
+            await self._run_turn(state, TICK)
+        self._begin_stop()
+        await self._drain(state, acceptors)
 
-    async def _turn(self, service: Service, seconds: float) -> None:
+    async def _run_turn(self, state: ServerState, seconds: float) -> None:
         """Send a heartbeat, expire late connections, and wait for an event, at most `seconds`."""
         self.notify()
-        service.sweep(self.read_until)
+        state.expire_overdue(self.read_until)
         self.app.telemetry.publish()
-        if self.contexts is not None:
-            self.contexts.refresh(self.log.error)
-        self.wake.clear()
+        if self.certificates is not None:
+            self.certificates.reload_if_changed(self.log.error)
+        self.wake_event.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.wake.wait()
-        self.read_until = await caught_up(self.loop)
+                await self.wake_event.wait()
+        self.read_until = await drain_pending_reads(self.loop)
 
-    def _sockets(self) -> list[tuple[int, socket.socket]]:
+    def _take_over_sockets(self) -> list[tuple[int, socket.socket]]:
         """Duplicate gunicorn's listening sockets, and close the originals. Return ports and duplicates."""
-        taken = []
+        owned = []
         for listener in self.sockets:
             sock = socket.socket(fileno=os.dup(listener.fileno()))
             sock.setblocking(False)
-            taken.append((sock.getsockname()[1], sock))
+            owned.append((sock.getsockname()[1], sock))
             listener.close()
-        return taken
+        return owned
 
-    async def _listen(self, service: Service, sock: socket.socket) -> Acceptor:
+    async def _start_acceptor(self, state: ServerState, sock: socket.socket) -> Acceptor:
         settings = self.app.settings
         host, port = sock.getsockname()[:2]
         environ = server_environ(host, port, multiprocess=self.cfg.workers > 1)
         if port == settings.port:
-            contexts = self.contexts
-            listener = Listener(
+            certificates = self.certificates
+            listener = ListenerConfig(
                 self.wsgi,
                 environ,
-                proxied=settings.proxy_protocol == "on",
-                context=lambda: contexts.current if contexts else None,
+                expects_proxy_header=settings.proxy_protocol == "on",
+                get_ssl_context=lambda: certificates.current_context if certificates else None,
                 tls_only=settings.tls_only == "on",
-                watch=self.watch or UNWATCHED,
+                observer=self.observer or NULL_OBSERVER,
             )
         else:
             # Probes are answered even at the connection limit: otherwise the kubelet would kill a pod for being busy.
-            listener = Listener(self.wsgi, environ, counted=False)
+            listener = ListenerConfig(self.wsgi, environ, counts_toward_limit=False)
         # It does not matter which worker receives a probe: connections to the admin port are few and short.
         shared = port == settings.port and self.cfg.workers > 1
-        return await Acceptor.begin(sock, partial(Connection, service, listener), self.cfg.backlog, shared=shared)
+        return await Acceptor.start(sock, partial(Connection, state, listener), self.cfg.backlog, shared=shared)
 
-    async def _drain(self, service: Service, listeners: dict[int, Acceptor]) -> None:
+    async def _drain(self, state: ServerState, acceptors: dict[int, Acceptor]) -> None:
         """Drain: readiness fails, the main listener closes, accepted requests are answered, everything closes.
 
         The admin port stays open to the end, so that the cluster can see that this worker is live and not ready.
         """
-        service.changed = self.wake.set
-        service.draining = True
-        await listeners[self.app.settings.port].close_in_order()
+        state.on_connection_change = self.wake_event.set
+        state.draining = True
+        await acceptors[self.app.settings.port].drain_and_close()
         self.status.accepting = False
         # Only now: notified clients reconnect at once, and would meet a listener that is closing.
-        service.drain()
+        state.begin_shutdown()
         await asyncio.sleep(0)  # the loop's clock stands still within a turn: clients get the whole second from here on
-        last_call = self.loop.time() + LAST_CALL
-        while service.connections and not self.at_once and (now := self.loop.time()) < self.deadline:
-            called = self.read_until >= last_call
-            if called:
-                service.last_call()
-            await self._turn(service, min(TICK, self.deadline - now, TICK if called else max(0, last_call - now)))
-        for listener in listeners.values():
-            listener.close()
-        service.abort()
+        idle_close_at = self.loop.time() + SHUTDOWN_GRACE
+        while state.connections and not self.drops_requests and (now := self.loop.time()) < self.drain_deadline:
+            closes_idle = self.read_until >= idle_close_at
+            if closes_idle:
+                state.close_idle()
+            await self._run_turn(
+                state, min(TICK, self.drain_deadline - now, TICK if closes_idle else max(0, idle_close_at - now))
+            )
+        for acceptor in acceptors.values():
+            acceptor.close()
+        state.abort_all()
         await asyncio.sleep(0)  # one turn of the loop closes the dropped connections
         self.app.telemetry.close()
 
 
-def _gauges(service: Service) -> Gauges:
-    under_way, connections = service.counts()
-    return Gauges(under_way.requests, under_way.websockets, connections, int(service.draining))
+def _read_gauges(state: ServerState) -> Gauges:
+    in_flight, connections = state.count_in_flight()
+    return Gauges(in_flight.requests, in_flight.websockets, connections, int(state.draining))
 
 
-def _bounds(settings: Settings) -> Bounds:
-    return Bounds(
-        limits=Limits(settings.max_header_bytes, settings.max_headers, settings.max_body),
+def _limits_from(settings: Settings) -> Limits:
+    return Limits(
+        request=RequestLimits(settings.max_header_bytes, settings.max_headers, settings.max_body),
         timeouts=Timeouts(
             settings.header_timeout, settings.body_timeout, settings.idle_timeout, settings.websocket_timeout
         ),
         connections=settings.max_connections,
-        requests=settings.max_requests,
-        body_rate=settings.min_body_rate,
-        streams=settings.max_streams,
-        message=settings.max_message,
-        decoded=settings.max_decoded,
-        held=settings.memory_budget,
+        requests_per_connection=settings.max_requests,
+        min_body_rate=settings.min_body_rate,
+        concurrent_streams=settings.max_streams,
+        message_size=settings.max_message,
+        decoded_size=settings.max_decoded,
+        memory_budget=settings.memory_budget,
     )

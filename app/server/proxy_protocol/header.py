@@ -15,14 +15,14 @@ from msgspec import UNSET, UnsetType
 
 from app.http.connection_info import Endpoint, ProxyProtocol, UnixEndpoint
 from app.http.errors import bad_request, excerpt
-from app.http.request import shown
-from app.server.proxy_protocol.tlvs import read_tlvs
+from app.http.request import decode_lossless
+from app.server.proxy_protocol.tlvs import parse_tlvs
 
 _V1_SIGNATURE: Final = b"PROXY "
-_V1_LONGEST: Final = 107  # bytes of a line, including CRLF (2.1)
+_V1_MAX_SIZE: Final = 107  # bytes of a line, including CRLF (2.1)
 _V2_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _V2_START: Final = struct.Struct("!12sBBH")  # signature, version and command, family and protocol, bytes that follow
-_V2_LONGEST: Final = 4096  # bytes of a header; 536 are intended to be enough (2), a client certificate takes more
+_V2_MAX_SIZE: Final = 4096  # bytes of a header; 536 are intended to be enough (2), a client certificate takes more
 _LOCAL: Final = 0x20
 _PROXY: Final = 0x21
 
@@ -53,38 +53,38 @@ _V1_TRANSPORTS: Final = {b"TCP4": (socket.AF_INET, _IPV4), b"TCP6": (socket.AF_I
 _V1_UNKNOWN: Final = re.compile(rb"PROXY UNKNOWN(?: .*)?", re.DOTALL)
 _PORT: Final = re.compile(rb"0|[1-9][0-9]{0,4}")
 _HIGHEST_PORT: Final = 65_535
-_V1_WORDS: Final = 4  # source, destination, source port, destination port
+_V1_WORD_COUNT: Final = 4  # source, destination, source port, destination port
 
 
-class ProxyReader:
+class ProxyHeaderParser:
     """Reader of one connection's header, which is mandatory: a receiver must not guess (2).
 
-    Once `receive` has returned the header, `left` are the bytes after it.
+    Once `feed` has returned the header, `unparsed` are the bytes after it.
     """
 
     def __init__(self) -> None:
-        self.left = b""
+        self.unparsed = b""
 
-    def receive(self, data: bytes) -> ProxyProtocol | None:
+    def feed(self, data: bytes) -> ProxyProtocol | None:
         """Process bytes from the connection; return the header once it is complete, None until then.
 
         Raise `ProtocolError`, 400, for an invalid header, after which the connection can't be parsed further.
         """
-        self.left += data
-        size = _size(self.left)
-        if size is None or len(self.left) < size:
+        self.unparsed += data
+        size = _header_size(self.unparsed)
+        if size is None or len(self.unparsed) < size:
             return None
-        header, self.left = self.left[:size], self.left[size:]
+        header, self.unparsed = self.unparsed[:size], self.unparsed[size:]
         return _parse_v2(header) if header.startswith(_V2_SIGNATURE) else _parse_v1(header)
 
 
-def _size(received: bytes) -> int | None:
+def _header_size(data: bytes) -> int | None:
     """Return a header's length in bytes, or None while too few bytes have arrived."""
-    if received.startswith(_V2_SIGNATURE):
-        return _size_v2(received)
-    if received.startswith(_V1_SIGNATURE):
-        return _size_v1(received)
-    if _V2_SIGNATURE.startswith(received) or _V1_SIGNATURE.startswith(received):
+    if data.startswith(_V2_SIGNATURE):
+        return _header_size_v2(data)
+    if data.startswith(_V1_SIGNATURE):
+        return _header_size_v1(data)
+    if _V2_SIGNATURE.startswith(data) or _V1_SIGNATURE.startswith(data):
         return None
     raise bad_request("connection does not begin with a PROXY protocol header (ECHO_PROXY_PROTOCOL)")
 
@@ -92,13 +92,13 @@ def _size(received: bytes) -> int | None:
 # version 1 (2.1)
 
 
-def _size_v1(received: bytes) -> int | None:
-    end = received.find(b"\n", 0, _V1_LONGEST)
+def _header_size_v1(data: bytes) -> int | None:
+    end = data.find(b"\n", 0, _V1_MAX_SIZE)
     if end < 0:
-        if len(received) >= _V1_LONGEST:
-            raise bad_request(f"PROXY line exceeds {_V1_LONGEST} bytes")
+        if len(data) >= _V1_MAX_SIZE:
+            raise bad_request(f"PROXY line exceeds {_V1_MAX_SIZE} bytes")
         return None
-    if received[end - 1 : end] != b"\r":
+    if data[end - 1 : end] != b"\r":
         raise bad_request("PROXY line ends with LF alone; CRLF is required")
     return end + 1
 
@@ -107,21 +107,21 @@ def _parse_v1(header: bytes) -> ProxyProtocol:
     line = header.removesuffix(b"\r\n")
     if _V1_UNKNOWN.fullmatch(line):  # the rest is to be ignored
         return ProxyProtocol(1, "PROXY", "UNKNOWN")
-    name, _, rest = line.removeprefix(_V1_SIGNATURE).partition(b" ")
-    words = rest.split(b" ")
-    if name not in _V1_TRANSPORTS or len(words) != _V1_WORDS:
+    name, _, addresses = line.removeprefix(_V1_SIGNATURE).partition(b" ")
+    words = addresses.split(b" ")
+    if name not in _V1_TRANSPORTS or len(words) != _V1_WORD_COUNT:
         raise bad_request(f"invalid PROXY line: {excerpt(line)}")
-    family, form = _V1_TRANSPORTS[name]
-    source, destination = (_address(word, family, form) for word in words[:2])
+    family, pattern = _V1_TRANSPORTS[name]
+    source, destination = (_address(word, family, pattern) for word in words[:2])
     source_port, destination_port = (_port(word) for word in words[2:])
     return ProxyProtocol(
         1, "PROXY", name.decode(), Endpoint(source, source_port), Endpoint(destination, destination_port)
     )
 
 
-def _address(word: bytes, family: socket.AddressFamily, form: re.Pattern[bytes]) -> str:
+def _address(word: bytes, family: socket.AddressFamily, pattern: re.Pattern[bytes]) -> str:
     try:
-        if form.fullmatch(word):
+        if pattern.fullmatch(word):
             return socket.inet_ntop(family, socket.inet_pton(family, word.decode()))
     except OSError:
         pass
@@ -137,14 +137,14 @@ def _port(word: bytes) -> int:
 # version 2 (2.2)
 
 
-def _size_v2(received: bytes) -> int | None:
-    if len(received) < _V2_START.size:
+def _header_size_v2(data: bytes) -> int | None:
+    if len(data) < _V2_START.size:
         return None
-    _, command, transport, length = _V2_START.unpack_from(received)
+    _, command, transport, length = _V2_START.unpack_from(data)
     if command not in {_LOCAL, _PROXY}:
         raise bad_request(f"invalid version and command in the PROXY protocol header: 0x{command:02X}")
-    if length > _V2_LONGEST - _V2_START.size:
-        raise bad_request(f"PROXY protocol header exceeds {_V2_LONGEST} bytes")
+    if length > _V2_MAX_SIZE - _V2_START.size:
+        raise bad_request(f"PROXY protocol header exceeds {_V2_MAX_SIZE} bytes")
     if command == _PROXY:
         if transport not in _TRANSPORTS:
             raise bad_request(f"invalid family and protocol in the PROXY protocol header: 0x{transport:02X}")
@@ -159,8 +159,8 @@ def _parse_v2(header: bytes) -> ProxyProtocol:
         return ProxyProtocol(2, "LOCAL")
     name, layout = _TRANSPORTS[transport]
     source, destination = _endpoints(layout.unpack_from(header, _V2_START.size))
-    before = _V2_START.size + layout.size
-    return ProxyProtocol(2, "PROXY", name, source, destination, read_tlvs(header, before) or UNSET)
+    tlvs_start = _V2_START.size + layout.size
+    return ProxyProtocol(2, "PROXY", name, source, destination, parse_tlvs(header, tlvs_start) or UNSET)
 
 
 def _endpoints(unpacked: tuple[Any, ...]) -> tuple[Endpoint | UnixEndpoint | UnsetType, ...]:
@@ -180,4 +180,4 @@ def _ip(packed: bytes) -> str:
 def _path(padded: bytes) -> str:
     """Return a socket's path; one in the abstract namespace begins with NUL (unix(7))."""
     path = padded.rstrip(b"\0")
-    return shown(path if path.startswith(b"\0") else path.partition(b"\0")[0])
+    return decode_lossless(path if path.startswith(b"\0") else path.partition(b"\0")[0])

@@ -10,72 +10,72 @@ from typing import Any, Final
 
 from app.http.connection_info import RawTlv, SslTlv, Tlvs
 from app.http.errors import bad_request
-from app.http.request import shown
+from app.http.request import decode_lossless
 
-_VECTOR_START: Final = struct.Struct("!BH")  # type, length of the value
+_TLV_HEADER: Final = struct.Struct("!BH")  # type, length of the value
 _CRC32C: Final = 0x03
 _NOOP: Final = 0x04
 _CHECKSUM_SIZE: Final = 4  # bytes (2.2.3)
-_LONGEST_UNIQUE_ID: Final = 128  # bytes (2.2.5)
-_SSL_START: Final = struct.Struct("!BI")  # client, verify (2.2.6)
+_MAX_UNIQUE_ID_SIZE: Final = 128  # bytes (2.2.5)
+_SSL_HEADER: Final = struct.Struct("!BI")  # client, verify (2.2.6)
 _SSL_FLAGS: Final = {0x01: "SSL", 0x02: "CERT_CONN", 0x04: "CERT_SESS"}
 _AWS_VPCE_ID: Final = b"\x01"  # PP2_SUBTYPE_AWS_VPCE_ID
 _AZURE_LINK_ID: Final = b"\x01"  # PP2_SUBTYPE_AZURE_PRIVATEENDPOINT_LINKID
 _AZURE_LINK: Final = struct.Struct("<BI")
 _GCP_CONNECTION: Final = struct.Struct("!Q")
 
-Vectors = Iterable[tuple[int, bytes]]  # types and their values
-Reader = Callable[[bytes], dict[str, Any]]  # fields by name; none if the value does not have its type's layout
+TypedValues = Iterable[tuple[int, bytes]]  # types and their values
+TlvParser = Callable[[bytes], dict[str, Any]]  # fields by name; none if the value does not have its type's layout
 
 
-def read_tlvs(header: bytes, start: int) -> Tlvs | None:
+def parse_tlvs(header: bytes, start: int) -> Tlvs | None:
     """Return the TLVs of a header, which begin at `start`, or None if there is nothing to report.
 
     Raise `ProtocolError`, 400, if one is truncated, or the checksum does not match.
     """
-    vectors = list(_vectors(header, start))
-    _verify(header[:start], vectors)
-    named = _named((vector for vector in vectors if vector[0] != _NOOP), _TLVS)
+    tlvs = list(_split_tlvs(header, start))
+    _verify_checksum(header[:start], tlvs)
+    named = _parse_values((vector for vector in tlvs if vector[0] != _NOOP), _TLVS)
     return Tlvs(**named) if named else None
 
 
-def _vectors(block: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+def _split_tlvs(block: bytes, start: int) -> Iterator[tuple[int, bytes]]:
     while start < len(block):
-        if len(block) - start < _VECTOR_START.size:
+        if len(block) - start < _TLV_HEADER.size:
             raise bad_request("TLV without a length")
-        kind, length = _VECTOR_START.unpack_from(block, start)
-        start += _VECTOR_START.size
+        kind, length = _TLV_HEADER.unpack_from(block, start)
+        start += _TLV_HEADER.size
         if len(block) - start < length:
             raise bad_request(f"TLV exceeds the bytes that contain it: type 0x{kind:02X}, {length} bytes")
         yield kind, block[start : start + length]
         start += length
 
 
-def _named(vectors: Vectors, readers: Mapping[int, Reader]) -> dict[str, Any]:
+def _parse_values(tlvs: TypedValues, parsers: Mapping[int, TlvParser]) -> dict[str, Any]:
     """Return the fields of the TLVs. Unknown and repeated ones are reported as raw bytes."""
     fields: dict[str, Any] = {}
     others: list[RawTlv] = []
-    for kind, value in vectors:
-        read = readers[kind](value) if kind in readers else {}
-        if read and fields.keys().isdisjoint(read):
-            fields |= read
+    for kind, value in tlvs:
+        parsed = parsers[kind](value) if kind in parsers else {}
+        if parsed and fields.keys().isdisjoint(parsed):
+            fields |= parsed
         else:
             others.append(RawTlv(f"0x{kind:02X}", _base64(value)))
     return fields | ({"others": tuple(others)} if others else {})
 
 
-def _verify(before: bytes, vectors: list[tuple[int, bytes]]) -> None:
+def _verify_checksum(prefix: bytes, tlvs: list[tuple[int, bytes]]) -> None:
     """Compare a header with its checksum, if it has one, which is computed with zeros in its place (2.2.3)."""
-    checksums = [value for kind, value in vectors if kind == _CRC32C]
+    checksums = [value for kind, value in tlvs if kind == _CRC32C]
     if not checksums:
         return
     if len(checksums) > 1 or len(checksums[0]) != _CHECKSUM_SIZE:
         raise bad_request(f"invalid CRC32C TLV: must be one of {_CHECKSUM_SIZE} bytes")
-    zeroed = ((kind, bytes(_CHECKSUM_SIZE) if kind == _CRC32C else value) for kind, value in vectors)
-    counted = crc32c(before + b"".join(_VECTOR_START.pack(kind, len(value)) + value for kind, value in zeroed))
-    if counted != int.from_bytes(checksums[0], "big"):
+    zeroed = ((kind, bytes(_CHECKSUM_SIZE) if kind == _CRC32C else value) for kind, value in tlvs)
+    computed = crc32c(prefix + b"".join(_TLV_HEADER.pack(kind, len(value)) + value for kind, value in zeroed))
+    if computed != int.from_bytes(checksums[0], "big"):
         raise bad_request(
-            f"CRC32C mismatch in the PROXY protocol header: 0x{counted:08X}, not 0x{checksums[0].hex().upper()}"
+            f"CRC32C mismatch in the PROXY protocol header: 0x{computed:08X}, not 0x{checksums[0].hex().upper()}"
         )
 
 
@@ -100,13 +100,13 @@ def _base64(value: bytes) -> str:
     return b64encode(value).decode("ascii")
 
 
-def _text(name: str) -> Reader:
-    return lambda value: {name: shown(value)}
+def _text_field(name: str) -> TlvParser:
+    return lambda value: {name: decode_lossless(value)}
 
 
 def _unique_id(value: bytes) -> dict[str, Any]:
-    if len(value) > _LONGEST_UNIQUE_ID:
-        raise bad_request(f"UNIQUE_ID TLV exceeds {_LONGEST_UNIQUE_ID} bytes")
+    if len(value) > _MAX_UNIQUE_ID_SIZE:
+        raise bad_request(f"UNIQUE_ID TLV exceeds {_MAX_UNIQUE_ID_SIZE} bytes")
     try:
         return {"unique_id": value.decode("utf-8")}
     except UnicodeDecodeError:
@@ -114,12 +114,12 @@ def _unique_id(value: bytes) -> dict[str, Any]:
 
 
 def _ssl(value: bytes) -> dict[str, Any]:
-    if len(value) < _SSL_START.size:
+    if len(value) < _SSL_HEADER.size:
         raise bad_request(f"SSL TLV too short: {len(value)} bytes")
-    client, verify = _SSL_START.unpack_from(value)
+    client, verify = _SSL_HEADER.unpack_from(value)
     flags = (1 << bit for bit in range(8) if client & 1 << bit)
     names = tuple(_SSL_FLAGS.get(flag, f"0x{flag:02X}") for flag in flags)
-    return {"ssl": SslTlv(names, verify, **_named(_vectors(value, _SSL_START.size), _SSL_TLVS))}
+    return {"ssl": SslTlv(names, verify, **_parse_values(_split_tlvs(value, _SSL_HEADER.size), _SSL_TLVS))}
 
 
 # The clouds' own types are from the range for applications (2.2.8): a value with another layout may be another
@@ -131,7 +131,7 @@ def _aws(value: bytes) -> dict[str, Any]:
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol
     """
-    return {"aws_vpce_id": shown(value[1:])} if value.startswith(_AWS_VPCE_ID) else {}
+    return {"aws_vpce_id": decode_lossless(value[1:])} if value.startswith(_AWS_VPCE_ID) else {}
 
 
 def _azure(value: bytes) -> dict[str, Any]:
@@ -152,24 +152,24 @@ def _gcp(value: bytes) -> dict[str, Any]:
     return {"gcp_psc_connection_id": str(*_GCP_CONNECTION.unpack(value))} if len(value) == _GCP_CONNECTION.size else {}
 
 
-_TLVS: Final[dict[int, Reader]] = {
-    0x01: _text("alpn"),
-    0x02: _text("authority"),
+_TLVS: Final[dict[int, TlvParser]] = {
+    0x01: _text_field("alpn"),
+    0x02: _text_field("authority"),
     _CRC32C: lambda value: {"crc32c": value.hex()},
     0x05: _unique_id,
     0x20: _ssl,
-    0x30: _text("netns"),
+    0x30: _text_field("netns"),
     0xE0: _gcp,
     0xEA: _aws,
     0xEE: _azure,
 }
-_SSL_TLVS: Final[dict[int, Reader]] = {
-    0x21: _text("version"),
-    0x22: _text("cn"),
-    0x23: _text("cipher"),
-    0x24: _text("sig_alg"),
-    0x25: _text("key_alg"),
-    0x26: _text("group"),
-    0x27: _text("sig_scheme"),
+_SSL_TLVS: Final[dict[int, TlvParser]] = {
+    0x21: _text_field("version"),
+    0x22: _text_field("cn"),
+    0x23: _text_field("cipher"),
+    0x24: _text_field("sig_alg"),
+    0x25: _text_field("key_alg"),
+    0x26: _text_field("group"),
+    0x27: _text_field("sig_scheme"),
     0x28: lambda value: {"client_cert": _base64(value)},
 }

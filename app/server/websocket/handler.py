@@ -4,107 +4,114 @@ from typing import Final
 
 from websockets.frames import CloseCode
 
-from app.server.protocol import Channel
-from app.server.state import LINGER, Phase, Service, UnderWay
+from app.server.protocol import Transport
+from app.server.state import LINGER, ConnectionPhase, InFlight, ServerState
 from app.server.websocket.echo import WebSocketEcho
 
-_STOPS: Final = "server is shutting down"
+_SHUTDOWN_REASON: Final = "server is shutting down"
 
 
-class WebSocketSession:
+class WebSocketHandler:
     """Echoes until either side closes, the idle timeout passes, or the maximum lifetime is reached."""
 
-    def __init__(self, channel: Channel, echo: WebSocketEcho, service: Service) -> None:
-        self._channel = channel
+    def __init__(self, transport: Transport, echo: WebSocketEcho, state: ServerState) -> None:
+        self._transport = transport
         self._echo = echo
-        self._service = service
-        self._dies = service.clock() + service.bounds.timeouts.websocket
-        self._why = _STOPS if service.draining else ""  # reason for closing, once it is to be closed
-        self._given_up: float | None = None  # deadline for the client's response to our Close frame
-        self._ended = False  # the client has sent EOF
-        self._flush()
+        self._state = state
+        self._expires_at = state.now() + state.limits.timeouts.websocket
+        self._close_reason = _SHUTDOWN_REASON if state.draining else ""  # reason for closing, once it is to be closed
+        self._close_deadline: float | None = None  # deadline for the client's response to our Close frame
+        self._saw_eof = False  # the client has sent EOF
+        self._write_output()
 
     @property
-    def under_way(self) -> UnderWay:
+    def in_flight(self) -> InFlight:
         """Number of open WebSockets: one."""
-        return UnderWay(websockets=1)
+        return InFlight(websockets=1)
 
-    def receive(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Process bytes from the client."""
-        self._echo.take(data)
-        if not self._channel.blocked:
-            self.go_on()
+        self._echo.buffer_input(data)
+        if not self._transport.is_blocked:
+            self.resume()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Echo more of the received bytes."""
-        self._echo.work()
-        self._flush()
+        self._echo.echo_buffered()
+        self._write_output()
 
-    def wake(self) -> None:
+    def on_timer(self) -> None:
         """Do nothing: no timer is set."""
 
-    def end(self) -> None:
+    def eof_received(self) -> None:
         """Process EOF from the client. Messages that arrived before are still echoed."""
-        self._ended = True
-        self._flush()
+        self._saw_eof = True
+        self._write_output()
 
-    def expire(self) -> None:
+    def on_timeout(self) -> None:
         """Close a WebSocket that is idle or too old; drop one that does not respond to Close."""
-        if self._given_up is not None:
-            self._channel.abort()
+        if self._close_deadline is not None:
+            self._transport.abort()
         else:
-            self._close("idle timeout (ECHO_IDLE_TIMEOUT)")
+            self._request_close("idle timeout (ECHO_IDLE_TIMEOUT)")
 
-    def drain(self) -> None:
+    def begin_shutdown(self) -> None:
         """Send a Close frame: the server goes away (RFC 6455, 7.4.1)."""
-        self._close(_STOPS)
+        self._request_close(_SHUTDOWN_REASON)
 
-    def last_call(self) -> None:
-        """Do nothing: the client responds to the Close frame that `drain` has sent."""
+    def close_if_idle(self) -> None:
+        """Do nothing: the client responds to the Close frame that `begin_shutdown` has sent."""
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Bytes buffered of an incomplete frame."""
-        return self._echo.held
+        return self._echo.buffered_bytes
 
-    def shed(self) -> None:
+    def reject_over_budget(self) -> None:
         """Drop the connection: after an incomplete frame the client could send no Close frame."""
-        self._channel.abort()
+        self._transport.abort()
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         """Do nothing: everything is in memory."""
 
-    def _close(self, why: str) -> None:
-        self._why = self._why or why
-        self._flush()
+    def _request_close(self, reason: str) -> None:
+        self._close_reason = self._close_reason or reason
+        self._write_output()
 
-    def _flush(self) -> None:
+    def _write_output(self) -> None:
         """Write the output, and set the deadline for what comes next."""
-        self._begin_to_close()
-        ended = self._ended and not self._echo.pending
-        if ended:
-            self._echo.end()
-        out = self._echo.outgoing()
-        if out:
-            self._channel.write(out)
-        if ended:
-            self._channel.leave()
-        elif self._echo.over:
-            self._channel.close()
+        self._send_close_if_requested()
+        at_eof = self._saw_eof and not self._echo.has_pending_input
+        if at_eof:
+            self._echo.receive_eof()
+        output = self._echo.data_to_send()
+        if output:
+            self._transport.write(output)
+        if at_eof:
+            self._transport.close()
+        elif self._echo.is_finished:
+            self._transport.close_gracefully()
         else:
-            if self._echo.pending:
-                self._channel.soon()
-            self._wait()
+            if self._echo.has_pending_input:
+                self._transport.defer()
+            self._set_deadline()
 
-    def _begin_to_close(self) -> None:
+    def _send_close_if_requested(self) -> None:
         """Send a Close frame, if there is a reason to and the client reads: after the echo of earlier messages."""
-        now = self._service.clock()
-        if now >= self._dies:  # also of a client that is never silent, and hardly reads
-            self._why = "maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)"
-        if self._why and self._given_up is None and not (self._echo.pending or self._channel.blocked):
-            self._echo.close(CloseCode.GOING_AWAY, self._why)
-            self._given_up = now + LINGER
+        now = self._state.now()
+        if now >= self._expires_at:  # also of a client that is never silent, and hardly reads
+            self._close_reason = "maximum lifetime reached (ECHO_WEBSOCKET_TIMEOUT)"
+        if (
+            self._close_reason
+            and self._close_deadline is None
+            and not (self._echo.has_pending_input or self._transport.is_blocked)
+        ):
+            self._echo.send_close(CloseCode.GOING_AWAY, self._close_reason)
+            self._close_deadline = now + LINGER
 
-    def _wait(self) -> None:
-        idle = self._service.clock() + self._service.bounds.timeouts.idle
-        self._channel.enter(Phase.WEBSOCKET, min(idle, self._dies) if self._given_up is None else self._given_up)
+    def _set_deadline(self) -> None:
+        idle_deadline = self._state.now() + self._state.limits.timeouts.idle
+        self._transport.set_phase(
+            ConnectionPhase.WEBSOCKET,
+            min(idle_deadline, self._expires_at) if self._close_deadline is None else self._close_deadline,
+        )

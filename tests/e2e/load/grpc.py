@@ -9,15 +9,15 @@ from typing import Any, Final
 import msgspec
 
 from app.grpc import messages
-from app.grpc.framing import Messages, framed
-from app.grpc.services import ECHO
+from app.grpc.framing import MessageReader, encode_message
+from app.grpc.services import ECHO_SERVICE
 from app.grpc.status import CallError
 from tests.e2e.load.http2 import Http2, Stream
 from tests.e2e.load.judging import TIMEOUT, Answer, Request
 
 PROTOCOL: Final = "gRPC"
-_METHOD: Final = f"/{ECHO}/Echo"
-_RESPONSE: Final = messages.message("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
+_METHOD: Final = f"/{ECHO_SERVICE}/Echo"
+_RESPONSE: Final = messages.message_class("gateway_api_conformance.echo_basic.grpcecho.EchoResponse")
 _MOST: Final = 1 << 20  # maximum size of a response in bytes
 _FAILED: Final = 500  # the status used here for a call that did not end with OK
 
@@ -41,7 +41,7 @@ class Grpc(Http2):
             ("x-load-length", str(len(request.body))),
             ("x-load-sha256", hashlib.sha256(request.body).hexdigest()),
         )
-        return fields, framed(b"")
+        return fields, encode_message(b"")
 
     def _take_trailers(self, stream: Stream, fields: dict[str, str]) -> bool:
         stream.trailers = fields
@@ -69,10 +69,10 @@ class Grpc(Http2):
 
 def _read(body: bytes) -> Any:
     """Parse the only message of a response. Raises `LookupError` if there is none, `ValueError` if it is invalid."""
-    reader = Messages(b"identity", _MOST)
+    reader = MessageReader(b"identity", _MOST)
     try:
-        reader.receive(body)
-        reader.end()
-        return messages.parsed(_RESPONSE, reader.next())
+        reader.feed_body(body)
+        reader.feed_eof()
+        return messages.parse_message(_RESPONSE, reader.next_message())
     except CallError as error:
         raise ValueError(error.message) from error

@@ -91,9 +91,9 @@ class Http2(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Receive frames."""
-        self._reader.receive(data)
+        self._reader.feed_bytes(data)
         try:
-            while frame := self._reader.next():
+            while frame := self._reader.next_frame():
                 self._take(frame)
         except (frames.Http2ConnectionError, hpack.HPACKError, LookupError, ValueError, struct.error) as error:
             self._fail_all(LostError(Fault.BROKEN, repr(error)))
@@ -135,9 +135,9 @@ class Http2(Connection):
         self._last += 2
         fields, body = self._asking(request)
         out = [frames.encode(frames.HEADERS, frames.END_HEADERS, self._last, self._encoder.encode(fields))]
-        for start in range(0, len(body), frames.MAX_FRAME):
-            piece = body[start : start + frames.MAX_FRAME]
-            ends = frames.END_STREAM if start + frames.MAX_FRAME >= len(body) else 0
+        for start in range(0, len(body), frames.MAX_PAYLOAD_SIZE):
+            piece = body[start : start + frames.MAX_PAYLOAD_SIZE]
+            ends = frames.END_STREAM if start + frames.MAX_PAYLOAD_SIZE >= len(body) else 0
             out.append(frames.encode(frames.DATA, ends, self._last, piece))
         self._credit -= len(body)
         self._streams[self._last] = Stream(asyncio.get_running_loop().create_future())
@@ -148,27 +148,27 @@ class Http2(Connection):
         if frame.type in {frames.HEADERS, frames.DATA}:
             self._take_of_answer(frame)
         elif frame.type == frames.RST_STREAM:
-            self._take_reset(frame.stream, frames.number(frame))
+            self._take_reset(frame.stream_id, frames.decode_number(frame))
         elif frame.type == frames.GOAWAY:
             self._take_goodbye(*struct.unpack_from(">II", frame.payload))
-        elif frame.type == frames.WINDOW_UPDATE and not frame.stream:
-            self._credit += frames.number(frame)
+        elif frame.type == frames.WINDOW_UPDATE and not frame.stream_id:
+            self._credit += frames.decode_number(frame)
             self._credited.set()
         elif frame.type in {frames.SETTINGS, frames.PING} and not frame.flags & frames.ACK:
             acknowledged = frame.payload if frame.type == frames.PING else b""
             self.transport.write(frames.encode(frame.type, frames.ACK, 0, acknowledged))
 
     def _take_of_answer(self, frame: Frame) -> None:
-        payload, stream = frames.unpadded(frame), self._streams.get(frame.stream)
+        payload, stream = frames.strip_padding(frame), self._streams.get(frame.stream_id)
         decoded = self._decoder.decode(payload) if frame.type == frames.HEADERS else ()
         fields = {str(name): str(value) for name, value in decoded}
         if frame.type == frames.DATA:
             self._take_into_account(len(frame.payload))
-        if frame.stream in self._given_up:
+        if frame.stream_id in self._given_up:
             return
         late = fields and stream is not None and stream.head and not self._take_trailers(stream, fields)
         if stream is None or stream.answer.done() or late:
-            self.note(Fault.TWICE, f"a frame of stream {frame.stream}, which has its answer: {payload[:SHOWN]!r}")
+            self.note(Fault.TWICE, f"a frame of stream {frame.stream_id}, which has its answer: {payload[:SHOWN]!r}")
             return
         if frame.type == frames.DATA:
             stream.body += payload

@@ -14,7 +14,7 @@ from msgspec import UNSET, structs
 
 from app.config.settings import Settings
 from app.server import certificate_store
-from app.server.certificate_store import Contexts, TlsError, TlsFiles, context
+from app.server.certificate_store import CertificateStore, TlsError, TlsFiles, create_context
 from app.server.tls import TlsLayer
 from tests.support.tls_client import AUTHORITY, GET, Client, Files, distinguished_name, handshake, pem_of
 
@@ -29,7 +29,7 @@ def test_an_authority_that_is_named_is_trusted_by_itself(files: Files) -> None:
     below = AUTHORITY.create_child_ca()
     client_ca = files.write("below.pem", below.cert_pem.bytes())
     asked = files.files(client_ca=client_ca)
-    assert handshake(asked, Client(cert=below.issue_cert("a.name"))).facts().client_certificate is not UNSET
+    assert handshake(asked, Client(cert=below.issue_cert("a.name"))).info().client_certificate is not UNSET
     with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         handshake(asked, Client(cert=AUTHORITY.issue_cert("a.name")))
 
@@ -59,12 +59,12 @@ def test_clients_certificates_are_verified(
     certificate = None if known is None else authority.issue_cert("client.test", not_after=until)
     asked = files.files(client_ca=str(files.ca), client_required=required)
     client = Client(cert=certificate)
-    layer = TlsLayer(certificate_store.context(asked))
+    layer = TlsLayer(certificate_store.create_context(asked))
     try:
         client.shake_hands(layer)
     except ssl.SSLError:
         assert not taken
-        assert layer.outgoing(), "an alert says why"
+        assert layer.ciphertext_to_send(), "an alert says why"
     else:
         assert taken
 
@@ -75,7 +75,7 @@ def test_clients_certificates_are_verified(
 def test_the_oldest_version_is_a_setting(files: Files, minimum: str, client: str, taken: bool) -> None:  # noqa: FBT001 - a column
     """The minimum version is 1.2 unless the setting says 1.3."""
     speaker = Client(newest=ssl.TLSVersion[client])
-    layer = TlsLayer(certificate_store.context(files.files(minimum=minimum)))
+    layer = TlsLayer(certificate_store.create_context(files.files(minimum=minimum)))
     if taken:
         speaker.shake_hands(layer)
         return
@@ -86,9 +86,9 @@ def test_the_oldest_version_is_a_setting(files: Files, minimum: str, client: str
 def test_ciphers_are_a_setting(files: Files) -> None:
     """The cipher list applies to TLS 1.2; TLS 1.3 always has the same."""
     asked = files.files(ciphers="ECDHE-ECDSA-CHACHA20-POLY1305")
-    facts = handshake(asked, Client(newest=ssl.TLSVersion.TLSv1_2)).facts()
+    facts = handshake(asked, Client(newest=ssl.TLSVersion.TLSv1_2)).info()
     assert facts.cipher_suite == "ECDHE-ECDSA-CHACHA20-POLY1305"
-    assert handshake(asked, Client()).facts().cipher_suite.startswith("TLS_")
+    assert handshake(asked, Client()).info().cipher_suite.startswith("TLS_")
 
 
 def test_ciphers_may_lower_what_is_asked_of_a_certificate(files: Files) -> None:
@@ -98,8 +98,8 @@ def test_ciphers_may_lower_what_is_asked_of_a_certificate(files: Files) -> None:
     path = files.write("old.pem", pem_of(builder.sign(OLD_KEY, hashes.SHA256()), OLD_KEY))
     old = TlsFiles(path, path)
     with pytest.raises(TlsError, match="EE_KEY_TOO_SMALL"):
-        certificate_store.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=2"))
-    certificate_store.context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=0"))
+        certificate_store.create_context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=2"))
+    certificate_store.create_context(structs.replace(old, ciphers="DEFAULT@SECLEVEL=0"))
 
 
 @pytest.mark.parametrize(
@@ -137,17 +137,17 @@ def test_files_that_can_not_be_used_are_named(files: Files, more: dict[str, str]
     files.write("encrypted", pem_of(key, encryption=serialization.BestAvailableEncryption(b"secret")))
     given = {name: value if name == "ciphers" else str(files.folder / value) for name, value in more.items()}
     with pytest.raises(TlsError) as raised:
-        certificate_store.context(structs.replace(files.files(), **given))
+        certificate_store.create_context(structs.replace(files.files(), **given))
     assert str(raised.value) == "can't use " + says.replace("FOLDER", str(files.folder))
 
 
 def test_settings_say_what_to_serve_with() -> None:
     """TLS settings map to files, and there are none without a certificate."""
-    assert certificate_store.files_of(Settings()) is None
-    assert certificate_store.files_of(Settings(tls_cert="c", tls_key="k")) == TlsFiles(
+    assert certificate_store.files_from_settings(Settings()) is None
+    assert certificate_store.files_from_settings(Settings(tls_cert="c", tls_key="k")) == TlsFiles(
         "c", "k", "", client_required=True
     )
-    assert certificate_store.files_of(
+    assert certificate_store.files_from_settings(
         Settings(
             tls_cert="c",
             tls_key="k",
@@ -166,21 +166,21 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[TlsFiles]:
 
     def load(files: TlsFiles) -> ssl.SSLContext:
         noted.append(files)
-        return context(files)
+        return create_context(files)
 
-    monkeypatch.setattr(certificate_store, "context", load)
+    monkeypatch.setattr(certificate_store, "create_context", load)
     return noted
 
 
 def test_files_that_change_are_read_again(files: Files, loads: list[TlsFiles]) -> None:
     """Changed files are loaded once per change, and not otherwise."""
-    contexts = Contexts(files.files())
-    first = contexts.current
-    contexts.refresh(pytest.fail)
-    assert (contexts.current, len(loads)) == (first, 1)
+    contexts = CertificateStore(files.files())
+    first = contexts.current_context
+    contexts.reload_if_changed(pytest.fail)
+    assert (contexts.current_context, len(loads)) == (first, 1)
     serial = files.issue()
     for _ in range(3):
-        contexts.refresh(pytest.fail)
+        contexts.reload_if_changed(pytest.fail)
     assert len(loads) == 2
     assert served_by(contexts) == serial
 
@@ -188,26 +188,26 @@ def test_files_that_change_are_read_again(files: Files, loads: list[TlsFiles]) -
 def test_files_that_can_not_be_used_are_told_once_and_change_nothing(files: Files, loads: list[TlsFiles]) -> None:
     """Files that are invalid or missing are reported once, and the last valid ones are served all the time."""
     told: list[str] = []
-    contexts = Contexts(files.files())
-    good = contexts.current
+    contexts = CertificateStore(files.files())
+    good = contexts.current_context
     key = files.folder / "key.pem"
     for spoil, says in ((lambda: key.write_text("nonsense"), "no readable private key"), (key.unlink, "No such file")):
         spoil()
-        contexts.refresh(told.append)
-        contexts.refresh(told.append)
-        assert contexts.current is good
+        contexts.reload_if_changed(told.append)
+        contexts.reload_if_changed(told.append)
+        assert contexts.current_context is good
         assert says in told.pop()
         assert not told
     serial = files.issue()
-    contexts.refresh(told.append)
+    contexts.reload_if_changed(told.append)
     assert (served_by(contexts), told, len(loads)) == (serial, [], 4)
 
 
 def test_a_file_that_could_not_be_read_is_read_once_it_may_be(files: Files, loads: list[TlsFiles]) -> None:
     """A change of permissions is a change too, because neither content nor modification time differs then."""
-    contexts = Contexts(files.files())
+    contexts = CertificateStore(files.files())
     (files.folder / "key.pem").chmod(0o640)
-    contexts.refresh(pytest.fail)
+    contexts.reload_if_changed(pytest.fail)
     assert len(loads) == 2
 
 
@@ -215,7 +215,7 @@ def test_files_that_change_while_they_are_read_are_not_complained_of(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mismatch of an old certificate and a new key is not reported; the next check finds both."""
-    contexts = Contexts(files.files())
+    contexts = CertificateStore(files.files())
     files.issue()
 
     def change(_files: TlsFiles) -> ssl.SSLContext:
@@ -223,21 +223,21 @@ def test_files_that_change_while_they_are_read_are_not_complained_of(
         raise TlsError("one is older than the other")
 
     with monkeypatch.context() as while_it_reads:
-        while_it_reads.setattr(certificate_store, "context", change)
-        contexts.refresh(pytest.fail)
-    contexts.refresh(pytest.fail)
+        while_it_reads.setattr(certificate_store, "create_context", change)
+        contexts.reload_if_changed(pytest.fail)
+    contexts.reload_if_changed(pytest.fail)
     assert served_by(contexts) == files.serial
 
 
 def test_an_authority_that_changes_is_read_again(files: Files) -> None:
     """The clients' authority is not fixed at startup."""
     client = trustme.CA()
-    contexts = Contexts(files.files(client_ca=str(files.ca)))
+    contexts = CertificateStore(files.files(client_ca=str(files.ca)))
     with pytest.raises(ssl.SSLError):
-        Client(cert=client.issue_cert("a.name")).shake_hands(TlsLayer(contexts.current))
+        Client(cert=client.issue_cert("a.name")).shake_hands(TlsLayer(contexts.current_context))
     client.cert_pem.write_to_path(str(files.ca))
-    contexts.refresh(pytest.fail)
-    Client(cert=client.issue_cert("a.name")).shake_hands(TlsLayer(contexts.current))
+    contexts.reload_if_changed(pytest.fail)
+    Client(cert=client.issue_cert("a.name")).shake_hands(TlsLayer(contexts.current_context))
 
 
 def test_a_secret_that_kubernetes_swaps_is_read_again(tmp_path: Path, loads: list[TlsFiles]) -> None:
@@ -251,19 +251,19 @@ def test_a_secret_that_kubernetes_swaps_is_read_again(tmp_path: Path, loads: lis
     data.symlink_to(first.name)
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).symlink_to(Path("..data") / name)
-    contexts = Contexts(TlsFiles(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")))
+    contexts = CertificateStore(TlsFiles(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")))
     (tmp_path / "..data_tmp").symlink_to(second.name)
     (tmp_path / "..data_tmp").replace(data)
-    contexts.refresh(pytest.fail)
-    contexts.refresh(pytest.fail)
+    contexts.reload_if_changed(pytest.fail)
+    contexts.reload_if_changed(pytest.fail)
     assert served_by(contexts) == serial
     assert len(loads) == 2
 
 
-def served_by(contexts: Contexts) -> str:
+def served_by(contexts: CertificateStore) -> str:
     """Return the serial number of the certificate that a new connection gets."""
     client = Client()
-    client.shake_hands(TlsLayer(contexts.current))
+    client.shake_hands(TlsLayer(contexts.current_context))
     der = client.tls.getpeercert(binary_form=True)
     assert der
     return f"{x509.load_der_x509_certificate(der).serial_number:x}"
@@ -271,11 +271,11 @@ def served_by(contexts: Contexts) -> str:
 
 def test_an_open_connection_keeps_what_it_has(files: Files) -> None:
     """New files only apply to new connections."""
-    contexts = Contexts(files.files())
+    contexts = CertificateStore(files.files())
     client = Client()
-    layer = TlsLayer(contexts.current)
+    layer = TlsLayer(contexts.current_context)
     client.shake_hands(layer)
     files.issue()
-    contexts.refresh(pytest.fail)
+    contexts.reload_if_changed(pytest.fail)
     client.tls.write(GET)
-    assert layer.receive(client.goes.read()) == GET
+    assert layer.decrypt(client.goes.read()) == GET

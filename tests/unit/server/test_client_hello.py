@@ -18,10 +18,10 @@ def test_a_name_of_any_bytes_is_taken_as_it_came(files: Files, name: bytes) -> N
     """An invalid host name is kept as received, without a line on stderr, where every stranger could cause one."""
     hello = Client(name="x" * len(name) if name else None).begin().replace(b"x" * (len(name) or 99), name)
     assert server_name(hello) == name
-    layer = TlsLayer(certificate_store.context(files.files()))
+    layer = TlsLayer(certificate_store.create_context(files.files()))
     with suppress(ssl.SSLError):  # OpenSSL treats a zero byte in its own way
-        assert layer.receive(hello) == b""
-    assert layer.outgoing()
+        assert layer.decrypt(hello) == b""
+    assert layer.ciphertext_to_send()
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -30,14 +30,14 @@ def test_a_resumed_session_has_the_name_of_its_own_handshake(
     files: Files, name: str | None, newest: ssl.TLSVersion
 ) -> None:
     """A client that resumes a session under another name, or none, is shown with that, not the session's first name."""
-    context = certificate_store.context(files.files())
+    context = certificate_store.create_context(files.files())
     first = Client(name="localhost", newest=newest)
     first.shake_hands(TlsLayer(context))
     first.step(lambda: first.tls.read(1))  # the session tickets of TLS 1.3 follow the handshake
     layer, client = TlsLayer(context), Client(name=name, newest=newest, resumes=first)
     client.shake_hands(layer)
     assert client.tls.session_reused
-    assert layer.facts().server_name == (name or "")
+    assert layer.info().server_name == (name or "")
 
 
 def test_a_client_hello_of_several_records_is_accepted(files: Files) -> None:
@@ -45,7 +45,7 @@ def test_a_client_hello_of_several_records_is_accepted(files: Files) -> None:
     alpn = [*["x" * 255] * 150, "h2"]
     assert len(Client(alpn=alpn).begin()) > 2 << 14
     layer = handshake(files.files(), Client(alpn=alpn))
-    assert (layer.facts().server_name, layer.protocol) == ("localhost", "h2")
+    assert (layer.info().server_name, layer.alpn_protocol) == ("localhost", "h2")
 
 
 @given(cuts=st.lists(st.integers(0, 300), max_size=40), behind=st.binary(max_size=50))

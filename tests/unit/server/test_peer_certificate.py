@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtensionOID, NameOID
 from msgspec import UNSET, structs
 
-from app.http.tls_info import TLS, Certificate
+from app.http.tls_info import Certificate, TlsInfo
 from tests.support.tls_client import (
     AUTHORITY,
     Client,
@@ -25,16 +25,16 @@ from tests.support.tls_client import (
 )
 
 
-def shown_of(files: Files, pem: bytes) -> TLS:
+def shown_of(files: Files, pem: bytes) -> TlsInfo:
     """Return the facts of a connection whose client has this certificate."""
-    return handshake(files.files(client_ca=str(files.ca)), Client(cert=files.write("client.pem", pem))).facts()
+    return handshake(files.files(client_ca=str(files.ca)), Client(cert=files.write("client.pem", pem))).info()
 
 
 def test_a_clients_certificate_is_shown(files: Files) -> None:
     """A client certificate is shown with subject, names of every kind, validity, digest and PEM."""
     issued = AUTHORITY.issue_cert("client.test", "192.0.2.7", "me@client.test", common_name="me")
     layer = handshake(files.files(client_ca=str(files.ca)), Client(cert=issued))
-    facts = layer.facts()
+    facts = layer.info()
     certificate = facts.client_certificate
     assert isinstance(certificate, Certificate)
     assert ("commonName", "me") in certificate.subject
@@ -96,7 +96,7 @@ def test_the_clients_own_certificate_stands_first(files: Files) -> None:
     issued = AUTHORITY.create_child_ca().issue_cert("a.name")
     sent = [blob.bytes().decode().split() for blob in issued.cert_chain_pems]
     assert len(sent) == 2
-    shown = handshake(files.files(client_ca=str(files.ca)), Client(cert=issued)).facts().peer_certificates
+    shown = handshake(files.files(client_ca=str(files.ca)), Client(cert=issued)).info().peer_certificates
     assert isinstance(shown, tuple)
     assert [each.split() for each in shown] == (sent if sys.version_info >= (3, 13) else sent[:1])
 

@@ -22,14 +22,14 @@ def test_what_was_sent_comes_out_however_it_arrives(files: Files, sent: list[byt
     """Handshake and data arrive whole, byte by byte, or cut at random, and the response is sent back the same way."""
     for cut in (cuts_at(()), byte_by_byte, cuts_at(places)):
         client = Client()
-        layer = TlsLayer(certificate_store.context(files.files()))
+        layer = TlsLayer(certificate_store.create_context(files.files()))
         client.shake_hands(layer, cut)
         for each in sent:
             client.tls.write(each)
-        came = b"".join(layer.receive(piece) for piece in cut(client.goes.read()))
+        came = b"".join(layer.decrypt(piece) for piece in cut(client.goes.read()))
         assert came == b"".join(sent)
-        layer.send(came)
-        client.came.write(layer.outgoing())
+        layer.encrypt(came)
+        client.came.write(layer.ciphertext_to_send())
         assert client.read(len(came)) == came
 
 
@@ -39,39 +39,39 @@ def test_a_write_may_be_of_any_size(files: Files, size: int) -> None:
     client = Client()
     layer = handshake(files.files(), client)
     said = bytes(range(256)) * (size // 256 + 1)
-    layer.send(said[:size])
-    client.came.write(layer.outgoing())
+    layer.encrypt(said[:size])
+    client.came.write(layer.ciphertext_to_send())
     assert client.read(size) == said[:size]
-    assert layer.outgoing() == b""
+    assert layer.ciphertext_to_send() == b""
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_what_is_cut_off_is_waited_for(files: Files, share: float) -> None:
     """Incomplete handshakes and records are waited for without an error."""
     client = Client()
-    layer = TlsLayer(certificate_store.context(files.files()))
+    layer = TlsLayer(certificate_store.create_context(files.files()))
     hello = client.begin()
-    assert layer.receive(hello[: int(len(hello) * share)]) == b""
-    assert not layer.established
-    assert layer.outgoing() == b""
+    assert layer.decrypt(hello[: int(len(hello) * share)]) == b""
+    assert not layer.is_established
+    assert layer.ciphertext_to_send() == b""
     layer = handshake(files.files(), client := Client())
     client.tls.write(b"a" * 1000)
     record = client.goes.read()
-    assert layer.receive(record[: int(len(record) * share)]) == b""
-    assert layer.receive(record[int(len(record) * share) :]) == b"a" * 1000
+    assert layer.decrypt(record[: int(len(record) * share)]) == b""
+    assert layer.decrypt(record[int(len(record) * share) :]) == b"a" * 1000
 
 
 def test_a_connection_holds_little_of_what_it_carried(files: Files) -> None:
     """A connection keeps at most a tenth of the megabyte sent each way: thousands may be idle afterwards."""
-    context = certificate_store.context(files.files())
+    context = certificate_store.create_context(files.files())
 
     def carry() -> TlsLayer:
         client, layer = Client(), TlsLayer(context)
         client.shake_hands(layer)
         client.tls.write(bytes(1 << 20))
-        assert len(layer.receive(client.goes.read())) == 1 << 20
-        layer.send(bytes(1 << 20))
-        assert len(layer.outgoing()) > 1 << 20
+        assert len(layer.decrypt(client.goes.read())) == 1 << 20
+        layer.encrypt(bytes(1 << 20))
+        assert len(layer.ciphertext_to_send()) > 1 << 20
         return layer
 
     carry()
@@ -84,10 +84,10 @@ def test_what_comes_behind_the_end_is_not_kept(files: Files) -> None:
     """Data after the end is discarded, however much it is, and however long the response takes."""
     layer = handshake(files.files(), client := Client())
     client.step(client.tls.unwrap)
-    layer.receive(client.goes.read())
+    layer.decrypt(client.goes.read())
     before = resident()
     for _ in range(500):
-        assert layer.receive(bytes(100_000)) == b""
+        assert layer.decrypt(bytes(100_000)) == b""
     assert resident() - before < 10_000_000
 
 
@@ -98,13 +98,13 @@ def resident() -> int:
 
 def test_the_facts_are_those_of_the_connection(files: Files) -> None:
     """Version, cipher, server name and protocol are those of the connection; without a certificate, none is shown."""
-    old = handshake(files.files(), Client(newest=ssl.TLSVersion.TLSv1_2)).facts()
+    old = handshake(files.files(), Client(newest=ssl.TLSVersion.TLSv1_2)).info()
     assert (old.version, old.server_name) == ("TLSv1.2", "localhost")
-    facts = handshake(files.files(), Client(alpn=["tea", "h2"])).facts()
+    facts = handshake(files.files(), Client(alpn=["tea", "h2"])).info()
     assert (facts.version, facts.server_name, facts.negotiated_protocol) == ("TLSv1.3", "localhost", "h2")
     assert facts.cipher_suite.startswith("TLS_")
     assert facts.peer_certificates is facts.client_certificate
-    plain = handshake(files.files(), Client(name=None)).facts()
+    plain = handshake(files.files(), Client(name=None)).info()
     assert (plain.server_name, plain.negotiated_protocol) == ("", plain.peer_certificates)
 
 
@@ -122,23 +122,23 @@ def test_a_client_that_can_not_agree_is_served_http_1(
     files: Files, offered: list[str] | None, agreed: str | None
 ) -> None:
     """ALPN is optional: only h2 must be negotiated, and it is preferred."""
-    assert handshake(files.files(), Client(alpn=offered)).protocol == agreed
+    assert handshake(files.files(), Client(alpn=offered)).alpn_protocol == agreed
 
 
 def test_the_end_is_told_and_heard(files: Files) -> None:
     """close_notify is sent and recognized in both directions (RFC 8446, 6.1)."""
     client = Client()
     layer = handshake(files.files(), client)
-    layer.close()
-    client.came.write(layer.outgoing())
+    layer.send_close_notify()
+    client.came.write(layer.ciphertext_to_send())
     assert client.tls.read(1) == b""
     client.step(client.tls.unwrap)
     other = Client()
     layer = handshake(files.files(), other)
     other.step(other.tls.unwrap)
-    layer.close()
-    assert layer.receive(other.goes.read()) == b""
-    assert layer.ended
+    layer.send_close_notify()
+    assert layer.decrypt(other.goes.read()) == b""
+    assert layer.is_closed_by_peer
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -149,20 +149,20 @@ def test_a_client_that_has_ended_is_answered_still(files: Files, newest: ssl.TLS
         layer = handshake(files.files(), client)
         client.tls.write(GET)
         client.step(client.tls.unwrap)
-        assert b"".join(layer.receive(piece) for piece in cut(client.goes.read())) == GET
-        assert layer.ended
-        assert layer.receive(b"no record" * 100_000) == b""
-        layer.send(b"all the same")
-        layer.close()
-        client.came.write(layer.outgoing())
+        assert b"".join(layer.decrypt(piece) for piece in cut(client.goes.read())) == GET
+        assert layer.is_closed_by_peer
+        assert layer.decrypt(b"no record" * 100_000) == b""
+        layer.encrypt(b"all the same")
+        layer.send_close_notify()
+        client.came.write(layer.ciphertext_to_send())
         assert client.read(12) == b"all the same"
 
 
 def test_the_end_of_a_handshake_that_was_not_done_is_not_told(files: Files) -> None:
     """An incomplete handshake ends without close_notify, because there are no keys for it yet."""
-    layer = TlsLayer(certificate_store.context(files.files()))
-    layer.close()
-    assert layer.outgoing() == b""
+    layer = TlsLayer(certificate_store.create_context(files.files()))
+    layer.send_close_notify()
+    assert layer.ciphertext_to_send() == b""
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_the_end_of_a_handshake_that_was_not_done_is_not_told(files: Files) -> N
 def test_what_is_no_tls_is_refused(files: Files, sent: bytes) -> None:
     """Invalid TLS raises an error that ends the connection, and sends an alert (RFC 8446, 6.2)."""
     for cut in (cuts_at(()), byte_by_byte):
-        layer = TlsLayer(certificate_store.context(files.files()))
+        layer = TlsLayer(certificate_store.create_context(files.files()))
         with pytest.raises(ssl.SSLError):
             for piece in cut(sent):
-                layer.receive(piece)
-        assert layer.outgoing()[:1] == (b"" if sent == NO_VERSION else ALERT)
+                layer.decrypt(piece)
+        assert layer.ciphertext_to_send()[:1] == (b"" if sent == NO_VERSION else ALERT)
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -192,8 +192,8 @@ def test_a_record_that_was_changed_on_its_way_is_refused(files: Files, newest: s
     client.tls.write(GET)
     record = client.goes.read()
     with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
-        layer.receive(record[:-1] + bytes([record[-1] ^ 1]))
-    client.came.write(layer.outgoing())
+        layer.decrypt(record[:-1] + bytes([record[-1] ^ 1]))
+    client.came.write(layer.ciphertext_to_send())
     with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
         client.tls.read(1)
-    layer.close()
+    layer.send_close_notify()

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from app.server.certificate_store import context
+from app.server.certificate_store import create_context
 from tests.support.tls_client import (
     GET,
     Client,
@@ -24,8 +24,8 @@ from tests.unit.served import Served
 @pytest.fixture
 def served(files: Files) -> Served:
     """Return a connection to a service that accepts TLS too."""
-    made = context(files.files())
-    return Served(context=lambda: made)
+    made = create_context(files.files())
+    return Served(get_ssl_context=lambda: made)
 
 
 def serve(served: Served, client: Client, cut: Cut = lambda wire: [wire]) -> None:
@@ -71,8 +71,8 @@ def test_one_port_serves_tls_and_cleartext(served: Served, cut: Cut) -> None:
 
 def test_where_only_tls_is_served_cleartext_is_refused(files: Files) -> None:
     """Cleartext on a TLS-only port gets a readable error."""
-    made = context(files.files())
-    served = Served(context=lambda: made, tls_only=True)
+    made = create_context(files.files())
+    served = Served(get_ssl_context=lambda: made, tls_only=True)
     told = served.send(GET)
     assert told.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert told.endswith(b"plaintext connection to a port that requires TLS (ECHO_TLS_ONLY)\n")
@@ -160,17 +160,17 @@ def test_a_certificate_that_can_not_be_read_is_no_end(files: Files) -> None:
     """A request is answered even if names in the certificate can't be read."""
     names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\x82\x02\xff\xfe")
     pem = sign_certificate(names, subject=distinguished_name((NameOID.COMMON_NAME, "me")))
-    made = context(files.files(client_ca=str(files.ca)))
-    served, client = Served(context=lambda: made), Client(cert=files.write("client.pem", pem))
+    made = create_context(files.files(client_ca=str(files.ca)))
+    served, client = Served(get_ssl_context=lambda: made), Client(cert=files.write("client.pem", pem))
     serve(served, client)
     assert ask(served, client, GET).endswith(b"/a")
 
 
 def test_a_proxy_may_speak_before_tls(files: Files) -> None:
     """A PROXY header comes unencrypted before TLS, in one piece with the handshake or not."""
-    made = context(files.files())
+    made = create_context(files.files())
     for cut in (cuts_at(()), byte_by_byte):
-        served, client = Served(context=lambda: made, proxied=True), Client()
+        served, client = Served(get_ssl_context=lambda: made, expects_proxy_header=True), Client()
         header = b"PROXY TCP4 198.51.100.7 198.51.100.8 1234 443\r\n"
         told = b"".join(served.send(piece) for piece in cut(header + client.begin()))
         client.came.write(told)

@@ -8,8 +8,8 @@ from typing import Final
 from app import __version__
 from app.echo.context import Context
 from app.echo.formats.dialects import go_http
-from app.http.request import WireRequest, split_target
-from app.http.response import TEXT, Answer
+from app.http.request import HttpRequest, split_target
+from app.http.response import TEXT, RenderedResponse
 
 # Characters that its template escapes as for HTML, though its response is plain text.
 _ESCAPED: Final = ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&quot;"), (b"'", b"&#39;"))
@@ -17,28 +17,28 @@ _ESCAPED: Final = ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"
 _VERSIONS: Final = {"HTTP/1.0": b"1", "HTTP/1.1": b"1.1", "HTTP/2.0": b"2"}
 
 
-def echoserver(context: Context) -> Answer:
+def echoserver(context: Context) -> RenderedResponse:
     """Return echoserver's response to any path: the server, then the request with the kept part of its body."""
     lines = [b"", b"", b"Hostname: " + go_http.hostname().encode(), b""]
     lines += [b"Pod Information:", *_pod(context), b""]
     lines += [b"Server values:", b"\tserver_version=echo: " + __version__.encode(), b""]
     lines += [b"Request Information:", *_request(context), b""]
     lines += [b"Request Headers:", *_headers(context.request), b""]
-    lines += [b"Request Body:", _escaped(context.request.body.kept) or b"\t-no body in request-", b"", b""]
-    return Answer(b"\n".join(lines), TEXT)
+    lines += [b"Request Body:", _escape_html(context.request.body.prefix) or b"\t-no body in request-", b"", b""]
+    return RenderedResponse(b"\n".join(lines), TEXT)
 
 
 def _pod(context: Context) -> list[bytes]:
-    identity = context.policy.identity
-    if identity.pod is None:
+    pod_info = context.policy.pod_info
+    if pod_info.pod is None:
         return [b"\t-no pod information available-"]
-    known = {
-        "node name": identity.kubernetes.node,
-        "pod name": identity.pod,
-        "pod namespace": identity.namespace,
-        "pod IP": identity.kubernetes.pod_ip,
+    values = {
+        "node name": pod_info.kubernetes.node,
+        "pod name": pod_info.pod,
+        "pod namespace": pod_info.namespace,
+        "pod IP": pod_info.kubernetes.pod_ip,
     }
-    return [f"\t{name}:\t{value or 'N/A'}".encode() for name, value in known.items()]
+    return [f"\t{name}:\t{value or 'N/A'}".encode() for name, value in values.items()]
 
 
 def _request(context: Context) -> list[bytes]:
@@ -49,12 +49,13 @@ def _request(context: Context) -> list[bytes]:
     host = _without_port(go_http.host(request)).lower()
     return [
         b"\tclient_address=" + context.connection.client.address.encode(),
-        b"\tmethod=" + _escaped(request.method),
-        b"\treal path=" + _escaped(target),
-        b"\tquery=" + _escaped(query),
+        b"\tmethod=" + _escape_html(request.method),
+        b"\treal path=" + _escape_html(target),
+        b"\tquery=" + _escape_html(query),
         b"\trequest_version=" + _VERSIONS.get(request.version, request.version.encode()),
         b"\trequest_scheme=" + scheme,
-        b"\trequest_uri=%s://%s:%d%s" % (scheme, _escaped(host), context.connection.server.port, _escaped(target)),
+        b"\trequest_uri=%s://%s:%d%s"
+        % (scheme, _escape_html(host), context.connection.server.port, _escape_html(target)),
     ]
 
 
@@ -64,21 +65,21 @@ def _without_port(host: bytes) -> bytes:
     return name if colon and port.isdigit() else host
 
 
-def _headers(request: WireRequest) -> list[bytes]:
+def _headers(request: HttpRequest) -> list[bytes]:
     """Return the headers sorted, with names in lower case; two spaces follow the value of a name with only one."""
     values: dict[bytes, list[bytes]] = {}
-    for name, value in request.fields:
+    for name, value in request.headers:
         values.setdefault(name.lower(), []).append(value)
     if request.authority:
         values.setdefault(b"host", [request.authority])
     return [
-        b"\t" + _escaped(name) + b"=" + _escaped(value) + (b"" if len(values[name]) > 1 else b"  ")
+        b"\t" + _escape_html(name) + b"=" + _escape_html(value) + (b"" if len(values[name]) > 1 else b"  ")
         for name in sorted(values)
         for value in values[name]
     ]
 
 
-def _escaped(raw: bytes) -> bytes:
+def _escape_html(raw: bytes) -> bytes:
     for plain, entity in _ESCAPED:
         raw = raw.replace(plain, entity)
     return raw

@@ -13,16 +13,16 @@ from msgspec import UNSET, UnsetType
 from app.echo.context import Context
 from app.echo.formats.dialects import go_http
 from app.echo.formats.dialects.go_values import ParseError
-from app.echo.formats.dialects.limits import WishError, delay, permit
-from app.http.headers.allowed import is_for_caches, why_not
-from app.http.response import JSON, TEXT, Answer
+from app.echo.formats.dialects.limits import DialectError, parse_delay, require_allowed
+from app.http.headers.allowed import is_caching_header, rejection_reason
+from app.http.response import JSON, TEXT, RenderedResponse
 from app.http.status import MAX_STATUS, MIN_STATUS
-from app.http.text import quoted
-from app.http.tls_info import CIPHER_SUITES, TLS
+from app.http.text import quote_excerpt
+from app.http.tls_info import CIPHER_SUITES, TlsInfo
 
 # The whole target, as in echo-basic, except for a query that selects this dialect.
 _STATUS: Final = re.compile(rb"/status/([0-9]{3})(?:\?echo[_-]format=gateway-api)?")
-_SET_HEADER: Final = "X-Echo-Set-Header"
+_SET_HEADER_NAME: Final = "X-Echo-Set-Header"
 
 
 class _Tls(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,45 +49,45 @@ class _Assertions(msgspec.Struct, frozen=True):
     tls: _Tls | UnsetType
 
 
-def gateway_api(context: Context) -> Answer:
+def gateway_api(context: Context) -> RenderedResponse:
     """Return echo-basic's response: `/health`, `/status/NNN`, and the request for every other path.
 
-    `delay` in the query or a form delays the response; X-Echo-Set-Header adds headers to it. The response to an invalid
-    request is 400 with a message.
+    `parse_delay` in the query or a form delays the response; X-Echo-Set-Header adds headers to it. The response to an
+    invalid request is 400 with a message.
     """
     request = context.request
     try:
-        first, *rest = go_http.segments(request)
-        if first == "health" and not rest:
-            return Answer(b"OK", TEXT)
-        if first == "status" and rest:
+        first, *further_segments = go_http.segments(request)
+        if first == "health" and not further_segments:
+            return RenderedResponse(b"OK", TEXT)
+        if first == "status" and further_segments:
             return _status(context)
         values = go_http.query(request) | go_http.form(request)
-        seconds = delay(values.get("delay", ""), context.policy.limits)
-        fields = _fields(context)
-    except (WishError, ParseError) as error:
-        return Answer(go_http.json({"message": str(error)}), JSON, 400)
-    return Answer(go_http.json(_assertions(context), indent=1), JSON, fields=fields, delay=seconds)
+        seconds = parse_delay(values.get("delay", ""), context.policy.dialect_limits)
+        headers = _requested_headers(context)
+    except (DialectError, ParseError) as error:
+        return RenderedResponse(go_http.json({"message": str(error)}), JSON, 400)
+    return RenderedResponse(go_http.json(_assertions(context), indent=1), JSON, headers=headers, delay=seconds)
 
 
 def _assertions(context: Context) -> _Assertions:
-    request, identity = context.request, context.policy.identity
+    request, pod_info = context.request, context.policy.pod_info
     return _Assertions(
-        path=go_http.text(request.target),
-        host=go_http.text(go_http.host(request)),
-        method=go_http.text(request.method),
+        path=go_http.decode_text(request.target),
+        host=go_http.decode_text(go_http.host(request)),
+        method=go_http.decode_text(request.method),
         proto=request.version,
-        headers=go_http.shown(go_http.header(request)),
+        headers=go_http.decode_values(go_http.headers_by_name(request)),
         http_port=str(context.policy.port),
-        namespace=identity.namespace or "",
-        ingress=identity.ingress or "",
-        service=identity.service or "",
-        pod=identity.pod or "",
+        namespace=pod_info.namespace or "",
+        ingress=pod_info.ingress or "",
+        service=pod_info.service or "",
+        pod=pod_info.pod or "",
         tls=_tls(context.connection.tls) if context.connection.tls else UNSET,
     )
 
 
-def _tls(tls: TLS) -> _Tls:
+def _tls(tls: TlsInfo) -> _Tls:
     return _Tls(
         version=tls.version,
         peer_certificates=tls.peer_certificates or UNSET,
@@ -97,31 +97,31 @@ def _tls(tls: TLS) -> _Tls:
     )
 
 
-def _status(context: Context) -> Answer:
+def _status(context: Context) -> RenderedResponse:
     """Return an empty response with the status in the path; 400 if that is not a final status code."""
     match = _STATUS.fullmatch(context.request.target)
     status = int(match[1]) if match else 0
     if not MIN_STATUS <= status <= MAX_STATUS:
-        return Answer(b"", TEXT, 400)
-    permit("status", context.policy.limits)
-    return Answer(b"", TEXT, status)
+        return RenderedResponse(b"", TEXT, 400)
+    require_allowed("status", context.policy.dialect_limits)
+    return RenderedResponse(b"", TEXT, status)
 
 
-def _fields(context: Context) -> tuple[tuple[str, str], ...]:
+def _requested_headers(context: Context) -> tuple[tuple[str, str], ...]:
     """Return the response headers in X-Echo-Set-Header: `name:value`, several after commas or in repeated headers.
 
-    The values of one name are joined by commas. Raise `WishError` for a header that a response must not have.
+    The values of one name are joined by commas. Raise `DialectError` for a header that a response must not have.
     """
-    asked: dict[str, list[str]] = {}
-    for line in go_http.header(context.request).get(_SET_HEADER, ()):
+    requested: dict[str, list[str]] = {}
+    for line in go_http.headers_by_name(context.request).get(_SET_HEADER_NAME, ()):
         for pair in line.decode("utf-8", "replace").split(","):
             name, _, value = pair.strip(" \t").partition(":")
             if name:
-                asked.setdefault(name, []).append(value.strip(" \t"))
-    if asked:
-        permit("header", context.policy.limits)
-    fields = tuple((name, ",".join(values)) for name, values in asked.items())
-    for name, value in fields:
-        if reason := why_not(name, value) or (is_for_caches(name) and "a field does not ask for that"):
-            raise WishError(f"{_SET_HEADER}: {quoted(name)}: {reason}")
-    return fields
+                requested.setdefault(name, []).append(value.strip(" \t"))
+    if requested:
+        require_allowed("header", context.policy.dialect_limits)
+    headers = tuple((name, ",".join(values)) for name, values in requested.items())
+    for name, value in headers:
+        if reason := rejection_reason(name, value) or (is_caching_header(name) and "a field does not ask for that"):
+            raise DialectError(f"{_SET_HEADER_NAME}: {quote_excerpt(name)}: {reason}")
+    return headers

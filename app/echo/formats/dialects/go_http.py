@@ -14,8 +14,8 @@ import msgspec
 
 from app.http.body import Body
 from app.http.connection_info import Endpoint
-from app.http.headers.names import canonical
-from app.http.request import WireRequest, split_target
+from app.http.headers.names import canonical_name
+from app.http.request import HttpRequest, split_target
 
 Values = dict[str, list[str]]
 
@@ -23,7 +23,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 # Methods of the requests whose body Request.ParseForm reads.
 _FORM_METHODS: Final = frozenset((b"POST", b"PUT", b"PATCH"))
 # Headers that net/http removes from Request.Header, as Request has other attributes for them.
-_ELSEWHERE: Final = frozenset(("Host", "Transfer-Encoding", "Trailer"))
+_SEPARATE_HEADERS: Final = frozenset(("Host", "Transfer-Encoding", "Trailer"))
 _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?([^/?#]*)")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BYTE: Final = re.compile("[\udc80-\udcff]")
@@ -36,60 +36,60 @@ _ESCAPED: Final = (
 )  # fmt: skip
 
 
-def text(raw: bytes) -> str:
+def decode_text(raw: bytes) -> str:
     """Decode bytes as Go's JSON shows them: each that is not UTF-8 as U+FFFD."""
     if raw.isascii():
         return raw.decode("ascii")
     return _BYTE.sub("\N{REPLACEMENT CHARACTER}", raw.decode("utf-8", "surrogateescape"))
 
 
-def header(request: WireRequest) -> dict[str, list[bytes]]:
+def headers_by_name(request: HttpRequest) -> dict[str, list[bytes]]:
     """Return the headers by canonical name, sorted, without those that Go keeps elsewhere."""
     values: dict[str, list[bytes]] = {}
-    for name, value in request.fields:
-        values.setdefault(canonical(name), []).append(value)
-    return {name: values[name] for name in sorted(values) if name not in _ELSEWHERE}
+    for name, value in request.headers:
+        values.setdefault(canonical_name(name), []).append(value)
+    return {name: values[name] for name in sorted(values) if name not in _SEPARATE_HEADERS}
 
 
-def shown(values: dict[str, list[bytes]]) -> Values:
+def decode_values(values: dict[str, list[bytes]]) -> Values:
     """Decode the values of each name."""
-    return {name: [text(each) for each in several] for name, several in values.items()}
+    return {name: [decode_text(value) for value in raw_values] for name, raw_values in values.items()}
 
 
-def first(values: dict[str, list[bytes]], name: str) -> bytes:
+def first_value(values: dict[str, list[bytes]], name: str) -> bytes:
     """Return the first value of a name, empty if there is none."""
     return values[name][0] if name in values else b""
 
 
-def host(request: WireRequest) -> bytes:
+def host(request: HttpRequest) -> bytes:
     """Return the host of a request: from :authority or an absolute target, else from Host (RFC 9112, 3.3)."""
     if request.authority:
         return request.authority
     absolute = _AUTHORITY.match(request.target)
     if absolute and absolute[1]:
         return absolute[1]
-    return next((value for name, value in request.fields if name.lower() == b"host"), b"")
+    return next((value for name, value in request.headers if name.lower() == b"host"), b"")
 
 
-def is_chunked(request: WireRequest) -> bool:
+def is_chunked(request: HttpRequest) -> bool:
     """Return whether the body was chunked: by Transfer-Encoding in HTTP/1.1, never in HTTP/2."""
-    return any(name.lower() == b"transfer-encoding" for name, _ in request.fields)
+    return any(name.lower() == b"transfer-encoding" for name, _ in request.headers)
 
 
-def path_and_query(request: WireRequest) -> bytes:
+def path_and_query(request: HttpRequest) -> bytes:
     """Return path and query as net/url writes them, with invalid characters of the path escaped."""
     path, query = split_target(request.target)
     path = quote_from_bytes(path, _PATH_SAFE).encode("ascii")
     return path + (b"?" + query if b"?" in request.target else b"")
 
 
-def segments(request: WireRequest) -> list[str]:
+def segments(request: HttpRequest) -> list[str]:
     """Return the first segment of the path and, if there is more, the rest, each percent-decoded."""
     path = split_target(request.target)[0]
-    return [text(unquote_to_bytes(segment)) for segment in path.removeprefix(b"/").split(b"/", 1)]
+    return [decode_text(unquote_to_bytes(segment)) for segment in path.removeprefix(b"/").split(b"/", 1)]
 
 
-def query(request: WireRequest) -> dict[str, str]:
+def query(request: HttpRequest) -> dict[str, str]:
     """Return the first value of each name in the query."""
     return first_values(split_target(request.target)[1])
 
@@ -100,25 +100,25 @@ def first_values(encoded: bytes) -> dict[str, str]:
     for pair in encoded.split(b"&"):
         if pair and b";" not in pair and not _BAD_ESCAPE.search(pair):
             name, _, value = pair.partition(b"=")
-            values.setdefault(_decoded(name), _decoded(value))
+            values.setdefault(_decode_form_text(name), _decode_form_text(value))
     return values
 
 
-def _decoded(raw: bytes) -> str:
-    return text(unquote_to_bytes(raw.replace(b"+", b" ")))
+def _decode_form_text(raw: bytes) -> str:
+    return decode_text(unquote_to_bytes(raw.replace(b"+", b" ")))
 
 
-def form(request: WireRequest) -> dict[str, str]:
+def form(request: HttpRequest) -> dict[str, str]:
     """Return the first value of each name in a form; empty if the method has no form or part of the body is lost."""
-    if request.method not in _FORM_METHODS or not is_whole(request.body):
+    if request.method not in _FORM_METHODS or not is_complete(request.body):
         return {}
-    content_type = text(first(header(request), "Content-Type")).partition(";")[0].strip().lower()
-    return first_values(request.body.kept) if content_type == _FORM else {}
+    content_type = decode_text(first_value(headers_by_name(request), "Content-Type")).partition(";")[0].strip().lower()
+    return first_values(request.body.prefix) if content_type == _FORM else {}
 
 
-def is_whole(body: Body) -> bool:
+def is_complete(body: Body) -> bool:
     """Return whether all of a body is kept."""
-    return body.length == len(body.kept)
+    return body.length == len(body.prefix)
 
 
 def address(endpoint: Endpoint) -> str:

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from app.http.text import quoted
+from app.http.text import quote_excerpt
 
 _MAX_INT64: Final = (1 << 63) - 1  # as nanoseconds some 292 years
 _MAX_LENGTH: Final = 200  # characters of a duration; Go has no limit
@@ -32,12 +32,12 @@ def nanoseconds(text: str) -> int:
     if valid:
         total = sum(int(Decimal(number) * _NANOSECONDS[unit]) for number, unit in _TERM.findall(text))
     if not valid or total > _MAX_INT64:
-        raise ParseError(f"invalid duration {quoted(text)}: must be numbers with units, such as 250ms or 1m30s")
+        raise ParseError(f"invalid duration {quote_excerpt(text)}: must be numbers with units, such as 250ms or 1m30s")
     return -total if text[0] == "-" else total
 
 
 def integer(text: str) -> int:
     """Parse an integer of 64 bits. Raise `ParseError` if it is malformed or out of range."""
     if not _INTEGER.fullmatch(text) or abs(int(text)) > _MAX_INT64:
-        raise ParseError(f"invalid integer {quoted(text)}")
+        raise ParseError(f"invalid integer {quote_excerpt(text)}")
     return int(text)

@@ -2,32 +2,32 @@
 
 from typing import Final
 
-from app.config.policy import Limits
+from app.config.policy import DialectLimits
 from app.echo.formats.dialects.go_values import nanoseconds
 from app.http.quantities import format_duration
 
 _SECOND: Final = 10**9  # nanoseconds
 
 
-class WishError(ValueError):
+class DialectError(ValueError):
     """A rejected request; the message is a short reason."""
 
 
-def permit(control: str, limits: Limits) -> None:
-    """Raise `WishError` if the operator has disabled the control that does the same."""
-    if control not in limits.allowed:
-        raise WishError(f"disabled (ECHO_ALLOW_{control.upper()} or ECHO_CONTROLS)")
+def require_allowed(control: str, limits: DialectLimits) -> None:
+    """Raise `DialectError` if the operator has disabled the control that does the same."""
+    if control not in limits.allowed_controls:
+        raise DialectError(f"disabled (ECHO_ALLOW_{control.upper()} or ECHO_CONTROLS)")
 
 
-def delay(text: str, limits: Limits) -> float:
+def parse_delay(text: str, limits: DialectLimits) -> float:
     """Parse a delay that is a Go duration; return it in seconds, 0 if it is empty or negative.
 
-    Raise `ParseError` if it is malformed, `WishError` if it is too long or disabled.
+    Raise `ParseError` if it is malformed, `DialectError` if it is too long or disabled.
     """
     duration = max(0, nanoseconds(text)) if text else 0
     if duration:
-        permit("delay", limits)
+        require_allowed("delay", limits)
     seconds = duration / _SECOND
     if seconds > limits.max_delay:
-        raise WishError(f"delay longer than {format_duration(limits.max_delay)} (ECHO_MAX_DELAY)")
+        raise DialectError(f"delay longer than {format_duration(limits.max_delay)} (ECHO_MAX_DELAY)")
     return seconds

@@ -7,9 +7,9 @@ from app.echo.context import Context
 from app.echo.formats.dialects.echoserver import echoserver
 from app.echo.formats.dialects.gateway_api import gateway_api
 from app.echo.formats.dialects.whoami import whoami
-from app.http.response import Answer
+from app.http.response import RenderedResponse
 
-DIALECTS: Final[dict[str, Callable[[Context], Answer]]] = {
+DIALECTS: Final[dict[str, Callable[[Context], RenderedResponse]]] = {
     "gateway-api": gateway_api,
     "whoami": whoami,
     "echoserver": echoserver,

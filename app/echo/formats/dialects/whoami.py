@@ -14,15 +14,15 @@ import msgspec
 from app.echo.context import Context
 from app.echo.formats.dialects import go_http
 from app.echo.formats.dialects.go_values import ParseError
-from app.echo.formats.dialects.limits import WishError, delay
-from app.echo.formats.dialects.whoami_data import data
-from app.http.request import WireRequest
-from app.http.response import JSON, TEXT, Answer
+from app.echo.formats.dialects.limits import DialectError, parse_delay
+from app.echo.formats.dialects.whoami_data import render_data
+from app.http.request import HttpRequest
+from app.http.response import JSON, TEXT, RenderedResponse
 from app.http.tls_info import Certificate
 
 _BENCH_TYPE: Final = "text/plain"
 # net/http, Request.Write: User-Agent precedes the other headers, and Content-Length follows from the body's framing.
-_WRITTEN_FIRST: Final = frozenset(("User-Agent", "Content-Length"))
+_ORDERED_HEADERS: Final = frozenset(("User-Agent", "Content-Length"))
 # crypto/x509/pkix, Name.String: the attributes in this order, with these names; others, which it shows as numbers,
 # come last.
 _ATTRIBUTES: Final = {
@@ -49,7 +49,7 @@ class _Data(msgspec.Struct, frozen=True, omit_defaults=True):
     remote_addr: str = msgspec.field(name="remoteAddr", default="")
 
 
-def whoami(context: Context) -> Answer:
+def whoami(context: Context) -> RenderedResponse:
     """Return whoami's response: `/api`, `/bench`, `/data`, `/health`, and the text for every other path.
 
     Unlike whoami, it never shows the environment, and clients can't set the health.
@@ -57,53 +57,53 @@ def whoami(context: Context) -> Answer:
     path = "/".join(go_http.segments(context.request))
     try:
         return _ROUTES.get(path, _text)(context)
-    except WishError as error:
-        return Answer(f"{error}\n".encode(), TEXT, 400)
+    except DialectError as error:
+        return RenderedResponse(f"{error}\n".encode(), TEXT, 400)
 
 
-def _text(context: Context) -> Answer:
+def _text(context: Context) -> RenderedResponse:
     lines = [f"Hostname: {go_http.hostname()}"]
     lines += [f"IP: {address}" for address in _addresses(context)]
     lines.append(f"RemoteAddr: {go_http.address(context.connection.client)}")
     tls = context.connection.tls
     if tls and isinstance(tls.client_certificate, Certificate):
         lines.append(f"Certificate[0] Subject: {_subject(tls.client_certificate)}")
-    told = "".join(f"{line}\n" for line in lines).encode() + _written(context.request)
-    return Answer(told, TEXT, delay=_wait(context))
+    response_text = "".join(f"{line}\n" for line in lines).encode() + _encode_request(context.request)
+    return RenderedResponse(response_text, TEXT, delay=_requested_delay(context))
 
 
-def _wait(context: Context) -> float:
+def _requested_delay(context: Context) -> float:
     """Return the delay in `wait` in seconds, 0 if it is invalid."""
-    asked = go_http.query(context.request).get("wait", "")
+    requested = go_http.query(context.request).get("wait", "")
     try:
-        return delay(asked, context.policy.limits)
+        return parse_delay(requested, context.policy.dialect_limits)
     except ParseError:
         return 0.0
 
 
 def _addresses(context: Context) -> list[str]:
     """Return the known addresses of this pod: the one reported by Kubernetes, and that of the connection."""
-    known = (context.policy.identity.kubernetes.pod_ip, context.connection.server.address)
-    return list(dict.fromkeys(address for address in known if address))
+    addresses = (context.policy.pod_info.kubernetes.pod_ip, context.connection.server.address)
+    return list(dict.fromkeys(address for address in addresses if address))
 
 
 def _subject(certificate: Certificate) -> str:
     """Return the subject of a certificate as text (RFC 2253)."""
     by_name: dict[str, list[str]] = {name: [] for name in _ATTRIBUTES}
     for name, value in certificate.subject:
-        escaped = _SPECIAL.sub(lambda found: "\\" + found[0], value)
+        escaped = _SPECIAL.sub(lambda match: "\\" + match[0], value)
         by_name.setdefault(name, []).append(f"{_ATTRIBUTES.get(name, name)}={escaped}")
     return ",".join("+".join(values) for values in by_name.values() if values)
 
 
-def _written(request: WireRequest) -> bytes:
+def _encode_request(request: HttpRequest) -> bytes:
     """Encode the request as HTTP/1.1, as net/http forwards it: headers sorted, the body chunked if it was before.
 
     If only the beginning of the body is kept, only that is included, and the last chunk is omitted.
     """
-    header = go_http.header(request)
+    headers = go_http.headers_by_name(request)
     lines = [request.method + b" " + go_http.path_and_query(request) + b" HTTP/1.1", b"Host: " + go_http.host(request)]
-    if agent := go_http.first(header, "User-Agent"):
+    if agent := go_http.first_value(headers, "User-Agent"):
         lines.append(b"User-Agent: " + agent)
     chunked, body = go_http.is_chunked(request), request.body
     if chunked:
@@ -112,49 +112,49 @@ def _written(request: WireRequest) -> bytes:
         lines.append(b"Content-Length: %d" % body.length)
     lines += [
         name.encode("ascii") + b": " + value
-        for name, values in header.items()
-        if name not in _WRITTEN_FIRST
+        for name, values in headers.items()
+        if name not in _ORDERED_HEADERS
         for value in values
     ]
-    content = _chunks(request) if chunked else body.kept
+    content = _chunks(request) if chunked else body.prefix
     return b"\r\n".join((*lines, b"", content))
 
 
-def _chunks(request: WireRequest) -> bytes:
+def _chunks(request: HttpRequest) -> bytes:
     body = request.body
-    chunk = b"%x\r\n%s\r\n" % (len(body.kept), body.kept) if body.kept else b""
-    return chunk + (b"0\r\n\r\n" if go_http.is_whole(body) else b"")
+    chunk = b"%x\r\n%s\r\n" % (len(body.prefix), body.prefix) if body.prefix else b""
+    return chunk + (b"0\r\n\r\n" if go_http.is_complete(body) else b"")
 
 
-def _api(context: Context) -> Answer:
+def _api(context: Context) -> RenderedResponse:
     request = context.request
     data = _Data(
         hostname=go_http.hostname(),
         ip=_addresses(context),
-        headers=go_http.shown(go_http.header(request)),
-        url=go_http.text(go_http.path_and_query(request)),
-        host=go_http.text(go_http.host(request)),
-        method=go_http.text(request.method),
+        headers=go_http.decode_values(go_http.headers_by_name(request)),
+        url=go_http.decode_text(go_http.path_and_query(request)),
+        host=go_http.decode_text(go_http.host(request)),
+        method=go_http.decode_text(request.method),
         remote_addr=go_http.address(context.connection.client),
     )
-    return Answer(go_http.json(data) + b"\n", JSON)
+    return RenderedResponse(go_http.json(data) + b"\n", JSON)
 
 
-def _bench(context: Context) -> Answer:
+def _bench(context: Context) -> RenderedResponse:
     del context  # the response is constant
-    return Answer(b"1", _BENCH_TYPE)
+    return RenderedResponse(b"1", _BENCH_TYPE)
 
 
-def _health(context: Context) -> Answer:
+def _health(context: Context) -> RenderedResponse:
     """Return 200; reject POST with 405, as a health set by one client would apply to all."""
     if context.request.method == b"POST":
-        return Answer(b"the health is not to be set\n", TEXT, 405, (("Allow", "GET, HEAD"),))
-    return Answer(b"", TEXT)
+        return RenderedResponse(b"the health is not to be set\n", TEXT, 405, (("Allow", "GET, HEAD"),))
+    return RenderedResponse(b"", TEXT)
 
 
-_ROUTES: Final[dict[str, Callable[[Context], Answer]]] = {
+_ROUTES: Final[dict[str, Callable[[Context], RenderedResponse]]] = {
     "api": _api,
     "bench": _bench,
-    "data": data,
+    "data": render_data,
     "health": _health,
 }

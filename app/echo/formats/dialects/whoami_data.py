@@ -5,9 +5,9 @@ from typing import Final
 
 from app.echo.context import Context
 from app.echo.formats.dialects import go_http, go_values
-from app.echo.formats.dialects.limits import WishError, permit
-from app.http.response import TEXT, Answer
-from app.http.streamed_body import Content
+from app.echo.formats.dialects.limits import DialectError, require_allowed
+from app.http.response import TEXT, RenderedResponse
+from app.http.streamed_body import StreamedBody
 
 _DATA: Final = b"-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PIECE: Final = _DATA * 2048
@@ -15,10 +15,10 @@ _UNITS: Final = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
 _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 
 
-def data(context: Context) -> Answer:
+def render_data(context: Context) -> RenderedResponse:
     """Return `size` bytes, or that many of a `unit`, generated while they are sent; a download if `attachment` is true.
 
-    Raise `WishError` if the size is above the limit, or disabled.
+    Raise `DialectError` if the size is above the limit, or disabled.
     """
     values = go_http.query(context.request)
     try:
@@ -26,13 +26,13 @@ def data(context: Context) -> Answer:
     except go_values.ParseError:
         size = 1
     size *= _UNITS.get(values.get("unit", "").lower(), 1)
-    limits = context.policy.limits
-    permit("size", limits)
+    limits = context.policy.dialect_limits
+    require_allowed("size", limits)
     if size > limits.max_size:
-        raise WishError(f"size {size} exceeds {limits.max_size} bytes (ECHO_MAX_SIZE)")
-    fields = (("Content-Disposition", "Attachment"),) if values.get("attachment", "") in _TRUE else ()
+        raise DialectError(f"size {size} exceeds {limits.max_size} bytes (ECHO_MAX_SIZE)")
+    headers = (("Content-Disposition", "Attachment"),) if values.get("attachment", "") in _TRUE else ()
     length = size if size > 1 else 0  # as in whoami
-    return Answer(Content(length, _pieces(length)), TEXT, fields=fields)
+    return RenderedResponse(StreamedBody(length, _pieces(length)), TEXT, headers=headers)
 
 
 def _pieces(length: int) -> Iterator[bytes]:

@@ -15,81 +15,81 @@ import msgspec
 
 from app.echo.context import Context
 from app.http.connection_info import Endpoint
-from app.http.request import Fields, WireRequest, shown
+from app.http.request import HeaderList, HttpRequest, decode_lossless
 
 # Headers of one connection (RFC 9110, 7.6.1), and those that curl generates from its other options.
-_LEFT_OUT: Final = frozenset(
+_OMITTED_HEADERS: Final = frozenset(
     b"connection content-length host http2-settings keep-alive proxy-connection te trailer transfer-encoding"
     b" upgrade".split()
 )
 # Headers that curl sends by default, unless they are set without a value; the last one only with a body.
-_ADDED: Final = (b"User-Agent", b"Accept", b"Content-Type")
+_CURL_HEADERS: Final = (b"User-Agent", b"Accept", b"Content-Type")
 
 # A target that curl does not rewrite in a URL; any other is set by --request-target, byte for byte.
 _PLAIN_TARGET: Final = re.compile(rb"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*")
-_DOTS: Final = frozenset((b".", b".."))
+_DOT_SEGMENTS: Final = frozenset((b".", b".."))
 _AUTHORITY: Final = re.compile(rb"([A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?")
 # A host that curl sends unchanged in Host: it converts capitals to lower case, and numbers to an IP address.
 _PLAIN_HOST: Final = re.compile(rb"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")
-_LAST_PORT: Final = 65_535
+_MAX_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": b"80", "https": b"443"}
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
-_NO_ARGUMENT: Final = re.compile(rb"[\0\r\n]")
+_NOT_IN_ARGUMENTS: Final = re.compile(rb"[\0\r\n]")
 _HEAD_SECONDS: Final = 5
 
 
-class Command(msgspec.Struct, frozen=True):
+class CurlCommand(msgspec.Struct, frozen=True):
     """A curl command, and remarks on what it does not send as received."""
 
     text: str
     remarks: Sequence[str]
 
 
-def curl_command(context: Context) -> Command:
+def curl_command(context: Context) -> CurlCommand:
     """Return the curl command for a request; no data of the request can escape the shell quotes."""
     request, scheme = context.request, "https" if context.connection.tls else "http"
-    with_body = bool(request.body.length or request.body.chunked or _values(request.fields, b"content-length"))
-    pipe, body = _body(request.body.kept) if with_body else ("", ())
+    has_body = bool(request.body.length or request.body.chunked or _header_values(request.headers, b"content-length"))
+    pipe, body = _body(request.body.prefix) if has_body else ("", ())
     words = (
         *_target(request, scheme, context.connection.server),
         *_version(request.version, scheme),
-        *_method(request.method, with_body=with_body),
-        *_headers(request, with_body=with_body),
+        *_method(request.method, has_body=has_body),
+        *_headers(request, has_body=has_body),
         *body,
     )
-    return Command(f"{pipe}curl " + " \\\n  ".join(words), tuple(_remarks(context, with_body=with_body)))
+    return CurlCommand(f"{pipe}curl " + " \\\n  ".join(words), tuple(_remarks(context, has_body=has_body)))
 
 
-def _values(fields: Fields, name: bytes) -> list[bytes]:
-    return [value for each, value in fields if each.lower() == name]
+def _header_values(headers: HeaderList, name: bytes) -> list[bytes]:
+    return [value for header_name, value in headers if header_name.lower() == name]
 
 
-def _target(request: WireRequest, scheme: str, server: Endpoint) -> Iterator[str]:
+def _target(request: HttpRequest, scheme: str, server: Endpoint) -> Iterator[str]:
     """Yield the URL, then the options that keep the target and Host byte for byte."""
-    hosts = [request.authority] if request.authority else _values(request.fields, b"host")
+    hosts = [request.authority] if request.authority else _header_values(request.headers, b"host")
     host = hosts[0] if len(hosts) == 1 else b""
-    plain = bool(_PLAIN_TARGET.fullmatch(request.target))
+    is_plain = bool(_PLAIN_TARGET.fullmatch(request.target))
     authority = host if _is_authority(host) else _authority(server)
-    yield _word(scheme.encode() + b"://" + authority + (request.target if plain else b"/"))
-    if not plain:
-        yield f"--request-target {_word(request.target)}"
-    elif any(unquote_to_bytes(part) in _DOTS for part in request.target.partition(b"?")[0].split(b"/")):
+    yield _shell_word(scheme.encode() + b"://" + authority + (request.target if is_plain else b"/"))
+    if not is_plain:
+        yield f"--request-target {_shell_word(request.target)}"
+    elif any(unquote_to_bytes(part) in _DOT_SEGMENTS for part in request.target.partition(b"?")[0].split(b"/")):
         yield "--path-as-is"
     if authority.startswith(b"["):
         yield "--globoff"
     if not hosts:
         yield "--header 'Host:'"
-    elif not (host == authority and _sent_as_it_is(host, scheme)):
+    elif not (host == authority and _is_sent_unchanged(host, scheme)):
         yield _header(b"Host", host)
 
 
 def _is_authority(host: bytes) -> bool:
-    matched = _AUTHORITY.fullmatch(host)
-    return matched is not None and int(matched[2] or 0) <= _LAST_PORT
+    match = _AUTHORITY.fullmatch(host)
+    return match is not None and int(match[2] or 0) <= _MAX_PORT
 
 
-def _sent_as_it_is(authority: bytes, scheme: str) -> bool:
+def _is_sent_unchanged(authority: bytes, scheme: str) -> bool:
     name, _, port = authority.partition(b":")
     if port == _DEFAULT_PORTS[scheme]:
         return False
@@ -113,59 +113,65 @@ def _version(version: str, scheme: str) -> Iterator[str]:
         yield "--http1.1"  # by default curl also offers HTTP/2
 
 
-def _method(method: bytes, *, with_body: bool) -> Iterator[str]:
-    if method == b"HEAD" and not with_body:
+def _method(method: bytes, *, has_body: bool) -> Iterator[str]:
+    if method == b"HEAD" and not has_body:
         yield "--head"
-    elif method != (b"POST" if with_body else b"GET"):
-        yield f"--request {_word(method)}"
+    elif method != (b"POST" if has_body else b"GET"):
+        yield f"--request {_shell_word(method)}"
         if method == b"HEAD":  # curl would wait for content, which the response does not have
             yield f"--max-time {_HEAD_SECONDS}"
 
 
-def _headers(request: WireRequest, *, with_body: bool) -> Iterator[str]:
+def _headers(request: HttpRequest, *, has_body: bool) -> Iterator[str]:
     """Yield the options for the headers in order, then those that remove what curl would add."""
-    for name, value in request.fields:
-        if not _left_out(name, value, request):
+    for name, value in request.headers:
+        if not _is_omitted(name, value, request):
             yield _header(name, value)
-    for name in _ADDED if with_body else _ADDED[:2]:
-        if not _values(request.fields, name.lower()):
+    for name in _CURL_HEADERS if has_body else _CURL_HEADERS[:2]:
+        if not _header_values(request.headers, name.lower()):
             yield f"--header '{name.decode()}:'"
 
 
-def _left_out(name: bytes, value: bytes, request: WireRequest) -> bool:
+def _is_omitted(name: bytes, value: bytes, request: HttpRequest) -> bool:
     lower = name.lower()
     if lower == b"transfer-encoding":
         return value.lower() != b"chunked"  # curl then chunks the body itself
-    return lower in _LEFT_OUT or lower in _options(request.fields) or not _fits(name, value)
+    return (
+        lower in _OMITTED_HEADERS
+        or lower in _connection_options(request.headers)
+        or not _is_valid_argument(name, value)
+    )
 
 
-def _options(fields: Fields) -> set[bytes]:
+def _connection_options(headers: HeaderList) -> set[bytes]:
     """Return the names, in lower case, of the headers listed in Connection (RFC 9110, 7.6.1)."""
-    return {name.strip(b" \t").lower() for value in _values(fields, b"connection") for name in value.split(b",")}
+    return {
+        name.strip(b" \t").lower() for value in _header_values(headers, b"connection") for name in value.split(b",")
+    }
 
 
-def _fits(name: bytes, value: bytes) -> bool:
-    return bool(_TOKEN.fullmatch(name)) and not _NO_ARGUMENT.search(value)
+def _is_valid_argument(name: bytes, value: bytes) -> bool:
+    return bool(_TOKEN.fullmatch(name)) and not _NOT_IN_ARGUMENTS.search(value)
 
 
 def _header(name: bytes, value: bytes) -> str:
-    return f"--header {_word(name + b': ' + value if value else name + b';')}"
+    return f"--header {_shell_word(name + b': ' + value if value else name + b';')}"
 
 
-def _body(kept: bytes) -> tuple[str, Iterable[str]]:
+def _body(prefix: bytes) -> tuple[str, Iterable[str]]:
     """Return the text before curl, and its options. `--data-raw` does not read a file after `@`."""
-    if _is_text(kept):
-        return "", (f"--data-raw {_word(kept)}",)
-    return f"{_decoding(kept)} |\n", ("--data-binary @-",)
+    if _is_text(prefix):
+        return "", (f"--data-raw {_shell_word(prefix)}",)
+    return f"{_decode_command(prefix)} |\n", ("--data-binary @-",)
 
 
-def _word(raw: bytes) -> str:
+def _shell_word(raw: bytes) -> str:
     """Return bytes as one word: quoted if they are text, else decoded from base64 by the shell.
 
     They must not contain NUL. Bytes that are not text must not end with a line feed, which the shell removes from the
     output of a command.
     """
-    return shlex.quote(raw.decode()) if _is_text(raw) else f'"$({_decoding(raw)})"'
+    return shlex.quote(raw.decode()) if _is_text(raw) else f'"$({_decode_command(raw)})"'
 
 
 def _is_text(raw: bytes) -> bool:
@@ -182,21 +188,21 @@ def _is_text(raw: bytes) -> bool:
     return all(map(str.isprintable, lines)) and not (len(lines) > 1 and "!" in text) and not text.startswith("=")
 
 
-def _decoding(raw: bytes) -> str:
+def _decode_command(raw: bytes) -> str:
     return f"echo {b64encode(raw).decode('ascii')} | base64 -d"
 
 
-def _remarks(context: Context, *, with_body: bool) -> Iterator[str]:
+def _remarks(context: Context, *, has_body: bool) -> Iterator[str]:
     request = context.request
-    left_out = [name for name, value in request.fields if name.lower() != b"host" and _left_out(name, value, request)]
-    if left_out:
-        names = ", ".join(dict.fromkeys(shown(name) for name in left_out))
+    omitted = [name for name, value in request.headers if name.lower() != b"host" and _is_omitted(name, value, request)]
+    if omitted:
+        names = ", ".join(dict.fromkeys(decode_lossless(name) for name in omitted))
         yield f"Without {names}: curl sets them itself, or they apply to one connection only."
-    if request.body.length > len(request.body.kept):
-        yield f"It sends the first {len(request.body.kept):,} of {request.body.length:,} bytes of the body."
+    if request.body.length > len(request.body.prefix):
+        yield f"It sends the first {len(request.body.prefix):,} of {request.body.length:,} bytes of the body."
     if request.trailers:
         yield "It sends no trailers: curl has no option for them."
-    if request.method == b"HEAD" and with_body:
+    if request.method == b"HEAD" and has_body:
         yield "curl waits for a response body until it times out: a response to HEAD has none."
     if context.connection.tls and context.connection.tls.peer_certificates:
         yield "Add your client certificate: --cert FILE --key FILE."

@@ -17,16 +17,16 @@ _CONTROLS: Final = 0x20
 # become line feeds), surrogates, noncharacters.
 # https://html.spec.whatwg.org/multipage/parsing.html#preprocessing-the-input-stream
 _LAST_OF_PLANES = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
-_UNFIT = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\ud800-\udfff\ufdd0-\ufdef{_LAST_OF_PLANES}]")
+_INVALID = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\ud800-\udfff\ufdd0-\ufdef{_LAST_OF_PLANES}]")
 
 
-def escaped(text: str) -> str:
+def escape_html(text: str) -> str:
     """Return a text escaped for HTML, for use in content or in a quoted attribute."""
-    return escape(_UNFIT.sub(_symbol, text))
+    return escape(_INVALID.sub(_replace_invalid, text))
 
 
-def _symbol(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _replace_invalid(match: re.Match[str]) -> str:
+    code = ord(match[0])
     if code < _CONTROLS:
         return chr(_SYMBOLS + code)
     return _DELETE_SYMBOL if code == _DELETE else _REPLACEMENT

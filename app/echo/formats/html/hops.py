@@ -6,16 +6,16 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET
 
-from app.echo.formats.html.components import counted, shortened
+from app.echo.formats.html.components import ellipsize, pluralize
 from app.echo.reflection.model import Reflection
 from app.http.headers.client_address import Hop
 
-_MOST: Final = 6  # maximum nodes before the pod, so that they fit side by side
-_FIRST, _LAST = 2, 3  # the first and last nodes of a longer path, with one node for those between
-_LONGEST: Final = 48  # maximum characters of a name or target in the diagram; the sections show all of it
+_MAX_NODES: Final = 6  # maximum nodes before the pod, so that they fit side by side
+_FIRST_NODES, _LAST_NODES = 2, 3  # the first and last nodes of a longer path, with one node for those between
+_MAX_NAME: Final = 48  # maximum characters of a name or target in the diagram; the sections show all of it
 
 
-class Stop(msgspec.Struct, frozen=True):
+class HopNode(msgspec.Struct, frozen=True):
     """A node of the diagram: its `role`, its name, and short details.
 
     A `claim` is a hop that only an untrusted peer reports; `more` stands for several hops.
@@ -27,97 +27,103 @@ class Stop(msgspec.Struct, frozen=True):
     details: tuple[str, ...] = ()
 
 
-class Journey(msgspec.Struct, frozen=True):
+class HopDiagram(msgspec.Struct, frozen=True):
     """The hop diagram: its nodes, and a sentence in pieces, each emphasized or not."""
 
-    stops: Sequence[Stop]
+    nodes: Sequence[HopNode]
     sentence: Sequence[tuple[str, bool]]
 
 
-def journey_of(reflected: Reflection) -> Journey:
+def build_hop_diagram(reflection: Reflection) -> HopDiagram:
     """Return the hop diagram of a request, from its connection and the hops that headers report."""
-    hops = _hops(reflected)
-    asking = _who_asks(hops)
-    stops = [_stop(hop, place - asking, _told(hop, reflected)) for place, hop in enumerate(hops)]
-    return Journey([*_few(stops), _pod(reflected)], _sentence(reflected, hops, asking))
+    hops = _hops(reflection)
+    client_index = _client_index(hops)
+    nodes = [_node(hop, index - client_index, _source_text(hop, reflection)) for index, hop in enumerate(hops)]
+    return HopDiagram([*_collapse_nodes(nodes), _pod(reflection)], _sentence(reflection, hops, client_index))
 
 
-def _hops(reflected: Reflection) -> list[Hop]:
-    client = reflected.client
+def _hops(reflection: Reflection) -> list[Hop]:
+    client = reflection.client
     if client.chain is not UNSET and client.chain:
         return client.chain
     return [Hop(client.address, "connection", trusted=False)]
 
 
-def _who_asks(hops: Sequence[Hop]) -> int:
+def _client_index(hops: Sequence[Hop]) -> int:
     """Return the index of the last hop that is not a trusted proxy, 0 if all are trusted."""
-    return max((place for place, hop in enumerate(hops) if not hop.trusted), default=0)
+    return max((index for index, hop in enumerate(hops) if not hop.trusted), default=0)
 
 
-def _told(hop: Hop, reflected: Reflection) -> str:
-    if hop.told != "connection":
-        return f"reported by {hop.told}"
-    proxied = reflected.client.proxy_protocol
-    if proxied is not UNSET and proxied.source is not UNSET:
+def _source_text(hop: Hop, reflection: Reflection) -> str:
+    if hop.source != "connection":
+        return f"reported by {hop.source}"
+    proxy_header = reflection.client.proxy_protocol
+    if proxy_header is not UNSET and proxy_header.source is not UNSET:
         return "reported by the PROXY protocol"
     return "peer of the connection"
 
 
-def _stop(hop: Hop, behind: int, told: str) -> Stop:
+def _node(hop: Hop, distance: int, source: str) -> HopNode:
     """Return the node of a hop that is so many places after the client, negative before it."""
     name = _name(hop)
-    if behind < 0:
-        return Stop("claim", "Claimed", name, (told, "not verified"))
-    if behind:
-        return Stop("proxy", "Trusted proxy", name, (told,))
-    return Stop("client", "Client", name, (told,))
+    if distance < 0:
+        return HopNode("claim", "Claimed", name, (source, "not verified"))
+    if distance:
+        return HopNode("proxy", "Trusted proxy", name, (source,))
+    return HopNode("client", "Client", name, (source,))
 
 
 def _name(hop: Hop) -> str:
-    return shortened(hop.address, _LONGEST) or "unknown"
+    return ellipsize(hop.address, _MAX_NAME) or "unknown"
 
 
-def _few(stops: list[Stop]) -> list[Stop]:
-    if len(stops) < _MOST:
-        return stops
-    between = len(stops) - _FIRST - _LAST
-    return [*stops[:_FIRST], Stop("more", "Between", counted(between, "more hop")), *stops[-_LAST:]]
-
-
-def _pod(reflected: Reflection) -> Stop:
-    where = reflected.kubernetes
-    place = (
-        ("namespace", reflected.namespace),
-        ("node", where.node),
-        ("zone", where.zone),
-    )
-    details = tuple(f"{label} {value}" for label, value in place if value)
-    if reflected.pod:
-        return Stop("pod", "Pod", reflected.pod, details)
-    return Stop("pod", "Echo", _address(reflected), details or ("not in a known cluster",))
-
-
-def _address(reflected: Reflection) -> str:
-    address = reflected.server.address
-    return f"[{address}]:{reflected.server.port}" if ":" in address else f"{address}:{reflected.server.port}"
-
-
-def _sentence(reflected: Reflection, hops: Sequence[Hop], asking: int) -> list[tuple[str, bool]]:
-    said = [
-        (_name(hops[asking]), True),
-        (" sent ", False),
-        (shortened(f"{reflected.method} {reflected.path}", _LONGEST), True),
-        (f" with {reflected.proto}", False),
-        (f" over {reflected.tls.version}" if reflected.tls is not UNSET else "", False),
+def _collapse_nodes(nodes: list[HopNode]) -> list[HopNode]:
+    if len(nodes) < _MAX_NODES:
+        return nodes
+    omitted_count = len(nodes) - _FIRST_NODES - _LAST_NODES
+    return [
+        *nodes[:_FIRST_NODES],
+        HopNode("more", "Between", pluralize(omitted_count, "more hop")),
+        *nodes[-_LAST_NODES:],
     ]
-    if proxies := len(hops) - 1 - asking:
-        said += [(" through ", False), (counted(proxies, "trusted proxy", "trusted proxies"), False)]
-    if reflected.pod:
-        said += [(" to pod ", False), (reflected.pod, True)]
-        said.append((f" in namespace {reflected.namespace}" if reflected.namespace else "", False))
+
+
+def _pod(reflection: Reflection) -> HopNode:
+    kubernetes = reflection.kubernetes
+    location = (
+        ("namespace", reflection.namespace),
+        ("node", kubernetes.node),
+        ("zone", kubernetes.zone),
+    )
+    details = tuple(f"{label} {value}" for label, value in location if value)
+    if reflection.pod:
+        return HopNode("pod", "Pod", reflection.pod, details)
+    return HopNode("pod", "Echo", _address(reflection), details or ("not in a known cluster",))
+
+
+def _address(reflection: Reflection) -> str:
+    address = reflection.server.address
+    return f"[{address}]:{reflection.server.port}" if ":" in address else f"{address}:{reflection.server.port}"
+
+
+def _sentence(reflection: Reflection, hops: Sequence[Hop], client_index: int) -> list[tuple[str, bool]]:
+    phrases = [
+        (_name(hops[client_index]), True),
+        (" sent ", False),
+        (ellipsize(f"{reflection.method} {reflection.path}", _MAX_NAME), True),
+        (f" with {reflection.proto}", False),
+        (f" over {reflection.tls.version}" if reflection.tls is not UNSET else "", False),
+    ]
+    if proxies := len(hops) - 1 - client_index:
+        phrases += [(" through ", False), (pluralize(proxies, "trusted proxy", "trusted proxies"), False)]
+    if reflection.pod:
+        phrases += [(" to pod ", False), (reflection.pod, True)]
+        phrases.append((f" in namespace {reflection.namespace}" if reflection.namespace else "", False))
     else:
-        said += [(" to echo at ", False), (_address(reflected), True)]
-    said.append((".", False))
-    if asking:
-        said.append((f" It reports {counted(asking, 'hop')} before itself, but is not a trusted proxy.", False))
-    return [(text, stressed) for text, stressed in said if text]
+        phrases += [(" to echo at ", False), (_address(reflection), True)]
+    phrases.append((".", False))
+    if client_index:
+        phrases.append(
+            (f" It reports {pluralize(client_index, 'hop')} before itself, but is not a trusted proxy.", False)
+        )
+    return [(text, is_emphasized) for text, is_emphasized in phrases if text]
