@@ -1,4 +1,4 @@
-"""Names of response formats and dialects, for settings, controls and renderers."""
+"""Names of response formats and dialects."""
 
 from typing import Final, Literal, get_args
 

@@ -28,8 +28,8 @@ def load_keys(path: str) -> "PyJWKSet":
     """Read the keys of a JWKS file that verify signatures.
 
     Keys for other uses, such as encryption, are ignored, and so are keys that PyJWT does not support (RFC 7517, 5).
-    Raise `ValueError` with a sentence if the file can't be read, or has a private key, a key that is too short, or no
-    usable key; or if the library is not installed.
+    Raise `ValueError` with a sentence if the file can't be read, or has a private key, a short key or no usable key.
+    Raise it as well if the library is not installed.
     """
     jwt = _library()
     jwks = _read(path)

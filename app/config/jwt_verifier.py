@@ -1,4 +1,4 @@
-"""Verification of JSON Web Tokens by PyJWT: signature, algorithm and times.
+"""Verification of JSON Web Tokens by PyJWT: signature, algorithm, times.
 
 A key allows one algorithm (RFC 8725, 3.1): its `alg`, else PyJWT's default for its type and curve. The token only names
 the one that was used. Its `jku`, `x5u`, `jwk` and `x5c` are ignored. The audience (`aud`) is not checked: an echo

@@ -1,4 +1,4 @@
-"""Loader of the settings: parses the environment, and reports all mistakes together."""
+"""Loader of the settings from the environment; it reports all mistakes."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Settings of the service: name, type, limits, default and description of each.
+"""Settings of the service: name, type, limits, default and description.
 
 Every setting is an attribute of `Settings`. The loader, `python -m app --help`, the README and the chart's schema use
 these declarations.

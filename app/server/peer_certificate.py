@@ -1,4 +1,4 @@
-"""The client's certificate of a TLS connection, decoded for the reflection."""
+"""The client certificate of a TLS connection, decoded for the reflection."""
 
 import hashlib
 import ssl

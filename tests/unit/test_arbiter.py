@@ -1,4 +1,4 @@
-"""Decisions of the arbiter, with simulated workers: replacements, hung workers, hang-up."""
+"""Decisions of the arbiter, with simulated workers."""
 
 import signal
 import time

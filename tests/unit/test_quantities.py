@@ -181,13 +181,13 @@ def test_a_duration_is_shown_in_seconds(seconds: float, text: str) -> None:
 
 @given(st.integers(0, 1 << 40))
 def test_a_shown_size_can_be_set(size: int) -> None:
-    """What is shown as a limit or default is accepted, and is the same size."""
+    """A size that is shown as a limit or default is accepted, and is the same."""
     assert parse_size(format_size(size)) == size
 
 
 @given(st.integers(0, 604_800 * 10**6))
 def test_a_shown_duration_can_be_set(microseconds: int) -> None:
-    """What is shown as a limit or default is accepted, and is the same duration."""
+    """A duration that is shown as a limit or default is accepted, and is the same."""
     assert parse_duration(format_duration(microseconds / 10**6)) == microseconds / 10**6
 
 

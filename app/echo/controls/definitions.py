@@ -1,4 +1,4 @@
-"""Definitions of the controls: one row each with effect, limit, parser and schema.
+"""Definitions of the controls: effect, limit, parser and schema of each.
 
 The README's table, the OpenAPI document and the responses to invalid controls are generated from these rows.
 """
@@ -27,7 +27,7 @@ class Control(NamedTuple):
     """One control.
 
     `parse_value` parses its value or raises an error; `describe_limit` describes the accepted values.
-    `schema` is a JSON Schema of the value. What it can't express, such as the maximum of a duration, is in
+    `schema` is a JSON Schema of the value. Limits that it can't express, such as that of a duration, are in
     `describe_limit`. `permission` names the setting that can disable it; `param_override` is the attribute of
     `ControlParams` that holds its value, if that differs from its name.
     """

@@ -1,4 +1,4 @@
-"""Parsers of texts in control values: durations, sizes, ranges, weighted lists.
+"""Parsers of control values: durations, sizes, ranges, weighted lists.
 
 Each parses a whole value, with or without white space around it, or raises `InvalidValueError` with a short reason. The
 patterns are regular expressions without anchors, in the syntax of Python and ECMAScript.

@@ -1,4 +1,4 @@
-"""Certificate files of a server: requirements on clients, errors, and reloading."""
+"""Certificate files of a server: client certificates, errors, reloading."""
 
 import ssl
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""TLS on a connection: deadlines, alerts, and what comes before and after it."""
+"""TLS on a connection: deadlines, alerts, and bytes before and after it."""
 
 import ssl
 from contextlib import suppress
