@@ -1,6 +1,7 @@
 """The page in a real Chromium: phone and desktop, light and dark."""
 
 import re
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,7 +181,7 @@ def test_one_click_selects_the_command(browser: Browser, answers: dict[str, Answ
         selected = page.evaluate("String(getSelection())")
         assert selected == page.evaluate("document.querySelector('#curl pre').textContent")
     assert selected.startswith("curl 'https://shop.example.org/orders/42?expand=items")
-    assert selected.endswith("--data-raw '" + ORDER.decode().replace("'", "'\\''") + "'")
+    assert selected.endswith(f"--data-raw {shlex.quote(ORDER.decode())}")
 
 
 def test_the_keyboard_reaches_links_and_texts(browser: Browser, answers: dict[str, Answer]) -> None:
