@@ -19,7 +19,6 @@ from app.echo.context import Context
 from app.echo.controls import parse
 from app.echo.controls.apply import ControlledResponse, apply_controls
 from app.echo.controls.attempts import AttemptCounter
-from app.echo.controls.params import NO_CONTROLS
 from app.echo.controls.parse import ParsedControls
 from app.echo.controls.resolve import UNRESOLVED, annotate_report, resolve_controls
 from app.echo.formats import renderers, sse
@@ -66,7 +65,7 @@ class EchoHandler:
             environ.get("HTTP_ACCEPT", ""), controls, is_websocket=is_websocket, is_message=is_message
         )
         resolved = UNRESOLVED
-        if controls.params is not NO_CONTROLS:
+        if controls.report.granted:
             controls = _check_compatibility(controls, format_name, client_request_id)
             resolved = resolve_controls(
                 controls.params,
@@ -134,8 +133,6 @@ def _response_kind(controls: ParsedControls, format_name: str | None) -> str:
     """Return a name for the response: its format, the control that replaces the reflection, or `mistake`."""
     if controls.invalid_controls or format_name is None:
         return "mistake"
-    if controls.params is NO_CONTROLS:
-        return format_name
     return "body" if controls.params.body is not None else "size" if controls.params.size is not None else format_name
 
 

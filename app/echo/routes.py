@@ -39,7 +39,7 @@ def echo_app(echo_handler: EchoHandler, call_handler: Handler | None = None) -> 
         if call_handler is not None and CALL_KEY in environ:
             return call_handler(environ)
         response = echo_handler.handle(environ)
-        if response.options is not NO_OPTIONS:
+        if response.options != NO_OPTIONS:
             environ[RESPONSE_OPTIONS_KEY] = response.options
         return response
 

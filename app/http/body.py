@@ -111,8 +111,6 @@ class BodyReader:
         self._length = 0
         self._digest = hashlib.sha256()
         self._prefix: bytes | bytearray = b""
-        if content_headers is NO_CONTENT_HEADERS:
-            return
         if content_headers.codings and decoding_error:
             self._undecodable = DecodedBody(content_headers.codings, error=decoding_error)
         elif content_headers.codings:

@@ -19,7 +19,6 @@ _STATUSES_WITHOUT_LENGTH: Final = frozenset(
 STATUSES_WITHOUT_CONTENT: Final = _STATUSES_WITHOUT_LENGTH | frozenset(map(str, BODILESS_STATUSES))
 
 _CONTENT_LENGTH: Final = "content-length"
-_LENGTH_OF_THE_NAME: Final = len(_CONTENT_LENGTH)  # comparing lengths is faster than lowercasing every name
 _MAX_LENGTH_DIGITS: Final = 18  # larger numbers are beyond anything that is sent
 
 
@@ -104,7 +103,7 @@ def encode_head(response: WsgiResponse, date: str, connection: str, framing: str
             f"{name}: {value}\r\n"
             for name, value in response.headers
             # The framing has the length.
-            if len(name) != _LENGTH_OF_THE_NAME or name.lower() != _CONTENT_LENGTH
+            if name.lower() != _CONTENT_LENGTH
         ]
     )
     connection_line = f"Connection: {connection}\r\n" if connection else ""

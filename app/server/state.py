@@ -76,8 +76,6 @@ class ConnectionPhase(enum.Enum):
     UNREAD_OUTPUT = enum.auto()
     CLOSING = enum.auto()
 
-    __hash__ = object.__hash__  # each is one object; Enum's own is written in Python, and called with every request
-
 
 class InFlight(NamedTuple):
     """Numbers of requests in flight, whose head has arrived, and of open WebSockets."""

@@ -86,7 +86,7 @@ class AccessLog:
             log_fields.id(info) if info else "",
             trace_id,
             log_fields.controls_report(info.controls_report)
-            if info and info.controls_report is not EMPTY_REPORT
+            if info and info.controls_report != EMPTY_REPORT
             else EMPTY_REPORT,
             log_fields.error_text(record) if record.error else "",
             record.is_complete,

@@ -344,7 +344,7 @@ def test_what_was_chosen_is_noted() -> None:
         ),
         (),
     )
-    assert annotate_report(applied, resolve.UNRESOLVED) is applied
+    assert annotate_report(ControlsReport(), ResolvedControls(500, 0.5, 3, "br")) == ControlsReport()
     assert [each.chosen for each in annotate_report(applied, ResolvedControls(500, 0.5, 3, "br")).granted][:5] == [
         500,
         0.5,

@@ -250,12 +250,13 @@ def test_who_has_had_all_events_is_told_not_to_come_again() -> None:
     assert len(list(ASK("/", accept, ("Last-Event-ID", "x")).body)) == 5
 
 
-@pytest.mark.parametrize("wish", ["drip=1s", "compress=gzip"])
+@pytest.mark.parametrize("wish", ["drip=1s", "drip=0", "compress=gzip"])
 def test_events_have_their_own_time(wish: str) -> None:
     """Events are not spread and not compressed, because nothing may wait until there is enough to compress."""
     answer = ASK(f"/?echo_format=events&echo_{wish}")
     assert answer.status == 400
     assert b"not supported for server-sent events" in whole(answer)
+    assert ASK(f"/?echo_{wish}", ("Accept", "text/event-stream")).status == 400
     assert ASK(f"/?echo_format=events&echo_size=5&echo_{wish}").status == 200
 
 

@@ -26,7 +26,7 @@ def apply_controls(
     rendered: RenderedResponse, params: ControlParams, resolved: ResolvedControls, *extra_headers: tuple[str, str]
 ) -> ControlledResponse:
     """Apply the controls to a response; `extra_headers` are headers that every response has."""
-    if params is NO_CONTROLS and isinstance(rendered.body, bytes) and not rendered.delay:  # most requests
+    if params == NO_CONTROLS and isinstance(rendered.body, bytes) and not rendered.delay:  # most requests
         return ControlledResponse(
             rendered.status, (("Content-Type", rendered.content_type), *rendered.headers, *extra_headers), rendered.body
         )

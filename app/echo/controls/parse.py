@@ -13,7 +13,7 @@ from app.echo.controls.params import NO_CONTROLS, ControlParams
 from app.echo.controls.values import InvalidValueError
 from app.http.controls_report import EMPTY_REPORT, AppliedControl, ControlsReport, RejectedControl
 from app.http.headers import allowed
-from app.http.request import PERCENT, HttpRequest, decode_lossless, parse_query, split_target
+from app.http.request import HttpRequest, decode_lossless, parse_query
 from app.http.text import shorten
 
 PARAMETER_PREFIXES: Final = ("echo_", "echo-")  # prefixes of the query parameters that are controls
@@ -24,13 +24,9 @@ _SUCCESS_CLASS: Final = 2
 _REDIRECTION_CLASS: Final = 3
 _MAX_EXCERPT: Final = 80  # maximum characters of a name or value in the report
 
-_QUESTION_MARK: Final = 0x3F  # as a byte value, like `PERCENT`
-
-# The prefix of a control, with its characters percent-encoded or not.
+# The prefix of a control after `&`, with its characters percent-encoded or not.
 _CONTROL_PARAMETER: Final = re.compile(
-    rb"(?:^|&)"
-    + b"".join(b"(?:%c|%%%02x|%%%02X)" % (byte, byte, byte) for byte in b"echo")
-    + rb"(?:[_-]|%5[fF]|%2[dD])"
+    b"&" + b"".join(b"(?:%c|%%%02x|%%%02X)" % (byte, byte, byte) for byte in b"echo") + rb"(?:[_-]|%5[fF]|%2[dD])"
 )
 
 ControlSource = Literal["query", "header"]
@@ -56,9 +52,7 @@ class ParsedControls(NamedTuple):
         ]
         applied = tuple(each for each in self.report.granted if each.name != name)
         params = structs.replace(self.params, **{name: getattr(NO_CONTROLS, name)})
-        return ParsedControls(
-            params if params != NO_CONTROLS else NO_CONTROLS, ControlsReport(applied, (*self.report.refused, *rejected))
-        )
+        return ParsedControls(params, ControlsReport(applied, (*self.report.refused, *rejected)))
 
     def reject(self, names: Sequence[str], reason: str) -> "ParsedControls":
         """Return a copy in which these controls, if they were requested, are rejected as mistakes."""
@@ -103,12 +97,8 @@ def _find_raw_controls(request: HttpRequest) -> list[_RawControl]:
             for name, value in request.headers
             if name[:7].lower() == HEADER_PREFIX
         ]
-    target = request.target
-    if (
-        _QUESTION_MARK in target
-        and (PERCENT in target or b"echo" in target)
-        and _CONTROL_PARAMETER.search(query := split_target(target)[1])
-    ):
+    query = request.target.partition(b"?")[2]
+    if query and _CONTROL_PARAMETER.search(b"&" + query):
         for raw, value in parse_query(query):
             name = decode_lossless(raw)
             if name.startswith(PARAMETER_PREFIXES):

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import structs
 
 from app.echo.controls.attempts import AttemptCounter
-from app.echo.controls.params import NO_CONTROLS, ControlParams
+from app.echo.controls.params import ControlParams
 from app.http.compress import AUTO, negotiate_encoding
 from app.http.controls_report import ControlsReport
 
@@ -37,8 +37,6 @@ def resolve_controls(
 
     An attempt that must fail gets status 503, whatever other status is requested.
     """
-    if params is NO_CONTROLS:
-        return UNRESOLVED
     random = Random(params.seed) if params.seed else random  # noqa: S311 - no secret is made of it
     status = params.status.choose(random) if params.status else 0
     delay = params.delay.choose(random) if params.delay else 0.0
@@ -50,7 +48,7 @@ def resolve_controls(
 
 def annotate_report(report: ControlsReport, resolved: ResolvedControls) -> ControlsReport:
     """Return the report with the chosen values added to the applied controls."""
-    if resolved is UNRESOLVED:
+    if not report.granted:
         return report
     chosen_values: dict[str, Any] = {
         "status": resolved.status,

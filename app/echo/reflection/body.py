@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType, structs
 
-from app.http.body import EMPTY_BODY, Body, DecodedBody, parse_content_headers
+from app.http.body import Body, DecodedBody, parse_content_headers
 from app.http.multipart import Part
 from app.http.request import HeaderList, decode_lossless, decode_lossless_pairs, parse_query
 
@@ -81,12 +81,10 @@ class ReflectedBody(msgspec.Struct, frozen=True, rename="camel"):
 
 def reflect_body(body: Body, headers: HeaderList) -> ReflectedBody:
     """Return the reflection of a body with these headers."""
-    if body is EMPTY_BODY:  # most requests have no body
-        return _REFLECTED_EMPTY_BODY
+    if not body.length:
+        return ReflectedBody(0, body.sha256, body.chunked, truncated=False, text="")
     text, base64 = _prefix_as_text(body)
     reflected_body = ReflectedBody(body.length, body.sha256, body.chunked, _is_truncated(body), text, base64)
-    if not body.length:
-        return reflected_body
     content_headers = parse_content_headers(headers)
     # A body with content codings that was not decoded can't be parsed.
     decoded_body = body.decoded.content if body.decoded else None if content_headers.codings else body
@@ -102,11 +100,6 @@ def reflect_body(body: Body, headers: HeaderList) -> ReflectedBody:
         multipart=[_reflect_part(part) for part in multipart.parts] if multipart and not multipart.error else UNSET,
         multipart_refused=multipart.error if multipart and multipart.error else UNSET,
     )
-
-
-_REFLECTED_EMPTY_BODY: Final = ReflectedBody(
-    EMPTY_BODY.length, EMPTY_BODY.sha256, EMPTY_BODY.chunked, truncated=False, text=""
-)
 
 
 def _is_truncated(body: Body) -> bool:

@@ -222,7 +222,7 @@ class Http1Handler:
             return
         response = self._gateway.call_application(request)
         self._head = None  # an idle connection keeps nothing of it
-        if response.options is not NO_OPTIONS:
+        if response.options != NO_OPTIONS:
             self._start_paced_response(head, response)
             return
         state = self._state

@@ -11,7 +11,6 @@ Head, framing and headers are parsed by our own grammar, because no maintained p
 
 import re
 from http import HTTPStatus
-from typing import Final
 
 import msgspec
 
@@ -25,7 +24,6 @@ from app.server.http1.events import CHUNKED, RequestHead
 from app.server.limits import RequestLimits
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)++")
-_CR: Final = 0x0D
 
 
 class BodyData(msgspec.Struct, frozen=True, gc=False):
@@ -117,7 +115,7 @@ class RequestParser:
 
     def _next_head(self) -> RequestHead | None:
         buffer = self._buffer
-        if buffer[0] == _CR and (empty := _EMPTY_LINES.match(buffer)):  # RFC 9112, 2.2: they are ignored
+        if buffer.startswith(b"\r") and (empty := _EMPTY_LINES.match(buffer)):  # RFC 9112, 2.2: they are ignored
             buffer = self._buffer = buffer[empty.end() :]
             self._searched_to = 0
         # The method is needed before the head is complete: an error response to HEAD has no body (RFC 9110, 9.3.2).

@@ -310,7 +310,7 @@ class Http2Handler:
             request = structs.replace(request, body=body, trailers=trailers)
             exchange.body_reader = None
         response = self._gateway.call_application(request)
-        if response.options is NO_OPTIONS:
+        if response.options == NO_OPTIONS:
             self._sender.send_response(stream_id, exchange, response, with_body=request.method != b"HEAD")
         else:
             self._delayed.start_delayed(stream_id, exchange, response)
