@@ -26,7 +26,14 @@ from app.http.headers import origin, request_id
 from app.http.headers.trailers import accepts_trailers, filter_trailers
 from app.http.record import ResponseInfo
 from app.http.redaction import redact
-from app.http.request import RESPONSE_INFO_KEY, WEBSOCKET_KEY, Environ, connection_from_environ, request_from_environ
+from app.http.request import (
+    RESPONSE_INFO_KEY,
+    WEBSOCKET_KEY,
+    Environ,
+    HttpRequest,
+    connection_from_environ,
+    request_from_environ,
+)
 from app.http.response import RenderedResponse
 
 _SUCCESS_CLASS: Final = 2  # the class of 2xx status codes (RFC 9110, 15)
@@ -47,17 +54,10 @@ class EchoHandler:
     def handle(self, environ: Environ) -> ControlledResponse:
         """Return the requested response, or an error response if a control is invalid or no type is acceptable.
 
-        An `ResponseInfo` of the response is stored in the environ, for logs, metrics and traces.
+        A `ResponseInfo` of the response is stored in the environ, for logs, metrics and traces.
         """
         is_websocket = WEBSOCKET_KEY in environ
-        request = request_from_environ(environ, self._settings.max_decoded)
-        redacted_names = (
-            self._cross_origin_redacted
-            if is_websocket and origin.is_cross_origin(request)
-            else self._policy.redacted_in_responses
-        )
-        if redacted_names:
-            request = redact(request, redacted_names)
+        request = self._redacted_request(environ, is_websocket=is_websocket)
         client_request_id = self._request_ids.from_environ(environ)
         controls = parse.parse_controls(request, self._settings, is_websocket=is_websocket)
         is_message = is_websocket or request.method == b"CONNECT"
@@ -85,19 +85,23 @@ class EchoHandler:
             self._settings.pretty == "on" if pretty is None else pretty,
         )
         rendered = self._render(context, controls, format_name)
-        if request.method == b"CONNECT" and not is_websocket and rendered.status // 100 == _SUCCESS_CLASS:
-            # A 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6), and clients would not read its body.
-            rendered = structs.replace(rendered, status=HTTPStatus.NOT_IMPLEMENTED.value)
-        if is_websocket and not isinstance(rendered.body, bytes):
-            rendered = structs.replace(rendered, body=b"")  # a WebSocket message can't be streamed
+        if is_message:
+            rendered = _fit_message(rendered, is_websocket=is_websocket)
         response = apply_controls(rendered, controls.params, resolved, (request_id.HEADER, context.id))
         environ[RESPONSE_INFO_KEY] = ResponseInfo(
             _response_kind(controls, format_name), context.id, context.now, context.controls_report
         )
-        if request.trailers and accepts_trailers(request):
-            options = structs.replace(response.options, trailers=filter_trailers(request.trailers))
-            response = structs.replace(response, options=options)
-        return response
+        return _with_trailers(response, request) if request.trailers else response
+
+    def _redacted_request(self, environ: Environ, *, is_websocket: bool) -> HttpRequest:
+        """Return the request as it may be shown. A WebSocket from another origin gets no credentials of the user."""
+        request = request_from_environ(environ, self._settings.max_decoded)
+        redacted_names = (
+            self._cross_origin_redacted
+            if is_websocket and origin.is_cross_origin(request)
+            else self._policy.redacted_in_responses
+        )
+        return redact(request, redacted_names) if redacted_names else request
 
     def _choose_format(
         self, accept: str, controls: ParsedControls, *, is_websocket: bool, is_message: bool
@@ -127,6 +131,25 @@ class EchoHandler:
             count = controls.params.count or min(sse.DEFAULT_COUNT, self._settings.max_events)
             return sse.render_events(context, self._clock, count)
         return renderers.RENDERERS[format_name](context)
+
+
+def _fit_message(rendered: RenderedResponse, *, is_websocket: bool) -> RenderedResponse:
+    """Return the response as a WebSocket message, or as the response to CONNECT."""
+    if is_websocket:
+        # A WebSocket message can't be streamed.
+        return rendered if isinstance(rendered.body, bytes) else structs.replace(rendered, body=b"")
+    if rendered.status // 100 == _SUCCESS_CLASS:
+        # A 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6), and clients would not read its body.
+        return structs.replace(rendered, status=HTTPStatus.NOT_IMPLEMENTED.value)
+    return rendered
+
+
+def _with_trailers(response: ControlledResponse, request: HttpRequest) -> ControlledResponse:
+    """Return the response with the request's trailers, if the client accepts trailers."""
+    if not accepts_trailers(request):
+        return response
+    options = structs.replace(response.options, trailers=filter_trailers(request.trailers))
+    return structs.replace(response, options=options)
 
 
 def _response_kind(controls: ParsedControls, format_name: str | None) -> str:
