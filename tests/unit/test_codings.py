@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.decompress import MAX_OUTPUT, MAX_STREAMS, STEP_COST, ContentDecoder
+from app.http.content_codings import MAX_OUTPUT
+from app.http.decompress import MAX_STREAMS, STEP_COST, ContentDecoder
 from tests.requests import deliveries
 
 if sys.version_info >= (3, 14):
