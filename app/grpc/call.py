@@ -15,7 +15,7 @@ from app.grpc.framing import MessageReader, encode_message, wrong_message_count
 from app.grpc.services import Method, MethodKind
 from app.grpc.status import CallError, StatusCode, code_from_trailers, status_trailers
 from app.http.call import CallOutput
-from app.http.grpc_record import CallStatus
+from app.http.record import CallStatus
 
 _MAX_MESSAGES_PER_TURN: Final = 100  # messages processed in a row before other connections are served
 _MAX_OUTPUT_SIZE: Final = 65_536  # bytes of output after which the client must read before more is generated

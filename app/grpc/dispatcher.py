@@ -14,8 +14,8 @@ from app.grpc.metadata import MetadataValue, metadata_values
 from app.grpc.status import CallError, StatusCode
 from app.http.call import StreamingCall
 from app.http.controls_report import EMPTY_REPORT
-from app.http.grpc_record import CallStatus, GrpcResponseInfo
 from app.http.headers import request_id
+from app.http.record import CallStatus, GrpcResponseInfo
 from app.http.redaction import redact
 from app.http.request import (
     DRAINING_KEY,

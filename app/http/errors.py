@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 from traceback import format_exception
-from typing import Final
-
-_EXCERPT: Final = 40  # bytes of invalid input in error messages
 
 
 class ProtocolError(Exception):
@@ -30,11 +27,6 @@ def bad_request(reason: str) -> ProtocolError:
 def over_budget() -> ProtocolError:
     """Return a 503 error for a request that would exceed the worker's memory budget."""
     return ProtocolError(HTTPStatus.SERVICE_UNAVAILABLE, "memory budget exhausted (ECHO_MEMORY_BUDGET); retry later")
-
-
-def excerpt(raw: bytes) -> str:
-    """Return the beginning of invalid input, as one line of ASCII."""
-    return ascii(raw[:_EXCERPT] + (b"..." if len(raw) > _EXCERPT else b""))[1:]
 
 
 def format_app_error(error: Exception) -> str:

@@ -8,14 +8,14 @@ from typing import Final
 
 from msgspec import structs
 
-from app.http.headers.forwarded import TCHARS
 from app.http.request import HeaderList, HttpRequest
 from app.http.text import quote_excerpt
+from app.http.tokens import TCHAR
 
 MASK: Final = "***"
 
 # Name of a header or pseudo-header (RFC 9113, 8.3).
-_NAME = re.compile(f":?{TCHARS}")
+_NAME = re.compile(f":?{TCHAR}+")
 _MASK_BYTES: Final = MASK.encode("ascii")
 _HEADER_LINE = re.compile(rb"^([^:\r\n]++)(:[ \t]*+)([^\r\n]*+)", re.MULTILINE)
 

@@ -4,9 +4,10 @@ import re
 from http import HTTPStatus
 from typing import Final
 
-from app.http.errors import ProtocolError, bad_request, excerpt
+from app.http.errors import ProtocolError, bad_request
 from app.http.headers.names import BoundedCache
 from app.http.request import HeaderList
+from app.http.text import quote_bytes
 
 # RFC 9112, 3.2 and RFC 3986, 3.2.2: uri-host [":" port]. The content of brackets is not parsed.
 _HOST = re.compile(
@@ -45,7 +46,7 @@ _framing_name = BoundedCache(_uncached_framing_name).__getitem__
 
 
 def _uncached_host_error(host: bytes) -> str:
-    return "" if _HOST.fullmatch(host) else f"invalid host: {excerpt(host)}"
+    return "" if _HOST.fullmatch(host) else f"invalid host: {quote_bytes(host)}"
 
 
 _host_error = BoundedCache(_uncached_host_error).__getitem__
@@ -74,9 +75,9 @@ def content_length(values: list[bytes]) -> int:
     if len(values) > 1:
         raise bad_request("more than one Content-Length header")
     if not _DIGITS.fullmatch(values[0]):
-        raise bad_request(f"invalid Content-Length: {excerpt(values[0])}")
+        raise bad_request(f"invalid Content-Length: {quote_bytes(values[0])}")
     if len(values[0].lstrip(b"0")) > _MAX_LENGTH_DIGITS:
-        reason = f"request body of {excerpt(values[0])} bytes is too large (ECHO_MAX_BODY)"
+        reason = f"request body of {quote_bytes(values[0])} bytes is too large (ECHO_MAX_BODY)"
         raise ProtocolError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
     return int(values[0])
 

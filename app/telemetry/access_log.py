@@ -11,9 +11,8 @@ from typing import Final
 import msgspec
 
 from app.http.controls_report import EMPTY_REPORT, ControlsReport
-from app.http.grpc_record import GrpcResponseInfo
 from app.http.headers.trace_context import Trace
-from app.http.record import RequestRecord
+from app.http.record import GrpcResponseInfo, RequestRecord
 from app.http.request import HttpRequest, memoize
 from app.http.text import shorten
 from app.http.timestamp import format_rfc3339

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from app.http.grpc_record import GrpcResponseInfo
-from app.http.record import RequestRecord, ResponseInfo
+from app.http.record import GrpcResponseInfo, RequestRecord, ResponseInfo
 from app.telemetry.counters import Counters
 from app.telemetry.log_writer import CallLater, LogWriter
 from app.telemetry.metrics import METHODS, OTHER, REJECTION_FORMAT

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from app.http.grpc_record import GrpcResponseInfo
-from app.http.record import RequestRecord
+from app.http.record import GrpcResponseInfo, RequestRecord
 from app.http.redaction import MASK
 from app.http.request import HttpRequest, decode_lossless, split_target
 from app.http.text import shorten

@@ -18,7 +18,7 @@ from app.grpc.metadata import MetadataValue
 from app.grpc.services import METHODS, SERVICES, MethodKind
 from app.grpc.status import CODES_BY_NAME, CallError, StatusCode, percent_encode, status_trailers
 from app.http.call import is_grpc_request
-from app.http.grpc_record import CallStatus
+from app.http.record import CallStatus
 from tools.docs.descriptors import PROTOS, compiled, generated
 
 MOST = 1000

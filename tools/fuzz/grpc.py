@@ -19,7 +19,7 @@ from app.grpc.framing import PREFIX_SIZE, MessageReader, encode_message
 from app.grpc.services import Method, MethodKind
 from app.grpc.status import StatusCode, code_from_trailers
 from app.http.connection_info import Endpoint
-from app.http.grpc_record import CallStatus
+from app.http.record import CallStatus
 from app.http.request import ConnectionInfo, HttpRequest
 from tools.fuzz.cutting import Pieces, deliveries
 

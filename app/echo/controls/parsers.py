@@ -14,6 +14,7 @@ from app.echo.controls import values
 from app.echo.controls.values import InvalidValueError
 from app.http.headers.allowed import rejection_reason
 from app.http.status import MAX_STATUS, MIN_STATUS
+from app.http.tokens import TCHAR
 
 ValueParser = Callable[[bytes, Settings], Any]
 
@@ -24,7 +25,7 @@ MAX_FAILURES: Final = 1000
 MAX_SEED: Final = 64  # bytes
 
 # https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1, without the optional quotes around a value
-COOKIE: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[!#-+\--:<-\[\]-~]*")
+COOKIE: Final = re.compile(TCHAR + r"+=[!#-+\--:<-\[\]-~]*")
 # A redirect target on the same host: a path, query or fragment, without a scheme, and without a host after // or /\.
 RELATIVE: Final = re.compile(r"(?:/(?![/\\])|\.{1,2}/|\?|#)[^\\]*|\.{1,2}|/")
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#\\\s][^\\\s]*")

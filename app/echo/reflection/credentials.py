@@ -12,18 +12,18 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from app.config.policy import Policy
-from app.http.headers.forwarded import TCHARS
 from app.http.headers.jwt import decode_token, looks_like_token
 from app.http.headers.names import canonical_name
 from app.http.redaction import MASK
 from app.http.request import decode_lossless
+from app.http.tokens import TCHAR
 
 NO_KEYS: Final = "no keys are set (ECHO_JWKS)"
 
 _AUTHORIZATION: Final = "Authorization"
 _MAX_TOKENS: Final = 8  # maximum per request: verifying one takes up to a millisecond
 _MAX_SCHEME_LENGTH: Final = 32
-_SCHEME = re.compile(rf"({TCHARS})(?: ++([^ ].*))?", re.DOTALL)
+_SCHEME = re.compile(rf"({TCHAR}++)(?: ++([^ ].*))?", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 

@@ -12,14 +12,14 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 
 from app.http.networks import parse_address
+from app.http.tokens import TCHAR
 
 INVALID: Final = "invalid"  # key of a malformed element of Forwarded
 UNKNOWN: Final = "unknown"  # RFC 7239, 6.2: the node is unknown
 
-# RFC 9110, 5.6.2. Possessive quantifiers (`++`), here and below, prevent backtracking: matching takes linear time.
-TCHARS: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# Possessive quantifiers (`++`), here and below, prevent backtracking: matching takes linear time.
 # RFC 7239, 4. Also accepts [::1] and 10.0.0.1:80 without the required quotation marks, which some proxies omit.
-_PAIR = re.compile(rf'[ \t]*+({TCHARS})=(?:"((?:[^"\\]|\\[\s\S])*+)"|([^\s",;=\\]++))')
+_PAIR = re.compile(rf'[ \t]*+({TCHAR}++)=(?:"((?:[^"\\]|\\[\s\S])*+)"|([^\s",;=\\]++))')
 _SPACE = re.compile(r"[ \t]*+")
 _QUOTED_PAIR: Final = re.compile(r"\\([\s\S])")  # RFC 9110, 5.6.4
 _BRACKETED = re.compile(r"\[([^\]]*+)\](?::(.*))?", re.DOTALL)

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from app.http.errors import ProtocolError, bad_request, excerpt
+from app.http.errors import ProtocolError, bad_request
 from app.http.request import HeaderList
+from app.http.text import quote_bytes
 from app.server.http1.grammar import BARE_LF, BARE_LF_ERROR, parse_headers
 from app.server.limits import RequestLimits
 
@@ -72,7 +73,7 @@ class ChunkedDecoder:
             return b""
         match = _SIZE_LINE.fullmatch(line)
         if match is None:
-            raise bad_request(f"invalid chunk size: {excerpt(line)}")
+            raise bad_request(f"invalid chunk size: {quote_bytes(line)}")
         self._chunk_remaining = int(match[1], 16)
         self._total_size += self._chunk_remaining
         if self._total_size > self._max_body_size:

@@ -7,13 +7,15 @@ import re
 from http import HTTPStatus
 from typing import Final
 
-from app.http.errors import ProtocolError, bad_request, excerpt
+from app.http.errors import ProtocolError, bad_request
 from app.http.request import HeaderList
+from app.http.text import quote_bytes
+from app.http.tokens import TCHAR_BYTES
 from app.server.framing_fields import CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, content_length, split_list
 from app.server.http1.events import CHUNKED
 
 # RFC 9110, 5.6.2
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN = TCHAR_BYTES + b"+"
 # RFC 9110, 5.5: visible characters, SP, HTAB and obs-text; never CR, LF, NUL or another control character.
 _FIELD_CONTENT = rb"[^\x00-\x08\x0a-\x1f\x7f]*"
 
@@ -41,7 +43,7 @@ def parse_request_line(line: bytes) -> tuple[bytes, bytes, str]:
     if match is None:
         if b"\n" in line:
             raise bad_request(BARE_LF_ERROR)  # RFC 9112, 2.2
-        raise bad_request(f"invalid request line: {excerpt(line)}")
+        raise bad_request(f"invalid request line: {quote_bytes(line)}")
     method, target, major, minor = match.groups()
     if major != b"1":
         raise ProtocolError(
@@ -93,7 +95,7 @@ def _describe_header_error(block: bytes) -> str:
             return BARE_LF_ERROR
         if b":" not in line:
             return "invalid header line: no colon"
-        return f"invalid header line: {excerpt(_HEADER_NAME.findall(line)[0])}"
+        return f"invalid header line: {quote_bytes(_HEADER_NAME.findall(line)[0])}"
     return "invalid header lines"
 
 

@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
-from app.http.errors import ProtocolError, bad_request, excerpt
+from app.http.errors import ProtocolError, bad_request
 from app.http.request import HeaderList, HttpRequest
+from app.http.text import quote_bytes
+from app.http.tokens import TCHAR_BYTES
 from app.server import framing_fields
 from app.server.limits import RequestLimits
 
@@ -16,7 +18,7 @@ from app.server.limits import RequestLimits
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 # 8.2.1: no NUL, CR, LF anywhere, no whitespace at the ends; RFC 9110, 5.5 excludes the other control characters.
 _VALUE = re.compile(rb"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f]*(?<![ \t])")
-_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_METHOD = re.compile(TCHAR_BYTES + b"+")
 _PATH = re.compile(rb"/[^\x00-\x20\x7f]*|\*")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*")
 
@@ -69,7 +71,7 @@ def parse_trailers(headers: HeaderList, limits: RequestLimits) -> HeaderList:
     """Validate and return trailers (8.1). Raise `ProtocolError`."""
     pseudo, regular = _split_pseudo(headers)
     if pseudo:
-        raise bad_request(f"pseudo-header in the trailers: {excerpt(pseudo[0][0])}")
+        raise bad_request(f"pseudo-header in the trailers: {quote_bytes(pseudo[0][0])}")
     _check_count(regular, limits)
     return regular
 
@@ -88,17 +90,19 @@ def _split_pseudo(headers: HeaderList) -> tuple[HeaderList, HeaderList]:
     pseudo, regular = headers[:count], headers[count:]
     for name, _ in regular:
         if name.startswith(b":"):
-            raise bad_request(f"pseudo-header after a regular header: {excerpt(name)}")  # 8.3
+            raise bad_request(f"pseudo-header after a regular header: {quote_bytes(name)}")  # 8.3
         if not _NAME.fullmatch(name):
-            raise bad_request(f"invalid HTTP/2 header name: {excerpt(name)}")
+            raise bad_request(f"invalid HTTP/2 header name: {quote_bytes(name)}")
         if name in _CONNECTION_SPECIFIC:
-            raise bad_request(f"connection-specific header in HTTP/2: {excerpt(name)}")
+            raise bad_request(f"connection-specific header in HTTP/2: {quote_bytes(name)}")
     for name, value in headers:
         if not _VALUE.fullmatch(value):
             # The value is not reported: it may be one that ECHO_REDACT names.
-            raise bad_request(f"invalid value of {excerpt(name)}: control character, or leading or trailing whitespace")
+            raise bad_request(
+                f"invalid value of {quote_bytes(name)}: control character, or leading or trailing whitespace"
+            )
         if name == b"te" and value.lower() != b"trailers":
-            raise bad_request(f"invalid te: {excerpt(value)}; must be trailers")  # 8.2.2
+            raise bad_request(f"invalid te: {quote_bytes(value)}; must be trailers")  # 8.2.2
     return pseudo, regular
 
 
@@ -108,9 +112,9 @@ def _check_pseudo(pseudo: HeaderList) -> Mapping[bytes, bytes]:
         raise bad_request("duplicate pseudo-header")
     unknown_names = pseudo_values.keys() - _PSEUDO
     if unknown_names:
-        raise bad_request(f"unknown pseudo-header: {excerpt(min(unknown_names))}")
+        raise bad_request(f"unknown pseudo-header: {quote_bytes(min(unknown_names))}")
     if not _METHOD.fullmatch(pseudo_values.get(b":method", b"")):
-        raise bad_request(f"invalid :method: {excerpt(pseudo_values.get(b':method', b''))}")
+        raise bad_request(f"invalid :method: {quote_bytes(pseudo_values.get(b':method', b''))}")
     if pseudo_values[b":method"] == b"CONNECT" and b":protocol" not in pseudo_values:
         _require(pseudo_values, (b":authority",))
         if b":scheme" in pseudo_values or b":path" in pseudo_values:
@@ -120,9 +124,9 @@ def _check_pseudo(pseudo: HeaderList) -> Mapping[bytes, bytes]:
     if b":protocol" in pseudo_values and pseudo_values[b":method"] != b"CONNECT":
         raise bad_request(":protocol with another method than CONNECT")  # RFC 8441, 4
     if not _SCHEME.fullmatch(pseudo_values[b":scheme"]):
-        raise bad_request(f"invalid :scheme: {excerpt(pseudo_values[b':scheme'])}")
+        raise bad_request(f"invalid :scheme: {quote_bytes(pseudo_values[b':scheme'])}")
     if not _PATH.fullmatch(pseudo_values[b":path"]):
-        raise bad_request(f"invalid :path: {excerpt(pseudo_values[b':path'])}")
+        raise bad_request(f"invalid :path: {quote_bytes(pseudo_values[b':path'])}")
     return pseudo_values
 
 

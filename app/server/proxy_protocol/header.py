@@ -14,8 +14,9 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 
 from app.http.connection_info import Endpoint, ProxyProtocol, UnixEndpoint
-from app.http.errors import bad_request, excerpt
+from app.http.errors import bad_request
 from app.http.request import decode_lossless
+from app.http.text import quote_bytes
 from app.server.proxy_protocol.tlvs import parse_tlvs
 
 _V1_SIGNATURE: Final = b"PROXY "
@@ -110,7 +111,7 @@ def _parse_v1(header: bytes) -> ProxyProtocol:
     name, _, addresses = line.removeprefix(_V1_SIGNATURE).partition(b" ")
     words = addresses.split(b" ")
     if name not in _V1_TRANSPORTS or len(words) != _V1_WORD_COUNT:
-        raise bad_request(f"invalid PROXY line: {excerpt(line)}")
+        raise bad_request(f"invalid PROXY line: {quote_bytes(line)}")
     family, pattern = _V1_TRANSPORTS[name]
     source, destination = (_address(word, family, pattern) for word in words[:2])
     source_port, destination_port = (_port(word) for word in words[2:])
@@ -125,12 +126,12 @@ def _address(word: bytes, family: socket.AddressFamily, pattern: re.Pattern[byte
             return socket.inet_ntop(family, socket.inet_pton(family, word.decode()))
     except OSError:
         pass
-    raise bad_request(f"invalid address in the PROXY line: {excerpt(word)}")
+    raise bad_request(f"invalid address in the PROXY line: {quote_bytes(word)}")
 
 
 def _port(word: bytes) -> int:
     if not _PORT.fullmatch(word) or int(word) > _HIGHEST_PORT:
-        raise bad_request(f"invalid port in the PROXY line: {excerpt(word)}")
+        raise bad_request(f"invalid port in the PROXY line: {quote_bytes(word)}")
     return int(word)
 
 

@@ -16,6 +16,7 @@ import msgspec
 from app.echo.context import Context
 from app.http.connection_info import Endpoint
 from app.http.request import HeaderList, HttpRequest, decode_lossless
+from app.http.tokens import TCHAR_BYTES
 
 # Headers of one connection (RFC 9110, 7.6.1), and those that curl generates from its other options.
 _OMITTED_HEADERS: Final = frozenset(
@@ -34,7 +35,7 @@ _PLAIN_HOST: Final = re.compile(rb"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")
 _MAX_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": b"80", "https": b"443"}
 
-_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_TOKEN: Final = re.compile(TCHAR_BYTES + b"+")
 _NOT_IN_ARGUMENTS: Final = re.compile(rb"[\0\r\n]")
 _HEAD_SECONDS: Final = 5
 
