@@ -64,10 +64,10 @@ class EchoHandler:
         format_name = self._choose_format(
             environ.get("HTTP_ACCEPT", ""), controls, is_websocket=is_websocket, is_message=is_message
         )
-        resolved = UNRESOLVED
+        resolved_controls = UNRESOLVED
         if controls.report.granted:
             controls = _check_compatibility(controls, format_name, client_request_id)
-            resolved = resolve_controls(
+            resolved_controls = resolve_controls(
                 controls.params,
                 self._random,
                 self._attempts,
@@ -81,13 +81,15 @@ class EchoHandler:
             self._policy,
             client_request_id or self._request_ids.generate(),
             self._clock(),
-            annotate_report(controls.report, resolved),
+            annotate_report(controls.report, resolved_controls),
             self._settings.pretty == "on" if pretty is None else pretty,
         )
-        rendered = self._render(context, controls, format_name)
+        rendered_response = self._render(context, controls, format_name)
         if is_message:
-            rendered = _fit_message(rendered, is_websocket=is_websocket)
-        response = apply_controls(rendered, controls.params, resolved, (request_id.HEADER, context.id))
+            rendered_response = _fit_message(rendered_response, is_websocket=is_websocket)
+        response = apply_controls(
+            rendered_response, controls.params, resolved_controls, (request_id.HEADER, context.id)
+        )
         environ[RESPONSE_INFO_KEY] = ResponseInfo(
             _response_kind(controls, format_name), context.id, context.now, context.controls_report
         )
@@ -110,10 +112,10 @@ class EchoHandler:
 
         If the response must be a single `is_message`, JSON replaces server-sent events.
         """
-        requested, dialect = controls.params.format, self._settings.dialect
-        if requested and requested != ECHO:
-            format_name: str | None = requested
-        elif dialect != ECHO and not requested:
+        requested_format, dialect = controls.params.format, self._settings.dialect
+        if requested_format and requested_format != ECHO:
+            format_name: str | None = requested_format
+        elif dialect != ECHO and not requested_format:
             format_name = dialect
         elif is_websocket:
             # The first message is the reflection, in JSON by default: WebSocket clients rarely send Accept.

@@ -92,7 +92,7 @@ class DecodedBody(msgspec.Struct, frozen=True, gc=False):
 
 
 class BodyReader:
-    """Incremental reader of a body: `feed` its pieces in order, `step` while it is `has_work`, then call `finish`.
+    """Incremental reader of a body: `add_piece` its pieces in order, `step` while it is `has_work`, then call `finish`.
 
     Each coding may yield at most `max_decoded` bytes. Decoding is the only work that can be left over: taking a piece
     is one bounded step, however much it decodes to. If `decoding_error` is not empty, it is the one-line reason why no
@@ -115,12 +115,12 @@ class BodyReader:
             self._undecodable = DecodedBody(content_headers.codings, error=decoding_error)
         elif content_headers.codings:
             self._decoded_reader = _DecodedBodyReader(content_headers, max_decoded)
-            self._consume = self._decoded_reader.decoder.decode
+            self._consume = self._decoded_reader.decoder.decode_piece
         elif content_headers.is_multipart:
             self._multipart_reader = MultipartReader(content_headers.boundary)
             self._consume = self._multipart_reader.parse_piece
 
-    def feed(self, piece: bytes) -> None:
+    def add_piece(self, piece: bytes) -> None:
         """Process the next piece, at most 256 KiB, so that one step of digest and parsing stays short."""
         if not self._length:
             self._prefix = piece[:BODY_PREFIX_SIZE]  # most bodies are one piece, which is not copied
@@ -166,7 +166,7 @@ class _DecodedBodyReader:
     def __init__(self, content_headers: ContentHeaders, max_decoded: int) -> None:
         self._codings = content_headers.codings
         self._reader = BodyReader(structs.replace(content_headers, codings=()))
-        self.decoder = ContentDecoder(content_headers.codings, max_decoded, self._reader.feed)
+        self.decoder = ContentDecoder(content_headers.codings, max_decoded, self._reader.add_piece)
 
     def finish_decoded(self) -> DecodedBody:
         self.decoder.finish_decoding()

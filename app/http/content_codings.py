@@ -1,4 +1,4 @@
-"""Content codings of request bodies: a stream decoder for each (RFC 9110, 8.4.1)."""
+"""Content codings of bodies: a stream decoder for each (RFC 9110, 8.4.1)."""
 
 import re
 import sys

@@ -1,7 +1,8 @@
-"""Decompression of request bodies, through all their content codings (RFC 9110, 8.4).
+"""Decompression of request bodies, through all their content codings.
 
-Sans-I/O, constant memory, bounded steps. A few bytes may decode to any number. Each library call therefore has a limit
-on its output, each step a limit on its number of calls, and each coding a limit on its total output.
+Sans-I/O, constant memory, bounded steps (RFC 9110, 8.4). A few bytes may decode to any number. Each library call
+therefore has a limit on its output, each step a limit on its number of calls, and each coding a limit on its total
+output.
 """
 
 from collections.abc import Callable
@@ -102,7 +103,7 @@ class _Stage:
 class ContentDecoder:
     """Decoder of all codings of a body.
 
-    Call `decode` with each piece, `decode_step` while `has_pending_input` is true, then `finish_decoding`.
+    Call `decode_piece` with each piece, `decode_step` while `has_pending_input` is true, then `finish_decoding`.
 
     Output goes to `sink`, at most 64 KiB at a time. Each coding may yield at most `max_output` bytes.
     `error` is empty, or the reason why the body can't be decoded: the output so far, and all further input, is then to
@@ -122,7 +123,7 @@ class ContentDecoder:
         """Whether there is work left that needs no more input."""
         return any(not stage.is_idle for stage in self._stages)
 
-    def decode(self, piece: bytes) -> None:
+    def decode_piece(self, piece: bytes) -> None:
         """Add the next piece and do one step of work; while earlier work is pending, only buffer the piece."""
         if not self._stages:
             return

@@ -50,15 +50,15 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 @lru_cache(maxsize=1024)
 def _parse_cached_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        parsed = ip_address(text.partition("%")[0])
+        parsed_address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return getattr(parsed, "ipv4_mapped", None) or parsed
+    return getattr(parsed_address, "ipv4_mapped", None) or parsed_address
 
 
 def in_networks(text: str, networks: Networks) -> bool:
     """Return whether a text is an address in one of the networks."""
     if not networks:
         return False
-    parsed = parse_address(text)
-    return parsed is not None and any(parsed in network for network in networks)
+    parsed_address = parse_address(text)
+    return parsed_address is not None and any(parsed_address in network for network in networks)

@@ -49,7 +49,7 @@ def redact(request: HttpRequest, names: frozenset[bytes]) -> HttpRequest:
     if _HOST in names or _AUTHORITY in names:
         names |= {_HOST, _AUTHORITY}
     headers, trailers, pseudo_headers = (
-        _mask_values(each, names) for each in (request.headers, request.trailers, request.pseudo)
+        _mask_values(pairs, names) for pairs in (request.headers, request.trailers, request.pseudo)
     )
     if headers is request.headers and trailers is request.trailers and pseudo_headers is request.pseudo:
         return request

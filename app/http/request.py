@@ -215,7 +215,7 @@ def _read_body(environ: Environ, headers: HeaderList, max_decoded: int) -> Body:
     remaining = int(length) if length.isdecimal() else 0
     reader = BodyReader(parse_content_headers(headers), max_decoded)
     while remaining and (piece := environ["wsgi.input"].read(min(remaining, BODY_PREFIX_SIZE))):
-        reader.feed(piece)
+        reader.add_piece(piece)
         while reader.has_work:
             reader.step()
         remaining -= len(piece)

@@ -1,4 +1,7 @@
-"""Characters of a token (RFC 9110, 5.6.2): a method, a header name, a parameter name."""
+"""Characters of a token: a method, a header name, a parameter name.
+
+RFC 9110, 5.6.2.
+"""
 
 from typing import Final
 

@@ -73,7 +73,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 def command_for(request: HttpRequest, raw: bytes = b"", connection: ConnectionInfo = PLAIN) -> str:
     """Return the curl command for a request with this body."""
     meter = BodyReader(parse_content_headers(request.headers), DEFAULT_MAX_DECODED)
-    meter.feed(raw)
+    meter.add_piece(raw)
     while meter.has_work:
         meter.step()
     body = meter.finish(chunked=(b"Transfer-Encoding", b"chunked") in request.headers)

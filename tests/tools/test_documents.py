@@ -54,7 +54,7 @@ def test_the_readmes_example_is_what_is_answered() -> None:
     example = json.loads(README.split("-d hello 'http://127.0.0.1:8080/a%2Fb?c=d'\n")[1].split("\n\n")[0])
     wire = tuple((name.encode(), value.encode()) for name, value in example["received"])
     meter = BodyReader(parse_content_headers(wire))
-    meter.feed(b"hello")
+    meter.add_piece(b"hello")
     request = HttpRequest(b"POST", b"/a%2Fb?c=d", "HTTP/1.1", wire, meter.finish(chunked=False))
     connection = ConnectionInfo(Endpoint("127.0.0.1", example["client"]["port"]), Endpoint("127.0.0.1", 8080))
     now = datetime.fromisoformat(example["time"]).timestamp()

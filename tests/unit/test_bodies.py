@@ -31,7 +31,7 @@ def measured(pieces: list[bytes], content: ContentHeaders = NO_CONTENT_HEADERS, 
     """Return the facts of a body that arrives in these pieces."""
     meter = BodyReader(content, max_decoded)
     for piece in pieces:
-        meter.feed(piece)
+        meter.add_piece(piece)
         finish(meter)
     return meter.finish(chunked=False)
 
@@ -127,7 +127,7 @@ def test_a_body_is_decoded_in_steps() -> None:
     """Decoding takes several steps, and no decoded byte is lost."""
     content = bytes(16 * STEP_COST)
     meter = BodyReader(ContentHeaders(codings=(b"gzip",)), len(content))
-    meter.feed(gzip.compress(content))
+    meter.add_piece(gzip.compress(content))
     assert meter.has_work
     assert finish(meter) >= 14
     decoded = meter.finish(chunked=False).decoded
@@ -138,7 +138,7 @@ def test_what_is_not_coded_leaves_no_work() -> None:
     """A body without a coding leaves no pending work."""
     for content in (NO_CONTENT_HEADERS, FORM_DATA):
         meter = BodyReader(content)
-        meter.feed(PARTS)
+        meter.add_piece(PARTS)
         meter.step()
         assert not meter.has_work
 
@@ -156,5 +156,5 @@ def test_a_multipart_body_has_parts() -> None:
 def test_a_body_is_no_more_than_measured_where_nothing_is_told_of_it() -> None:
     """A meter without arguments only measures."""
     meter = BodyReader()
-    meter.feed(PARTS)
+    meter.add_piece(PARTS)
     assert meter.finish(chunked=False) == plain(PARTS)

@@ -35,7 +35,7 @@ class Run:
         self._keep = keep
         decoding = ContentDecoder(tuple(codings), most, self._take)
         for piece in pieces:
-            self._step(lambda piece=piece: decoding.decode(piece))  # type: ignore[misc]
+            self._step(lambda piece=piece: decoding.decode_piece(piece))  # type: ignore[misc]
             while decoding.has_pending_input:
                 self._step(decoding.decode_step)
         decoding.finish_decoding()
@@ -323,11 +323,11 @@ def test_a_piece_that_comes_while_work_is_left_only_waits() -> None:
     output: list[int] = []
     decoding = ContentDecoder((b"gzip",), 8 * MIB, lambda piece: output.append(len(piece)))
     first, second = gzip.compress(bytes(MIB)), gzip.compress(b"more")
-    decoding.decode(first)
+    decoding.decode_piece(first)
     assert decoding.has_pending_input
     so_far = sum(output)
     for byte in second:
-        decoding.decode(bytes([byte]))
+        decoding.decode_piece(bytes([byte]))
     assert sum(output) == so_far < MIB
     finish(decoding)
     decoding.finish_decoding()
@@ -337,5 +337,5 @@ def test_a_piece_that_comes_while_work_is_left_only_waits() -> None:
 def test_what_yields_nothing_is_bounded_too() -> None:
     """Input costs time too: a step does not take all of a large piece, even if it yields nothing."""
     decoding = ContentDecoder((b"deflate",), MIB, lambda _: None)
-    decoding.decode(b"\x00\x00\x00\xff\xff" * 40_000)
+    decoding.decode_piece(b"\x00\x00\x00\xff\xff" * 40_000)
     assert finish(decoding) >= 2

@@ -326,7 +326,7 @@ def test_what_a_proxy_says_comes_first_where_it_is_asked_for() -> None:
 
 def refused(meter: BodyReader) -> str:
     """Return why a meter's codings are not decoded, or what is wrong with one byte of data."""
-    meter.feed(b"x")
+    meter.add_piece(b"x")
     body = meter.finish(chunked=False)
     assert body.length == 1
     assert body.decoded is not None

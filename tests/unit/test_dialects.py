@@ -37,7 +37,7 @@ def body_of(content: bytes, *, chunked: bool = False) -> Body:
     """Return a body with this content."""
     meter = BodyReader()
     for start in range(0, len(content), BODY_PREFIX_SIZE):
-        meter.feed(content[start : start + BODY_PREFIX_SIZE])
+        meter.add_piece(content[start : start + BODY_PREFIX_SIZE])
     return meter.finish(chunked=chunked)
 
 

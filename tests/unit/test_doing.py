@@ -257,7 +257,7 @@ def test_a_coding_that_is_asked_for_is_undone_by_others(coding: str, wish: dict[
         assert DECODE[coding](coded) == expected
     whole = bytearray()
     decoding = ContentDecoder((coding.encode(),), 1 << 20, whole.extend)
-    decoding.decode(coded)
+    decoding.decode_piece(coded)
     while decoding.has_pending_input:
         decoding.decode_step()
     decoding.finish_decoding()

@@ -45,7 +45,7 @@ SECTIONS = "request fields query cookies body trailers client tls pod trace cred
 def body_of(raw: bytes, fields: HeaderList = (), *, chunked: bool = False) -> Body:
     """Return a body as the server measures it."""
     meter = BodyReader(parse_content_headers(fields), DEFAULT_MAX_DECODED)
-    meter.feed(raw)
+    meter.add_piece(raw)
     while meter.has_work:
         meter.step()
     return meter.finish(chunked=chunked)

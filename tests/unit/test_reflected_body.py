@@ -35,7 +35,7 @@ def shown_text(body: bytes, said: HeaderList = (), max_decoded: int = 1 << 20) -
     """Return the JSON of a body, indented."""
     meter = BodyReader(parse_content_headers(said), max_decoded)
     if body:
-        meter.feed(body)
+        meter.add_piece(body)
     while meter.has_work:
         meter.step()
     reflected = reflect_body(meter.finish(chunked=False), said)
@@ -75,7 +75,7 @@ def test_a_body_is_measured_whole_and_shown_from_its_beginning(pieces: list[byte
     """A body is shown as text if it is UTF-8, else in base64, and never more than is kept."""
     meter = BodyReader()
     for piece in pieces:
-        meter.feed(piece)
+        meter.add_piece(piece)
     request = HttpRequest(b"GET", b"/", "HTTP/1.1", ())
     carried = structs.replace(request, body=meter.finish(chunked=True), trailers=((b"X-T", b"1"),))
     reflected = json.loads(pretty_json(carried, TCP))
@@ -139,7 +139,7 @@ def test_what_can_not_be_decoded_says_why_and_nothing_else(coding: bytes, why: s
 def test_what_was_not_decoded_is_not_read() -> None:
     """A body that was not decoded is not parsed, also if nobody tried to decode it."""
     meter = BodyReader()
-    meter.feed(b"{}")
+    meter.add_piece(b"{}")
     reflected = reflect_body(meter.finish(chunked=False), fields(JSON, b"gzip"))
     assert reflected.json is reflected.decoded is msgspec.UNSET
 

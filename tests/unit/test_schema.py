@@ -100,7 +100,7 @@ ENDS = st.sampled_from(
 def measured(body: bytes, wire: HeaderList) -> Body:
     """Measure a body with these headers, as the server does."""
     meter = BodyReader(parse_content_headers(wire), 1 << 20)
-    meter.feed(body)
+    meter.add_piece(body)
     while meter.has_work:
         meter.step()
     return meter.finish(chunked=True)

@@ -97,7 +97,7 @@ def measured(fields: HeaderList, pieces: Pieces) -> Body:
     meter = BodyReader(parse_content_headers(fields), MOST)
     steps = 0
     for piece in pieces:
-        meter.feed(piece)
+        meter.add_piece(piece)
         while meter.has_work:
             meter.step()
             steps += 1

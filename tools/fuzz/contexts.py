@@ -105,7 +105,7 @@ def _request(data: bytes) -> HttpRequest | None:
                     return event.request
                 head, meter = event, BodyReader(parse_content_headers(event.request.headers), 1 << 20)
             elif isinstance(event, BodyData):
-                meter.feed(event.piece)
+                meter.add_piece(event.piece)
                 while meter.has_work:
                     meter.step()
             elif isinstance(event, RequestEnd):

@@ -23,9 +23,6 @@ _AT_ONCE = max(2, os.cpu_count() or 2)
 # The rendering of the values that try every option, including those of other containers, which nobody is meant to run.
 _NOT_ADVICE = ("chart-all",)
 
-# Checks that run only if they are named: `python -m tools.lint identifiers`.
-_ON_DEMAND = ("identifiers",)
-
 Check = Callable[[], object]
 Tool = Callable[[str], Path]
 
@@ -109,7 +106,7 @@ def _checkov(tool: Tool) -> None:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the named checks, or all but those on demand. Return the exit code."""
+    """Run the named checks, or all. Return the exit code."""
     began = time.monotonic()
     all_checks = checks(environ)
     unknown = [name for name in arguments if name not in all_checks]
@@ -123,7 +120,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except ToolError as error:
         say_to_stderr(str(error))
         return 1
-    chosen = arguments or [name for name in all_checks if name not in _ON_DEMAND]
+    chosen = arguments or list(all_checks)
     failed = failures({name: all_checks[name] for name in chosen})
     for name, said in failed.items():
         say_to_stderr(f"\n== {name}\n{said.strip()}")

@@ -11,7 +11,7 @@ from typing import Final
 
 from tools.commands import ROOT, CommandError
 
-FOLDERS: Final = ("app", "tests", "tools")
+FOLDERS: Final = ("app",)
 # A name is a noun for a value, a verb for an action; that of a boolean begins with `is` or `has`.
 WORDS: Final = frozenset(("asked", "begun", "given", "held", "kept", "most", "rest", "said", "told", "wish", "wishes"))
 # The name of a test is a sentence, in which the other words have their usual meaning.

@@ -23,25 +23,32 @@ class ControlledResponse(Response, frozen=True):
 
 
 def apply_controls(
-    rendered: RenderedResponse, params: ControlParams, resolved: ResolvedControls, *extra_headers: tuple[str, str]
+    rendered_response: RenderedResponse,
+    params: ControlParams,
+    resolved_controls: ResolvedControls,
+    *extra_headers: tuple[str, str],
 ) -> ControlledResponse:
     """Apply the controls to a response; `extra_headers` are headers that every response has."""
-    if params == NO_CONTROLS and isinstance(rendered.body, bytes) and not rendered.delay:  # most requests
+    if (
+        params == NO_CONTROLS and isinstance(rendered_response.body, bytes) and not rendered_response.delay
+    ):  # most requests
         return ControlledResponse(
-            rendered.status, (("Content-Type", rendered.content_type), *rendered.headers, *extra_headers), rendered.body
+            rendered_response.status,
+            (("Content-Type", rendered_response.content_type), *rendered_response.headers, *extra_headers),
+            rendered_response.body,
         )
-    rendered = _replace_body(rendered, params)
-    status = int(resolved.status or (HTTPStatus.FOUND if params.redirect else rendered.status))
-    headers = _response_headers(rendered, params)
-    body, interval = b"" if status in BODILESS_STATUSES else rendered.body, rendered.interval
+    rendered_response = _replace_body(rendered_response, params)
+    status = int(resolved_controls.status or (HTTPStatus.FOUND if params.redirect else rendered_response.status))
+    headers = _response_headers(rendered_response, params)
+    body, interval = b"" if status in BODILESS_STATUSES else rendered_response.body, rendered_response.interval
     if params.compress and body:
-        body = _compress(body, params.compress, resolved.coding, headers)
+        body = _compress(body, params.compress, resolved_controls.coding, headers)
     if params.drip and body:
         body, interval = _drip(body, params)
     if params.abort == "middle":
         body = _truncate(body)
     options = ResponseOptions(
-        delay=max(resolved.delay, rendered.delay),
+        delay=max(resolved_controls.delay, rendered_response.delay),
         is_streamed=isinstance(body, StreamedBody),
         interval=interval,
         is_endless=isinstance(body, StreamedBody) and body.is_endless,
@@ -55,22 +62,24 @@ def apply_controls(
     return ControlledResponse(status, (*headers, *extra_headers), body.pieces, options)
 
 
-def _replace_body(rendered: RenderedResponse, params: ControlParams) -> RenderedResponse:
+def _replace_body(rendered_response: RenderedResponse, params: ControlParams) -> RenderedResponse:
     """Return the response with the body that a control sets; unchanged without such a control."""
     if params.body is not None:
-        return structs.replace(rendered, body=params.body, content_type=TEXT, headers=SECURITY_HEADERS, interval=0.0)
+        return structs.replace(
+            rendered_response, body=params.body, content_type=TEXT, headers=SECURITY_HEADERS, interval=0.0
+        )
     if params.size is not None:
         body = StreamedBody(params.size, generate_body(params.size))
-        return structs.replace(rendered, body=body, content_type=TEXT, headers=SECURITY_HEADERS, interval=0.0)
-    return rendered
+        return structs.replace(rendered_response, body=body, content_type=TEXT, headers=SECURITY_HEADERS, interval=0.0)
+    return rendered_response
 
 
-def _response_headers(rendered: RenderedResponse, params: ControlParams) -> list[tuple[str, str]]:
+def _response_headers(rendered_response: RenderedResponse, params: ControlParams) -> list[tuple[str, str]]:
     """Return the response headers; those set by controls replace others of the same name."""
     control_headers = (*params.header, *params.cookie)
     names = {name.lower() for name, _ in control_headers}
-    headers = [("Content-Type", rendered.content_type)]
-    headers += [(name, value) for name, value in rendered.headers if name.lower() not in names]
+    headers = [("Content-Type", rendered_response.content_type)]
+    headers += [(name, value) for name, value in rendered_response.headers if name.lower() not in names]
     if params.redirect:
         headers.append(("Location", params.redirect))
     return [*headers, *control_headers]

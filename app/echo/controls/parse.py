@@ -44,24 +44,25 @@ class ParsedControls(NamedTuple):
 
     def drop(self, name: str, reason: str) -> "ParsedControls":
         """Return a copy in which this control, if it was requested, is ignored and reported with the reason."""
-        matching = [control for control in self.report.granted if control.name == name]
-        if not matching:
+        matching_controls = [control for control in self.report.granted if control.name == name]
+        if not matching_controls:
             return self
-        rejected = [
-            RejectedControl(_name_in_request(name, each.source), each.value, each.source, reason) for each in matching
+        rejected_controls = [
+            RejectedControl(_name_in_request(name, control.source), control.value, control.source, reason)
+            for control in matching_controls
         ]
-        applied = tuple(each for each in self.report.granted if each.name != name)
+        applied_controls = tuple(control for control in self.report.granted if control.name != name)
         params = structs.replace(self.params, **{name: getattr(NO_CONTROLS, name)})
-        return ParsedControls(params, ControlsReport(applied, (*self.report.refused, *rejected)))
+        return ParsedControls(params, ControlsReport(applied_controls, (*self.report.refused, *rejected_controls)))
 
     def reject(self, names: Sequence[str], reason: str) -> "ParsedControls":
         """Return a copy in which these controls, if they were requested, are rejected as mistakes."""
-        matching = [control for control in self.report.granted if control.name in names]
-        rejected = [
-            RejectedControl(_name_in_request(each.name, each.source), each.value, each.source, reason)
-            for each in matching
+        matching_controls = [control for control in self.report.granted if control.name in names]
+        rejected_controls = [
+            RejectedControl(_name_in_request(control.name, control.source), control.value, control.source, reason)
+            for control in matching_controls
         ]
-        return _invalid_result(self.params, self.report.refused, rejected) if rejected else self
+        return _invalid_result(self.params, self.report.refused, rejected_controls) if rejected_controls else self
 
 
 NO_PARSED_CONTROLS: Final = ParsedControls()
@@ -119,24 +120,28 @@ def _validate(
     request: HttpRequest, raw_controls: list[_RawControl], settings: Settings, *, is_websocket: bool
 ) -> ParsedControls:
     values: dict[str, Any] = {}
-    applied: list[AppliedControl] = []
-    rejected: list[RejectedControl] = []
+    applied_controls: list[AppliedControl] = []
+    rejected_controls: list[RejectedControl] = []
     invalid_controls: list[RejectedControl] = []
     query_params = {_param_name(raw_control) for raw_control in raw_controls if raw_control.source == "query"}
-    for wish in raw_controls[:MAX_CONTROLS]:
-        control = CONTROLS_BY_NAME.get(wish.name)
+    for raw_control in raw_controls[:MAX_CONTROLS]:
+        control = CONTROLS_BY_NAME.get(raw_control.name)
         if control is None or (
-            reason := _ignore_reason(control, wish, settings, query_params, is_websocket=is_websocket)
+            reason := _ignore_reason(control, raw_control, settings, query_params, is_websocket=is_websocket)
         ):
-            rejected.append(_reject_control(wish, reason if control else _unknown_reason(wish.name)))
+            rejected_controls.append(
+                _reject_control(raw_control, reason if control else _unknown_reason(raw_control.name))
+            )
             continue
         try:
-            value = _parse_value(control, wish, settings, is_repeated=control.param_name in values)
+            value = _parse_value(control, raw_control, settings, is_repeated=control.param_name in values)
         except InvalidValueError as error:
-            invalid_controls.append(_reject_control(wish, str(error), control.describe_limit(settings)))
+            invalid_controls.append(_reject_control(raw_control, str(error), control.describe_limit(settings)))
             continue
         values[control.param_name] = (*values.get(control.param_name, ()), value) if control.repeatable else value
-        applied.append(AppliedControl(control.name, shorten(decode_lossless(wish.value), _MAX_EXCERPT), wish.source))
+        applied_controls.append(
+            AppliedControl(control.name, shorten(decode_lossless(raw_control.value), _MAX_EXCERPT), raw_control.source)
+        )
     if len(raw_controls) > MAX_CONTROLS:
         invalid_controls.append(
             _reject_control(raw_controls[MAX_CONTROLS], "too many", f"at most {MAX_CONTROLS} in one request")
@@ -144,9 +149,9 @@ def _validate(
     invalid_controls += _contradictions(values, raw_controls, is_connect=request.method == b"CONNECT")
     params = ControlParams(**values)
     return (
-        _invalid_result(params, rejected, invalid_controls)
+        _invalid_result(params, rejected_controls, invalid_controls)
         if invalid_controls
-        else ParsedControls(params, ControlsReport(tuple(applied), tuple(rejected)))
+        else ParsedControls(params, ControlsReport(tuple(applied_controls), tuple(rejected_controls)))
     )
 
 
@@ -161,10 +166,12 @@ def _parse_value(control: Control, raw_control: _RawControl, settings: Settings,
 
 
 def _invalid_result(
-    params: ControlParams, rejected: Sequence[RejectedControl], invalid_controls: Sequence[RejectedControl]
+    params: ControlParams, rejected_controls: Sequence[RejectedControl], invalid_controls: Sequence[RejectedControl]
 ) -> ParsedControls:
     format_params = ControlParams(format=params.format, pretty=params.pretty)
-    return ParsedControls(format_params, ControlsReport((), (*rejected, *invalid_controls)), tuple(invalid_controls))
+    return ParsedControls(
+        format_params, ControlsReport((), (*rejected_controls, *invalid_controls)), tuple(invalid_controls)
+    )
 
 
 def _ignore_reason(

@@ -46,19 +46,19 @@ def resolve_controls(
     return ResolvedControls(HTTPStatus.SERVICE_UNAVAILABLE if must_fail else status, delay, attempt, coding)
 
 
-def annotate_report(report: ControlsReport, resolved: ResolvedControls) -> ControlsReport:
+def annotate_report(report: ControlsReport, resolved_controls: ResolvedControls) -> ControlsReport:
     """Return the report with the chosen values added to the applied controls."""
     if not report.granted:
         return report
     chosen_values: dict[str, Any] = {
-        "status": resolved.status,
-        "delay": resolved.delay,
-        "time": resolved.delay,
-        "fail_first": {"try": resolved.attempts},
-        "compress": resolved.coding or "identity",
+        "status": resolved_controls.status,
+        "delay": resolved_controls.delay,
+        "time": resolved_controls.delay,
+        "fail_first": {"try": resolved_controls.attempts},
+        "compress": resolved_controls.coding or "identity",
     }
-    applied = (
+    applied_controls = (
         structs.replace(control, chosen=chosen_values[control.name]) if control.name in chosen_values else control
         for control in report.granted
     )
-    return ControlsReport(tuple(applied), report.refused)
+    return ControlsReport(tuple(applied_controls), report.refused)

@@ -54,8 +54,8 @@ def _secure_renderer(dialect: Callable[[Context], RenderedResponse]) -> Callable
     """Return a dialect whose responses also have the security headers, except those that it sets itself."""
 
     def render(context: Context) -> RenderedResponse:
-        rendered = dialect(context)
-        return msgspec.structs.replace(rendered, headers=with_security_headers(rendered.headers))
+        rendered_response = dialect(context)
+        return msgspec.structs.replace(rendered_response, headers=with_security_headers(rendered_response.headers))
 
     return render
 

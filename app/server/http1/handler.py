@@ -201,7 +201,7 @@ class Http1Handler:
             self._body_reader = self._body_reader or self._state.new_body_reader(
                 cast("RequestHead", self._head).request.headers
             )
-            self._body_reader.feed(event.piece)
+            self._body_reader.add_piece(event.piece)
             self._received_bytes += len(event.piece)
             if self._body_reader.has_work:
                 self._transport.defer()

@@ -273,7 +273,7 @@ class Http2Handler:
             self._reject_large_body(stream_id)
             return
         exchange.body_reader = exchange.body_reader or self._state.new_body_reader(exchange.request.headers)
-        exchange.body_reader.feed(event.piece)
+        exchange.body_reader.add_piece(event.piece)
         if exchange.received_bytes - size < BODY_PREFIX_SIZE:
             self._sender.update_buffered_bytes(exchange)
         self._connection.acknowledge_data(stream_id, size)

@@ -112,15 +112,15 @@ def _requested_headers(context: Context) -> tuple[tuple[str, str], ...]:
 
     The values of one name are joined by commas. Raise `DialectError` for a header that a response must not have.
     """
-    requested: dict[str, list[str]] = {}
+    values_by_name: dict[str, list[str]] = {}
     for line in go_http.headers_by_name(context.request).get(_SET_HEADER_NAME, ()):
         for pair in line.decode("utf-8", "replace").split(","):
             name, _, value = pair.strip(" \t").partition(":")
             if name:
-                requested.setdefault(name, []).append(value.strip(" \t"))
-    if requested:
+                values_by_name.setdefault(name, []).append(value.strip(" \t"))
+    if values_by_name:
         require_allowed("header", context.policy.dialect_limits)
-    headers = tuple((name, ",".join(values)) for name, values in requested.items())
+    headers = tuple((name, ",".join(values)) for name, values in values_by_name.items())
     for name, value in headers:
         if reason := rejection_reason(name, value) or (is_caching_header(name) and "a field does not ask for that"):
             raise DialectError(f"{_SET_HEADER_NAME}: {quote_excerpt(name)}: {reason}")

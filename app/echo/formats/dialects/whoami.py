@@ -74,9 +74,9 @@ def _text(context: Context) -> RenderedResponse:
 
 def _requested_delay(context: Context) -> float:
     """Return the delay in `wait` in seconds, 0 if it is invalid."""
-    requested = go_http.query(context.request).get("wait", "")
+    delay_text = go_http.query(context.request).get("wait", "")
     try:
-        return parse_delay(requested, context.policy.dialect_limits)
+        return parse_delay(delay_text, context.policy.dialect_limits)
     except ParseError:
         return 0.0
 

@@ -195,9 +195,11 @@ def _decode_command(raw: bytes) -> str:
 
 def _remarks(context: Context, *, has_body: bool) -> Iterator[str]:
     request = context.request
-    omitted = [name for name, value in request.headers if name.lower() != b"host" and _is_omitted(name, value, request)]
-    if omitted:
-        names = ", ".join(dict.fromkeys(decode_lossless(name) for name in omitted))
+    omitted_names = [
+        name for name, value in request.headers if name.lower() != b"host" and _is_omitted(name, value, request)
+    ]
+    if omitted_names:
+        names = ", ".join(dict.fromkeys(decode_lossless(name) for name in omitted_names))
         yield f"Without {names}: curl sets them itself, or they apply to one connection only."
     if request.body.length > len(request.body.prefix):
         yield f"It sends the first {len(request.body.prefix):,} of {request.body.length:,} bytes of the body."

@@ -118,7 +118,10 @@ def applied(reflection: Reflection) -> Section:
     rows: list[Row] = [
         (control.name, control.value, control.source, _applied_text(control.chosen)) for control in report.granted
     ]
-    rows += [(each.name, each.value, each.source, _ignored_text(each.reason, each.bound)) for each in report.refused]
+    rows += [
+        (control.name, control.value, control.source, _ignored_text(control.reason, control.bound))
+        for control in report.refused
+    ]
     hint = f"{len(report.granted)} applied, {len(report.refused)} ignored"
     return Section("applied", "Controls", hint, table("Controls", ("Control", "Value", "Source", "Outcome"), rows))
 
