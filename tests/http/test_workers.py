@@ -17,9 +17,19 @@ GET = b"GET /kept HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def who_serves(echo: Echo, sock: socket.socket) -> int:
-    """Return the worker that serves a connection, by the inode of its socket (proc_pid_net(5), proc_pid_fd(5))."""
-    ends = f"{echo.port:04X} [0-9A-F]+:{sock.getsockname()[1]:04X}"
-    (inode,) = re.findall(rf":{ends} \S+ \S+ \S+ \S+ +\d+ +\d+ (\d+)", Path("/proc/net/tcp").read_text())
+    """Return the worker that serves a connection, by the inode of its socket (proc_pid_net(5), proc_pid_fd(5)).
+
+    The kernel makes the table page by page: one that changes meanwhile may lack a line or repeat it.
+    """
+    ends = re.compile(rf":{echo.port:04X} [0-9A-F]+:{sock.getsockname()[1]:04X} \S+ \S+ \S+ \S+ +\d+ +\d+ (\d+)")
+    inodes: set[str] = set()
+
+    def is_listed() -> bool:
+        inodes.update(ends.findall(Path("/proc/net/tcp").read_text()))
+        return bool(inodes)
+
+    wait_until(is_listed, "the connection is in /proc/net/tcp")
+    (inode,) = inodes
     (worker,) = [pid for pid in echo.workers() if f"socket:[{inode}]" in descriptors(pid)]
     return worker
 
