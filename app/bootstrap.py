@@ -38,14 +38,14 @@ HANG_TIMEOUT: Final = 30
 
 
 class Configuration(NamedTuple):
-    """Settings, and what is derived from those that name files; `contexts` is None without TLS.
+    """Settings, and what is derived from those that name files; `certificates` is None without TLS.
 
     `note` is a sentence about a setting that had to be reduced, or empty.
     """
 
     settings: Settings
     policy: Policy
-    contexts: CertificateStore | None
+    certificates: CertificateStore | None
     note: str
 
 
@@ -60,10 +60,10 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
 
 
 class EchoApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn application: settings, policy, sockets, TLS contexts and workers."""
+    """gunicorn application: settings, policy, sockets, certificates and workers."""
 
     def __init__(self, configuration: Configuration, sockets: Sequence[socket.socket], announcement: str) -> None:
-        self.settings, self.policy, self.contexts, _ = configuration
+        self.settings, self.policy, self.certificates, _ = configuration
         self.telemetry = Telemetry(self.settings, self.policy)
         # gunicorn takes over a socket by its descriptor and closes that one.
         self._descriptors = [sock.detach() for sock in sockets]

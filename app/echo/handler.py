@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from random import Random
-from typing import Final
 
 from msgspec import structs
 
@@ -35,8 +34,7 @@ from app.http.request import (
     request_from_environ,
 )
 from app.http.response import RenderedResponse
-
-_SUCCESS_CLASS: Final = 2  # the class of 2xx status codes (RFC 9110, 15)
+from app.http.status import SUCCESS_CLASS
 
 
 class EchoHandler:
@@ -140,7 +138,7 @@ def _fit_message(rendered: RenderedResponse, *, is_websocket: bool) -> RenderedR
     if is_websocket:
         # A WebSocket message can't be streamed.
         return rendered if isinstance(rendered.body, bytes) else structs.replace(rendered, body=b"")
-    if rendered.status // 100 == _SUCCESS_CLASS:
+    if rendered.status // 100 == SUCCESS_CLASS:
         # A 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6), and clients would not read its body.
         return structs.replace(rendered, status=HTTPStatus.NOT_IMPLEMENTED.value)
     return rendered

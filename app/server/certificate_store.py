@@ -137,9 +137,8 @@ class CertificateStore:
         try:
             self.current_context = create_context(self._files)
         except TlsError as error:
-            if (
-                versions == self._current_versions()
-            ):  # otherwise they changed while they were read: the next check sees it
+            # If the files changed while they were read, the next check sees it.
+            if versions == self._current_versions():
                 report(f"{error}; keeping the current certificate")
 
     def _current_versions(self) -> tuple[object, ...]:

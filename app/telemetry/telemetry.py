@@ -32,9 +32,8 @@ class Telemetry:
     def __init__(self, settings: Settings, policy: Policy) -> None:
         self._settings = settings
         self._policy = policy
-        self._shared_metrics = SharedMetrics(
-            settings.workers
-        )  # enough: a worker is replaced after its slot has been freed
+        # As many slots as workers: a worker is replaced after its slot has been freed.
+        self._shared_metrics = SharedMetrics(settings.workers)
         self._slots: dict[int, int | None] = {}  # by worker age, which is its number
         self._slot: int | None = None  # slot of this worker
         self._counters = Counters()

@@ -106,9 +106,9 @@ def dribble() -> Iterator[bytes]:
     yield from [(window(1, 1) + window(0, 1)) * 100] * 250
 
 
-NUISANCES = "1,000 frames that only cost, and 50 a second (patience.py)"
-IDLE_BYTES = "eight bytes of other frames for each of heads and bodies, and 256 KiB (patience.py)"
-BLOCK = "256 KiB, 64 CONTINUATION frames, of a header block (blocks.py)"
+NUISANCES = "1,000 frames that only cost, and 50 a second (flood_guard.py)"
+IDLE_BYTES = "eight bytes of other frames for each of heads and bodies, and 256 KiB (flood_guard.py)"
+BLOCK = "256 KiB, 64 CONTINUATION frames, of a header block (header_blocks.py)"
 
 ATTACKS = {
     "rapid reset": Attack(
@@ -167,7 +167,7 @@ ATTACKS = {
     "SETTINGS of many tables": Attack(
         lambda: [*[settings(*[(_TABLE, 0), (_TABLE, 4096)] * 1365)] * 100, request(b"/", 1)],
         None,
-        "a head tells two sizes of its table (sending.py)",
+        "a head tells two sizes of its table (frame_writer.py)",
         stream=200,
     ),
     "SETTINGS of many windows": Attack(

@@ -75,7 +75,7 @@ class AtTerminal:
             os.chdir(ROOT)
             signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a shell has it, even if the tests were started by nohup
             changed = environment(port=self.port, admin_port=admin_port)
-            os.execve(sys.executable, [sys.executable, "-m", "app"], changed)  # noqa: S606 - as a person does it
+            os.execve(sys.executable, [sys.executable, "-m", "app"], changed)  # noqa: S606 - no shell
 
     def wait_until_listening(self) -> None:
         """Read what it prints until it has announced its port."""

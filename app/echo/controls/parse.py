@@ -14,14 +14,12 @@ from app.echo.controls.values import InvalidValueError
 from app.http.controls_report import EMPTY_REPORT, AppliedControl, ControlsReport, RejectedControl
 from app.http.headers import allowed
 from app.http.request import HttpRequest, decode_lossless, parse_query
+from app.http.status import REDIRECTION_CLASS, SUCCESS_CLASS
 from app.http.text import shorten
 
 PARAMETER_PREFIXES: Final = ("echo_", "echo-")  # prefixes of the query parameters that are controls
 HEADER_PREFIX: Final = b"x-echo-"
 MAX_CONTROLS: Final = 64  # maximum number of controls in one request
-# Classes of status codes (RFC 9110, 15).
-_SUCCESS_CLASS: Final = 2
-_REDIRECTION_CLASS: Final = 3
 _MAX_EXCERPT: Final = 80  # maximum characters of a name or value in the report
 
 # The prefix of a control after `&`, with its characters percent-encoded or not.
@@ -47,10 +45,7 @@ class ParsedControls(NamedTuple):
         matching_controls = [control for control in self.report.granted if control.name == name]
         if not matching_controls:
             return self
-        rejected_controls = [
-            RejectedControl(_name_in_request(name, control.source), control.value, control.source, reason)
-            for control in matching_controls
-        ]
+        rejected_controls = _reject_applied(matching_controls, reason)
         applied_controls = tuple(control for control in self.report.granted if control.name != name)
         params = structs.replace(self.params, **{name: getattr(NO_CONTROLS, name)})
         return ParsedControls(params, ControlsReport(applied_controls, (*self.report.refused, *rejected_controls)))
@@ -58,14 +53,19 @@ class ParsedControls(NamedTuple):
     def reject(self, names: Sequence[str], reason: str) -> "ParsedControls":
         """Return a copy in which these controls, if they were requested, are rejected as mistakes."""
         matching_controls = [control for control in self.report.granted if control.name in names]
-        rejected_controls = [
-            RejectedControl(_name_in_request(control.name, control.source), control.value, control.source, reason)
-            for control in matching_controls
-        ]
+        rejected_controls = _reject_applied(matching_controls, reason)
         return _invalid_result(self.params, self.report.refused, rejected_controls) if rejected_controls else self
 
 
 NO_PARSED_CONTROLS: Final = ParsedControls()
+
+
+def _reject_applied(controls: Sequence[AppliedControl], reason: str) -> list[RejectedControl]:
+    """Return applied controls as rejected ones, by their names in the request."""
+    return [
+        RejectedControl(_name_in_request(control.name, control.source), control.value, control.source, reason)
+        for control in controls
+    ]
 
 
 class _RawControl(NamedTuple):
@@ -222,7 +222,7 @@ def _contradictions(
         yield conflict("size", "body and size can't be combined")
     if "compress" in values and "drip" in values:
         yield conflict("drip", "compress and drip can't be combined")
-    if "redirect" in values and status_classes - {_REDIRECTION_CLASS}:
+    if "redirect" in values and status_classes - {REDIRECTION_CLASS}:
         yield conflict("status", "a redirect needs a status from 300 to 399")
-    if is_connect and _SUCCESS_CLASS in status_classes:
+    if is_connect and SUCCESS_CLASS in status_classes:
         yield conflict("status", "a 2xx response to CONNECT would open a tunnel (RFC 9110, 9.3.6)")

@@ -60,7 +60,8 @@ def parse_duration_range(text: str, unit: str = "s") -> DurationRange:
     """
     first, dash, second = text.partition("-")
     if not dash:
-        return DurationRange(parse_control_duration(first, unit), parse_control_duration(first, unit))
+        duration = parse_control_duration(first, unit)
+        return DurationRange(duration, duration)
     maximum = parse_control_duration(second, unit)
     minimum = parse_control_duration(first, duration_unit(second.strip()) or unit)
     if minimum > maximum:

@@ -72,7 +72,7 @@ class EchoArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             if os.getpid() != self.pid or not self.has_accepting_worker():
                 raise
             reason = error.reason if isinstance(error, HaltServer) else error
-            self.log.error("failed to start a worker: %s; retrying in %gs", reason, _RETRY_DELAY)  # noqa: TRY400 - where it came to is no matter
+            self.log.error("failed to start a worker: %s; retrying in %gs", reason, _RETRY_DELAY)  # noqa: TRY400 - a traceback would say nothing more
             self.app.telemetry.release_worker_slot(self.worker_age)
             self._retry_at = time.monotonic() + _RETRY_DELAY
 

@@ -110,7 +110,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn has no types
     async def _serve(self) -> None:
         self._install_signal_handlers()
         settings = self.app.settings
-        self.certificates: CertificateStore | None = self.app.contexts
+        self.certificates: CertificateStore | None = self.app.certificates
         state = ServerState(
             _limits_from(settings),
             clock=clock_for(self.loop, time.time),
